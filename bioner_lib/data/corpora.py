@@ -1,0 +1,285 @@
+"""Corpora: sentences in official splits plus the types that they annotate.
+
+The registry is `corpora.toml`. Files come from their public address (library: pooch) or, the same bytes, from a mirror folder;
+either way each is verified, and what was read is compared with the published counts.
+"""
+
+import hashlib
+import json
+import os
+import random
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import DataError, SelectionError, unknown
+from ..home import home
+from .readers import READERS, Reading, Sentence, guess_reader
+from .schemes import to_tags
+
+CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
+SPLITS = ("train", "dev", "test")
+_ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+_NAMES = {"train": "train", "devel": "dev", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+
+
+class Split(tuple):
+    """The sentences of one split; it knows which one it is, so that nothing that chooses can be handed a test split."""
+
+    role: str
+    corpus: str
+
+    def __new__(cls, sentences: Iterable[Sentence], role: str, corpus: str) -> "Split":
+        split = super().__new__(cls, sentences)
+        split.role, split.corpus = role, corpus
+        return split
+
+    def __reduce__(self):
+        return Split, (tuple(self), self.role, self.corpus)
+
+
+def refuse_test(split: Split, purpose: str) -> Split:
+    """Return the split if `purpose` may see it; raises SelectionError for a test split and for bare lists."""
+    if not isinstance(split, Split):
+        raise SelectionError(f"{purpose} takes a Split such as corpus.dev, which knows its role, not {type(split).__name__}")
+    if split.role == "test":
+        raise SelectionError(f"{purpose} must not see the test split of {split.corpus!r}; choose on corpus.dev")
+    return split
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent."""
+
+    name: str
+    types: tuple[str, ...]
+    splits: Mapping[str, Split]
+    documented: bool = False
+    licence: str = ""
+    cite: str = ""
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    official: bool = True
+
+    @property
+    def train(self) -> Split:
+        return self._split("train")
+
+    @property
+    def dev(self) -> Split:
+        return self._split("dev")
+
+    @property
+    def test(self) -> Split:
+        return self._split("test")
+
+    def _split(self, role: str) -> Split:
+        if role not in self.splits:
+            raise DataError(f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}")
+        return self.splits[role]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over every word and tag: the data version that a run's row records."""
+        content = [[role, [(s.tokens, s.tags) for s in split]] for role, split in sorted(self.splits.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def counts(self, role: str) -> Counter:
+        """Mentions by type in a split."""
+        return Counter(name for sentence in self._split(role) for _, _, name in sentence.spans)
+
+    def only(self, *types: str) -> "Corpus":
+        """A view that shows these types and hides the rest: hidden means unknown."""
+        for name in types:
+            if name not in self.types:
+                raise unknown(f"type for corpus {self.name!r}:", name, self.types)
+        shown = tuple(name for name in self.types if name in types)
+        if not shown or shown == self.types:
+            return self
+        return self._with(lambda split: [_hide(sentence, set(shown)) for sentence in split], types=shown, name=_view(self.name, shown))
+
+    def without(self, *types: str) -> "Corpus":
+        """A view that hides these types."""
+        for name in types:
+            if name not in self.types:
+                raise unknown(f"type for corpus {self.name!r}:", name, self.types)
+        rest = [name for name in self.types if name not in types]
+        if not rest:
+            raise DataError(f"corpus {self.name!r} without {list(types)} annotates nothing")
+        return self.only(*rest)
+
+    def limit(self, n: int, seed: int = 13, roles: Iterable[str] = SPLITS) -> "Corpus":
+        """At most n sentences of each split, whole documents where documents exist (the last may be cut).
+
+        Nested: with one seed a smaller limit's sentences are among a larger one's. 0 keeps all.
+        """
+        if n < 0:
+            raise DataError(f"limit must be 0 (all) or a number of sentences, not {n}")
+        if n == 0 or all(len(self.splits[role]) <= n for role in roles if role in self.splits):
+            return self
+        chosen = {role: _nested(split, n, seed) if role in roles else split for role, split in self.splits.items()}
+        return replace(self, splits=chosen, official=False)
+
+    def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
+        """A dev split out of train, by document, for a corpus that has none."""
+        if "dev" in self.splits or "train" not in self.splits:
+            return self
+        docs = {sentence.doc for sentence in _nested(self.train, max(1, round(share * len(self.train))), seed, whole=True)}
+        parts = {"train": [], "dev": []}
+        for sentence in self.train:
+            parts["dev" if sentence.doc in docs else "train"].append(sentence)
+        if not parts["train"]:
+            raise DataError(f"corpus {self.name!r} is one document; no dev split can be carved from it")
+        splits = {**self.splits, **{role: Split(part, role, self.name) for role, part in parts.items()}}
+        return replace(self, splits={role: splits[role] for role in SPLITS if role in splits})
+
+    def to_datasets(self):
+        """The same as a `datasets.DatasetDict` with columns tokens, tags, doc."""
+        from datasets import Dataset, DatasetDict
+
+        columns = ("tokens", "tags", "doc")
+        return DatasetDict({role: Dataset.from_dict({c: [getattr(s, c) for s in split] for c in columns}) for role, split in self.splits.items()})
+
+    def _with(self, change, **fields) -> "Corpus":
+        name = fields.get("name", self.name)
+        return replace(self, splits={role: Split(change(split), role, name) for role, split in self.splits.items()}, **fields)
+
+
+def _view(name: str, types: Iterable[str]) -> str:
+    return f"{name.split(':')[0]}:{'+'.join(types)}"
+
+
+def _hide(sentence: Sentence, shown: set[str]) -> Sentence:
+    spans = [span for span in sentence.spans if span[2] in shown]
+    return replace(sentence, tags=to_tags(spans, len(sentence.tokens)))
+
+
+def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
+    docs = sorted({sentence.doc for sentence in split})
+    random.Random(f"{seed}-{split.role}").shuffle(docs)
+    by_doc: dict[str, list[int]] = {}
+    for i, sentence in enumerate(split):
+        by_doc.setdefault(sentence.doc, []).append(i)
+    chosen: list[int] = []
+    for doc in docs:
+        if len(chosen) >= n:
+            break
+        chosen += by_doc[doc]
+    return Split([split[i] for i in sorted(chosen if whole else chosen[:n])], split.role, split.corpus)
+
+
+def load_corpus(
+    name: str | Path, *, mirror: str | Path | None = None, types: Iterable[str] | None = None, reader: str | None = None, **options
+) -> Corpus:
+    """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), or a user's own from a folder or file.
+
+    `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
+    downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and
+    `options` for the reader (labels=, tag_field=, bare_type= …); `types` declares what they annotate, by default what they hold.
+
+    Raises WorkbookError for an unknown name or type, DataError for wrong bytes, counts, lines, or an empty split.
+    """
+    if isinstance(name, str) and name.partition(":")[0] in CORPORA:
+        base, _, shown = name.partition(":")
+        corpus = _load_registered(base, mirror)
+        return corpus.only(*shown.split("+")) if shown else corpus
+    if Path(name).exists():
+        return _load_own(Path(name), types, reader, options)
+    raise unknown("corpus", name, CORPORA)
+
+
+def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
+    entry = CORPORA[name]
+    if "view" in entry:
+        return replace(load_corpus(entry["view"], mirror=mirror), name=name)
+    options = {key: entry[key] for key in ("bare_type", "tag_names") if key in entry}
+    readings = {}
+    for role, file in entry["files"].items():
+        path = fetch_file(name, role, mirror)
+        readings[role] = READERS[entry["reader"]](path, labels=entry["labels"], **options)
+        if "counts" in entry:
+            _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
+    types = dict.fromkeys(name for name in entry["labels"].values() if name)
+    return _corpus(name, tuple(types), readings, licence=entry["licence"], cite=entry["cite"]).carve_dev()
+
+
+def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:
+    for role, reading in readings.items():
+        if not reading.sentences:
+            raise DataError(f"the {role} split of {name!r} is empty")
+    repairs = sum((reading.repairs for reading in readings.values()), Counter())
+    splits = {role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings}
+    documented = all(reading.documented for reading in readings.values())
+    return Corpus(name, types, splits, documented, repairs={k: v for k, v in sorted(repairs.items()) if v}, **fields)
+
+
+def _compare_counts(name: str, role: str, reading: Reading, published: Mapping[str, int], path: str) -> None:
+    found = dict(reading.mentions)
+    if "sentences" in published:
+        found["sentences"] = len(reading.sentences)
+    if "documents" in published:
+        repeated = reading.repairs["repeated document dropped"]
+        found["documents"] = len({sentence.doc for sentence in reading.sentences}) + repeated
+    wrong = {key: (found.get(key, 0), published[key]) for key in published if found.get(key, 0) != published[key]}
+    if wrong:
+        said = ", ".join(f"{key} {mine} instead of {theirs}" for key, (mine, theirs) in wrong.items())
+        raise DataError(f"{name} {role} ({path}) differs from its published counts: {said}")
+
+
+def fetch_file(name: str, role: str, mirror: str | Path | None = None) -> Path:
+    """The verified local path of one file of a registered corpus; raises DataError for wrong bytes or no way to them."""
+    entry, file = CORPORA[name], CORPORA[name]["files"][role]
+    if "folder" in entry:
+        return home() / entry["folder"] / file["path"]
+    mirror, local = mirror or os.environ.get("BIONER_MIRROR"), f"{name}/{Path(file['path']).name}"
+    if mirror and (path := Path(mirror) / local).exists():
+        return _verified(path, file)
+    path = home() / "data" / "raw" / local
+    if not path.exists():
+        _download(path, _ADDRESS.format(**entry, path=file["path"]), file, mirror)
+    return _verified(path, file)
+
+
+def _verified(path: Path, file: Mapping[str, str]) -> Path:
+    content = path.read_bytes()
+    kind = "sha256" if "sha256" in file else "git_blob"
+    digest = hashlib.sha256(content) if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(content) + content)
+    if digest.hexdigest() != file[kind]:
+        raise DataError(f"{path} has {kind} {digest.hexdigest()}, not {file[kind]}; delete it and fetch it again")
+    return path
+
+
+def _download(path: Path, address: str, file: Mapping[str, str], mirror: str | Path | None) -> None:
+    import pooch
+
+    known_hash = f"sha256:{file['sha256']}" if "sha256" in file else None
+    try:
+        pooch.retrieve(address, known_hash, fname=path.name, path=path.parent, progressbar=True)
+    except Exception as error:  # requests, urllib3, os and pooch each raise their own
+        held = f"; the mirror {mirror} doesn't hold it" if mirror else "; offline, set BIONER_MIRROR to a folder that holds it"
+        raise DataError(f"can't fetch {address} ({type(error).__name__}: {str(error)[:200]}){held} as {path.parent.name}/{path.name}") from None
+
+
+def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
+    """A folder with one file a split, or one file, which is then the train split."""
+    files = {"train": path} if path.is_file() else {}
+    for file in sorted(path.iterdir()) if path.is_dir() else ():
+        role = next((_NAMES[part] for part in file.name.lower().replace("_", ".").replace("-", ".").split(".") if part in _NAMES), None)
+        if role and file.is_file():
+            if role in files:
+                raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")
+            files[role] = file
+    if not files:
+        raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
+    if reader is not None and reader not in READERS:
+        raise unknown("reader", reader, READERS)
+    readings = {role: READERS[reader or guess_reader(file)](file, **options) for role, file in files.items()}
+    held = sorted(set().union(*(reading.mentions for reading in readings.values())))
+    declared = tuple(types) if types is not None else tuple(held)
+    if extra := [name for name in held if name not in declared]:
+        raise DataError(f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare")
+    if not declared:
+        raise DataError(f"{path} holds no mention; say what it annotates with types=")
+    return _corpus(path.stem, declared, readings).carve_dev()

@@ -1,0 +1,28 @@
+"""What goes wrong, named: every message carries the value and the way out."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class WorkbookError(ValueError):
+    """Something a user can mend: bad data, an unknown name, an impossible combination."""
+
+
+class DataError(WorkbookError):
+    """A file that does not hold what its format or its registry entry promises."""
+
+
+class SelectionError(WorkbookError):
+    """A choice was about to see the test split."""
+
+
+def unknown(kind: str, value: object, known: Iterable[str]) -> WorkbookError:
+    """The error for a name that isn't there, with the nearest one that is.
+
+    >>> print(unknown("corpus", "ncbi", ["bc5cdr", "ncbi-disease"]))
+    unknown corpus 'ncbi'; did you mean 'ncbi-disease'? known: ['bc5cdr', 'ncbi-disease']
+    """
+    known = sorted(map(str, known))
+    near = get_close_matches(str(value), known, n=1, cutoff=0.4) or [name for name in known if str(value) in name][:1]
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return WorkbookError(f"unknown {kind} {value!r}{hint} known: {known}")

@@ -1,0 +1,30 @@
+"""Where the workbook's folders are, whichever folder a notebook was started in."""
+
+import os
+from pathlib import Path
+
+from .errors import WorkbookError
+
+
+def home() -> Path:
+    """The workbook's root: `BIONER_HOME`, else the checkout that holds this library, else the working folder."""
+    if given := os.environ.get("BIONER_HOME"):
+        return Path(given)
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def outputs(folder: str | Path | None = None) -> Path:
+    """The folder of runs, made where it is missing; raises WorkbookError where it can't be written.
+
+    `folder` or `BIONER_OUTPUTS` take the place of `outputs/`.
+    """
+    path = Path(folder or os.environ.get("BIONER_OUTPUTS") or home() / "outputs")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise WorkbookError(f"can't write to {path} ({error.strerror}); name another folder with BIONER_OUTPUTS") from None
+    return path

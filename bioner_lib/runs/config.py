@@ -1,0 +1,127 @@
+"""RunConfig: everything that may change a number, nothing else; flat, frozen, hashed into the run's name."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+
+from ..data.alignment import LABEL_PIECES
+from ..data.batching import SAMPLING
+from ..data.schemes import SCHEMES
+from ..errors import WorkbookError, unknown
+from ..models.heads import LAYOUTS
+from ..models.losses import UNANNOTATED
+
+SYSTEMS = ("tagger", "dictionary")
+PRECISIONS = ("auto", "bf16", "fp32")
+# what suits an encoder where learning_rate is left at 0; base-size encoders take the published 3e-5
+_LEARNING_RATES = {"minilm": 2e-4}
+_CHOICES = {
+    "system": SYSTEMS, "heads": LAYOUTS, "scheme": SCHEMES, "unannotated": UNANNOTATED, "label_pieces": LABEL_PIECES,
+    "sampling": SAMPLING, "precision": PRECISIONS,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One training with one seed. Raises WorkbookError for unknown keys, wrong types and impossible combinations.
+
+    >>> RunConfig(corpora="ncbi-disease", seed=42).run_id
+    'ncbi-disease-minilm-per-type-s42-...'
+    """
+
+    corpora: tuple[str, ...]  # trained on, chosen on their dev, scored on their test
+    also_test: tuple[str, ...] = ()  # scored after training, never chosen on
+    system: str = "tagger"  # "dictionary" is the baseline without a network of neurons
+    encoder: str = "minilm"  # alias, hub name or folder
+    heads: str = "per-type"
+    scheme: str = "IOB2"
+    unannotated: str = "mask"
+    label_pieces: str = "first"
+    loss_weights: Mapping[str, float] = field(default_factory=dict)  # head -> lambda, 1 where missing
+    sampling: str = "proportional"
+    temperature: float = 2.0  # of sampling="temperature"
+    epochs: int = 5
+    learning_rate: float = 0.0  # 0 takes the encoder's own
+    batch_size: int = 16  # windows a step
+    max_pieces: int = 4096  # padded pieces a step, a bound on memory
+    accumulate: int = 1  # batches a step
+    warmup: float = 0.1  # share of all steps
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    clip: float = 1.0  # of the gradient's norm
+    max_length: int = 256  # pieces a window, special tokens included
+    overlap: int = 64  # pieces that neighbouring windows share at most
+    precision: str = "auto"
+    limit: int = 0  # sentences per split, 0 keeps all
+    seed: int = 13
+
+    def __new__(cls, **given):
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise unknown("RunConfig field", name, known)
+        if "corpora" not in given:
+            raise WorkbookError("RunConfig needs corpora=, e.g. corpora='ncbi-disease'")
+        return super().__new__(cls)
+
+    def __post_init__(self):
+        for name in ("corpora", "also_test"):
+            value = getattr(self, name)
+            value = (value,) if isinstance(value, str) else tuple(value)
+            object.__setattr__(self, name, value)
+        self._check_types()
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
+        self._check_values()
+        object.__setattr__(self, "loss_weights", MappingProxyType(dict(sorted(self.loss_weights.items()))))
+        if self.learning_rate == 0:
+            object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.encoder, 3e-5))
+
+    def _check_types(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            kind = {"int": int, "float": (int, float), "str": str}.get(getattr(f.type, "__name__", str(f.type)))
+            if kind and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise WorkbookError(f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}")
+            if kind == (int, float):
+                object.__setattr__(self, f.name, float(value))
+        if not all(isinstance(name, str) for name in self.corpora + self.also_test):
+            raise WorkbookError(f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'")
+        weights = self.loss_weights
+        if not isinstance(weights, Mapping) or not all(isinstance(v, int | float) for v in weights.values()):
+            raise WorkbookError(f"loss_weights={weights!r}; expected numbers by head, e.g. {{'Disease': 0.5}}")
+
+    def _check_values(self) -> None:
+        if not self.corpora or len(set(self.corpora)) != len(self.corpora):
+            raise WorkbookError(f"corpora={list(self.corpora)}; expected at least one, each once")
+        for name, low, high in (
+            ("epochs", 1, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
+            ("overlap", 0, self.max_length - 3), ("limit", 0, 10**9), ("seed", 0, 2**31), ("warmup", 0, 1), ("dropout", 0, 0.9),
+            ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 1e-9, 1e9),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise WorkbookError(f"{name}={getattr(self, name)}; expected {low} to {high}")
+        if self.max_pieces < self.max_length:
+            raise WorkbookError(f"max_pieces={self.max_pieces} can't hold one window of max_length={self.max_length}")
+        if negative := {head: weight for head, weight in self.loss_weights.items() if weight < 0}:
+            raise WorkbookError(f"loss_weights={negative}; weights are 0 or more")
+
+    def as_dict(self) -> dict:
+        """Plain JSON types."""
+        return {f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else list(v) if isinstance(v, tuple) else v for f in fields(self)}
+
+    def digest(self, leave_out: tuple[str, ...] = ()) -> str:
+        """8 hex digits over all fields but those left out; runs that differ only in their seed share digest(("seed",))."""
+        content = {key: value for key, value in self.as_dict().items() if key not in leave_out}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run's folder: what a person looks for, then 8 hex digits of the whole config."""
+        what = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads] if self.system == "tagger" else [self.system]
+        slug = "-".join(["+".join(self.corpora), *what, f"s{self.seed}"])
+        return f"{re.sub(r'[^A-Za-z0-9+.-]+', '-', slug)[:80].strip('-')}-{self.digest()}"
