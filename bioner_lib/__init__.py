@@ -1,0 +1,32 @@
+"""A thin library under the workbook's notebooks.
+
+    files -> readers -> Corpus -> alignment -> batching -> tagger -> spans -> scoring -> row -> leaderboard -> figure
+
+Names are loaded when they are first used, so that a notebook which trains nothing doesn't import torch.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+_HOMES = {
+    "CORPORA": "data.corpora", "Corpus": "data.corpora", "load_corpus": "data.corpora", "Lexicon": "data.lexicons",
+    "Sentence": "data.readers", "Aligner": "data.alignment", "MultiTaskTagger": "models.tagger", "score": "evaluation.scoring",
+    "RunConfig": "runs.config", "run": "runs.rows", "read_rows": "runs.rows", "read_predictions": "runs.rows",
+    "check_parameters": "runs.sweeps", "WorkbookError": "errors",
+}  # fmt: skip
+__all__ = sorted(_HOMES)
+
+try:
+    __version__ = version("bioner-workbook")
+except PackageNotFoundError:  # a copy that was never installed
+    __version__ = "0"
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -77,10 +77,10 @@ def _piece_spans(spans: list[Span], words: list[int]) -> list[Span]:
 
 
 def collate(examples: Sequence[Example], pad: int) -> Batch:
-    """Pad to the longest; positions of padding point at 0 and are not valid."""
+    """Pad to the longest, rounded up to a multiple of 8; positions of padding point at 0 and are not valid."""
 
     def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
-        width = max(map(len, rows))
+        width = -(-max(map(len, rows)) // 8) * 8  # few distinct shapes: kernels are compiled once for each
         return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
     ids = [example.window.input_ids for example in examples]

@@ -115,8 +115,12 @@ class RunConfig:
         return {f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else list(v) if isinstance(v, tuple) else v for f in fields(self)}
 
     def digest(self, leave_out: tuple[str, ...] = ()) -> str:
-        """8 hex digits over all fields but those left out; runs that differ only in their seed share digest(("seed",))."""
-        content = {key: value for key, value in self.as_dict().items() if key not in leave_out}
+        """8 hex digits over the fields that aren't at their default; runs that differ only in their seed share digest(("seed",)).
+
+        A field that a later version adds with a neutral default leaves the names of earlier runs as they are.
+        """
+        neutral = {f.name: {} if f.name == "loss_weights" else list(f.default) if isinstance(f.default, tuple) else f.default for f in fields(self)}
+        content = {key: value for key, value in self.as_dict().items() if key not in leave_out and value != neutral[key]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
