@@ -140,7 +140,9 @@ class Corpus:
         from datasets import Dataset, DatasetDict
 
         columns = ("tokens", "tags", "doc")
-        return DatasetDict({role: Dataset.from_dict({c: [getattr(s, c) for s in split] for c in columns}) for role, split in self.splits.items()})
+        return DatasetDict(
+            {role: Dataset.from_dict({c: [getattr(s, c) for s in split] for c in columns}) for role, split in self.splits.items()}
+        )
 
     def _with(self, change, **fields) -> "Corpus":
         name = fields.get("name", self.name)
@@ -206,9 +208,6 @@ def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
 
 
 def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:
-    for role, reading in readings.items():
-        if not reading.sentences:
-            raise DataError(f"the {role} split of {name!r} is empty")
     repairs = sum((reading.repairs for reading in readings.values()), Counter())
     splits = {role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings}
     documented = all(reading.documented for reading in readings.values())
@@ -259,7 +258,9 @@ def _download(path: Path, address: str, file: Mapping[str, str], mirror: str | P
         pooch.retrieve(address, known_hash, fname=path.name, path=path.parent, progressbar=True)
     except Exception as error:  # requests, urllib3, os and pooch each raise their own
         held = f"; the mirror {mirror} doesn't hold it" if mirror else "; offline, set BIONER_MIRROR to a folder that holds it"
-        raise DataError(f"can't fetch {address} ({type(error).__name__}: {str(error)[:200]}){held} as {path.parent.name}/{path.name}") from None
+        raise DataError(
+            f"can't fetch {address} ({type(error).__name__}: {str(error)[:200]}){held} as {path.parent.name}/{path.name}"
+        ) from None
 
 
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
@@ -276,6 +277,9 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     if reader is not None and reader not in READERS:
         raise unknown("reader", reader, READERS)
     readings = {role: READERS[reader or guess_reader(file)](file, **options) for role, file in files.items()}
+    for role, reading in readings.items():
+        if not reading.sentences:
+            raise DataError(f"the {role} split of {path} is empty")
     held = sorted(set().union(*(reading.mentions for reading in readings.values())))
     declared = tuple(types) if types is not None else tuple(held)
     if extra := [name for name in held if name not in declared]:

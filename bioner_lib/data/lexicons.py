@@ -64,4 +64,6 @@ class Lexicon:
                 words = _key(sentence.tokens[span[0] : span[1]])
                 matches[words] += 1
                 right[words] += span in gold
-        return cls({words: name for words, name in lexicon.terms.items() if matches[words] and right[words] / matches[words] >= min_precision})
+        return cls(
+            {words: name for words, name in lexicon.terms.items() if matches[words] and right[words] / matches[words] >= min_precision}
+        )

@@ -128,9 +128,7 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
     return _from_tags(rows, path, labels, reading)
 
 
-def read_jsonl(
-    path: Path, labels: Mapping[str, str] | None = None, tag_field: str = "tags", tag_names: list[str] | None = None
-) -> Reading:
+def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: str = "tags", tag_names: list[str] | None = None) -> Reading:
     """One JSON object a line with `tokens` and tags under `tag_field`; integer tags are looked up by name in `tag_names`.
 
     `doc` (or `pmid`) names the document where the file has it.
@@ -170,8 +168,7 @@ def annotate(text: str, mentions: Iterable[tuple[int, int, str]], doc: str, repa
     two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in the document.
     """
     mentions = sorted(set(mentions), key=lambda m: (m[0], -m[1]))
-    kept = flat(mentions)
-    repairs["overlapping mention dropped"] += len(mentions) - len(kept)
+    kept = _flat(mentions, repairs)
     bounds: list[list[int]] = []
     for start, end in sentence_bounds(text):
         if bounds and any(m[0] < start < m[1] for m in kept):
@@ -202,8 +199,13 @@ def _snap(offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], 
         if (offsets[inside[0]][0], offsets[inside[-1]][1]) != (start, end):
             repairs["mention grown to whole words"] += 1
         spans.append((inside[0], inside[-1] + 1, name))
+    return _flat(spans, repairs)
+
+
+def _flat(spans: list[tuple], repairs: Counter) -> list[tuple]:
     kept = flat(spans)
-    repairs["overlapping mention dropped"] += len(spans) - len(kept)
+    if dropped := len(spans) - len(kept):
+        repairs["overlapping mention dropped"] += dropped
     return kept
 
 
@@ -315,7 +317,7 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
             reached = match.end()
         plain += text[reached:]
         if "](" in plain:
-            raise DataError(f"{path}:{line}: broken markup near {plain[plain.index(']('):][:40]!r}; a mention is [surface](Type)")
+            raise DataError(f"{path}:{line}: broken markup near {plain[plain.index('](') :][:40]!r}; a mention is [surface](Type)")
         offsets = words(plain)
         spans = _snap(offsets, [m for m in mentions if m[2]], reading.repairs)
         reading.mentions.update(name for _, _, name in spans)

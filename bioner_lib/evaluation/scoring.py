@@ -46,7 +46,9 @@ def score(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], 
     return scores
 
 
-def seqeval_f1(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], lengths: Sequence[int], types: Sequence[str]) -> dict[str, float]:
+def seqeval_f1(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], lengths: Sequence[int], types: Sequence[str]
+) -> dict[str, float]:
     """Type -> F1 by seqeval, strict, IOB2: the referee. One type at a time, since heads may overlap and a tag sequence can't."""
     from seqeval.metrics import f1_score
     from seqeval.scheme import IOB2
@@ -90,6 +92,9 @@ def token_accuracy(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[
     wrong = 0
     for right, found in zip(gold, predicted, strict=True):
         # a word's tag is its type and whether it opens the span
-        sides = [{(i, name, i == start) for start, end, name in (span[:3] for span in side) for i in range(start, end)} for side in (right, found)]
+        sides = [
+            {(i, name, i == start) for start, end, name in (span[:3] for span in side) for i in range(start, end)}
+            for side in (right, found)
+        ]
         wrong += len({i for i, _, _ in sides[0] ^ sides[1]})
     return 1 - wrong / max(1, sum(lengths))

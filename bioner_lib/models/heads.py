@@ -53,8 +53,39 @@ def heads_for(plans: Sequence[HeadPlan], corpus: str, types: Sequence[str]) -> l
     return found
 
 
+def allowed_transitions(tags: Sequence[str]) -> torch.Tensor:
+    """0 where the scheme lets tag j follow tag i, -inf where it doesn't; the last row is the start of a sentence.  (T+1 T)"""
+    whole = any(tag[:2] in ("E-", "S-") for tag in tags)
+    table = torch.full((len(tags) + 1, len(tags)), -torch.inf)
+    for i, before in enumerate([*tags, "O"]):
+        unfinished = whole and before[:2] in ("B-", "I-")
+        open_type = before[2:] if before[:2] in ("B-", "I-") else ""
+        for j, after in enumerate(tags):
+            continues = after[:2] in ("I-", "E-")
+            if (continues and after[2:] == open_type) or (not continues and not unfinished):
+                table[i, j] = 0.0
+    return table
+
+
+def viterbi(scores: torch.Tensor, transitions: torch.Tensor, start: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """The best tag sequence of each row; what stands where `valid` is False means nothing.
+
+    (B N T), (T T), (B T), (B N) -> (B N)
+    """
+    best, back = scores[:, 0] + start, []
+    for i in range(1, scores.shape[1]):
+        step, pointer = (best[:, :, None] + transitions).max(1)
+        here = valid[:, i, None]
+        best = torch.where(here, step + scores[:, i], best)
+        back.append(torch.where(here, pointer, torch.arange(scores.shape[2], device=scores.device)))
+    tags = [best.argmax(-1)]
+    for pointer in reversed(back):
+        tags.append(pointer.gather(1, tags[-1][:, None])[:, 0])
+    return torch.stack(tags[::-1], 1)
+
+
 class SoftmaxHead(nn.Module):
-    """A linear layer over each labelled piece; every tag is decided alone."""
+    """A linear layer over each labelled piece, trained tag by tag; decoding takes the most probable sequence that the scheme allows."""
 
     def __init__(self, hidden: int, types: Sequence[str], scheme: str):
         super().__init__()
@@ -62,15 +93,21 @@ class SoftmaxHead(nn.Module):
         self.linear = nn.Linear(hidden, len(self.tags))
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
+        self.register_buffer("allowed", allowed_transitions(self.tags), persistent=False)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """(B N D) -> (B N T)"""
         return self.linear(hidden)
 
-    def decode(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B N T) -> tag indices (B N) and their probabilities (B N)"""
-        probabilities, tags = logits.float().softmax(-1).max(-1)
-        return tags, probabilities
+    def decode(self, logits: torch.Tensor, valid: torch.Tensor, opens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tag indices and their probabilities; `opens` says which rows start a sentence rather than go on with one.
+
+        (B N T), (B N), (B) -> (B N), (B N)
+        """
+        scores = logits.float().log_softmax(-1)
+        start = self.allowed[-1].expand(len(scores), -1).masked_fill(~opens[:, None], 0.0)
+        tags = viterbi(scores, self.allowed[:-1], start, valid)
+        return tags, scores.gather(-1, tags[..., None])[..., 0].exp()
 
     def spans(self, tags: Sequence[int], probabilities: Sequence[float], repairs: Counter) -> list[tuple[int, int, str, float]]:
         """One sentence's tag indices -> (start, end, type, score); the score is the mean probability of the span's tags."""

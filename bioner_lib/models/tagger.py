@@ -6,7 +6,8 @@ B sentences   P pieces   N labelled pieces   D hidden   T tags
 import inspect
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from ..data.alignment import Aligner
-from ..data.batching import collate, Example, inference_batches
+from ..data.batching import Example, collate, inference_batches
 from ..data.schemes import flat
 from ..errors import WorkbookError, unknown
 from .heads import HeadPlan, SoftmaxHead, heads_for
@@ -42,22 +43,44 @@ def encoder_path(name: str) -> str:
 
 def load_encoder(name: str, dropout: float = 0.1):
     """(encoder, tokenizer) in fp32; raises WorkbookError where it can't be had."""
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel
 
-    path = encoder_path(name)
-    try:
+    path, tokenizer = encoder_path(name), load_tokenizer(name)
+    with _reachable(name, path):
         config = AutoConfig.from_pretrained(path)
         for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout", "embedding_dropout"):
             if hasattr(config, key):
                 setattr(config, key, dropout)
         encoder = AutoModel.from_pretrained(path, config=config, dtype=torch.float32, **_without_pooler(config))
-        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+    return encoder, tokenizer
+
+
+def load_tokenizer(name: str):
+    """The tokenizer of an encoder; raises WorkbookError where it can't be had."""
+    from transformers import AutoTokenizer
+
+    path = encoder_path(name)
+    with _reachable(name, path):
+        return AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+
+
+@contextmanager
+def _reachable(name: str, path: str) -> Iterator[None]:
+    """Quiet loading, and one clear error for all the ways in which it fails."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise WorkbookError(
             f"encoder {name!r} can't be loaded from {path!r} ({str(error).splitlines()[0][:200]}); "
             "offline, use encoder='minilm' or the folder of a downloaded model"
         ) from None
-    return encoder, tokenizer
+    finally:
+        logging.set_verbosity(level)
 
 
 def _without_pooler(config) -> dict:
@@ -116,7 +139,8 @@ class MultiTaskTagger(nn.Module):
                 logits = self(**batch.inputs)
             for plan, head in zip(self.plans, self.heads, strict=True):
                 if plan.name in chosen:
-                    tags, scores = (values.tolist() for values in head.decode(logits[plan.name]))
+                    opens = torch.tensor([windows[i].words[0] == 0 for i in group], device=device)
+                    tags, scores = (values.tolist() for values in head.decode(logits[plan.name], batch.valid, opens))
                     for row, i in enumerate(group):
                         _collect(windows[i], tags[row], scores[row], tagged[plan.name][windows[i].sentence])
         return [self._spans(k, len(tokens), tagged, set(wanted), repairs) for k, tokens in enumerate(sentences)]
@@ -154,7 +178,9 @@ class MultiTaskTagger(nn.Module):
         if not (folder / "tagger.json").exists():
             raise WorkbookError(f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder")
         description = json.loads((folder / "tagger.json").read_text())
-        plans = [HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in description.pop("heads")]
+        plans = [
+            HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in description.pop("heads")
+        ]
         config = AutoConfig.from_pretrained(folder)
         encoder = AutoModel.from_config(config, dtype=torch.float32, **_without_pooler(config))
         tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from ..data.alignment import LABEL_PIECES
 from ..data.batching import SAMPLING
+from ..data.corpora import CORPORA
 from ..data.schemes import SCHEMES
 from ..errors import WorkbookError, unknown
 from ..models.heads import LAYOUTS
@@ -43,7 +44,7 @@ class RunConfig:
     loss_weights: Mapping[str, float] = field(default_factory=dict)  # head -> lambda, 1 where missing
     sampling: str = "proportional"
     temperature: float = 2.0  # of sampling="temperature"
-    epochs: int = 5
+    epochs: int = 0  # 0 takes 5, or what the registry says of a corpus (the small sample: 8)
     learning_rate: float = 0.0  # 0 takes the encoder's own
     batch_size: int = 16  # windows a step
     max_pieces: int = 4096  # padded pieces a step, a bound on memory
@@ -78,6 +79,9 @@ class RunConfig:
                 raise unknown(name, getattr(self, name), known)
         self._check_values()
         object.__setattr__(self, "loss_weights", MappingProxyType(dict(sorted(self.loss_weights.items()))))
+        if self.epochs == 0:
+            own = (CORPORA.get(name.partition(":")[0], {}).get("epochs", 5) for name in self.corpora)
+            object.__setattr__(self, "epochs", max(own))
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.encoder, 3e-5))
 
@@ -99,7 +103,7 @@ class RunConfig:
         if not self.corpora or len(set(self.corpora)) != len(self.corpora):
             raise WorkbookError(f"corpora={list(self.corpora)}; expected at least one, each once")
         for name, low, high in (
-            ("epochs", 1, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
+            ("epochs", 0, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
             ("overlap", 0, self.max_length - 3), ("limit", 0, 10**9), ("seed", 0, 2**31), ("warmup", 0, 1), ("dropout", 0, 0.9),
             ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 1e-9, 1e9),
         ):  # fmt: skip
@@ -112,14 +116,19 @@ class RunConfig:
 
     def as_dict(self) -> dict:
         """Plain JSON types."""
-        return {f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else list(v) if isinstance(v, tuple) else v for f in fields(self)}
+        return {
+            f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else list(v) if isinstance(v, tuple) else v
+            for f in fields(self)
+        }
 
     def digest(self, leave_out: tuple[str, ...] = ()) -> str:
         """8 hex digits over the fields that aren't at their default; runs that differ only in their seed share digest(("seed",)).
 
         A field that a later version adds with a neutral default leaves the names of earlier runs as they are.
         """
-        neutral = {f.name: {} if f.name == "loss_weights" else list(f.default) if isinstance(f.default, tuple) else f.default for f in fields(self)}
+        neutral = {
+            f.name: {} if f.name == "loss_weights" else list(f.default) if isinstance(f.default, tuple) else f.default for f in fields(self)
+        }
         content = {key: value for key, value in self.as_dict().items() if key not in leave_out and value != neutral[key]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -32,7 +32,12 @@ Predictor = Callable[[Split, Corpus], list[list[tuple]]]
 
 
 def run(
-    config: RunConfig, *, outputs: str | Path | None = None, mirror: str | Path | None = None, progress: bool = True, keep_model: bool = True
+    config: RunConfig,
+    *,
+    outputs: str | Path | None = None,
+    mirror: str | Path | None = None,
+    progress: bool = True,
+    keep_model: bool = True,
 ) -> dict:
     """Train, choose on dev, score test once, leave a row, and return it; a finished run is only read, a killed one goes on.
 
@@ -74,7 +79,9 @@ def read_row(folder: Path) -> dict | None:
 
 def read_rows(outputs: str | Path | None = None) -> list[dict]:
     """The rows of all finished runs, by run id."""
-    return [json.loads(path.read_text()) for path in sorted((outputs_folder(outputs) / "runs").glob("*/run.json")) if path.parent.name[0] != "."]
+    return [
+        json.loads(path.read_text()) for path in sorted((outputs_folder(outputs) / "runs").glob("*/run.json")) if path.parent.name[0] != "."
+    ]
 
 
 def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | None = None) -> list[dict]:
@@ -102,7 +109,9 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     corpora = [load_corpus(name, mirror=mirror).limit(config.limit, config.seed) for name in config.corpora]
     also = [load_corpus(name, mirror=mirror).limit(config.limit, config.seed) for name in config.also_test]
     repairs: Counter = Counter()
-    predictor, history, cost, device = (_tagger if config.system == "tagger" else _dictionary)(config, corpora, working, progress, keep_model, repairs)
+    predictor, history, cost, device = (_tagger if config.system == "tagger" else _dictionary)(
+        config, corpora, working, progress, keep_model, repairs
+    )
     scores = {}
     for corpus in corpora + also:
         for role in ("dev", "test") if corpus in corpora else ("test",):
@@ -164,7 +173,10 @@ def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> di
     with path.open("w", encoding="utf-8") as file:
         for sentence, right, spans in zip(split, gold, found, strict=True):
             predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans if name in corpus.types]
-            file.write(json.dumps({"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}, ensure_ascii=False) + "\n")
+            file.write(
+                json.dumps({"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}, ensure_ascii=False)
+                + "\n"
+            )
     kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
     return {"types": scores, "errors": dict(kinds), "token_accuracy": token_accuracy(gold, found, lengths)}
 

@@ -42,7 +42,7 @@ def seed_everything(seed: int, epoch: int = 0) -> None:
 
 
 def autocast_dtype(precision: str) -> torch.dtype | None:
-    """"auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
+    """ "auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
     if precision == "auto":
         if torch.cuda.is_available():
             native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -72,7 +72,9 @@ def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corp
     return result | {"mean": float(np.mean(list(result.values())))}
 
 
-def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, watch: Callable | None = None) -> Fitted:
+def fit(
+    config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, watch: Callable | None = None
+) -> Fitted:
     """Train on the corpora's train splits, choose the epoch on their dev splits; the test splits are not looked at.
 
     With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `watch(epoch, record)` is

@@ -1,0 +1,31 @@
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+
+.PHONY: workbook test test-real lint lab clean
+
+workbook: .venv/installed  ## execute what is missing of the quick sweep, print leaderboard and figures
+	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS)
+	$(BIN)/python -m bioner_lib board
+
+test: lint  ## lint and the tests; no network, no GPU
+	$(BIN)/python -m pytest -q
+
+test-real: .venv/installed  ## the tests marked real too, against the folder in BIONER_MIRROR
+	$(BIN)/python -m pytest -q -m "real or not real"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: .venv/installed  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir .
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed: make PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv

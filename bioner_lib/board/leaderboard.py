@@ -1,0 +1,184 @@
+"""Rows -> tables: who leads, by how much, over how many seeds.
+
+An *arm* is a configuration without its seed; runs of one arm are repetitions.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import WorkbookError
+from ..evaluation.statistics import document_counts, holm, paired_bootstrap, paired_permutation
+from ..home import home
+from ..home import outputs as outputs_folder
+from ..runs.config import RunConfig
+from ..runs.rows import read_predictions, read_rows
+
+FEW = 10  # with fewer gold spans a type's F1 is noise
+_MEASURES = ("precision", "recall", "f1")
+
+
+def arm_name(config: RunConfig, others: Sequence[RunConfig] = ()) -> str:
+    """What a person calls an arm: what was trained, on what, and whatever else tells it from the `others`."""
+    parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads] if config.system == "tagger" else [config.system]
+    kind = "single-task" if len(config.corpora) == 1 else "multi-task"
+    shown = {"system", "encoder", "heads", "corpora", "seed", "learning_rate"}
+    mine, told = config.as_dict(), []
+    for key, value in mine.items():
+        if (
+            key not in shown
+            and config.system == "tagger"
+            and any(other.system == "tagger" and other.as_dict()[key] != value for other in others)
+        ):
+            told.append(f"{key}={value}")
+    return " ".join([*parts, f"{kind} ({' + '.join(config.corpora)})", *told])
+
+
+def results(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """One line per run x corpus x split x type, `micro` and `macro` among the types; measures between 0 and 1."""
+    rows = list(rows)
+    configs = {row["run_id"]: _config(row) for row in rows}
+    lines = []
+    for row in rows:
+        config = configs[row["run_id"]]
+        about = {
+            "run_id": row["run_id"], "arm": config.digest(("seed",)), "name": arm_name(config, list(configs.values())), "seed": config.seed,
+            "system": config.system, "encoder": config.encoder, "heads": config.heads, "trained_on": " + ".join(config.corpora),
+            "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
+        }  # fmt: skip
+        for corpus, splits in row["scores"].items():
+            for split, scored in splits.items():
+                official = row["data"][corpus]["official"]
+                for name, measures in scored["types"].items():
+                    values = {key: measures[key] for key in (*_MEASURES, "support")}
+                    lines.append({**about, "corpus": corpus, "split": split, "type": name, **values, "official": official})
+    if not lines:
+        raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")
+    return pd.DataFrame(lines)
+
+
+def _config(row: Mapping) -> RunConfig:
+    return RunConfig(**row["config"])
+
+
+def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
+    """One line per arm x corpus x type: runs, mean and sd (n-1) of each measure, and every F1 with its seed."""
+    keys = ["name", "arm", "system", "encoder", "heads", "task", "trained_on", "epochs", "corpus", "type", "official"]
+    groups = frame[frame["split"] == split].sort_values("seed").groupby(keys, sort=True)
+    table = groups.agg(
+        runs=("f1", "size"),
+        support=("support", "max"),
+        **{f"{m}_mean": (m, "mean") for m in _MEASURES},
+        **{f"{m}_sd": (m, "std") for m in _MEASURES},
+    )
+    table["values"] = groups["f1"].apply(list)
+    table["seeds"] = groups["seed"].apply(list)
+    return table.reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """F1 x 100 as mean ± sd, arms down, corpora and types across; N/A where the gold has fewer than ten spans."""
+    shown = table[table["type"] != "macro"]
+    # where a corpus has one type its micro figure says the same again
+    single = shown.groupby("corpus")["type"].transform("nunique") == 2
+    shown = shown[~(single & (shown["type"] == "micro"))].copy()
+    shown["cell"] = [_cell(line) for line in shown.itertuples()]
+    wide = shown.pivot_table(index="name", columns=["corpus", "type"], values="cell", aggfunc="first", fill_value="")
+    runs = shown.groupby("name")["runs"].max()
+    head = ["system", "runs", *(f"{corpus} {name}" for corpus, name in wide.columns)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    order = shown[shown["type"] != "micro"].groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
+    lines += ["| " + " | ".join([name, str(runs[name]), *wide.loc[name]]) + " |" for name in order]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(line) -> str:
+    if line.support < FEW:
+        return "N/A"
+    spread = f" ± {100 * line.f1_sd:.1f}" if line.runs > 1 else ""
+    return f"{100 * line.f1_mean:.1f}{spread}{'' if line.official else ' *'}"
+
+
+def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None) -> pd.DataFrame:
+    """Write leaderboard.csv, .json (all raw values) and .md to the outputs folder; returns the table."""
+    frame = results(rows)
+    table, folder = aggregate(frame), outputs_folder(outputs)
+    table.drop(columns=["values", "seeds"]).to_csv(folder / "leaderboard.csv", index=False)
+    (folder / "leaderboard.json").write_text(
+        json.dumps(
+            {"aggregated": json.loads(table.to_json(orient="records")), "runs": json.loads(frame.to_json(orient="records"))}, indent=1
+        )
+    )
+    note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
+    note += "" if table["official"].all() else "\n\\* on a limited split: not comparable with published figures.\n"
+    (folder / "leaderboard.md").write_text(markdown(table) + note, encoding="utf-8")
+    return table
+
+
+def anchors() -> pd.DataFrame:
+    """Published figures to stand beside ours: corpus, type, system, f1 (between 0 and 1), source."""
+    frame = pd.read_csv(Path(__file__).parent / "anchors.csv")
+    frame["f1"] /= 100
+    return frame
+
+
+def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | Path | None = None, resamples: int = 2_000) -> pd.DataFrame:
+    """Two arms' rows by corpus -> F1 difference a - b on test with 95 % interval and Holm-corrected p.
+
+    `a` and `b` map a corpus to a list of rows, one a seed. Seeds that both arms have are used; a document's counts are summed over
+    them, and documents are resampled. Raises WorkbookError where budgets differ or no seed is shared.
+    """
+    lines = []
+    for corpus in sorted(set(a) & set(b)):
+        check_budgets([*a[corpus], *b[corpus]])
+        by_seed = [{row["config"]["seed"]: row for row in side[corpus]} for side in (a, b)]
+        seeds = sorted(set(by_seed[0]) & set(by_seed[1]))
+        if not seeds:
+            raise WorkbookError(f"{corpus}: seeds {sorted(by_seed[0])} against {sorted(by_seed[1])}; paired runs need a seed in common")
+        tables = []
+        for side in by_seed:
+            types = next(iter(side.values()))["data"][corpus]["types"]
+            tables.append(sum(document_counts(read_predictions(side[seed]["run_id"], corpus, "test", outputs), types) for seed in seeds))
+        lines.append(
+            {
+                "corpus": corpus,
+                "seeds": len(seeds),
+                **paired_bootstrap(*tables, resamples=resamples),
+                "p": paired_permutation(*tables, resamples=resamples),
+            }
+        )
+    frame = pd.DataFrame(lines)
+    return frame.assign(p_holm=holm(frame["p"].tolist())) if len(frame) else frame
+
+
+def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
+    """All finished runs that differ from this one in their seed at most."""
+    return [row for row in read_rows(outputs) if _config(row).digest(("seed",)) == config.digest(("seed",))]
+
+
+def check_budgets(rows: Sequence[Mapping], keys: Sequence[str] = ("epochs", "learning_rate", "batch_size", "encoder", "limit")) -> None:
+    """Raises WorkbookError unless all rows were trained with the same budget."""
+    for key in keys:
+        values = {json.dumps(row["config"][key]) for row in rows if row["config"]["system"] == "tagger"}
+        if len(values) > 1:
+            raise WorkbookError(f"these runs can't be compared: {key} differs ({', '.join(sorted(values))}); run both arms with one budget")
+
+
+def publish(run_ids: Iterable[str], outputs: str | Path | None = None, to: Path | None = None) -> list[Path]:
+    """Copy rows into outputs/published, from which the README's tables and figures are drawn."""
+    to = to or home() / "outputs" / "published"
+    paths = []
+    for run_id in run_ids:
+        source = outputs_folder(outputs) / "runs" / run_id / "run.json"
+        if not source.exists():
+            raise WorkbookError(f"no finished run {run_id!r} in {source.parents[1]}")
+        paths.append(to / f"{run_id}.json")
+        paths[-1].write_text(source.read_text())
+    return paths
+
+
+def published_rows() -> list[dict]:
+    """The committed rows."""
+    return [json.loads(path.read_text()) for path in sorted((home() / "outputs" / "published").glob("*.json"))]

@@ -1,0 +1,75 @@
+"""What is in a corpus before anything is trained: sizes, ambiguous surfaces, duplicates, what test shares with train."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .corpora import Corpus
+from .readers import Sentence
+
+
+def summary(corpora: Sequence[Corpus]) -> pd.DataFrame:
+    """One line a corpus and split: documents (blank where unknown), sentences, words, longest sentence, mentions by type."""
+    lines = []
+    for corpus in corpora:
+        for role, split in corpus.splits.items():
+            counts = corpus.counts(role)
+            lines.append({
+                "corpus": corpus.name, "split": role, "documents": len({s.doc for s in split}) if corpus.documented else None,
+                "sentences": len(split), "words": sum(len(s.tokens) for s in split), "longest": max(len(s.tokens) for s in split),
+                "mentions": ", ".join(f"{name} {counts[name]:,}" for name in corpus.types),
+            })  # fmt: skip
+    return pd.DataFrame(lines).astype({"documents": "Int64"})
+
+
+def _surface(sentence: Sentence, start: int, end: int) -> str:
+    return " ".join(sentence.tokens[start:end])
+
+
+def ambiguous_surfaces(corpus: Corpus, role: str = "train", most: int = 15) -> pd.DataFrame:
+    """One-word mentions whose surface also stands with another type or outside any mention, with a count for each reading.
+
+    Ordered by how often the rarer reading occurs. Case matters.
+    """
+    readings: dict[str, Counter] = defaultdict(Counter)
+    for sentence in corpus.splits[role]:
+        inside = {}
+        for start, end, name in sentence.spans:
+            inside |= dict.fromkeys(range(start, end), "part of a longer mention")
+            if end - start == 1:
+                inside[start] = name
+        for i, token in enumerate(sentence.tokens):
+            readings[token][inside.get(i, "no mention")] += 1
+    lines = []
+    for surface, counts in readings.items():
+        named = [name for name in corpus.types if counts[name]]
+        rivals = [counts[name] for name in [*named, "no mention"] if counts[name]]
+        if named and len(rivals) > 1:
+            lines.append({"surface": surface, "rarer": sorted(rivals)[-2], **counts})
+    frame = pd.DataFrame(lines, columns=["surface", "rarer", *corpus.types, "part of a longer mention", "no mention"])
+    return (
+        frame.sort_values(["rarer", "surface"], ascending=[False, True])
+        .head(most)
+        .drop(columns="rarer")
+        .fillna(0)
+        .set_index("surface")
+        .astype(int)
+    )
+
+
+def duplicates(corpora: Sequence[Corpus]) -> pd.DataFrame:
+    """Test sentences (rows) that stand word for word in a train split (columns): counts, the leakage that is in the data."""
+    texts = {corpus.name: {" ".join(s.tokens) for s in corpus.splits.get("train", ())} for corpus in corpora}
+    table = {}
+    for corpus in corpora:
+        if "test" in corpus.splits:
+            table[corpus.name] = {name: sum(" ".join(s.tokens) in train for s in corpus.test) for name, train in texts.items()}
+    return pd.DataFrame(table).T.rename_axis("test of", axis=0).rename_axis("stands in train of", axis=1)
+
+
+def seen_in_train(corpus: Corpus) -> float:
+    """Share of test mentions whose surface (case folded) is a mention of the same type in train."""
+    seen = {(name, _surface(s, start, end).casefold()) for s in corpus.train for start, end, name in s.spans}
+    test = [(name, _surface(s, start, end).casefold()) for s in corpus.test for start, end, name in s.spans]
+    return sum(mention in seen for mention in test) / max(1, len(test))

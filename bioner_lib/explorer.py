@@ -1,0 +1,96 @@
+"""Sentences with their mentions in colour: a widget in a live notebook, a static page everywhere else."""
+
+from collections.abc import Sequence
+from html import escape
+
+import seaborn as sns
+
+from .data.corpora import Corpus
+from .data.readers import Sentence
+
+_FILLS = sns.color_palette("pastel", 10).as_hex()
+PAGE = 10
+
+
+def sentence_html(sentence: Sentence, colours: dict[str, str]) -> str:
+    """One sentence with highlighted mentions; whatever the corpus says is escaped."""
+    parts, reached = [], 0
+    for start, end, name in sentence.spans:
+        parts += [escape(token) for token in sentence.tokens[reached:start]]
+        inside = escape(" ".join(sentence.tokens[start:end]))
+        parts.append(
+            f'<mark style="background:{colours.get(name, "#ddd")};color:#000;padding:1px 4px;border-radius:3px">{inside} '
+            f'<small style="font-weight:600">{escape(name)}</small></mark>'
+        )
+        reached = end
+    parts += [escape(token) for token in sentence.tokens[reached:]]
+    return f'<div style="margin:6px 0;line-height:1.7"><code style="opacity:.6">{escape(sentence.doc)}</code> {" ".join(parts)}</div>'
+
+
+def find(corpus: Corpus, role: str, kind: str = "", text: str = "") -> list[Sentence]:
+    """Sentences of a split that hold a mention of type `kind` and the words `text` (case doesn't matter)."""
+    wanted = text.casefold()
+    return [
+        sentence for sentence in corpus.splits[role]
+        if (not kind or any(span[2] == kind for span in sentence.spans)) and wanted in " ".join(sentence.tokens).casefold()
+    ]  # fmt: skip
+
+
+def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: int = 0) -> str:
+    """One page of what `find` finds, with a legend: the static rendering."""
+    found = find(corpus, role, kind, text)
+    colours = dict(zip(corpus.types, _FILLS * 3, strict=False))
+    legend = " ".join(
+        f'<span style="background:{colour};color:#000;padding:1px 6px">{escape(name)}</span>' for name, colour in colours.items()
+    )
+    last = max(0, -(-len(found) // PAGE) - 1)
+    page = min(page, last)
+    head = f"<p><b>{escape(corpus.name)}</b> {escape(role)}: {len(found):,} sentences, page {page + 1} of {last + 1} &nbsp; {legend}</p>"
+    return head + "".join(sentence_html(sentence, colours) for sentence in found[page * PAGE : (page + 1) * PAGE])
+
+
+def explore(corpora: Sequence[Corpus]):
+    """A widget over corpora: split, type, search, page. Saved notebooks show its first page as plain HTML."""
+    import ipywidgets as widgets
+
+    by_name = {corpus.name: corpus for corpus in corpora}
+    first = corpora[0]
+    name = widgets.Dropdown(options=list(by_name), description="corpus")
+    role = widgets.Dropdown(options=list(first.splits), description="split")
+    kind = widgets.Dropdown(options=[("any", ""), *((t, t) for t in first.types)], description="type")
+    text = widgets.Text(placeholder="words to look for", description="search", continuous_update=False)
+    page = widgets.BoundedIntText(value=1, min=1, max=10**6, description="page")
+    view = widgets.HTML()
+
+    def show(_=None) -> None:
+        corpus = by_name[name.value]
+        last = max(1, -(-len(find(corpus, role.value, kind.value, text.value)) // PAGE))
+        if page.value > last:
+            page.value = last
+        view.value = page_html(corpus, role.value, kind.value, text.value, page.value - 1)
+
+    def change_corpus(_) -> None:
+        corpus = by_name[name.value]
+        for control in (role, kind):
+            control.unobserve(show, "value")
+        role.options, kind.options = list(corpus.splits), [("any", ""), *((t, t) for t in corpus.types)]
+        for control in (role, kind):
+            control.observe(show, "value")
+        show()
+
+    name.observe(change_corpus, "value")
+    for control in (role, kind, text, page):
+        control.observe(show, "value")
+    show()
+    return _Explorer([widgets.HBox([name, role, kind]), widgets.HBox([text, page]), view], page_html(first, next(iter(first.splits))))
+
+
+def _Explorer(children, static: str):
+    import ipywidgets as widgets
+
+    class Explorer(widgets.VBox):
+        def _repr_mimebundle_(self, **options):
+            bundle = super()._repr_mimebundle_(**options)
+            return bundle | {"text/html": static}
+
+    return Explorer(children)

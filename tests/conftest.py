@@ -1,0 +1,86 @@
+"""Tiny random encoders of each family, made here so that no test needs a network."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "agg"})
+os.environ.pop("BIONER_OUTPUTS", None)
+
+FAMILIES = ("bert", "roberta", "deberta-v2", "electra", "modernbert")
+
+
+def sample_text() -> list[str]:
+    from bioner_lib import load_corpus
+
+    return [" ".join(sentence.tokens) for sentence in load_corpus("sample").train]
+
+
+def _tokenizer(family: str):
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    text = sample_text()
+    if family in ("bert", "electra"):
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+        tokenizer.train_from_iterator(text, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False))
+        tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+        names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    elif family == "deberta-v2":
+        special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=special, unk_token="[UNK]", show_progress=False)
+        tokenizer.train_from_iterator(text, trainer)
+        tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+        names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    else:
+        bpe = ByteLevelBPETokenizer(add_prefix_space=True)
+        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        bpe.train_from_iterator(text, vocab_size=500, special_tokens=special, show_progress=False)
+        tokenizer = bpe._tokenizer
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+        names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def make_encoder(family: str, folder: Path) -> Path:
+    """A random encoder of a family, a few thousand weights, saved as a folder like any downloaded one."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    torch.manual_seed(0)
+    tokenizer = _tokenizer(family)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 130}
+    if family == "modernbert":
+        sizes |= {"global_attn_every_n_layers": 2, "local_attention": 16, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}
+    if family == "roberta":
+        sizes |= {"pad_token_id": 1}
+    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **sizes)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> str:
+    """The folder of a tiny BERT."""
+    return str(make_encoder("bert", tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch) -> Path:
+    """An outputs folder of the test's own."""
+    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path / "outputs"
+
+
+@pytest.fixture(scope="session")
+def mirror() -> str:
+    folder = os.environ.get("BIONER_MIRROR")
+    if not folder:
+        pytest.skip("BIONER_MIRROR names no folder with the real corpora")
+    return folder

@@ -1,0 +1,79 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from bioner_lib import load_corpus
+from bioner_lib.data.alignment import Aligner, Window
+from bioner_lib.data.batching import IGNORED, Example, bucket, collate, draw, epoch_batches, make_examples
+from bioner_lib.errors import WorkbookError
+from bioner_lib.models.tagger import load_tokenizer
+
+
+def example(length, corpus=0):
+    return Example(Window(0, [5] * length, list(range(1, length - 1)), list(range(length - 2))), corpus, {"Gene": [0] * (length - 2)})
+
+
+@given(st.lists(st.integers(3, 60), min_size=1, max_size=200), st.integers(1, 16), st.integers(60, 400), st.booleans())
+def test_buckets_hold_every_window_once_within_bounds(lengths, batch_size, max_pieces, shuffled):
+    batches = bucket(lengths, batch_size, max_pieces, np.random.default_rng(0) if shuffled else None)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(len(batch) <= batch_size and max(lengths[i] for i in batch) * len(batch) <= max(max_pieces, max(lengths)) for batch in batches)
+
+
+def test_batches_follow_seed_and_epoch():
+    corpora = [[example(n % 30 + 3) for n in range(200)], [example(n % 20 + 3, 1) for n in range(50)]]
+    arguments = {"batch_size": 8, "max_pieces": 512, "sampling": "proportional", "temperature": 2.0}
+    first, again, later = (epoch_batches(corpora, epoch, 13, **arguments) for epoch in (0, 0, 1))
+    shape = [[(len(e.window.input_ids), e.corpus) for e in batch] for batch in first]
+    assert shape == [[(len(e.window.input_ids), e.corpus) for e in batch] for batch in again]
+    assert shape != [[(len(e.window.input_ids), e.corpus) for e in batch] for batch in later]
+    assert sum(map(len, first)) == 250
+    assert any(len({e.corpus for e in batch}) == 2 for batch in first), "batches are mixed across corpora"
+
+
+def test_padding_is_small():
+    corpora = [[example(int(n)) for n in np.random.default_rng(1).integers(5, 120, 2000)]]
+    batches = epoch_batches(corpora, 0, 13, 16, 4096, "proportional", 2.0)
+    real = sum(len(e.window.input_ids) for batch in batches for e in batch)
+    padded = sum(len(batch) * max(len(e.window.input_ids) for e in batch) for batch in batches)
+    assert padded < 1.1 * real
+
+
+@pytest.mark.parametrize(("policy", "shares"), [("proportional", (100, 900)), ("sqrt", (250, 750)), ("uniform", (500, 500)), ("temperature", (250, 750))])
+def test_sampling_policies(policy, shares):
+    drawn = draw([100, 900], policy, np.random.default_rng(0))
+    assert tuple(map(len, drawn)) == shares
+    counts = Counter(drawn[0].tolist())
+    assert max(counts.values()) - min(counts.values()) <= 1, "nothing repeats before all were drawn"
+
+
+def test_unknown_policy():
+    with pytest.raises(WorkbookError, match="unknown sampling 'equal'"):
+        draw([1], "equal", np.random.default_rng(0))
+
+
+def test_collate_pads_and_ignores():
+    batch = collate([example(5), example(9, 1)], pad=7)
+    assert batch.input_ids.shape == (2, 16) and batch.input_ids[0, 5:].tolist() == [7] * 11
+    assert batch.attention_mask.sum(1).tolist() == [5, 9] and batch.valid.sum(1).tolist() == [3, 7]
+    assert (batch.tags["Gene"][~batch.valid] == IGNORED).all() and batch.corpus.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
+@pytest.mark.parametrize("way", ["first", "all"])
+def test_examples_carry_each_heads_tags(scheme, way):
+    from bioner_lib.data.schemes import tag_names, to_spans
+
+    data = load_corpus("sample")
+    aligner = Aligner(load_tokenizer("minilm"), 32, 8, way)
+    heads = {"Gene": ("Gene",), "joint": data.types}
+    examples = make_examples(aligner, data.dev, 0, heads, scheme)
+    found = Counter()
+    for e in examples:
+        assert all(len(tags) == len(e.window.words) for tags in e.tags.values())
+        names = [tag_names(data.types, scheme)[tag] for tag in e.tags["joint"]]
+        found.update(name for _, _, name in to_spans(names, scheme))
+    mentions = data.counts("dev")
+    assert all(mentions[name] <= found[name] <= mentions[name] + 6 for name in mentions), "only mentions that a window boundary cuts count twice"

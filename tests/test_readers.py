@@ -1,0 +1,162 @@
+import json
+
+import pytest
+
+from bioner_lib.data.readers import guess_reader, read_bioc, read_conll, read_inline, read_jsonl, read_pubtator
+from bioner_lib.errors import DataError
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def test_conll_columns_docstart_and_blank_lines(tmp_path):
+    text = "-DOCSTART- -X- O\n\nTP53 NN B-Gene\nloss NN O\n \nin IN O\n\n-DOCSTART- -X- O\n\nWilson NN B-Disease\ndisease NN I-Disease"
+    reading = read_conll(write(tmp_path, "train.txt", text))
+    assert [s.tokens for s in reading.sentences] == [["TP53", "loss"], ["in"], ["Wilson", "disease"]]
+    assert [s.doc for s in reading.sentences] == ["train-1", "train-1", "train-2"]
+    assert reading.mentions == {"Gene": 1, "Disease": 1} and reading.documented
+
+
+def test_conll_iob1_iobes_and_bare_tags(tmp_path):
+    iob1 = read_conll(write(tmp_path, "a.tsv", "a\tI-X\nb\tI-X\nc\tB-X\nd\tO\n"))
+    iobes = read_conll(write(tmp_path, "b.tsv", "a\tB-X\nb\tE-X\nc\tS-X\nd\tO\n"))
+    bare = read_conll(write(tmp_path, "c.tsv", "a\tB\nb\tI\nc\tB\nd\tO\n"), bare_type="X")
+    assert [r.sentences[0].tags for r in (iob1, iobes, bare)] == [["B-X", "I-X", "B-X", "O"]] * 3
+    assert not iob1.repairs and not iobes.repairs
+
+
+def test_conll_keeps_odd_words(tmp_path):
+    text = "α\u2028β\tO\n\ufffd\tB-X\n\u00a0\tO\nx y\tO\r\n"
+    assert read_conll(write(tmp_path, "a.tsv", text)).sentences[0].tokens == ["α\u2028β", "\ufffd", "\u00a0", "x y"]
+
+
+def test_repairs_are_reported(tmp_path):
+    reading = read_conll(write(tmp_path, "a.tsv", "a\tB-X\nb\tO\nc\tI-X\nd\tO\n"))
+    assert reading.repairs == {"I- without B-": 1} and reading.mentions == {"X": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\tO\nb\n", r"a.tsv:2: 1 columns"),
+        ("a\tO\nb\tO\tO\n", r"a.tsv:2: 3 columns .* expected 2 columns as above"),
+        ("a\tO\n\nb\tQ-X\n", r"a.tsv:3: unknown tag 'Q-X'"),
+        ("a\tO\nb\tB\n", r"a.tsv:2: bare tag 'B'"),
+        ("a\tB-Gen\n", r"a.tsv:1: unknown label 'Gen'; did you mean 'Gene'"),
+    ],
+)
+def test_conll_errors_name_file_and_line(tmp_path, text, said):
+    with pytest.raises(DataError, match=said):
+        read_conll(write(tmp_path, "a.tsv", text), labels={"Gene": "Gene"})
+
+
+def test_not_utf8_is_named(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_bytes(b"caf\xe9\tO\n")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_conll(path)
+
+
+def test_jsonl_by_field_name_and_integer_tags(tmp_path):
+    lines = [{"tokens": ["TP53", "loss"], "decoded_tags": ["B-Gene", "O"], "ids": [1, 0], "pmid": 7}]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)))
+    by_name = read_jsonl(path, tag_field="decoded_tags")
+    by_number = read_jsonl(path, tag_field="ids", tag_names=["O", "B-Gene"])
+    assert by_name.sentences == by_number.sentences and by_name.sentences[0].doc == "7"
+    with pytest.raises(DataError, match=r"a.jsonl:1: unknown tag field 'decoded_tag'; did you mean 'decoded_tags'"):
+        read_jsonl(path, tag_field="decoded_tag")
+    with pytest.raises(DataError, match="need names"):
+        read_jsonl(path, tag_field="ids", tag_names=["O"])
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "a.jsonl:1"), ('{"tokens": ["a"], "tags": []}', "1 tokens but 0 tags"), ("[1]", "a.jsonl:1")])
+def test_jsonl_errors(tmp_path, text, said):
+    with pytest.raises(DataError, match=said):
+        read_jsonl(write(tmp_path, "a.jsonl", text))
+
+
+PUBTATOR = (
+    "1|t|Loss of TP53.\n1|a|It causes Li-Fraumeni syndrome. Rarely e.g. ataxia.\n1\t8\t12\tTP53\tGene\t7157\n"
+    "1\t24\t45\tLi-Fraumeni syndrome\tDisease\tD016864\tx|y\n1\tCID\tD1\tD2\n\n"
+)
+
+
+def test_pubtator_offsets_run_over_title_and_abstract(tmp_path):
+    text = PUBTATOR.replace("24\t45", "24\t44")
+    reading = read_pubtator(write(tmp_path, "a.PubTator", text.replace("\n", "\r\n")))
+    found = [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
+    assert found == [("TP53", "Gene"), ("Li - Fraumeni syndrome", "Disease")]
+    whole = "Loss of TP53. It causes Li-Fraumeni syndrome. Rarely e.g. ataxia."
+    assert all(whole[a:b] == token for s in reading.sentences for token, (a, b) in zip(s.tokens, s.offsets, strict=True))
+    assert not reading.repairs
+
+
+def test_pubtator_counts_what_it_mends(tmp_path):
+    text = "1|t|Anti-TNFalpha.\n1|a|\n1\t5\t8\tTNF\tGene\n1\t5\t13\tTNFalpha\tGene\n1\t0\t4\tXXXX\tGene\n"
+    reading = read_pubtator(write(tmp_path, "a.txt", text + "\n" + text))
+    assert [s.spans for s in reading.sentences] == [[(0, 1, "Gene"), (2, 3, "Gene")]]
+    assert reading.mentions == {"Gene": 6}
+    assert reading.repairs["overlapping mention dropped"] == 1 and reading.repairs["repeated document dropped"] == 1
+    assert reading.repairs["mention text differs from its offsets"] == 2
+
+
+def test_mention_across_a_sentence_boundary_joins_the_sentences(tmp_path):
+    text = "1|t|We saw S. aureus. Cells died.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n"
+    reading = read_pubtator(write(tmp_path, "a.txt", text))
+    assert reading.mentions == {"Species": 1} and sum(len(s.spans) for s in reading.sentences) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("1\t90\t99\tx\tGene", "offsets 90-99"), ("2\t0\t4\tLoss\tGene", "neither"), ("1\t0\tx\tLoss\tGene", "separated by tabs"), ("1\t0\t4\tLoss\tGenes", "unknown label 'Genes'")],
+)
+def test_pubtator_errors_name_file_and_line(tmp_path, line, said):
+    with pytest.raises(DataError, match=rf"a.txt:3: .*{said}"):
+        read_pubtator(write(tmp_path, "a.txt", f"1|t|Loss of TP53.\n1|a|Here.\n{line}\n"), labels={"Gene": "Gene"})
+
+
+def test_bioc_xml_and_json_agree(tmp_path):
+    import bioc
+    from bioc import biocjson, biocxml
+
+    collection, document, passage = bioc.BioCCollection(), bioc.BioCDocument(), bioc.BioCPassage()
+    document.id, passage.offset, passage.text = "1", 10, "Loss of TP53."
+    annotation = bioc.BioCAnnotation()
+    annotation.id, annotation.text, annotation.infons = "a", "TP53", {"type": "Gene"}
+    annotation.add_location(bioc.BioCLocation(18, 4))
+    passage.add_annotation(annotation), document.add_passage(passage), collection.add_document(document)
+    write(tmp_path, "a.xml", biocxml.dumps(collection)), write(tmp_path, "a.json", biocjson.dumps(collection))
+    xml, json_ = (read_bioc(tmp_path / name) for name in ("a.xml", "a.json"))
+    assert xml.sentences == json_.sentences and xml.sentences[0].spans == [(2, 3, "Gene")] and xml.sentences[0].offsets[2] == (18, 22)
+    annotation.locations[0].offset = 90
+    with pytest.raises(DataError, match="document 1, annotation a"):
+        read_bioc(write(tmp_path, "b.xml", biocxml.dumps(collection)))
+    with pytest.raises(DataError, match="not BioC"):
+        read_bioc(write(tmp_path, "c.xml", "<x"))
+
+
+def test_inline(tmp_path):
+    path = write(tmp_path, "a.txt", "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n")
+    reading = read_inline(path)
+    assert reading.sentences[0].tokens == ["Loss", "of", "TP53", "in", "Li", "-", "Fraumeni", "syndrome", "[", "12", "]", "."]
+    assert [s.spans for s in reading.sentences] == [[(2, 3, "Gene"), (4, 8, "Disease")], [], [(0, 1, "Gene")]]
+    assert [s.doc for s in reading.sentences] == ["one", "one", "two"]
+    assert reading.sentences[1].offsets[0][0] == len("Loss of TP53 in Li-Fraumeni syndrome [12].") + 1
+    with pytest.raises(DataError, match=r"b.txt:1: unknown label 'Gen'"):
+        read_inline(write(tmp_path, "b.txt", "[x](Gen)"), labels={"Gene": "Gene"})
+    with pytest.raises(DataError, match=r"b.txt:1: broken markup"):
+        read_inline(write(tmp_path, "b.txt", "[x](Gene y)"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reader"),
+    [
+        ("train.txt", "# d\n[x](Gene) y", "inline"), ("train.txt", "1|t|x\n1|a|y", "pubtator"), ("train.txt", "a O\nb O", "conll"),
+        ("train.tsv", "a\tO", "conll"), ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"), ("train.json", '{\n "documents": []}', "bioc"),
+    ],
+)  # fmt: skip
+def test_reader_is_guessed(tmp_path, name, text, reader):
+    assert guess_reader(write(tmp_path, name, text)) == reader
