@@ -56,7 +56,15 @@ def make_encoder(family: str, folder: Path) -> Path:
     tokenizer = _tokenizer(family)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 130}
     if family == "modernbert":
-        sizes |= {"global_attn_every_n_layers": 2, "local_attention": 16, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}
+        sizes |= {
+            "global_attn_every_n_layers": 2,
+            "local_attention": 16,
+            "pad_token_id": 1,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            "cls_token_id": 0,
+            "sep_token_id": 2,
+        }
     if family == "roberta":
         sizes |= {"pad_token_id": 1}
     config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **sizes)

@@ -2,7 +2,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bioner_lib import load_corpus
 from bioner_lib.data.alignment import Aligner, Window
@@ -19,7 +20,9 @@ def example(length, corpus=0):
 def test_buckets_hold_every_window_once_within_bounds(lengths, batch_size, max_pieces, shuffled):
     batches = bucket(lengths, batch_size, max_pieces, np.random.default_rng(0) if shuffled else None)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    assert all(len(batch) <= batch_size and max(lengths[i] for i in batch) * len(batch) <= max(max_pieces, max(lengths)) for batch in batches)
+    assert all(
+        len(batch) <= batch_size and max(lengths[i] for i in batch) * len(batch) <= max(max_pieces, max(lengths)) for batch in batches
+    )
 
 
 def test_batches_follow_seed_and_epoch():
@@ -41,7 +44,9 @@ def test_padding_is_small():
     assert padded < 1.1 * real
 
 
-@pytest.mark.parametrize(("policy", "shares"), [("proportional", (100, 900)), ("sqrt", (250, 750)), ("uniform", (500, 500)), ("temperature", (250, 750))])
+@pytest.mark.parametrize(
+    ("policy", "shares"), [("proportional", (100, 900)), ("sqrt", (250, 750)), ("uniform", (500, 500)), ("temperature", (250, 750))]
+)
 def test_sampling_policies(policy, shares):
     drawn = draw([100, 900], policy, np.random.default_rng(0))
     assert tuple(map(len, drawn)) == shares
@@ -76,4 +81,6 @@ def test_examples_carry_each_heads_tags(scheme, way):
         names = [tag_names(data.types, scheme)[tag] for tag in e.tags["joint"]]
         found.update(name for _, _, name in to_spans(names, scheme))
     mentions = data.counts("dev")
-    assert all(mentions[name] <= found[name] <= mentions[name] + 6 for name in mentions), "only mentions that a window boundary cuts count twice"
+    assert all(mentions[name] <= found[name] <= mentions[name] + 6 for name in mentions), (
+        "only mentions that a window boundary cuts count twice"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from bioner_lib import CORPORA, WorkbookError, load_corpus
 from bioner_lib.data import corpora as module
-from bioner_lib.data.corpora import Split, refuse_test
+from bioner_lib.data.corpora import refuse_test
 from bioner_lib.errors import DataError, SelectionError
 
 
@@ -183,7 +183,7 @@ def test_own_folder(tmp_path):
 
 def test_own_empty_split_and_nameless_files(tmp_path):
     (tmp_path / "train.tsv").write_text("\n")
-    with pytest.raises(DataError, match="train split of .* is empty"):
+    with pytest.raises(DataError, match=r"train split of .* is empty"):
         load_corpus(tmp_path)
     (tmp_path / "train.tsv").rename(tmp_path / "words.tsv")
     with pytest.raises(DataError, match="no file named after a split"):
@@ -211,7 +211,12 @@ def test_real_corpora_have_their_published_counts(name, mirror):
 @pytest.mark.real
 def test_real_gold_is_the_official_gold(mirror):
     gold = {name: dict(load_corpus(name, mirror=mirror).counts("test")) for name in ("ncbi-disease", "bc5cdr", "bc2gm", "linnaeus")}
-    assert gold == {"ncbi-disease": {"Disease": 960}, "bc5cdr": {"Chemical": 5385, "Disease": 4424}, "bc2gm": {"Gene": 6325}, "linnaeus": {"Species": 1433}}
+    assert gold == {
+        "ncbi-disease": {"Disease": 960},
+        "bc5cdr": {"Chemical": 5385, "Disease": 4424},
+        "bc2gm": {"Gene": 6325},
+        "linnaeus": {"Species": 1433},
+    }
     assert sum(load_corpus("jnlpba", mirror=mirror).counts("test").values()) == 8662
 
 

@@ -1,8 +1,9 @@
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.data.schemes import tag_names, to_spans, to_tags
@@ -17,7 +18,7 @@ def test_allowed_transitions_are_those_of_the_scheme(scheme):
     spans = [(start, end, name) for start in range(4) for end in range(start + 1, 5) for name in "XY"]
     for chosen in [(), *((s,) for s in spans), *((a, b) for a, b in product(spans, spans) if a[1] <= b[0])]:
         sequence = to_tags(chosen, 4, scheme)
-        seen |= {("start", sequence[0]), *zip(sequence, sequence[1:], strict=False)}
+        seen |= {("start", sequence[0]), *pairwise(sequence)}
     table = allowed_transitions(tags)
     for i, before in enumerate([*tags, "start"]):
         for j, after in enumerate(tags):
@@ -34,7 +35,7 @@ def test_viterbi_equals_brute_force(seed, length, scheme):
     found = viterbi(scores, table[:-1], table[-1:], valid)[0, :length].tolist()
 
     def total(path):
-        steps = table[-1, path[0]] + sum(table[a, b] for a, b in zip(path, path[1:], strict=False))
+        steps = table[-1, path[0]] + sum(table[a, b] for a, b in pairwise(path))
         return (steps + sum(scores[0, i, t] for i, t in enumerate(path))).item()
 
     assert total(found) == pytest.approx(max(map(total, product(range(len(tags)), repeat=length))), abs=1e-5)

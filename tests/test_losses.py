@@ -2,7 +2,8 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.data.batching import IGNORED, Batch
@@ -34,7 +35,9 @@ def test_equals_brute_force(seed, unannotated):
     nll = partial_label_nll(logits, tags, annotated, unannotated)
     for b in range(3):
         for n in range(4):
-            assert nll[b, n].item() == pytest.approx(brute_force(logits[b, n].tolist(), tags[b, n].item(), annotated[b].tolist(), unannotated), abs=1e-5)
+            assert nll[b, n].item() == pytest.approx(
+                brute_force(logits[b, n].tolist(), tags[b, n].item(), annotated[b].tolist(), unannotated), abs=1e-5
+            )
 
 
 @pytest.mark.parametrize("unannotated", UNANNOTATED)
@@ -42,7 +45,9 @@ def test_full_annotation_is_plain_cross_entropy(unannotated):
     logits, tags = torch.randn(2, 3, 5), torch.randint(5, (2, 3))
     tags[0, 2] = IGNORED
     ours = partial_label_nll(logits, tags, torch.ones(2, 5, dtype=torch.bool), unannotated)
-    theirs = torch.nn.functional.cross_entropy(logits.reshape(-1, 5), tags.reshape(-1), ignore_index=IGNORED, reduction="none").reshape(2, 3)
+    theirs = torch.nn.functional.cross_entropy(logits.reshape(-1, 5), tags.reshape(-1), ignore_index=IGNORED, reduction="none").reshape(
+        2, 3
+    )
     torch.testing.assert_close(ours, theirs)
 
 

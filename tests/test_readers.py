@@ -72,7 +72,9 @@ def test_jsonl_by_field_name_and_integer_tags(tmp_path):
         read_jsonl(path, tag_field="ids", tag_names=["O"])
 
 
-@pytest.mark.parametrize(("text", "said"), [("{", "a.jsonl:1"), ('{"tokens": ["a"], "tags": []}', "1 tokens but 0 tags"), ("[1]", "a.jsonl:1")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "a.jsonl:1"), ('{"tokens": ["a"], "tags": []}', "1 tokens but 0 tags"), ("[1]", "a.jsonl:1")]
+)
 def test_jsonl_errors(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         read_jsonl(write(tmp_path, "a.jsonl", text))
@@ -111,7 +113,12 @@ def test_mention_across_a_sentence_boundary_joins_the_sentences(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("1\t90\t99\tx\tGene", "offsets 90-99"), ("2\t0\t4\tLoss\tGene", "neither"), ("1\t0\tx\tLoss\tGene", "separated by tabs"), ("1\t0\t4\tLoss\tGenes", "unknown label 'Genes'")],
+    [
+        ("1\t90\t99\tx\tGene", "offsets 90-99"),
+        ("2\t0\t4\tLoss\tGene", "neither"),
+        ("1\t0\tx\tLoss\tGene", "separated by tabs"),
+        ("1\t0\t4\tLoss\tGenes", "unknown label 'Genes'"),
+    ],
 )
 def test_pubtator_errors_name_file_and_line(tmp_path, line, said):
     with pytest.raises(DataError, match=rf"a.txt:3: .*{said}"):
@@ -139,7 +146,9 @@ def test_bioc_xml_and_json_agree(tmp_path):
 
 
 def test_inline(tmp_path):
-    path = write(tmp_path, "a.txt", "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n")
+    path = write(
+        tmp_path, "a.txt", "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n"
+    )
     reading = read_inline(path)
     assert reading.sentences[0].tokens == ["Loss", "of", "TP53", "in", "Li", "-", "Fraumeni", "syndrome", "[", "12", "]", "."]
     assert [s.spans for s in reading.sentences] == [[(2, 3, "Gene"), (4, 8, "Disease")], [], [(0, 1, "Gene")]]
@@ -154,8 +163,9 @@ def test_inline(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "reader"),
     [
-        ("train.txt", "# d\n[x](Gene) y", "inline"), ("train.txt", "1|t|x\n1|a|y", "pubtator"), ("train.txt", "a O\nb O", "conll"),
-        ("train.tsv", "a\tO", "conll"), ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"), ("train.json", '{\n "documents": []}', "bioc"),
+        ("train.txt", "# d\n[x](Gene) y", "inline"), ("train.txt", "1|t|x\n1|a|y", "pubtator"),
+        ("train.txt", "a O\nb O", "conll"), ("train.tsv", "a\tO", "conll"),
+        ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"), ("train.json", '{\n "documents": []}', "bioc"),
     ],
 )  # fmt: skip
 def test_reader_is_guessed(tmp_path, name, text, reader):

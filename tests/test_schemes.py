@@ -1,7 +1,8 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, IOBES, Entities
 
@@ -34,7 +35,11 @@ def test_repair_is_what_lenient_seqeval_does(tags):
 
 def test_repairs_are_counted():
     repairs = Counter()
-    assert to_spans(["O", "I-Gene", "I-Gene", "B-Disease", "I-Gene"], "IOB2", repairs) == [(1, 3, "Gene"), (3, 4, "Disease"), (4, 5, "Gene")]
+    assert to_spans(["O", "I-Gene", "I-Gene", "B-Disease", "I-Gene"], "IOB2", repairs) == [
+        (1, 3, "Gene"),
+        (3, 4, "Disease"),
+        (4, 5, "Gene"),
+    ]
     assert repairs == {"I- without B-": 2}
 
 

@@ -1,5 +1,6 @@
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bioner_lib.data.schemes import flat
 from bioner_lib.evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy

@@ -8,7 +8,6 @@ A run is made in `.working-<run id>` and renamed last, so a `run.json` means a f
 """
 
 import json
-import os
 import platform
 import resource
 import shutil
@@ -62,7 +61,7 @@ def run(
                 return _said(folder, row, progress)
             working.mkdir(exist_ok=True)
             row = _make(config, working, mirror, progress, keep_model)
-            os.replace(working, folder)
+            working.replace(folder)
     except OSError as error:
         raise WorkbookError(
             f"run {config.run_id} stopped: {error.strerror or error} ({error.filename or folder}); "
@@ -119,7 +118,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "scores": scores, "history": history, "repairs": dict(repairs),
-        "data": {c.name: {"fingerprint": c.fingerprint, "types": list(c.types), "official": c.official, "repairs": dict(c.repairs)} for c in corpora + also},
+        "data": {corpus.name: _about(corpus) for corpus in corpora + also},
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
         "device": device, "versions": _versions(),
     }  # fmt: skip
@@ -127,8 +126,13 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         leftover.unlink()
     aside = working / "run.json.tmp"
     aside.write_text(json.dumps(row, indent=1))
-    os.replace(aside, working / "run.json")
+    aside.replace(working / "run.json")
     return row
+
+
+def _about(corpus: Corpus) -> dict:
+    about = {"types": list(corpus.types), "official": corpus.official, "repairs": dict(corpus.repairs)}
+    return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
 def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, repairs: Counter):

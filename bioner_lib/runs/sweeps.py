@@ -175,7 +175,7 @@ def _execute(job: Job, folder: Path) -> None:
         if "Kernel died before replying" not in str(error):
             raise
         papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)  # a port was taken between choice and use
-    os.replace(aside, done)
+    aside.replace(done)
     for run_id in set(_ROW.findall(done.read_text(encoding="utf-8"))):
         if (run := folder.parent / "runs" / run_id).is_dir():
             (run / "notebook.ipynb").write_bytes(done.read_bytes())

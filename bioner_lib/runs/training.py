@@ -6,10 +6,10 @@ have ended.
 
 import json
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def fit(
     from accelerate import Accelerator
 
     autocast = autocast_dtype(config.precision)
-    accelerator = Accelerator(mixed_precision="bf16" if autocast else "no", gradient_accumulation_steps=config.accumulate)
+    accelerator = Accelerator()
     tagger = build(config, corpora)
     loss_of = MultiTaskLoss(tagger.plans, corpora, config.scheme, config.unannotated, config.loss_weights).to(accelerator.device)
     heads = {plan.name: plan.types for plan in tagger.plans}
@@ -99,7 +99,9 @@ def fit(
     for epoch in range(len(history), config.epochs):
         started, cpu = time.perf_counter(), time.process_time()
         seed_everything(config.seed, epoch)
-        record = _one_epoch(config, epoch, _batches(config, train, epoch), accelerator, model, loss_of, optimizer, scheduler, progress)
+        record = _one_epoch(
+            config, epoch, _batches(config, train, epoch), accelerator, model, loss_of, optimizer, scheduler, autocast, progress
+        )
         record["dev"] = dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, autocast)
         record |= {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
         history.append({"epoch": epoch, **record})
@@ -110,36 +112,39 @@ def fit(
     return Fitted(tagger, history, _cost(history))
 
 
-def _one_epoch(config, epoch, batches, accelerator, model, loss_of, optimizer, scheduler, progress: bool) -> dict:
+def _one_epoch(config, epoch, batches, accelerator, model, loss_of, optimizer, scheduler, autocast, progress: bool) -> dict:
     from tqdm.auto import tqdm
 
     model.train()
-    total, pieces, pad = 0.0, 0, accelerator.unwrap_model(model).tokenizer.pad_token_id or 0
+    device, pad = accelerator.device, accelerator.unwrap_model(model).tokenizer.pad_token_id or 0
+    total, clock = 0.0, time.perf_counter()
     bar = tqdm(batches, desc=f"epoch {epoch + 1}/{config.epochs}", disable=not progress, leave=False, mininterval=1)
-    clock = time.perf_counter()
-    for step, examples in enumerate(bar):
-        batch = collate(examples, pad).to(accelerator.device)
-        with accelerator.accumulate(model):
-            loss = loss_of(model(**batch.inputs), batch)
+    for step, examples in enumerate(bar, 1):
+        batch, last = collate(examples, pad).to(device), step % config.accumulate == 0 or step == len(batches)
+        with nullcontext() if last else accelerator.no_sync(model):
+            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                logits = model(**batch.inputs)
+            loss = loss_of(logits, batch)
             if not torch.isfinite(loss):
-                raise WorkbookError(
-                    f"loss is {loss.item()} in epoch {epoch + 1}, step {step + 1}, batch of {len(examples)} windows whose first "
-                    f"belongs to sentence {examples[0].window.sentence} of {config.corpora[examples[0].corpus]!r}; "
-                    "the last epoch's checkpoint is kept; a smaller learning_rate usually helps"
-                )
-            accelerator.backward(loss)
-            if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
-            if accelerator.sync_gradients:
-                scheduler.step()
-            optimizer.zero_grad()
+                raise WorkbookError(_not_finite(config, loss.item(), epoch, step, examples))
+            accelerator.backward(loss / config.accumulate)
+        if last:
+            accelerator.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.step(), scheduler.step(), optimizer.zero_grad()
         total += loss.detach()
-        pieces += sum(len(example.window.input_ids) for example in examples)
-        if progress and step % 20 == 19:
-            bar.set_postfix(loss=f"{float(total) / (step + 1):.4f}", refresh=False)
-    seconds = time.perf_counter() - clock
-    return {"loss": float(total) / len(batches), "steps": len(batches), "pieces": pieces, "training_seconds": seconds}
+        if progress and step % 20 == 0:
+            bar.set_postfix(loss=f"{float(total) / step:.4f}", refresh=False)
+    pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
+    return {"loss": float(total) / len(batches), "steps": len(batches), "pieces": pieces, "training_seconds": time.perf_counter() - clock}
+
+
+def _not_finite(config: RunConfig, loss: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
+    first = examples[0]
+    return (
+        f"loss is {loss} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
+        f"{first.window.sentence} of {config.corpora[first.corpus]!r}; the last epoch's checkpoint is kept; "
+        "a smaller learning_rate usually helps"
+    )
 
 
 def _batches(config: RunConfig, train: Sequence[Sequence[Example]], epoch: int) -> list[list[Example]]:
@@ -208,4 +213,4 @@ def _replace(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
     torch.save(content, aside)
-    os.replace(aside, path)
+    aside.replace(path)

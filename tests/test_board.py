@@ -1,0 +1,136 @@
+import json
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from bioner_lib import RunConfig, WorkbookError, load_corpus, run
+from bioner_lib.board import plots
+from bioner_lib.board.leaderboard import (
+    aggregate,
+    anchors,
+    check_budgets,
+    compare,
+    markdown,
+    publish,
+    repetitions,
+    results,
+    write_leaderboard,
+)
+from bioner_lib.data.inspection import ambiguous_surfaces, duplicates, seen_in_train, summary
+
+
+def row(seed, f1, corpus="sample", support=20, official=True, **config):
+    """A row as a run leaves it, with the measures a test needs."""
+    settings = RunConfig(corpora=corpus, seed=seed, **config)
+    measures = {"precision": f1, "recall": f1, "f1": f1, "support": support, "tp": 1, "fp": 1, "fn": 1}
+    types = {"Gene": measures, "micro": measures, "macro": measures}
+    return {
+        "run_id": settings.run_id, "config": settings.as_dict(), "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
+        "scores": {corpus: {"test": {"types": types, "errors": {"boundary": 2}}}},
+        "data": {corpus: {"official": official, "types": ["Gene"]}},
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_aggregate_by_hand():
+    table = aggregate(results([row(1, 0.5), row(2, 0.7), row(3, 0.6), row(1, 0.9, scheme="IOBES")]))
+    line = table[(table["type"] == "Gene") & (table["runs"] == 3)].iloc[0]
+    assert line["f1_mean"] == pytest.approx(0.6) and line["f1_sd"] == pytest.approx(0.1), "n - 1"
+    assert line["values"] == [0.5, 0.7, 0.6] and line["seeds"] == [1, 2, 3]
+    assert any("scheme=IOBES" in name for name in table["name"])
+    single = table[(table["type"] == "Gene") & (table["runs"] == 1)].iloc[0]
+    assert math.isnan(single["f1_sd"])
+
+
+def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
+    few = write_leaderboard([row(1, 0.512, support=9), row(2, 0.5, support=9), row(1, 0.75, corpus="sample-gene")])
+    text = (outputs / "leaderboard.md").read_text()
+    assert "N/A" in text and "51.2" not in text and "75.0" in text
+    held = json.loads((outputs / "leaderboard.json").read_text())
+    assert 0.512 in [line["f1"] for line in held["runs"]] and len(pd.read_csv(outputs / "leaderboard.csv")) == len(few)
+    assert "micro" not in markdown(few), "one type: micro says the same again"
+    assert "60.0 ± 14.1 *" in markdown(aggregate(results([row(1, 0.5, official=False), row(2, 0.7, official=False)])))
+
+
+def test_no_rows_is_said():
+    with pytest.raises(WorkbookError, match="no finished runs yet"):
+        results([])
+
+
+def test_budgets_must_be_equal():
+    check_budgets([row(1, 0.5), row(2, 0.6)])
+    with pytest.raises(WorkbookError, match=r"epochs differs \(3, 8\)"):
+        check_budgets([row(1, 0.5), row(1, 0.6, epochs=3)])
+
+
+def test_compare_and_repetitions(tiny, outputs):
+    options = {"encoder": tiny, "epochs": 2, "learning_rate": 5e-3, "limit": 60, "max_length": 128, "overlap": 16}
+    arms = {heads: [RunConfig(corpora="sample", heads=heads, seed=seed, **options) for seed in (1, 2)] for heads in ("joint", "per-type")}
+    for config in arms["joint"] + arms["per-type"]:
+        run(config, progress=False, keep_model=False)
+    rows = {heads: repetitions(configs[0]) for heads, configs in arms.items()}
+    assert [len(r) for r in rows.values()] == [2, 2]
+    found = compare({"sample": rows["joint"]}, {"sample": rows["per-type"]}, resamples=200)
+    assert (
+        found.loc[0, "seeds"] == 2
+        and 0 < found.loc[0, "p"] <= 1
+        and found.loc[0, "low"] <= found.loc[0, "difference"] <= found.loc[0, "high"]
+    )
+    with pytest.raises(WorkbookError, match="a seed in common"):
+        compare({"sample": rows["joint"][:1]}, {"sample": rows["per-type"][1:]})
+    ax = plots.differences(found, plt.subplots()[1])
+    assert "difference in test F1" in ax.get_xlabel()
+
+
+def test_publish_copies_rows(outputs, tmp_path):
+    config = RunConfig(corpora="sample", system="dictionary")
+    run(config, progress=False)
+    (path,) = publish([config.run_id], to=tmp_path)
+    assert json.loads(path.read_text())["run_id"] == config.run_id
+    with pytest.raises(WorkbookError, match="no finished run 'nothing'"):
+        publish(["nothing"], to=tmp_path)
+
+
+def test_figures_are_drawn_from_rows(outputs):
+    rows = [row(s, 0.5 + s / 50, corpus=c, epochs=e) for s in (1, 2) for c in ("sample", "sample-gene", "sample:Gene") for e in (2, 3)]
+    table = aggregate(results(rows))
+    bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
+    assert bars.get_ylabel() == "test F1 (strict spans, x 100)" and len(bars.patches) == 6
+    assert plots.f1_heatmap(table, plt.subplots()[1]) and plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
+    assert plots.error_kinds({"a": {"boundary": 2, "missed": 1}}, plt.subplots()[1]).get_xlabel().startswith("errors")
+    with pytest.raises(WorkbookError, match="three spokes"):
+        plots.f1_radar(aggregate(results([row(1, 0.5)])), plt.subplots(subplot_kw={"projection": "polar"})[1])
+    one_arm = aggregate(results([row(s, 0.5, corpus=c) for s in (1, 2) for c in ("sample", "sample-gene", "sample:Gene")]))
+    one_arm["name"] = "same"
+    assert len(plots.f1_radar(one_arm, plt.subplots(subplot_kw={"projection": "polar"})[1]).get_xticks()) == 3
+    path = plots.save_figure(bars.figure, "90_f1")
+    assert path.read_bytes()[:4] == b"\x89PNG" and path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_corpus_figures():
+    corpora = [load_corpus("sample"), load_corpus("sample-gene")]
+    for draw in (plots.split_sizes, plots.sentence_lengths, plots.types_matrix, plots.label_balance):
+        assert draw(corpora, plt.subplots()[1]) is not None
+    assert plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel() == "share of words"
+
+
+def test_anchors_are_published_figures_with_their_source():
+    frame = anchors()
+    assert frame["f1"].between(0.5, 1).all() and frame["source"].notna().all()
+    assert frame.set_index(["corpus", "type", "system"]).loc[("ncbi-disease", "Disease", "BioLinkBERT"), "f1"] == pytest.approx(0.8818)
+
+
+def test_inspection():
+    sample = load_corpus("sample")
+    frame = summary([sample, load_corpus("sample-gene")])
+    assert frame.loc[0, "documents"] == 56 and frame.loc[0, "sentences"] == 336 and "Gene 354" in frame.loc[0, "mentions"]
+    assert {"MS", "lead", "cold"} <= set(ambiguous_surfaces(sample).index)
+    assert duplicates([sample]).loc["sample", "sample"] == 0
+    assert 0.2 < seen_in_train(sample) < 0.5

@@ -1,0 +1,51 @@
+import json
+
+import pytest
+
+from bioner_lib import RunConfig, WorkbookError
+
+
+def test_run_id_is_stable_and_names_the_run():
+    config = RunConfig(corpora="ncbi-disease", seed=42)
+    assert config.run_id.startswith("ncbi-disease-minilm-per-type-s42-")
+    assert config.run_id == RunConfig(corpora=["ncbi-disease"], seed=42, learning_rate=2e-4, epochs=5).run_id
+    assert RunConfig(**json.loads(json.dumps(config.as_dict()))) == config
+    assert config.digest(("seed",)) == RunConfig(corpora="ncbi-disease", seed=7).digest(("seed",))
+    assert config.digest(("seed",)) != RunConfig(corpora="ncbi-disease", seed=42, scheme="IOBES").digest(("seed",))
+
+
+def test_defaults_depend_on_corpus_and_encoder():
+    assert RunConfig(corpora="sample").epochs == 8 and RunConfig(corpora=("sample", "bc5cdr")).epochs == 8
+    assert RunConfig(corpora="bc5cdr:Disease").epochs == 5
+    assert RunConfig(corpora="bc5cdr").learning_rate == 2e-4 and RunConfig(corpora="bc5cdr", encoder="biolinkbert").learning_rate == 3e-5
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lerning_rate": 1e-4}, "unknown RunConfig field 'lerning_rate'; did you mean 'learning_rate'"),
+        ({"epochs": 2.5}, "epochs=2.5 is float; expected int"),
+        ({"epochs": True}, "epochs=True is bool"),
+        ({"encoder": 3}, "encoder=3 is int"),
+        ({"heads": "pertype"}, "unknown heads 'pertype'; did you mean 'per-type'"),
+        ({"scheme": "IOB"}, "unknown scheme 'IOB'"),
+        ({"unannotated": "ignore"}, "unknown unannotated 'ignore'"),
+        ({"loss_weights": {"Gene": -0.5}}, "weights are 0 or more"),
+        ({"loss_weights": [1, 2]}, "expected numbers by head"),
+        ({"batch_size": 0}, "batch_size=0; expected 1 to"),
+        ({"overlap": 256}, "overlap=256"),
+        ({"max_pieces": 100}, "can't hold one window"),
+        ({"corpora": ()}, "expected at least one"),
+        ({"corpora": ("bc5cdr", "bc5cdr")}, "each once"),
+        ({"corpora": (1,)}, "expected names"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_mistakes_are_named(given, said):
+    with pytest.raises(WorkbookError, match=said):
+        RunConfig(**({"corpora": "sample"} | given))
+
+
+def test_corpora_are_needed():
+    with pytest.raises(WorkbookError, match="needs corpora="):
+        RunConfig(seed=1)

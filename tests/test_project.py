@@ -1,0 +1,95 @@
+import json
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+from bioner_lib.home import home
+
+PROJECT = tomllib.loads((home() / "pyproject.toml").read_text())["project"]
+
+
+def tracked():
+    answer = subprocess.run(["git", "ls-files"], cwd=home(), capture_output=True, text=True)
+    if answer.returncode:
+        pytest.skip("not a git checkout")
+    return [home() / name for name in answer.stdout.splitlines() if (home() / name).is_file()]
+
+
+def name_of(requirement):
+    return re.split(r"[<>=!~\[; ]", requirement)[0].lower().replace("_", "-")
+
+
+def test_constraints_pin_every_dependency():
+    pins = {name_of(line): line for line in (home() / "constraints.txt").read_text().splitlines() if line and line[0] != "#"}
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!-]+", pin) for pin in pins.values())
+    from packaging.requirements import Requirement
+
+    for wanted in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+        pin = pins[name_of(wanted)].split("==")[1]
+        assert Requirement(wanted).specifier.contains(pin), f"{wanted} against {pin}"
+
+
+def test_conda_environment_agrees():
+    environment = yaml.safe_load((home() / "environment.yml").read_text())
+    plain = [line for line in environment["dependencies"] if isinstance(line, str)]
+    (pip,) = [line["pip"] for line in environment["dependencies"] if isinstance(line, dict)]
+    assert f"python{PROJECT['requires-python']}" in [line.replace(" ", "") for line in plain] and "pip" in plain
+    assert pip == ["-c constraints.txt", "-e .[dev]"]
+
+
+def test_the_design_cards_packages_are_there():
+    held = {name_of(line) for line in PROJECT["dependencies"]}
+    assert {"jupyterlab", "papermill", "torch", "transformers", "datasets", "seqeval", "matplotlib", "seaborn", "ipywidgets"} <= held
+
+
+def test_nothing_names_a_machine_or_a_registry():
+    for path in tracked():
+        if path.suffix in {".py", ".ipynb", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ""} and path.name != "test_project.py":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w.:/])/(home|root|work|Users|opt|mnt)/", text), path
+            assert not re.search(r"pypi\.org|pythonhosted|--index-url|anaconda\.org", text), path
+
+
+def test_no_downloaded_corpus_is_committed():
+    assert not [path for path in tracked() if path.is_relative_to(home() / "data") and not path.is_relative_to(home() / "data" / "sample")]
+    assert max(path.stat().st_size for path in tracked()) < 2_000_000
+
+
+def test_wings_import_only_what_stands_above_them():
+    """Between wings and within a wing: an import points up the house, never down."""
+    order = ["errors", "home", "data", "models", "evaluation", "runs", "board", "explorer", "__main__"]
+    inside = {
+        "data": ["schemes", "readers", "corpora", "inspection", "lexicons", "alignment", "batching"],
+        "models": ["heads", "losses", "tagger"], "evaluation": ["scoring", "statistics"],
+        "runs": ["config", "training", "rows", "sweeps"], "board": ["leaderboard", "plots"],
+    }  # fmt: skip
+    root = home() / "bioner_lib"
+    for path in root.rglob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        wing, *rest = path.relative_to(root).with_suffix("").parts
+        for dots, target in re.findall(r"^\s*from (\.+)([\w.]*) import", path.read_text(), re.MULTILINE):
+            parts = target.split(".")
+            if rest and dots == ".":
+                assert inside[wing].index(parts[0]) < inside[wing].index(rest[0]), f"{path}: {target}"
+            else:
+                assert order.index(parts[0]) < order.index(wing), f"{path}: {target}"
+
+
+def test_readme_numbers_come_from_committed_rows():
+    from bioner_lib.board.leaderboard import aggregate, markdown, published_rows, results
+
+    readme = (home() / "README.md").read_text(encoding="utf-8")
+    rows = published_rows()
+    assert rows, "outputs/published holds no rows"
+    for line in markdown(aggregate(results(rows))).splitlines():
+        assert line in readme, f"the README's table lacks or misquotes: {line}"
+
+
+def test_published_rows_are_whole():
+    for path in (home() / "outputs" / "published").glob("*.json"):
+        row = json.loads(path.read_text())
+        assert path.stem == row["run_id"] and all(about["official"] for about in row["data"].values()) and row["versions"] and row["device"]

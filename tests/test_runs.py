@@ -1,0 +1,252 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_predictions, read_rows, run, score
+from bioner_lib.data.corpora import Corpus
+from bioner_lib.errors import SelectionError
+from bioner_lib.runs import training
+from bioner_lib.runs.training import dev_f1, fit
+
+ONE_RUN = """
+import json, sys
+from bioner_lib import RunConfig, run
+row = run(RunConfig(**json.loads(sys.argv[1])), outputs=sys.argv[2])
+print(row["finished"])
+"""
+SLOW_SECOND_EPOCH = (
+    """
+import time
+from bioner_lib.runs import training
+inner = training._one_epoch
+def slow(config, epoch, *rest):
+    if epoch == 1:
+        print("second", flush=True)
+        time.sleep(60)
+    return inner(config, epoch, *rest)
+training._one_epoch = slow
+"""
+    + ONE_RUN
+)
+
+
+def small(tiny, **changes):
+    options = {"epochs": 3, "learning_rate": 3e-3, "limit": 40, "max_length": 128, "overlap": 16, "batch_size": 8}
+    return RunConfig(**({"corpora": "sample", "encoder": tiny} | options | changes))
+
+
+def result(row):
+    """A row without what differs between two executions of one run: times and memory."""
+    history = [{key: value for key, value in record.items() if "seconds" not in key} for record in row["history"]]
+    return {"scores": row["scores"], "history": history, "config": row["config"], "data": row["data"]}
+
+
+def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
+    config = small(tiny)
+    row = run(config)
+    folder = outputs / "runs" / config.run_id
+    assert f"row: runs/{config.run_id}/run.json" in capsys.readouterr().out
+    assert json.loads((folder / "run.json").read_text()) == row and sorted(p.name for p in folder.iterdir()) == [
+        "model",
+        "predictions",
+        "run.json",
+    ]
+    assert row["config"] == config.as_dict() and len(row["history"]) == 3
+    assert row["data"]["sample"]["official"] is False and len(row["data"]["sample"]["fingerprint"]) == 16
+    assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(row["cost"])
+    assert row["versions"]["torch"] == torch.__version__ and row["device"]["precision"] in ("bf16", "fp32")
+    predictions = read_predictions(config.run_id, "sample", "test")
+    corpus = load_corpus("sample").limit(40, config.seed)
+    assert [p["tokens"] for p in predictions] == [s.tokens for s in corpus.test]
+    rescored = score([[tuple(s) for s in p["gold"]] for p in predictions], [p["predicted"] for p in predictions], corpus.types)
+    assert rescored == row["scores"]["sample"]["test"]["types"]
+    assert sum(s["support"] for n, s in rescored.items() if n not in ("micro", "macro")) == sum(corpus.counts("test").values())
+    tagger = MultiTaskTagger.load(folder / "model")
+    autocast = training.autocast_dtype("auto")
+    found = tagger.predict([s.tokens for s in corpus.test], autocast=autocast)
+    assert [[s[:3] for s in spans] for spans in found] == [[tuple(s[:3]) for s in p["predicted"]] for p in predictions]
+    assert [r["run_id"] for r in read_rows()] == [config.run_id]
+
+
+def test_the_same_run_again_is_read_not_made(tiny, outputs, monkeypatch):
+    config = small(tiny, epochs=1)
+    first = run(config, progress=False)
+    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
+    assert run(config, progress=False) == first
+
+
+def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
+    rows = [run(small(tiny), outputs=tmp_path / name, progress=False) for name in ("a", "b")]
+    assert result(rows[0]) == result(rows[1])
+    assert result(run(small(tiny, seed=14), outputs=tmp_path / "a", progress=False))["history"] != result(rows[0])["history"]
+
+
+def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path):
+    """The real thing: another process, kill -9, the same call again."""
+    config = small(tiny, epochs=4)
+    undisturbed = run(config, outputs=tmp_path / "whole", progress=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_SECOND_EPOCH, json.dumps(config.as_dict()), str(tmp_path / "killed")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout.readline().strip() == b"second"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    working = tmp_path / "killed" / "runs" / f".working-{config.run_id}"
+    assert (working / "last.pt").exists() and read_rows(tmp_path / "killed") == []
+    starts = []
+    inner = training._one_epoch
+    training._one_epoch = lambda config, epoch, *rest: starts.append(epoch) or inner(config, epoch, *rest)
+    try:
+        resumed = run(config, outputs=tmp_path / "killed", progress=False)
+    finally:
+        training._one_epoch = inner
+    assert starts == [1, 2, 3] and not working.exists()
+    assert result(resumed) == result(undisturbed)
+
+
+def test_a_half_written_checkpoint_is_never_read(tiny, tmp_path, monkeypatch):
+    config, corpora = small(tiny, epochs=2), [load_corpus("sample").limit(40)]
+    fit(config, corpora, tmp_path, progress=False)
+    (tmp_path / "last.tmp").write_bytes(b"half")
+    assert len(fit(config, corpora, tmp_path, progress=False).history) == 2
+
+
+def test_two_processes_share_one_run(tiny, tmp_path):
+    config = small(tiny, epochs=2)
+    call = [sys.executable, "-c", ONE_RUN, json.dumps(config.as_dict()), str(tmp_path)]
+    processes = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate() for process in processes]
+    assert all(process.returncode == 0 for process in processes), answers
+    assert len({out.splitlines()[-1] for out, _ in answers}) == 1, "one worked, the other read its row"
+    assert "waiting for it" in "".join(err for _, err in answers)
+
+
+def test_selection_never_sees_test(tiny, monkeypatch):
+    corpus = load_corpus("sample").limit(10)
+    tagger = training.build(small(tiny), [corpus])
+    with pytest.raises(SelectionError, match="must not see the test split"):
+        dev_f1(tagger, [corpus.test], [corpus], None)
+    monkeypatch.setattr(Corpus, "test", property(lambda self: pytest.fail("training looked at test")))
+    fit(small(tiny, epochs=1, limit=10), [corpus], progress=False)
+
+
+def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
+    scores = iter([0.2, 0.6, 0.4])
+    weights = []
+
+    def fake(tagger, dev, corpora, autocast):
+        weights.append(tagger.heads[0].linear.weight.detach().clone())
+        return {"mean": next(scores)}
+
+    monkeypatch.setattr(training, "dev_f1", fake)
+    for folder in (None, tmp_path):
+        scores, weights[:] = iter([0.2, 0.6, 0.4]), []
+        fitted = fit(small(tiny, limit=16), [load_corpus("sample").limit(16)], folder, progress=False)
+        assert torch.equal(fitted.tagger.heads[0].linear.weight, weights[1])
+
+
+def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypatch):
+    config, inner = small(tiny, epochs=3), training.MultiTaskLoss.forward
+    calls = []
+
+    def broken(self, logits, batch):
+        calls.append(1)
+        return inner(self, logits, batch) * (float("nan") if len(calls) > 7 else 1.0)
+
+    monkeypatch.setattr(training.MultiTaskLoss, "forward", broken)
+    with pytest.raises(WorkbookError, match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'.*checkpoint is kept"):
+        run(config, outputs=tmp_path, progress=False)
+    monkeypatch.setattr(training.MultiTaskLoss, "forward", inner)
+    assert (tmp_path / "runs" / f".working-{config.run_id}" / "last.pt").exists()
+    assert len(run(config, outputs=tmp_path, progress=False)["history"]) == 3
+
+
+def test_disk_full_is_named_and_loses_nothing(tiny, tmp_path, monkeypatch):
+    config, inner = small(tiny, epochs=2), training._replace
+    written = []
+
+    def full(path, content):
+        written.append(path)
+        if len(written) > 2:
+            raise OSError(28, "No space left on device", str(path))
+        inner(path, content)
+
+    monkeypatch.setattr(training, "_replace", full)
+    with pytest.raises(WorkbookError, match=r"No space left on device .*BIONER_OUTPUTS"):
+        run(config, outputs=tmp_path, progress=False)
+    monkeypatch.setattr(training, "_replace", inner)
+    assert len(run(config, outputs=tmp_path, progress=False)["history"]) == 2
+
+
+def test_outputs_that_cannot_be_written(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkbookError, match=r"can't write to .*BIONER_OUTPUTS"):
+        run(small(tiny), outputs=tmp_path / "file" / "outputs")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
+def test_read_only_outputs(tiny, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(WorkbookError, match="can't write to"):
+        run(small(tiny), outputs=tmp_path / "outputs")
+
+
+def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):
+    config = small(tiny, corpora=("sample-gene", "sample-disease"), also_test=("sample:Gene",), epochs=1)
+    row = run(config, outputs=tmp_path, progress=False)
+    assert {c: set(s) for c, s in row["scores"].items()} == {
+        "sample-gene": {"dev", "test"},
+        "sample-disease": {"dev", "test"},
+        "sample:Gene": {"test"},
+    }
+    assert set(row["scores"]["sample-gene"]["test"]["types"]) == {"Gene", "micro", "macro"}
+    assert row["scores"]["sample:Gene"]["test"]["types"] == row["scores"]["sample-gene"]["test"]["types"]
+
+
+def test_dictionary_baseline_is_a_run_too(outputs):
+    row = run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+    types = row["scores"]["sample"]["test"]["types"]
+    assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1 and row["history"] == []
+
+
+def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):
+    rates = []
+    inner = training._warm_up_and_decay
+
+    def watched(warmup, steps):
+        schedule = inner(warmup, steps)
+        return lambda step: rates.append((step, steps)) or schedule(step)
+
+    monkeypatch.setattr(training, "_warm_up_and_decay", watched)
+    fit(small(tiny, epochs=2, accumulate=3), [load_corpus("sample").limit(40)], progress=False)
+    assert rates[-1][0] == rates[-1][1] == 4, "5 batches an epoch, 3 a step: 2 steps an epoch"
+
+
+def test_schedule_rises_and_falls():
+    schedule = training._warm_up_and_decay(0.1, 100)
+    assert [round(schedule(step), 3) for step in (0, 4, 9, 10, 55, 100)] == [0.1, 0.5, 1.0, 1.0, 0.5, 0.0]
+
+
+@pytest.mark.real
+def test_real_gold_is_scored_whole(mirror, tmp_path):
+    """Every official mention is in the scored gold, long sentences too."""
+    for name, official in (("ncbi-disease", 960), ("bc5cdr", 9809), ("bc2gm", 6325), ("jnlpba", 8662), ("linnaeus", 1433)):
+        row = run(RunConfig(corpora=name, system="dictionary"), outputs=tmp_path, mirror=mirror, progress=False)
+        assert row["scores"][name]["test"]["types"]["micro"]["support"] == official
+
+
+@pytest.mark.real
+def test_real_ncbi_disease_single_task(mirror, tmp_path):
+    """One seed; the mean over three is in the README. A tagger three points lower is broken."""
+    started = time.time()
+    row = run(RunConfig(corpora="ncbi-disease", heads="joint"), outputs=tmp_path, mirror=mirror, progress=False)
+    assert row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82 and time.time() - started < 900

@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bioner_lib import RunConfig, WorkbookError, check_parameters, run
+from bioner_lib.__main__ import main
+from bioner_lib.home import home
+from bioner_lib.runs.sweeps import check_against_notebook, read_sweep, run_sweep
+
+NOTEBOOK = home() / "notebooks" / "30_single_task.ipynb"
+
+
+def sweep(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (home() / "notebooks" / "sweeps").glob("*.yaml")])
+def test_committed_sweeps_are_sound(name):
+    jobs = [job for step in read_sweep(name) for job in step]
+    assert jobs and len({job.name for job in jobs}) == len(jobs)
+
+
+def test_grid_and_seeds(tmp_path):
+    (jobs,) = read_sweep(sweep(tmp_path, "steps: [{notebook: 30_single_task, grid: {heads: [joint, per-type]}, seeds: [1, 2]}]"))
+    assert [(j.parameters["heads"], j.parameters["seed"]) for j in jobs] == [("joint", 1), ("joint", 2), ("per-type", 1), ("per-type", 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("steps: [{notebook: 30_single_task, parameters: {corpsu: sample}}]", "of 30_single_task: 'corpsu'; did you mean 'corpus'"),
+        ("steps: [{notebook: 30_single_task, parameters: {seed: thirteen}}]", "seed='thirteen' of 30_single_task is str; expected int"),
+        ("steps: [{notebook: 30_single_task, grid: {heads: []}}]", "expected a list that isn't empty"),
+        ("steps: [{notebook: 30_single_taks}]", "did you mean '30_single_task'"),
+        ("steps: [{notebook: 30_single_task, seed: [1]}]", "unknown key of a step 'seed'; did you mean 'seeds'"),
+        ("steps: [{notebook: 30_single_task}, {notebook: 30_single_task}]", "stands twice"),
+        ("steps: []", "a sweep holds a list of steps"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
+    with pytest.raises(WorkbookError, match=said):
+        read_sweep(sweep(tmp_path, text))
+
+
+def test_unknown_sweep():
+    with pytest.raises(WorkbookError, match="unknown sweep 'quik'; did you mean 'quick'"):
+        read_sweep("quik")
+
+
+def test_notebook_without_parameters(tmp_path):
+    (tmp_path / "x.ipynb").write_text('{"cells": []}')
+    with pytest.raises(WorkbookError, match="no cell tagged 'parameters'"):
+        check_against_notebook(tmp_path / "x.ipynb", {"seed": 1})
+
+
+DECLARED = "seed: int = 13  # a comment\ncorpus: str = 'sample'\nrate: float = 0.1\nweights: dict = {}"
+
+
+@pytest.mark.parametrize(
+    ("injected", "said"),
+    [
+        ("corpsu = 'x'", "unknown parameter of this notebook: 'corpsu'; did you mean 'corpus'"),
+        ("seed = '13'", "seed='13' of this notebook is str; expected int"),
+        ("seed = True", "seed=True"),
+    ],
+)
+def test_what_papermill_would_ignore_is_an_error(injected, said):
+    namespace = {"In": ["", DECLARED, f"# Parameters\n{injected}\n", "%magic"]}
+    exec(injected, namespace)
+    with pytest.raises(WorkbookError, match=said):
+        check_parameters(namespace)
+
+
+def test_good_parameters_pass():
+    namespace = {"In": ["", "%magic", DECLARED, "# Parameters\nseed = 4\nrate = 1\nweights = {'Gene': 2}\nPAPERMILL_INPUT_PATH = 'x'\n"]}
+    exec(namespace["In"][3], namespace)
+    check_parameters(namespace)
+    check_parameters({"In": ["", DECLARED]})
+    check_parameters({})
+
+
+def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypatch, capsys):
+    """Two jobs of which one fails; the second call executes only what is missing."""
+    outputs = tmp_path / "outputs"
+    monkeypatch.setenv("BIONER_OUTPUTS", str(outputs))
+    fixed = f"{{encoder: '{tiny}', epochs: 1, limit: 10, options: {{max_length: 128, overlap: 16}}}}"
+    path = sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{corpus: [sample, sampel]}}}}]")
+    failed = run_sweep(read_sweep(path), workers=2)
+    assert [job.parameters["corpus"] for job, _ in failed] == ["sampel"] and "did you mean 'sample'" in failed[0][1]
+    held = sorted(p.name for p in (outputs / "notebooks").iterdir())
+    assert len(held) == 2 and sum(name.endswith(".failed.ipynb") for name in held) == 1
+    config = RunConfig(corpora="sample", encoder=tiny, heads="joint", epochs=1, limit=10, max_length=128, overlap=16)
+    executed = outputs / "runs" / config.run_id / "notebook.ipynb"
+    assert "What we learned" in executed.read_text()
+    stamp = executed.stat().st_mtime_ns
+    assert main(["sweep", str(path)]) == 1 and executed.stat().st_mtime_ns == stamp
+    assert "1 notebooks failed" in capsys.readouterr().out
+
+
+def test_command_line(outputs, capsys, monkeypatch):
+    assert main(["board"]) == 2 and "no finished runs" in capsys.readouterr().err
+    assert main(["sweep", "quik"]) == 2 and "did you mean 'quick'" in capsys.readouterr().err
+    run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+    assert main(["board"]) == 0 and "dictionary single-task (sample)" in capsys.readouterr().out
+    assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
+    assert main(["fetch", "sample"]) == 0 and "train 336 sentences" in capsys.readouterr().out
+    monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))
+    assert main(["fetch", "bc4chemdd"]) == 2 and "did you mean 'bc4chemd'" in capsys.readouterr().err
