@@ -6,7 +6,7 @@ from html import escape
 import seaborn as sns
 
 from .data.corpora import Corpus
-from .data.readers import Sentence
+from .data.text import Sentence
 
 _FILLS = sns.color_palette("pastel", 10).as_hex()
 PAGE = 10

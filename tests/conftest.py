@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "agg"})
+# tiny models are faster on one thread, and kernels and child processes inherit all of this
+os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"})
 os.environ.pop("BIONER_OUTPUTS", None)
 
 FAMILIES = ("bert", "roberta", "deberta-v2", "electra", "modernbert")

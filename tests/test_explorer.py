@@ -1,5 +1,5 @@
 from bioner_lib import load_corpus
-from bioner_lib.data.readers import Sentence
+from bioner_lib.data.text import Sentence
 from bioner_lib.explorer import explore, find, page_html, sentence_html
 
 

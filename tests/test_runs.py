@@ -23,14 +23,14 @@ print(row["finished"])
 SLOW_SECOND_EPOCH = (
     """
 import time
-from bioner_lib.runs import training
-inner = training._one_epoch
-def slow(config, epoch, *rest):
+from bioner_lib.runs.training import Loop
+inner = Loop.one_epoch
+def slow(self, epoch, dev=None):
     if epoch == 1:
         print("second", flush=True)
         time.sleep(60)
-    return inner(config, epoch, *rest)
-training._one_epoch = slow
+    return inner(self, epoch, dev)
+Loop.one_epoch = slow
 """
     + ONE_RUN
 )
@@ -43,7 +43,7 @@ def small(tiny, **changes):
 
 def result(row):
     """A row without what differs between two executions of one run: times and memory."""
-    history = [{key: value for key, value in record.items() if "seconds" not in key} for record in row["history"]]
+    history = [{key: value for key, value in record.items() if "seconds" not in key and key != "joules"} for record in row["history"]]
     return {"scores": row["scores"], "history": history, "config": row["config"], "data": row["data"]}
 
 
@@ -62,7 +62,7 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(row["cost"])
     assert row["versions"]["torch"] == torch.__version__ and row["device"]["precision"] in ("bf16", "fp32")
     predictions = read_predictions(config.run_id, "sample", "test")
-    corpus = load_corpus("sample").limit(40, config.seed)
+    corpus = load_corpus("sample").limit(40)
     assert [p["tokens"] for p in predictions] == [s.tokens for s in corpus.test]
     rescored = score([[tuple(s) for s in p["gold"]] for p in predictions], [p["predicted"] for p in predictions], corpus.types)
     assert rescored == row["scores"]["sample"]["test"]["types"]
@@ -87,7 +87,7 @@ def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
     assert result(run(small(tiny, seed=14), outputs=tmp_path / "a", progress=False))["history"] != result(rows[0])["history"]
 
 
-def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path):
+def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path, monkeypatch):
     """The real thing: another process, kill -9, the same call again."""
     config = small(tiny, epochs=4)
     undisturbed = run(config, outputs=tmp_path / "whole", progress=False)
@@ -96,19 +96,15 @@ def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path)
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    assert process.stdout.readline().strip() == b"second"
+    assert any(line.strip() == b"second" for line in process.stdout)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
     working = tmp_path / "killed" / "runs" / f".working-{config.run_id}"
     assert (working / "last.pt").exists() and read_rows(tmp_path / "killed") == []
-    starts = []
-    inner = training._one_epoch
-    training._one_epoch = lambda config, epoch, *rest: starts.append(epoch) or inner(config, epoch, *rest)
-    try:
-        resumed = run(config, outputs=tmp_path / "killed", progress=False)
-    finally:
-        training._one_epoch = inner
+    starts, inner = [], training.Loop.one_epoch
+    monkeypatch.setattr(training.Loop, "one_epoch", lambda self, epoch, dev: starts.append(epoch) or inner(self, epoch, dev))
+    resumed = run(config, outputs=tmp_path / "killed", progress=False)
     assert starts == [1, 2, 3] and not working.exists()
     assert result(resumed) == result(undisturbed)
 
@@ -216,6 +212,39 @@ def test_dictionary_baseline_is_a_run_too(outputs):
     row = run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     types = row["scores"]["sample"]["test"]["types"]
     assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1 and row["history"] == []
+
+
+def test_tensorboard_when_asked_for(tiny, outputs, capsys):
+    run(small(tiny, epochs=2), track="tensorboard")
+    assert list((outputs / "tensorboard").rglob("events.out.tfevents*"))
+    assert "epoch 2/2  loss" in capsys.readouterr().out
+
+
+def test_a_corpus_of_the_users_own(tiny, tmp_path):
+    """A folder without a test split, declared by its corpus.toml, and a view of it."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for role in ("train", "dev"):
+        lines = [json.dumps({"tokens": s.tokens, "ner": s.tags}) for s in load_corpus("sample").splits[role][:20]]
+        (mine / f"{role}.jsonl").write_text("\n".join(lines))
+    (mine / "corpus.toml").write_text('tag_field = "ner"\ntypes = ["Gene", "Disease", "Chemical", "Virus", "Species"]\n')
+    row = run(small(tiny, corpora=str(mine), epochs=1, limit=0), outputs=tmp_path / "outputs", progress=False)
+    assert list(row["scores"]["mine"]) == ["dev"]
+    assert row["data"]["mine"]["types"] == ["Gene", "Disease", "Chemical", "Virus", "Species"]
+    assert load_corpus(f"{mine}:Virus").types == ("Virus",)
+    (mine / "corpus.toml").write_text('tag_filed = "ner"')
+    with pytest.raises(WorkbookError, match="did you mean 'tag_field'"):
+        load_corpus(mine)
+    (mine / "corpus.toml").write_text("tag_field = ner")
+    with pytest.raises(WorkbookError, match=r"corpus\.toml"):
+        load_corpus(mine)
+
+
+def test_energy_is_counted_where_the_device_says():
+    from bioner_lib.runs.energy import joules, used
+
+    assert joules() is None or joules() > 0
+    assert used(1.0, 3.5) == 2.5 and used(None, 1.0) is None and used(3.0, 1.0) is None
 
 
 def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):

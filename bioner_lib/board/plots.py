@@ -128,7 +128,7 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
     for i, kind in enumerate(order):
         ax.barh(frame.index, frame[kind], left=left, label=kind, color=PALETTE[i])
         left += frame[kind].to_numpy()
-    ax.set(xlabel="errors on test (spans)")
+    ax.set(xlabel="errors (spans)")
     ax.invert_yaxis()
     ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     return ax

@@ -11,8 +11,8 @@ import torch
 
 from ..errors import WorkbookError
 from .alignment import Aligner, Window
-from .readers import Sentence
 from .schemes import Span, tag_names, to_tags
+from .text import Sentence
 
 SAMPLING = ("proportional", "sqrt", "uniform", "temperature")
 IGNORED = -100

@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, SelectionError, unknown
 from ..home import home
-from .readers import READERS, Reading, Sentence, guess_reader
+from .readers import READERS, Reading, guess_reader
 from .schemes import to_tags
+from .text import Sentence
 
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
 SPLITS = ("train", "dev", "test")
@@ -180,16 +182,18 @@ def load_corpus(
     `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
     downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and
     `options` for the reader (labels=, tag_field=, bare_type= …); `types` declares what they annotate, by default what they hold.
+    All of these may stand in a `corpus.toml` in the folder instead, where runs and notebooks find them.
 
     Raises WorkbookError for an unknown name or type, DataError for wrong bytes, counts, lines, or an empty split.
     """
-    if isinstance(name, str) and name.partition(":")[0] in CORPORA:
-        base, _, shown = name.partition(":")
+    base, _, shown = str(name).partition(":")
+    if base in CORPORA:
         corpus = _load_registered(base, mirror)
-        return corpus.only(*shown.split("+")) if shown else corpus
-    if Path(name).exists():
-        return _load_own(Path(name), types, reader, options)
-    raise unknown("corpus", name, CORPORA)
+    elif Path(base).exists():
+        corpus = _load_own(Path(base), types, reader, options)
+    else:
+        raise unknown("corpus", base, CORPORA)
+    return corpus.only(*shown.split("+")) if shown else corpus
 
 
 def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
@@ -263,6 +267,13 @@ def _download(path: Path, address: str, file: Mapping[str, str], mirror: str | P
         ) from None
 
 
+def _own_declaration(path: Path) -> dict:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
     """A folder with one file a split, or one file, which is then the train split."""
     files = {"train": path} if path.is_file() else {}
@@ -274,9 +285,18 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
             files[role] = file
     if not files:
         raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
+    said = {"types": types, "reader": reader, **options}
+    if path.is_dir() and (path / "corpus.toml").exists():
+        said = _own_declaration(path / "corpus.toml") | {key: value for key, value in said.items() if value is not None}
+    types, reader = said.pop("types", None), said.pop("reader", None)
     if reader is not None and reader not in READERS:
         raise unknown("reader", reader, READERS)
-    readings = {role: READERS[reader or guess_reader(file)](file, **options) for role, file in files.items()}
+    readings = {}
+    for role, file in files.items():
+        read = READERS[reader or guess_reader(file)]
+        if strange := [key for key in said if key not in signature(read).parameters]:
+            raise unknown(f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:])
+        readings[role] = read(file, **said)
     for role, reading in readings.items():
         if not reading.sentences:
             raise DataError(f"the {role} split of {path} is empty")

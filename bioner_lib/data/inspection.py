@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from .corpora import Corpus
-from .readers import Sentence
+from .text import Sentence
 
 
 def summary(corpora: Sequence[Corpus]) -> pd.DataFrame:

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import DataError
-from .readers import Sentence
 from .schemes import Span
+from .text import Sentence
 
 _SHORT = 4  # terms of so few characters are symbols: matched with their case
 

@@ -13,26 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError, unknown
-from .schemes import Span, detect_scheme, flat, to_spans, to_tags
+from .schemes import detect_scheme, to_spans, to_tags
+from .text import Sentence, annotate, snap, words
 
-_WORD = re.compile(r"\w+|[^\w\s]")
 _INLINE = re.compile(r"\[([^\[\]]+)\]\((\w+)\)")
 _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """Words and their IOB2 tags; `offsets` are (start, end) characters in the document where the source has them."""
-
-    tokens: list[str]
-    tags: list[str]
-    doc: str
-    offsets: list[tuple[int, int]] | None = None
-
-    @property
-    def spans(self) -> list[Span]:
-        """(start word, end word, type), the end exclusive."""
-        return to_spans(self.tags)
 
 
 @dataclass
@@ -48,27 +33,12 @@ class Reading:
     documented: bool = True
 
 
-def words(text: str) -> list[tuple[int, int]]:
-    """Character offsets of the words of a text: runs of letters and digits, every other sign alone."""
-    return [match.span() for match in _WORD.finditer(text)]
-
-
-def sentence_bounds(text: str) -> list[tuple[int, int]]:
-    """Character offsets of the sentences of a text (library: sentencex)."""
-    from sentencex import get_sentence_boundaries
-
-    return [(bound["start_index"], bound["end_index"]) for bound in get_sentence_boundaries("en", text)]
-
-
 def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
     if labels is None:
         return label
     if label not in labels:
         raise DataError(f"{where}: {unknown('label', label, labels)}; add it to the label map, as '' to leave it out")
     return labels[label]
-
-
-# -- tagged words ------------------------------------------------------------------------------------------------------
 
 
 def _from_tags(rows: Iterable[tuple[list[str], list[str], str, int]], path: Path, labels, reading: Reading) -> Reading:
@@ -156,57 +126,6 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
         reading.documented &= doc is not None
         rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
     return _from_tags(rows, path, labels, reading)
-
-
-# -- running text ------------------------------------------------------------------------------------------------------
-
-
-def annotate(text: str, mentions: Iterable[tuple[int, int, str]], doc: str, repairs: Counter, base: int = 0) -> list[Sentence]:
-    """Text with character mentions -> sentences of words with IOB2 tags.
-
-    A mention that starts or ends inside a word takes the whole word; of overlapping mentions the leftmost longest stays;
-    two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in the document.
-    """
-    mentions = sorted(set(mentions), key=lambda m: (m[0], -m[1]))
-    kept = _flat(mentions, repairs)
-    bounds: list[list[int]] = []
-    for start, end in sentence_bounds(text):
-        if bounds and any(m[0] < start < m[1] for m in kept):
-            repairs["sentence boundary inside a mention"] += 1
-            bounds[-1][1] = end
-        else:
-            bounds.append([start, end])
-    sentences = []
-    for start, end in bounds:
-        offsets = [(start + a, start + b) for a, b in words(text[start:end])]
-        if not offsets:
-            continue
-        spans = _snap(offsets, [m for m in kept if start <= m[0] < end], repairs)
-        tokens = [text[a:b] for a, b in offsets]
-        shifted = [(base + a, base + b) for a, b in offsets]
-        sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc, shifted))
-    return sentences
-
-
-def _snap(offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], repairs: Counter) -> list[Span]:
-    """Character mentions -> word spans."""
-    spans = []
-    for start, end, name in mentions:
-        inside = [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
-        if not inside:
-            repairs["mention without a word dropped"] += 1
-            continue
-        if (offsets[inside[0]][0], offsets[inside[-1]][1]) != (start, end):
-            repairs["mention grown to whole words"] += 1
-        spans.append((inside[0], inside[-1] + 1, name))
-    return _flat(spans, repairs)
-
-
-def _flat(spans: list[tuple], repairs: Counter) -> list[tuple]:
-    kept = flat(spans)
-    if dropped := len(spans) - len(kept):
-        repairs["overlapping mention dropped"] += dropped
-    return kept
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
@@ -319,7 +238,7 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         if "](" in plain:
             raise DataError(f"{path}:{line}: broken markup near {plain[plain.index('](') :][:40]!r}; a mention is [surface](Type)")
         offsets = words(plain)
-        spans = _snap(offsets, [m for m in mentions if m[2]], reading.repairs)
+        spans = snap(offsets, [m for m in mentions if m[2]], reading.repairs)
         reading.mentions.update(name for _, _, name in spans)
         reading.documented &= doc is not None
         name = doc if doc is not None else f"{path.stem}-s{line}"

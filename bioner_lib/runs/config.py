@@ -100,8 +100,11 @@ class RunConfig:
             raise WorkbookError(f"loss_weights={weights!r}; expected numbers by head, e.g. {{'Disease': 0.5}}")
 
     def _check_values(self) -> None:
-        if not self.corpora or len(set(self.corpora)) != len(self.corpora):
-            raise WorkbookError(f"corpora={list(self.corpora)}; expected at least one, each once")
+        named = self.corpora + self.also_test
+        if not self.corpora or len(set(named)) != len(named):
+            raise WorkbookError(
+                f"corpora={list(self.corpora)}, also_test={list(self.also_test)}; expected at least one to train on, each once"
+            )
         for name, low, high in (
             ("epochs", 0, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
             ("overlap", 0, self.max_length - 3), ("limit", 0, 10**9), ("seed", 0, 2**31), ("warmup", 0, 1), ("dropout", 0, 0.9),

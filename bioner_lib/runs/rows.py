@@ -37,10 +37,12 @@ def run(
     mirror: str | Path | None = None,
     progress: bool = True,
     keep_model: bool = True,
+    track: str = "",
 ) -> dict:
     """Train, choose on dev, score test once, leave a row, and return it; a finished run is only read, a killed one goes on.
 
-    Where another process works on the same run this one waits for it. Raises WorkbookError where outputs can't be written.
+    Where another process works on the same run this one waits for it. `track` names a tracker of accelerate's, such as "tensorboard",
+    which writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written.
     """
     from filelock import FileLock, Timeout
 
@@ -50,7 +52,8 @@ def run(
     working = folder.with_name(f".working-{config.run_id}")
     try:
         working.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{config.run_id}.lock"))
+        (folder.parent / ".locks").mkdir(exist_ok=True)
+        lock = FileLock(folder.parent / ".locks" / f"{config.run_id}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -60,7 +63,7 @@ def run(
             if row := read_row(folder):
                 return _said(folder, row, progress)
             working.mkdir(exist_ok=True)
-            row = _make(config, working, mirror, progress, keep_model)
+            row = _make(config, working, mirror, progress, keep_model, track)
             working.replace(folder)
     except OSError as error:
         raise WorkbookError(
@@ -103,18 +106,20 @@ def _said(folder: Path, row: dict, progress: bool) -> dict:
     return row
 
 
-def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool) -> dict:
+def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str) -> dict:
     started = time.perf_counter()
-    corpora = [load_corpus(name, mirror=mirror).limit(config.limit, config.seed) for name in config.corpora]
-    also = [load_corpus(name, mirror=mirror).limit(config.limit, config.seed) for name in config.also_test]
+    # the same sentences for every seed, so that runs can be paired
+    corpora, also = ([load_corpus(n, mirror=mirror).limit(config.limit) for n in names] for names in (config.corpora, config.also_test))
+    names = [corpus.name for corpus in corpora + also]
+    if len(set(names)) < len(names):
+        raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
     repairs: Counter = Counter()
     predictor, history, cost, device = (_tagger if config.system == "tagger" else _dictionary)(
-        config, corpora, working, progress, keep_model, repairs
+        config, corpora, working, progress, keep_model, track, repairs
     )
     scores = {}
-    for corpus in corpora + also:
-        for role in ("dev", "test") if corpus in corpora else ("test",):
-            scores.setdefault(corpus.name, {})[role] = _score(predictor, corpus, role, working)
+    for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [(corpus, ("test",)) for corpus in also]:
+        scores[corpus.name] = {role: _score(predictor, corpus, role, working) for role in roles if role in corpus.splits}
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "scores": scores, "history": history, "repairs": dict(repairs),
@@ -135,12 +140,12 @@ def _about(corpus: Corpus) -> dict:
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, repairs: Counter):
+def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
     import torch
 
     from .training import autocast_dtype, fit
 
-    fitted = fit(config, corpora, working, progress)
+    fitted = fit(config, corpora, working, progress, track=track)
     autocast = autocast_dtype(config.precision)
     if keep_model:
         fitted.tagger.save(working / "model")
@@ -153,7 +158,7 @@ def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, ke
     return predict, fitted.history, fitted.cost, device
 
 
-def _dictionary(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, repairs: Counter):
+def _dictionary(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
     started, cpu = time.perf_counter(), time.process_time()
     lexicons = {corpus.name: Lexicon.from_mentions(corpus.train) for corpus in corpora}
     cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
@@ -190,7 +195,7 @@ def _peak_memory() -> int:
 
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _versions() -> dict[str, str]:

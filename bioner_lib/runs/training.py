@@ -24,6 +24,7 @@ from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
 from ..models.tagger import MultiTaskTagger, load_encoder
 from .config import RunConfig
+from .energy import joules, used
 
 
 @dataclass
@@ -72,70 +73,94 @@ def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corp
     return result | {"mean": float(np.mean(list(result.values())))}
 
 
-def fit(
-    config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, watch: Callable | None = None
-) -> Fitted:
+class Loop:
+    """One training: the tagger, its data and its optimizer. `one_epoch` fits one screen."""
+
+    def __init__(self, config: RunConfig, corpora: Sequence[Corpus], progress: bool = True, track: str = "", folder: Path | None = None):
+        from accelerate import Accelerator
+
+        self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
+        self.accelerator = Accelerator(log_with=track or None, project_dir=str(folder) if track else None)
+        self.autocast = autocast_dtype(config.precision)
+        self.tagger = build(config, corpora)
+        loss_of = MultiTaskLoss(self.tagger.plans, corpora, config.scheme, config.unannotated, config.loss_weights)
+        self.loss_of = loss_of.to(self.accelerator.device)
+        heads = {plan.name: plan.types for plan in self.tagger.plans}
+        self.train = [
+            make_examples(self.tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme)
+            for i, corpus in enumerate(corpora)
+        ]
+        optimizer = _optimizer(config, self.tagger)
+        steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_decay(config.warmup, steps))
+        self.model, self.optimizer = self.accelerator.prepare(self.tagger, optimizer)
+        if track:
+            self.accelerator.init_trackers(config.run_id)
+
+    def batches(self, epoch: int) -> list[list[Example]]:
+        """The epoch's batches, the same for the same (seed, epoch)."""
+        c = self.config
+        return epoch_batches(self.train, epoch, c.seed, c.batch_size, c.max_pieces, c.sampling, c.temperature)
+
+    def one_epoch(self, epoch: int, dev: float | None = None) -> dict:
+        """Train on every batch once; returns loss, steps, pieces and seconds. `dev` is shown beside the loss."""
+        from tqdm.auto import tqdm
+
+        config, accelerator, device = self.config, self.accelerator, self.accelerator.device
+        seed_everything(config.seed, epoch)
+        self.model.train()
+        batches, pad, total, clock = self.batches(epoch), self.tagger.tokenizer.pad_token_id or 0, 0.0, time.perf_counter()
+        bar = tqdm(batches, desc=f"epoch {epoch + 1}/{config.epochs}", disable=not self.progress, leave=False, mininterval=1)
+        for step, examples in enumerate(bar, 1):
+            batch, last = collate(examples, pad).to(device), step % config.accumulate == 0 or step == len(batches)
+            with nullcontext() if last else accelerator.no_sync(self.model):
+                with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
+                    logits = self.model(**batch.inputs)
+                loss = self.loss_of(logits, batch)
+                if not torch.isfinite(loss):
+                    raise WorkbookError(_not_finite(config, loss.item(), epoch, step, examples))
+                accelerator.backward(loss / config.accumulate)
+            if last:
+                accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+                self.optimizer.step(), self.scheduler.step(), self.optimizer.zero_grad()
+            total += loss.detach()
+            if step % 20 == 0:
+                self._show(bar, epoch * len(batches) + step, float(total) / step, dev)
+        pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
+        seconds = time.perf_counter() - clock
+        return {"loss": float(total) / len(batches), "steps": len(batches), "pieces": pieces, "training_seconds": seconds}
+
+    def _show(self, bar, step: int, loss: float, dev: float | None) -> None:
+        bar.set_postfix({"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}), refresh=False)
+        if self.track:
+            self.accelerator.log({"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step)
+
+
+def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, track: str = "") -> Fitted:
     """Train on the corpora's train splits, choose the epoch on their dev splits; the test splits are not looked at.
 
-    With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `watch(epoch, record)` is
-    called after each epoch. Raises WorkbookError for a loss that isn't finite.
+    With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `track` names a tracker of
+    accelerate's, such as "tensorboard". Raises WorkbookError for a loss that isn't finite.
     """
-    from accelerate import Accelerator
-
-    autocast = autocast_dtype(config.precision)
-    accelerator = Accelerator()
-    tagger = build(config, corpora)
-    loss_of = MultiTaskLoss(tagger.plans, corpora, config.scheme, config.unannotated, config.loss_weights).to(accelerator.device)
-    heads = {plan.name: plan.types for plan in tagger.plans}
-    train = [
-        make_examples(tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme) for i, corpus in enumerate(corpora)
-    ]
-    optimizer = _optimizer(config, tagger)
-    steps_an_epoch = math.ceil(len(_batches(config, train, 0)) / config.accumulate)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_decay(config.warmup, config.epochs * steps_an_epoch))
-    model, optimizer = accelerator.prepare(tagger, optimizer)
-    checkpoint = Checkpoint(folder, tagger, optimizer, scheduler)
+    loop = Loop(config, corpora, progress, track, folder and folder.parents[1] / "tensorboard")
+    checkpoint = Checkpoint(folder, loop.tagger, loop.optimizer, loop.scheduler)
     history = checkpoint.restore()
     for epoch in range(len(history), config.epochs):
-        started, cpu = time.perf_counter(), time.process_time()
-        seed_everything(config.seed, epoch)
-        record = _one_epoch(
-            config, epoch, _batches(config, train, epoch), accelerator, model, loss_of, optimizer, scheduler, autocast, progress
-        )
-        record["dev"] = dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, autocast)
+        started, cpu, energy = time.perf_counter(), time.process_time(), joules()
+        record = loop.one_epoch(epoch, history[-1]["dev"]["mean"] if history else None)
+        record["dev"] = dev_f1(loop.tagger, [corpus.dev for corpus in corpora], corpora, loop.autocast)
         record |= {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
-        history.append({"epoch": epoch, **record})
+        history.append({"epoch": epoch, **record, "joules": used(energy, joules())})
         checkpoint.save(history)
-        if watch:
-            watch(epoch, history[-1])
+        if track:
+            loop.accelerator.log({f"dev F1 {name}": f1 for name, f1 in record["dev"].items()}, step=(epoch + 1) * record["steps"])
+        if progress:
+            dev = 100 * record["dev"]["mean"]
+            print(f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s")
     checkpoint.restore_best()
-    return Fitted(tagger, history, _cost(history))
-
-
-def _one_epoch(config, epoch, batches, accelerator, model, loss_of, optimizer, scheduler, autocast, progress: bool) -> dict:
-    from tqdm.auto import tqdm
-
-    model.train()
-    device, pad = accelerator.device, accelerator.unwrap_model(model).tokenizer.pad_token_id or 0
-    total, clock = 0.0, time.perf_counter()
-    bar = tqdm(batches, desc=f"epoch {epoch + 1}/{config.epochs}", disable=not progress, leave=False, mininterval=1)
-    for step, examples in enumerate(bar, 1):
-        batch, last = collate(examples, pad).to(device), step % config.accumulate == 0 or step == len(batches)
-        with nullcontext() if last else accelerator.no_sync(model):
-            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                logits = model(**batch.inputs)
-            loss = loss_of(logits, batch)
-            if not torch.isfinite(loss):
-                raise WorkbookError(_not_finite(config, loss.item(), epoch, step, examples))
-            accelerator.backward(loss / config.accumulate)
-        if last:
-            accelerator.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step(), scheduler.step(), optimizer.zero_grad()
-        total += loss.detach()
-        if progress and step % 20 == 0:
-            bar.set_postfix(loss=f"{float(total) / step:.4f}", refresh=False)
-    pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
-    return {"loss": float(total) / len(batches), "steps": len(batches), "pieces": pieces, "training_seconds": time.perf_counter() - clock}
+    if track:
+        loop.accelerator.end_training()
+    return Fitted(loop.tagger, history, _cost(history))
 
 
 def _not_finite(config: RunConfig, loss: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
@@ -145,10 +170,6 @@ def _not_finite(config: RunConfig, loss: float, epoch: int, step: int, examples:
         f"{first.window.sentence} of {config.corpora[first.corpus]!r}; the last epoch's checkpoint is kept; "
         "a smaller learning_rate usually helps"
     )
-
-
-def _batches(config: RunConfig, train: Sequence[Sequence[Example]], epoch: int) -> list[list[Example]]:
-    return epoch_batches(train, epoch, config.seed, config.batch_size, config.max_pieces, config.sampling, config.temperature)
 
 
 def _optimizer(config: RunConfig, tagger: MultiTaskTagger) -> torch.optim.Optimizer:
@@ -167,7 +188,9 @@ def _warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
 
 def _cost(history: Sequence[dict]) -> dict[str, float]:
     training = sum(record["training_seconds"] for record in history)
+    energy = [record["joules"] for record in history]
     return {
+        "joules": sum(energy) if energy and None not in energy else None,
         "seconds": sum(record["seconds"] for record in history),
         "process_seconds": sum(record["process_seconds"] for record in history),
         "pieces_per_second": sum(record["pieces"] for record in history) / max(training, 1e-9),
