@@ -104,7 +104,7 @@ def test_command_line(outputs, capsys, monkeypatch):
     assert main(["board"]) == 2 and "no finished runs" in capsys.readouterr().err
     assert main(["sweep", "quik"]) == 2 and "did you mean 'quick'" in capsys.readouterr().err
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)
-    assert main(["board"]) == 0 and "dictionary single-task (sample)" in capsys.readouterr().out
+    assert main(["board"]) == 0 and "| dictionary | 1 |" in capsys.readouterr().out
     assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
     assert main(["fetch", "sample"]) == 0 and "train 336 sentences" in capsys.readouterr().out
     monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))

@@ -18,42 +18,50 @@ from ..runs.rows import read_predictions, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
+_NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test")
 
 
-def arm_name(config: RunConfig, others: Sequence[RunConfig] = ()) -> str:
-    """What a person calls an arm: what was trained, on what, and whatever else tells it from the `others`."""
-    parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads] if config.system == "tagger" else [config.system]
-    kind = "single-task" if len(config.corpora) == 1 else "multi-task"
-    shown = {"system", "encoder", "heads", "corpora", "seed", "learning_rate"}
-    mine, told = config.as_dict(), []
+def arm_name(config: RunConfig, corpus: str, others: Sequence[RunConfig] = ()) -> str:
+    """What a person calls an arm where it is scored on `corpus`.
+
+    A single-task tagger on its own corpus is just that, so that the single-task taggers of several corpora stand in one line of a
+    table; otherwise the name says what was trained on, and whatever else tells this arm from `others` scored on the same corpus.
+    """
+    trained = f"({' + '.join(config.corpora)})"
+    if config.system != "tagger":
+        return config.system if config.corpora == (corpus,) else f"{config.system} {trained}"
+    encoder, mine = config.encoder.rstrip("/").rsplit("/", 1)[-1], config.as_dict()
+    parts = [encoder, config.heads, "single-task" if len(config.corpora) == 1 else "multi-task"]
+    parts += [trained] if config.corpora != (corpus,) else []
     for key, value in mine.items():
-        if (
-            key not in shown
-            and config.system == "tagger"
-            and any(other.system == "tagger" and other.as_dict()[key] != value for other in others)
-        ):
-            told.append(f"{key}={value}")
-    return " ".join([*parts, f"{kind} ({' + '.join(config.corpora)})", *told])
+        # a learning rate belongs to its encoder
+        rivals = [o for o in others if o.system == "tagger" and (key != "learning_rate" or o.encoder == config.encoder)]
+        if key not in _NAMED and any(rival.as_dict()[key] != value for rival in rivals):
+            parts.append(f"{key}={value}")
+    return " ".join(parts)
 
 
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     """One line per run x corpus x split x type, `micro` and `macro` among the types; measures between 0 and 1."""
     rows = list(rows)
     configs = {row["run_id"]: _config(row) for row in rows}
+    by_corpus: dict[str, list[RunConfig]] = {}
+    for row in rows:
+        for corpus in row["scores"]:
+            by_corpus.setdefault(corpus, []).append(configs[row["run_id"]])
     lines = []
     for row in rows:
         config = configs[row["run_id"]]
         about = {
-            "run_id": row["run_id"], "arm": config.digest(("seed",)), "name": arm_name(config, list(configs.values())), "seed": config.seed,
-            "system": config.system, "encoder": config.encoder, "heads": config.heads, "trained_on": " + ".join(config.corpora),
+            "run_id": row["run_id"], "arm": config.digest(("seed",)), "seed": config.seed, "system": config.system,
+            "encoder": config.encoder, "heads": config.heads, "trained_on": " + ".join(config.corpora),
             "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
         }  # fmt: skip
         for corpus, splits in row["scores"].items():
+            about |= {"name": arm_name(config, corpus, by_corpus[corpus]), "corpus": corpus, "official": row["data"][corpus]["official"]}
             for split, scored in splits.items():
-                official = row["data"][corpus]["official"]
-                for name, measures in scored["types"].items():
-                    values = {key: measures[key] for key in (*_MEASURES, "support")}
-                    lines.append({**about, "corpus": corpus, "split": split, "type": name, **values, "official": official})
+                for kind, measures in scored["types"].items():
+                    lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
     if not lines:
         raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")
     return pd.DataFrame(lines)
@@ -86,11 +94,11 @@ def markdown(table: pd.DataFrame) -> str:
     shown = shown[~(single & (shown["type"] == "micro"))].copy()
     shown["cell"] = [_cell(line) for line in shown.itertuples()]
     wide = shown.pivot_table(index="name", columns=["corpus", "type"], values="cell", aggfunc="first", fill_value="")
-    runs = shown.groupby("name")["runs"].max()
+    runs = {name: "-".join(map(str, sorted({min(n), max(n)}))) for name, n in shown.groupby("name")["runs"]}
     head = ["system", "runs", *(f"{corpus} {name}" for corpus, name in wide.columns)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     order = shown[shown["type"] != "micro"].groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
-    lines += ["| " + " | ".join([name, str(runs[name]), *wide.loc[name]]) + " |" for name in order]
+    lines += ["| " + " | ".join([name, runs[name], *wide.loc[name]]) + " |" for name in order]
     return "\n".join(lines) + "\n"
 
 
@@ -106,11 +114,8 @@ def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None
     frame = results(rows)
     table, folder = aggregate(frame), outputs_folder(outputs)
     table.drop(columns=["values", "seeds"]).to_csv(folder / "leaderboard.csv", index=False)
-    (folder / "leaderboard.json").write_text(
-        json.dumps(
-            {"aggregated": json.loads(table.to_json(orient="records")), "runs": json.loads(frame.to_json(orient="records"))}, indent=1
-        )
-    )
+    records = {key: json.loads(part.to_json(orient="records")) for key, part in (("aggregated", table), ("runs", frame))}
+    (folder / "leaderboard.json").write_text(json.dumps(records, indent=1))
     note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
     note += "" if table["official"].all() else "\n\\* on a limited split: not comparable with published figures.\n"
     (folder / "leaderboard.md").write_text(markdown(table) + note, encoding="utf-8")

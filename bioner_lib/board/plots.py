@@ -142,11 +142,11 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
     table = _main(table)
     groups = list(dict.fromkeys(zip(table["corpus"], table["type"], strict=True)))
     names = list(dict.fromkeys(table["name"]))
-    width, shown = 0.8 / len(names), []
+    width, shown = 0.8 / table.groupby(["corpus", "type"]).size().max(), []
     for i, (corpus, kind) in enumerate(groups):
         here = table[(table["corpus"] == corpus) & (table["type"] == kind)].set_index("name")
         for k, name in enumerate(name for name in names if name in here.index):
-            line, x = here.loc[name], i - 0.4 + width * (k + 0.5)
+            line, x = here.loc[name], i + width * (k + 0.5 - len(here) / 2)
             colour, label = PALETTE[names.index(name) % len(PALETTE)], name if name not in shown else None
             ax.bar(
                 x,
@@ -174,28 +174,35 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
                 )
                 shown.append(label)
     ax.set(xticks=range(len(groups)), ylabel="test F1 (strict spans, x 100)")
-    ax.set_xticklabels([f"{corpus}\n{kind}" for corpus, kind in groups], fontsize="small")
+    ax.set_xticklabels([f"{corpus}\n{kind}" for corpus, kind in groups], fontsize="small" if len(groups) < 6 else "x-small")
     low = 100 * min(value for values in table["values"] for value in values)
     ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
-    ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1))
+    ax.grid(False, axis="x")
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     return ax
 
 
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1, a spoke for each corpus and type, a line for each system with a figure on every spoke.
+    """Mean test F1, a spoke for each corpus and type; the systems that share most spokes, on the spokes that they share.
 
-    Raises WorkbookError with fewer than three spokes.
+    Raises WorkbookError where no system has three spokes.
     """
-    wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean").dropna()
-    if wide.shape[1] < 3:
-        raise WorkbookError(f"a radar needs three spokes (corpus and type); these rows share {wide.shape[1]}")
-    angles = np.linspace(0, 2 * np.pi, wide.shape[1], endpoint=False)
-    for name, values in wide.iterrows():
+    wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
+    wide = wide.loc[wide.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    # of the first k systems, those with most figures, take the k that fill the largest table without gaps
+    shared = [wide.iloc[:k].dropna(axis=1) for k in range(1, len(wide) + 1)]
+    shown = max((part for part in shared if part.shape[1] >= 3), key=lambda part: part.size, default=None)
+    if shown is None:
+        raise WorkbookError(f"a radar needs a system with three spokes (corpus and type); these rows have {wide.notna().sum(axis=1).max()}")
+    angles = np.linspace(0, 2 * np.pi, shown.shape[1], endpoint=False)
+    for name, values in shown.iterrows():
         closed = 100 * np.append(values.to_numpy(), values.iloc[0])
         ax.plot(np.append(angles, angles[0]), closed, marker=".", label=name)
-    ax.set_xticks(angles, [f"{corpus}\n{kind}" for corpus, kind in wide.columns], fontsize="x-small")
-    ax.set_ylim(max(0, 100 * float(wide.min().min()) - 10), 100)
-    ax.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    ax.set_xticks(angles, [f"{corpus}\n{kind}" for corpus, kind in shown.columns], fontsize="small")
+    ax.tick_params(axis="x", pad=14)
+    ax.tick_params(axis="y", labelsize="x-small")
+    ax.set_ylim(max(0, 10 * ((100 * float(shown.min().min()) - 5) // 10)), 100)
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12))
     return ax
 
 
@@ -207,6 +214,7 @@ def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     sns.heatmap(wide, annot=True, fmt=".1f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "test F1 (x 100)"})
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="y", rotation=0)
+    ax.grid(False)
     return ax
 
 
