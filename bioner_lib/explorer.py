@@ -37,7 +37,7 @@ def find(corpus: Corpus, role: str, kind: str = "", text: str = "") -> list[Sent
 
 
 def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: int = 0) -> str:
-    """One page of what `find` finds, with a legend: the static rendering."""
+    """One page of what `find` finds, with a legend; shown by `IPython.display.HTML` it needs no kernel."""
     found = find(corpus, role, kind, text)
     colours = dict(zip(corpus.types, _FILLS * 3, strict=False))
     legend = " ".join(
@@ -50,7 +50,7 @@ def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: i
 
 
 def explore(corpora: Sequence[Corpus]):
-    """A widget over corpora: split, type, search, page. Saved notebooks show its first page as plain HTML."""
+    """A widget over corpora: split, type, search, page. It needs a running kernel; `page_html` doesn't."""
     import ipywidgets as widgets
 
     by_name = {corpus.name: corpus for corpus in corpora}
@@ -82,15 +82,4 @@ def explore(corpora: Sequence[Corpus]):
     for control in (role, kind, text, page):
         control.observe(show, "value")
     show()
-    return _Explorer([widgets.HBox([name, role, kind]), widgets.HBox([text, page]), view], page_html(first, next(iter(first.splits))))
-
-
-def _Explorer(children, static: str):
-    import ipywidgets as widgets
-
-    class Explorer(widgets.VBox):
-        def _repr_mimebundle_(self, **options):
-            bundle = super()._repr_mimebundle_(**options)
-            return bundle | {"text/html": static}
-
-    return Explorer(children)
+    return widgets.VBox([widgets.HBox([name, role, kind]), widgets.HBox([text, page]), view])

@@ -42,7 +42,7 @@ class Job:
     def name(self) -> str:
         """The executed notebook's name: notebook, what tells it from its neighbours, 8 hex digits of source and parameters."""
         told = "-".join(str(v) for v in self.parameters.values() if isinstance(v, str | int | float) and not isinstance(v, bool))
-        slug = re.sub(r"[^A-Za-z0-9+.]+", "-", f"{self.notebook.stem}-{told}").strip("-")[:80]
+        slug = re.sub(r"[^A-Za-z0-9_+.]+", "-", f"{self.notebook.stem}-{told}").strip("-")[:80]
         return f"{slug}-{self.digest}"
 
 
