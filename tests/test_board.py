@@ -40,11 +40,11 @@ def close_figures():
 
 
 def test_aggregate_by_hand():
-    table = aggregate(results([row(1, 0.5), row(2, 0.7), row(3, 0.6), row(1, 0.9, scheme="IOBES")]))
+    table = aggregate(results([row(1, 0.5), row(2, 0.7), row(3, 0.6), row(1, 0.9, scheme="IOB2")]))
     line = table[(table["type"] == "Gene") & (table["runs"] == 3)].iloc[0]
     assert line["f1_mean"] == pytest.approx(0.6) and line["f1_sd"] == pytest.approx(0.1), "n - 1"
     assert line["values"] == [0.5, 0.7, 0.6] and line["seeds"] == [1, 2, 3]
-    assert any("scheme=IOBES" in name for name in table["name"])
+    assert any("scheme=IOB2" in name for name in table["name"])
     single = table[(table["type"] == "Gene") & (table["runs"] == 1)].iloc[0]
     assert math.isnan(single["f1_sd"])
 

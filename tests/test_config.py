@@ -11,7 +11,7 @@ def test_run_id_is_stable_and_names_the_run():
     assert config.run_id == RunConfig(corpora=["ncbi-disease"], seed=42, learning_rate=2e-4, epochs=5).run_id
     assert RunConfig(**json.loads(json.dumps(config.as_dict()))) == config
     assert config.digest(("seed",)) == RunConfig(corpora="ncbi-disease", seed=7).digest(("seed",))
-    assert config.digest(("seed",)) != RunConfig(corpora="ncbi-disease", seed=42, scheme="IOBES").digest(("seed",))
+    assert config.digest(("seed",)) != RunConfig(corpora="ncbi-disease", seed=42, scheme="IOB2").digest(("seed",))
 
 
 def test_defaults_depend_on_corpus_and_encoder():
