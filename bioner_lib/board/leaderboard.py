@@ -133,7 +133,8 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
     """Two arms' rows by corpus -> F1 difference a - b on test with 95 % interval and Holm-corrected p.
 
     `a` and `b` map a corpus to a list of rows, one a seed. Seeds that both arms have are used; a document's counts are summed over
-    them, and documents are resampled (sentences where a corpus has no documents). Raises WorkbookError where budgets differ or no seed is shared.
+    them, and documents (sentences, where a corpus has no documents) are resampled. Raises WorkbookError where budgets differ or no
+    seed is shared.
     """
     lines = []
     for corpus in sorted(set(a) & set(b)):
