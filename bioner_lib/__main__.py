@@ -41,13 +41,11 @@ def _fetch(given) -> int:
 
 
 def _sweep(given) -> int:
-    import os
-
     from .runs.sweeps import read_sweep, run_sweep
 
-    if given.outputs:
-        os.environ["BIONER_OUTPUTS"] = os.path.abspath(given.outputs)  # noqa: PTH100 - the kernels' working folder differs
-    failed = run_sweep(read_sweep(given.file), workers=given.workers)
+    if given.workers < 1:
+        raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
+    failed = run_sweep(read_sweep(given.file), given.outputs, given.workers)
     for job, trace in failed:
         print(f"\n{job.name} {dict(job.parameters)}\n{trace[-1500:]}", file=sys.stderr)
     print(f"{len(failed)} notebooks failed" if failed else "all notebooks are executed")

@@ -13,6 +13,7 @@ from bioner_lib.board.leaderboard import (
     check_budgets,
     compare,
     markdown,
+    only_corpora,
     publish,
     repetitions,
     results,
@@ -59,6 +60,22 @@ def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
     assert "60.0 ± 14.1 *" in markdown(aggregate(results([row(1, 0.5, official=False), row(2, 0.7, official=False)])))
 
 
+def test_two_arms_never_share_a_name():
+    rows = [row(1, 0.3, system="dictionary"), row(1, 0.4, system="dictionary", limit=60), row(1, 0.6), row(1, 0.7, also_test="sample-gene")]
+    frame = results(rows)
+    assert frame.groupby("name")["arm"].nunique().max() == 1 and frame["name"].nunique() == 4
+    table = aggregate(frame)
+    assert all(figure in markdown(table) for figure in ("30.0", "40.0", "60.0", "70.0"))
+    assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
+
+
+def test_only_corpora():
+    table = aggregate(results([row(1, 0.5), row(1, 0.6, corpus="sample-gene")]))
+    assert set(only_corpora(table, ["sample"])["corpus"]) == {"sample"} and only_corpora(table, []) is table
+    with pytest.raises(WorkbookError, match="unknown corpus on the board 'sampel'; did you mean 'sample'"):
+        only_corpora(table, ["sampel"])
+
+
 def test_no_rows_is_said():
     with pytest.raises(WorkbookError, match="no finished runs yet"):
         results([])
@@ -68,6 +85,9 @@ def test_budgets_must_be_equal():
     check_budgets([row(1, 0.5), row(2, 0.6)])
     with pytest.raises(WorkbookError, match=r"epochs differs \(3, 8\)"):
         check_budgets([row(1, 0.5), row(1, 0.6, epochs=3)])
+    with pytest.raises(WorkbookError, match="accumulate differs"):
+        check_budgets([row(1, 0.5), row(1, 0.6, accumulate=4)])
+    check_budgets([row(1, 0.5), row(1, 0.6, scheme="IOB2", heads="joint"), row(1, 0.1, system="dictionary", epochs=3)])
 
 
 def test_compare_and_repetitions(tiny, outputs):

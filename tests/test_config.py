@@ -39,11 +39,21 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"corpora": ("bc5cdr", "bc5cdr")}, "each once"),
         ({"corpora": (1,)}, "expected names"),
         ({"seed": -1}, "seed=-1"),
+        ({"corpora": None}, "corpora=None; expected a name"),
+        ({"temperature": 1e-5}, "temperature=1e-05"),
     ],
 )
 def test_mistakes_are_named(given, said):
     with pytest.raises(WorkbookError, match=said):
         RunConfig(**({"corpora": "sample"} | given))
+
+
+def test_configs_travel_and_are_keys():
+    import copy
+    import pickle
+
+    config = RunConfig(corpora=("sample", "bc5cdr"), loss_weights={"Gene": 2})
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config and len({config, copy.deepcopy(config)}) == 1
 
 
 def test_corpora_are_needed():

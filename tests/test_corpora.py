@@ -181,6 +181,18 @@ def test_own_folder(tmp_path):
         load_corpus(tmp_path, reader="conl")
 
 
+def test_own_corpora_never_pose_as_published_ones(tmp_path):
+    folder = tmp_path / "bc5cdr"
+    folder.mkdir()
+    (folder / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    with pytest.raises(DataError, match="name of a registered corpus"):
+        load_corpus(folder)
+    corpus = load_corpus(folder.rename(tmp_path / "mine.v1"), types="Gene")
+    assert corpus.name == "mine.v1" and not corpus.official and corpus.types == ("Gene",)
+    with pytest.raises(DataError, match=r"\['types', 'lables'\] can't be given for the registered corpus 'sample'"):
+        load_corpus("sample", types=["Gene"], lables={})
+
+
 def test_own_empty_split_and_nameless_files(tmp_path):
     (tmp_path / "train.tsv").write_text("\n")
     with pytest.raises(DataError, match=r"train split of .* is empty"):

@@ -45,12 +45,17 @@ def test_repairs_are_reported(tmp_path):
         ("a\tO\nb\tO\tO\n", r"a.tsv:2: 3 columns .* expected 2 columns as above"),
         ("a\tO\n\nb\tQ-X\n", r"a.tsv:3: unknown tag 'Q-X'"),
         ("a\tO\nb\tB\n", r"a.tsv:2: bare tag 'B'"),
-        ("a\tB-Gen\n", r"a.tsv:1: unknown label 'Gen'; did you mean 'Gene'"),
+        ("a\tO\nb\tB-Gen\n", r"a.tsv:2: unknown label 'Gen'; did you mean 'Gene'"),
     ],
 )
 def test_conll_errors_name_file_and_line(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         read_conll(write(tmp_path, "a.tsv", text), labels={"Gene": "Gene"})
+
+
+def test_empty_sentences_are_dropped_and_counted(tmp_path):
+    reading = read_jsonl(write(tmp_path, "a.jsonl", '{"tokens": [], "tags": []}\n{"tokens": ["a"], "tags": ["O"]}'))
+    assert len(reading.sentences) == 1 and reading.repairs == {"empty sentence dropped": 1}
 
 
 def test_not_utf8_is_named(tmp_path):
@@ -73,7 +78,16 @@ def test_jsonl_by_field_name_and_integer_tags(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "a.jsonl:1"), ('{"tokens": ["a"], "tags": []}', "1 tokens but 0 tags"), ("[1]", "a.jsonl:1")]
+    ("text", "said"),
+    [
+        ("{", "a.jsonl:1"),
+        ('{"tokens": null, "tags": []}', "expected a list of words"),
+        ('{"tokens": [1], "tags": ["O"]}', "expected a list of words"),
+        ('{"tokens": ["a"], "tags": null}', "expected a list of tags"),
+        ('{"tokens": ["a", "b"], "tags": [0, "O"]}', "expected a list of tags"),
+        ('{"tokens": ["a"], "tags": []}', "1 tokens but 0 tags"),
+        ("[1]", "a.jsonl:1"),
+    ],
 )
 def test_jsonl_errors(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
@@ -93,7 +107,7 @@ def test_pubtator_offsets_run_over_title_and_abstract(tmp_path):
     assert found == [("TP53", "Gene"), ("Li - Fraumeni syndrome", "Disease")]
     whole = "Loss of TP53. It causes Li-Fraumeni syndrome. Rarely e.g. ataxia."
     assert all(whole[a:b] == token for s in reading.sentences for token, (a, b) in zip(s.tokens, s.offsets, strict=True))
-    assert not reading.repairs
+    assert reading.repairs == {"relation line passed over": 1}
 
 
 def test_pubtator_counts_what_it_mends(tmp_path):
@@ -103,6 +117,16 @@ def test_pubtator_counts_what_it_mends(tmp_path):
     assert reading.mentions == {"Gene": 6}
     assert reading.repairs["overlapping mention dropped"] == 1 and reading.repairs["repeated document dropped"] == 1
     assert reading.repairs["mention text differs from its offsets"] == 2
+
+
+def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
+    one = "1|t|Loss of TP53.\n1|a|Here.\n1\t8\t12\tTP53\tGene\n1\tCID\tD1\tD2\n"
+    assert read_pubtator(write(tmp_path, "a.txt", one)).repairs == {"relation line passed over": 1}
+    with pytest.raises(DataError, match=r"a.txt:5: .* opens another document"):
+        read_pubtator(write(tmp_path, "a.txt", one + one.replace("1|", "2|").replace("1\t", "2\t")))
+    for broken in ("x8\t12", "8\tx12"):
+        with pytest.raises(DataError, match=r"a.txt:3: .*separated by tabs"):
+            read_pubtator(write(tmp_path, "a.txt", one.replace("8\t12", broken)))
 
 
 def test_mention_across_a_sentence_boundary_joins_the_sentences(tmp_path):
@@ -138,6 +162,13 @@ def test_bioc_xml_and_json_agree(tmp_path):
     write(tmp_path, "a.xml", biocxml.dumps(collection)), write(tmp_path, "a.json", biocjson.dumps(collection))
     xml, json_ = (read_bioc(tmp_path / name) for name in ("a.xml", "a.json"))
     assert xml.sentences == json_.sentences and xml.sentences[0].spans == [(2, 3, "Gene")] and xml.sentences[0].offsets[2] == (18, 22)
+    inner = bioc.BioCSentence()
+    inner.offset, inner.text = 10, passage.text
+    inner.add_annotation(annotation)
+    passage.annotations, passage.sentences = [], [inner]
+    assert read_bioc(write(tmp_path, "s.xml", biocxml.dumps(collection))).sentences == xml.sentences
+    passage.text = None
+    assert read_bioc(write(tmp_path, "s.xml", biocxml.dumps(collection))).sentences == xml.sentences
     annotation.locations[0].offset = 90
     with pytest.raises(DataError, match="document 1, annotation a"):
         read_bioc(write(tmp_path, "b.xml", biocxml.dumps(collection)))
@@ -158,6 +189,9 @@ def test_inline(tmp_path):
         read_inline(write(tmp_path, "b.txt", "[x](Gen)"), labels={"Gene": "Gene"})
     with pytest.raises(DataError, match=r"b.txt:1: broken markup"):
         read_inline(write(tmp_path, "b.txt", "[x](Gene y)"))
+    for broken in ("[x] (Gene) y", "[x(Gene) y"):
+        with pytest.raises(DataError, match=r"b.txt:1: broken markup"):
+            read_inline(write(tmp_path, "b.txt", broken), labels={"Gene": "Gene"})
 
 
 @pytest.mark.parametrize(
@@ -166,6 +200,7 @@ def test_inline(tmp_path):
         ("train.txt", "# d\n[x](Gene) y", "inline"), ("train.txt", "1|t|x\n1|a|y", "pubtator"),
         ("train.txt", "a O\nb O", "conll"), ("train.tsv", "a\tO", "conll"),
         ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"), ("train.json", '{\n "documents": []}', "bioc"),
+        ("train.json", '{"source": "", "documents": []}', "bioc"),
     ],
 )  # fmt: skip
 def test_reader_is_guessed(tmp_path, name, text, reader):

@@ -12,6 +12,7 @@ from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, r
 from bioner_lib.data.corpora import Corpus
 from bioner_lib.errors import SelectionError
 from bioner_lib.runs import training
+from bioner_lib.runs.rows import forget
 from bioner_lib.runs.training import dev_f1, fit
 
 ONE_RUN = """
@@ -114,6 +115,72 @@ def test_a_half_written_checkpoint_is_never_read(tiny, tmp_path, monkeypatch):
     fit(config, corpora, tmp_path, progress=False)
     (tmp_path / "last.tmp").write_bytes(b"half")
     assert len(fit(config, corpora, tmp_path, progress=False).history) == 2
+
+
+def test_a_deleted_row_is_made_again(tiny, tmp_path):
+    config = small(tiny, epochs=1)
+    first = run(config, outputs=tmp_path, progress=False)
+    (tmp_path / "runs" / config.run_id / "run.json").unlink()
+    assert result(run(config, outputs=tmp_path, progress=False)) == result(first)
+
+
+def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
+    config = small(tiny, epochs=1)
+    first = run(config, outputs=tmp_path, progress=False)
+    folder = tmp_path / "runs" / config.run_id
+    folder.rename(folder.with_name(f".working-{config.run_id}"))
+    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
+    assert run(config, outputs=tmp_path, progress=False) == first and (folder / "run.json").exists()
+
+
+def own_corpus(folder, sentences):
+    folder.mkdir(exist_ok=True)
+    for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
+        (folder / f"{role}.jsonl").write_text("\n".join(json.dumps({"tokens": s.tokens, "tags": s.tags}) for s in part))
+    return str(folder)
+
+
+def test_changed_data_is_never_mistaken_for_the_old(tiny, tmp_path, monkeypatch):
+    sample = load_corpus("sample").train
+    config = small(tiny, corpora=own_corpus(tmp_path / "mine", sample[:20]), limit=0, epochs=2)
+    run(config, outputs=tmp_path / "o", progress=False)
+    own_corpus(tmp_path / "mine", sample[:25])
+    with pytest.raises(WorkbookError, match=r"'mine' has changed since run .*forget\("):
+        run(config, outputs=tmp_path / "o", progress=False)
+    forget(config.run_id, tmp_path / "o")
+    monkeypatch.setattr(training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(config, outputs=tmp_path / "o", progress=False)
+    own_corpus(tmp_path / "mine", sample[:20])
+    with pytest.raises(WorkbookError, match="has changed since"):
+        run(config, outputs=tmp_path / "o", progress=False)
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_checkpoint(tiny, tmp_path, monkeypatch):
+    from accelerate import Accelerator
+
+    config, inner, calls = small(tiny, epochs=3), Accelerator.clip_grad_norm_, []
+
+    def broken(self, *arguments):
+        calls.append(1)
+        return inner(self, *arguments) * (float("inf") if len(calls) == 10 else 1.0)
+
+    monkeypatch.setattr(Accelerator, "clip_grad_norm_", broken)
+    with pytest.raises(WorkbookError, match="gradient is inf in epoch 2, step 5"):
+        run(config, outputs=tmp_path, progress=False)
+    state = torch.load(tmp_path / "runs" / f".working-{config.run_id}" / "last.pt", weights_only=True)
+    assert len(json.loads(state["history"])) == 1 and all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained first"))
+    with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\]"):
+        run(small(tiny, corpora="sample-gene", also_test=("sample-virus",)), outputs=tmp_path, progress=False)
+
+
+def test_unknown_tracker(tiny, tmp_path):
+    with pytest.raises(WorkbookError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"):
+        run(small(tiny), outputs=tmp_path, track="tensorbord")
 
 
 def test_two_processes_share_one_run(tiny, tmp_path):
@@ -258,6 +325,7 @@ def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):
     monkeypatch.setattr(training, "_warm_up_and_decay", watched)
     fit(small(tiny, epochs=2, accumulate=3), [load_corpus("sample").limit(40)], progress=False)
     assert rates[-1][0] == rates[-1][1] == 4, "5 batches an epoch, 3 a step: 2 steps an epoch"
+    assert fit(small(tiny, epochs=1, accumulate=3), [load_corpus("sample").limit(40)], progress=False).cost["steps"] == 2
 
 
 def test_schedule_rises_and_falls():

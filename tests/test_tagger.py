@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import FAMILIES, make_encoder
@@ -75,7 +77,7 @@ def test_types_choose_what_is_read(tiny):
     assert {span[2] for spans in genes for span in spans} == {"Gene"}
     with pytest.raises(WorkbookError, match="no head knows"):
         tagger.predict(tokens, types=["Species"])
-    assert tagger.predict([]) == []
+    assert tagger.predict([]) == [] and tagger.predict([[], ["TP53"], []])[0::2] == [[], []]
 
 
 def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
@@ -85,6 +87,18 @@ def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
         load_encoder("biolinkbert")
     with pytest.raises(WorkbookError, match="can't be loaded"):
         load_encoder(str(tmp_path))
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    broken = Path(shutil.copytree(tiny, tmp_path / "broken")) / "model.safetensors"
+    weights = load_file(broken)
+    save_file({name: value for name, value in weights.items() if "layer.1." not in name}, broken)
+    with pytest.raises(WorkbookError, match=r"is incomplete: .* lacks 16 weights"):
+        load_encoder(str(broken.parent))
+    broken.write_bytes(b"nothing")
+    with pytest.raises(WorkbookError, match="can't be loaded"):
+        load_encoder(str(broken.parent))
     with pytest.raises(WorkbookError, match=r"no tagger\.json"):
         MultiTaskTagger.load(tmp_path)
     with pytest.raises(WorkbookError, match=r"max_length=512, but .* has only 130"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import document_counts, holm, paired_bootstrap, paired_permutation
 from ..home import home
 from ..home import outputs as outputs_folder
@@ -18,6 +18,10 @@ from ..runs.rows import read_predictions, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
+# what arms may differ in and still have equal budgets
+_VARIED = (
+    "corpora", "also_test", "system", "heads", "scheme", "unannotated", "label_pieces", "loss_weights", "sampling", "temperature", "seed",
+)  # fmt: skip
 _NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test")
 
 
@@ -27,15 +31,13 @@ def arm_name(config: RunConfig, corpus: str, others: Sequence[RunConfig] = ()) -
     A single-task tagger on its own corpus is just that, so that the single-task taggers of several corpora stand in one line of a
     table; otherwise the name says what was trained on, and whatever else tells this arm from `others` scored on the same corpus.
     """
-    trained = f"({' + '.join(config.corpora)})"
-    if config.system != "tagger":
-        return config.system if config.corpora == (corpus,) else f"{config.system} {trained}"
-    encoder, mine = config.encoder.rstrip("/").rsplit("/", 1)[-1], config.as_dict()
-    parts = [encoder, config.heads, "single-task" if len(config.corpora) == 1 else "multi-task"]
-    parts += [trained] if config.corpora != (corpus,) else []
-    for key, value in mine.items():
+    parts = [config.system]
+    if config.system == "tagger":
+        parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads, "single-task" if len(config.corpora) == 1 else "multi-task"]
+    parts += [f"({' + '.join(config.corpora)})"] if config.corpora != (corpus,) else []
+    for key, value in config.as_dict().items():
         # a learning rate belongs to its encoder
-        rivals = [o for o in others if o.system == "tagger" and (key != "learning_rate" or o.encoder == config.encoder)]
+        rivals = [o for o in others if o.system == config.system and (key != "learning_rate" or o.encoder == config.encoder)]
         if key not in _NAMED and any(rival.as_dict()[key] != value for rival in rivals):
             parts.append(f"{key}={value}")
     return " ".join(parts)
@@ -64,7 +66,11 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
     if not lines:
         raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(lines)
+    # whatever else two arms differ in, they never share a name
+    shared = frame.groupby(["name", "corpus"])["arm"].transform("nunique") > 1
+    frame.loc[shared, "name"] += " #" + frame.loc[shared, "arm"].str[:4]
+    return frame
 
 
 def _config(row: Mapping) -> RunConfig:
@@ -84,6 +90,14 @@ def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     table["values"] = groups["f1"].apply(list)
     table["seeds"] = groups["seed"].apply(list)
     return table.reset_index()
+
+
+def only_corpora(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The table's lines of these corpora, or all of it for no names; raises WorkbookError for a name that it lacks."""
+    for name in names:
+        if name not in set(table["corpus"]):
+            raise unknown("corpus on the board", name, set(table["corpus"]))
+    return table[table["corpus"].isin(names)] if names else table
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -114,7 +128,9 @@ def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None
     frame = results(rows)
     table, folder = aggregate(frame), outputs_folder(outputs)
     table.drop(columns=["values", "seeds"]).to_csv(folder / "leaderboard.csv", index=False)
-    records = {key: json.loads(part.to_json(orient="records")) for key, part in (("aggregated", table), ("runs", frame))}
+    records = {
+        key: json.loads(part.to_json(orient="records", double_precision=15)) for key, part in (("aggregated", table), ("runs", frame))
+    }
     (folder / "leaderboard.json").write_text(json.dumps(records, indent=1))
     note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
     note += "" if table["official"].all() else "\n\\* on a limited split: not comparable with published figures.\n"
@@ -164,10 +180,11 @@ def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[di
     return [row for row in read_rows(outputs) if _config(row).digest(("seed",)) == config.digest(("seed",))]
 
 
-def check_budgets(rows: Sequence[Mapping], keys: Sequence[str] = ("epochs", "learning_rate", "batch_size", "encoder", "limit")) -> None:
-    """Raises WorkbookError unless all rows were trained with the same budget."""
-    for key in keys:
-        values = {json.dumps(row["config"][key]) for row in rows if row["config"]["system"] == "tagger"}
+def check_budgets(rows: Sequence[Mapping]) -> None:
+    """Raises WorkbookError unless all taggers were trained with the same budget: everything but what an arm may vary."""
+    taggers = [row["config"] for row in rows if row["config"]["system"] == "tagger"]
+    for key in [key for config in taggers[:1] for key in config if key not in _VARIED]:
+        values = {json.dumps(config[key]) for config in taggers}
         if len(values) > 1:
             raise WorkbookError(f"these runs can't be compared: {key} differs ({', '.join(sorted(values))}); run both arms with one budget")
 

@@ -5,6 +5,7 @@ B windows   P pieces   N labelled pieces (words, with label_pieces="first")
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import numpy as np
 import torch
@@ -56,18 +57,22 @@ def make_examples(
     """Sentences of one corpus -> examples with tags for every head (`heads`: name -> types)."""
     index = {head: {tag: i for i, tag in enumerate(tag_names(types, scheme))} for head, types in heads.items()}
     examples = []
-    for window in aligner.windows([sentence.tokens for sentence in sentences]):
-        spans = _piece_spans(sentences[window.sentence].spans, window.words)
+    for number, windows in groupby(aligner.windows([sentence.tokens for sentence in sentences]), key=lambda window: window.sentence):
+        windows = list(windows)
+        words = [word for window in windows for word in window.words]
+        spans = _piece_spans(sentences[number].spans, words)
+        # the sentence is tagged as a whole, then cut: a mention across a border is still one mention
         tags = {}
         for head, types in heads.items():
-            names = to_tags([span for span in spans if span[2] in types], len(window.words), scheme)
-            tags[head] = [index[head][name] for name in names]
-        examples.append(Example(window, corpus, tags))
+            names = to_tags([span for span in spans if span[2] in types], len(words), scheme)
+            tags[head] = iter([index[head][name] for name in names])
+        for window in windows:
+            examples.append(Example(window, corpus, {head: list(islice(tags[head], len(window.words))) for head in heads}))
     return examples
 
 
 def _piece_spans(spans: list[Span], words: list[int]) -> list[Span]:
-    """Word spans -> spans over a window's labelled pieces."""
+    """Word spans -> spans over labelled pieces, of which `words` names the words."""
     result = []
     for start, end, name in spans:
         inside = [i for i, word in enumerate(words) if start <= word < end]

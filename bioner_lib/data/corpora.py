@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..errors import DataError, SelectionError, unknown
 from ..home import home
-from .readers import READERS, Reading, guess_reader
+from .readers import DROPS, READERS, Reading, guess_reader
 from .schemes import to_tags
 from .text import Sentence
 
@@ -188,6 +188,8 @@ def load_corpus(
     """
     base, _, shown = str(name).partition(":")
     if base in CORPORA:
+        if given := [key for key, value in {"types": types, "reader": reader, **options}.items() if value is not None]:
+            raise DataError(f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')")
         corpus = _load_registered(base, mirror)
     elif Path(base).exists():
         corpus = _load_own(Path(base), types, reader, options)
@@ -225,6 +227,9 @@ def _compare_counts(name: str, role: str, reading: Reading, published: Mapping[s
     if "documents" in published:
         repeated = reading.repairs["repeated document dropped"]
         found["documents"] = len({sentence.doc for sentence in reading.sentences}) + repeated
+    dropped = sum(reading.repairs[key] for key in DROPS)
+    if sum(reading.mentions.values()) - dropped != sum(len(sentence.spans) for sentence in reading.sentences):
+        raise DataError(f"{name} {role} ({path}): a mention was lost that no repair counts; please report this")
     wrong = {key: (found.get(key, 0), published[key]) for key in published if found.get(key, 0) != published[key]}
     if wrong:
         said = ", ".join(f"{key} {mine} instead of {theirs}" for key, (mine, theirs) in wrong.items())
@@ -301,9 +306,13 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
         if not reading.sentences:
             raise DataError(f"the {role} split of {path} is empty")
     held = sorted(set().union(*(reading.mentions for reading in readings.values())))
+    types = (types,) if isinstance(types, str) else types
     declared = tuple(types) if types is not None else tuple(held)
     if extra := [name for name in held if name not in declared]:
         raise DataError(f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare")
     if not declared:
         raise DataError(f"{path} holds no mention; say what it annotates with types=")
-    return _corpus(path.stem, declared, readings).carve_dev()
+    name = path.stem if path.is_file() else path.resolve().name
+    if name in CORPORA:
+        raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
+    return _corpus(name, declared, readings, official=False).carve_dev()

@@ -1,11 +1,11 @@
 """Term lists and the tagger that finds their terms: whole words, leftmost, then longest."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import DataError
+from .corpora import Split, refuse_test
 from .schemes import Span
-from .text import Sentence
 
 _SHORT = 4  # terms of so few characters are symbols: matched with their case
 
@@ -46,12 +46,13 @@ class Lexicon:
         return spans
 
     @classmethod
-    def from_mentions(cls, sentences: Iterable[Sentence], min_precision: float = 0.5) -> "Lexicon":
+    def from_mentions(cls, sentences: Split, min_precision: float = 0.5) -> "Lexicon":
         """The dictionary baseline: mentions of a training split, each with its most frequent type.
 
-        A term stays if at least `min_precision` of its matches in the same split were mentions of that type.
+        A term stays if at least `min_precision` of its matches in the same split were mentions of that type. Raises SelectionError
+        for a test split.
         """
-        sentences = list(sentences)
+        refuse_test(sentences, "a dictionary of mentions")
         seen: dict[tuple[str, ...], Counter] = defaultdict(Counter)
         for sentence in sentences:
             for start, end, name in sentence.spans:

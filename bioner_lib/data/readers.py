@@ -33,6 +33,10 @@ class Reading:
     documented: bool = True
 
 
+# the repairs that lose a mention: what the source counts, less these, is what is trained and scored
+DROPS = ("overlapping mention dropped", "mention without a word dropped", "mentions of repeated documents dropped")
+
+
 def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
     if labels is None:
         return label
@@ -41,7 +45,7 @@ def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
     return labels[label]
 
 
-def _from_tags(rows: Iterable[tuple[list[str], list[str], str, int]], path: Path, labels, reading: Reading) -> Reading:
+def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_word_a_line: bool = False) -> Reading:
     """(tokens, source tags, doc, line) -> sentences in IOB2 with mapped types."""
     rows = list(rows)
     scheme = detect_scheme(tags for _, tags, _, _ in rows)
@@ -49,8 +53,9 @@ def _from_tags(rows: Iterable[tuple[list[str], list[str], str, int]], path: Path
         try:
             found = to_spans(tags, scheme, reading.repairs)
         except ValueError as error:
-            raise DataError(f"{path}:{line}: {error}") from None
-        spans = [(start, end, _type_of(name, labels, f"{path}:{line}")) for start, end, name in found]
+            raise DataError(f"{path}:{line}: {error}, in the sentence that starts here") from None
+        step = int(one_word_a_line)
+        spans = [(start, end, _type_of(name, labels, f"{path}:{line + step * start}")) for start, end, name in found]
         spans = [span for span in spans if span[2]]
         reading.mentions.update(name for _, _, name in spans)
         reading.sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc))
@@ -95,7 +100,7 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
         tags.append(tag)
     close(line + 1)
     reading.documented = document > 0
-    return _from_tags(rows, path, labels, reading)
+    return _from_tags(rows, path, labels, reading, one_word_a_line=True)
 
 
 def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: str = "tags", tag_names: list[str] | None = None) -> Reading:
@@ -116,12 +121,19 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
         if tag_field not in record:
             raise DataError(f"{path}:{line}: {unknown('tag field', tag_field, record)}")
         tags = record[tag_field]
+        if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
+            raise DataError(f"{path}:{line}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
+        if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
+            raise DataError(f"{path}:{line}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
         if any(isinstance(tag, int) for tag in tags):
             if tag_names is None or not all(0 <= tag < len(tag_names) for tag in tags):
                 raise DataError(f"{path}:{line}: integer tags {sorted(set(tags))} need names for all of them (tag_names={tag_names})")
             tags = [tag_names[tag] for tag in tags]
         if len(tags) != len(tokens):
             raise DataError(f"{path}:{line}: {len(tokens)} tokens but {len(tags)} tags")
+        if not tokens:
+            reading.repairs["empty sentence dropped"] += 1
+            continue
         doc = record.get("doc", record.get("pmid"))
         reading.documented &= doc is not None
         rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
@@ -165,12 +177,15 @@ def _pubtator_document(path: Path, block, labels, reading: Reading) -> tuple[str
     for line, text in block:
         where = f"{path}:{line}"
         if match := _PASSAGE.fullmatch(text):
+            if doc not in (None, match[1]) or match[2] in passages:
+                raise DataError(f"{where}: {text[:60]!r} opens another document; PubTator documents are separated by blank lines")
             doc, passages[match[2]] = match[1], match[3]
             continue
         cells = text.split("\t")
         if len(cells) < 4 or cells[0] != doc:
             raise DataError(f"{where}: {text[:80]!r} is neither a passage nor an annotation of document {doc!r}")
-        if not cells[1].isdigit():
+        if not any(cell.strip().lstrip("-").isdigit() for cell in cells[1:3]):  # e.g. CID, then two concepts
+            reading.repairs["relation line passed over"] += 1
             continue
         try:
             start, end, surface, label = int(cells[1]), int(cells[2]), cells[3], cells[4]
@@ -203,19 +218,27 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
     for document in collection.documents:
         for passage in document.passages:
-            mentions = []
-            for annotation in passage.annotations:
-                where = f"{path}: document {document.id}, annotation {annotation.id}"
-                name = _type_of(annotation.infons.get("type", ""), labels, where)
-                span = annotation.total_span
-                start, end = span.offset - passage.offset, span.offset + span.length - passage.offset
-                if not 0 <= start < end <= len(passage.text or ""):
-                    raise DataError(f"{where}: offsets {span.offset}+{span.length} lie outside their passage")
-                if name:
-                    mentions.append((start, end, name))
-            reading.mentions.update(name for _, _, name in mentions)
-            reading.sentences += annotate(passage.text or "", mentions, document.id, reading.repairs, passage.offset)
+            # text and annotations stand in the passage, or in the sentences below it
+            parts = [passage] if passage.text else passage.sentences
+            inner = [annotation for sentence in passage.sentences for annotation in sentence.annotations] if passage.text else []
+            for part in parts:
+                where = f"{path}: document {document.id}"
+                mentions = [m for annotation in [*part.annotations, *inner] if (m := _bioc_mention(annotation, part, labels, where))]
+                reading.mentions.update(name for _, _, name in mentions)
+                reading.sentences += annotate(part.text or "", mentions, document.id, reading.repairs, part.offset)
     return reading
+
+
+def _bioc_mention(annotation, part, labels: Mapping[str, str] | None, where: str) -> tuple[int, int, str] | None:
+    where = f"{where}, annotation {annotation.id}"
+    name = _type_of(annotation.infons.get("type", ""), labels, where)
+    if not annotation.locations:
+        raise DataError(f"{where}: no location")
+    span = annotation.total_span
+    start, end = span.offset - part.offset, span.offset + span.length - part.offset
+    if not 0 <= start < end <= len(part.text or ""):
+        raise DataError(f"{where}: offsets {span.offset}+{span.length} lie outside their passage")
+    return (start, end, name) if name else None
 
 
 def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
@@ -235,8 +258,10 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
             plain += match[1]
             reached = match.end()
         plain += text[reached:]
-        if "](" in plain:
-            raise DataError(f"{path}:{line}: broken markup near {plain[plain.index('](') :][:40]!r}; a mention is [surface](Type)")
+        broken = next((mark for mark in ["](", *(f"({label})" for label in labels or ())] if mark in plain), None)
+        if broken:
+            near = plain[max(0, plain.index(broken) - 10) :][:40]
+            raise DataError(f"{path}:{line}: broken markup near {near!r}; a mention is [surface](Type)")
         offsets = words(plain)
         spans = snap(offsets, [m for m in mentions if m[2]], reading.repairs)
         reading.mentions.update(name for _, _, name in spans)
@@ -283,5 +308,5 @@ def guess_reader(path: Path) -> str:
         return "jsonl" if head.lstrip().startswith("{") else "conll"
     if path.suffix.lower() == ".json":
         first = head.lstrip().split("\n", 1)[0]
-        return "jsonl" if first.startswith("{") and first.endswith("}") else "bioc"
+        return "jsonl" if first.startswith("{") and first.endswith("}") and '"documents"' not in first else "bioc"
     return ENDINGS[path.suffix.lower()]

@@ -50,6 +50,8 @@ def to_spans(tags: Sequence[str], scheme: str = "IOB2", repairs: Counter | None 
             raise ValueError(f"unknown tag {tag!r}; a tag is O or one of B-, I-, E-, S- and a type")
         continues = prefix in ("I", "E") and kind == name
         if start is not None and not continues:
+            if scheme == "IOBES" and repairs is not None:
+                repairs["no E- at the end"] += 1
             spans.append((start, i, kind))
             start = kind = None
         if prefix != "O" and not continues:

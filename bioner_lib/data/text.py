@@ -43,8 +43,7 @@ def annotate(text: str, mentions: Iterable[tuple[int, int, str]], doc: str, repa
     A mention that starts or ends inside a word takes the whole word; of overlapping mentions the leftmost longest stays;
     two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in the document.
     """
-    mentions = sorted(set(mentions), key=lambda m: (m[0], -m[1]))
-    kept = _flat(mentions, repairs)
+    kept = _flat(list(mentions), repairs)
     bounds: list[list[int]] = []
     for start, end in sentence_bounds(text):
         if bounds and any(m[0] < start < m[1] for m in kept):

@@ -51,7 +51,10 @@ def load_encoder(name: str, dropout: float = 0.1):
         for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout", "embedding_dropout"):
             if hasattr(config, key):
                 setattr(config, key, dropout)
-        encoder = AutoModel.from_pretrained(path, config=config, dtype=torch.float32, **_without_pooler(config))
+        options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_without_pooler(config)}
+        encoder, loading = AutoModel.from_pretrained(path, **options)
+    if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
+        raise WorkbookError(f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them")
     return encoder, tokenizer
 
 
@@ -67,6 +70,7 @@ def load_tokenizer(name: str):
 @contextmanager
 def _reachable(name: str, path: str) -> Iterator[None]:
     """Quiet loading, and one clear error for all the ways in which it fails."""
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     level = logging.get_verbosity()
@@ -74,7 +78,7 @@ def _reachable(name: str, path: str) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise WorkbookError(
             f"encoder {name!r} can't be loaded from {path!r} ({str(error).splitlines()[0][:200]}); "
             "offline, use encoder='minilm' or the folder of a downloaded model"
@@ -130,7 +134,7 @@ class MultiTaskTagger(nn.Module):
         self.eval()
         wanted = list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
         chosen = set(heads_for(self.plans, corpus, wanted))
-        windows = self.aligner.windows(sentences)
+        windows = [window for window in self.aligner.windows(sentences) if window.words]  # an empty sentence has an empty one
         tagged: dict[str, list[dict[int, tuple[int, float]]]] = {name: [{} for _ in sentences] for name in chosen}
         device = next(self.parameters()).device
         for group in inference_batches(windows, max_pieces):
@@ -158,11 +162,15 @@ class MultiTaskTagger(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """model.safetensors, the encoder's config.json, the tokenizer and tagger.json."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_model
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_model(self, str(folder / "model.safetensors"))
+        try:
+            save_model(self, str(folder / "model.safetensors"))
+        except SafetensorError as error:
+            raise OSError(None, str(error), str(folder)) from error
         self.encoder.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         description = {"encoder": self.encoder_name, "heads": [asdict(plan) for plan in self.plans], **self.settings}

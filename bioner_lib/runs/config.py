@@ -71,8 +71,9 @@ class RunConfig:
     def __post_init__(self):
         for name in ("corpora", "also_test"):
             value = getattr(self, name)
-            value = (value,) if isinstance(value, str) else tuple(value)
-            object.__setattr__(self, name, value)
+            if not isinstance(value, str | list | tuple):
+                raise WorkbookError(f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them")
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         self._check_types()
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -108,7 +109,7 @@ class RunConfig:
         for name, low, high in (
             ("epochs", 0, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
             ("overlap", 0, self.max_length - 3), ("limit", 0, 10**9), ("seed", 0, 2**31), ("warmup", 0, 1), ("dropout", 0, 0.9),
-            ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 1e-9, 1e9),
+            ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 0.1, 1e9),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise WorkbookError(f"{name}={getattr(self, name)}; expected {low} to {high}")
@@ -123,6 +124,12 @@ class RunConfig:
             f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else list(v) if isinstance(v, tuple) else v
             for f in fields(self)
         }
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def __reduce__(self):
+        return _revive, (self.as_dict(),)
 
     def digest(self, leave_out: tuple[str, ...] = ()) -> str:
         """8 hex digits over the fields that aren't at their default; runs that differ only in their seed share digest(("seed",)).
@@ -141,3 +148,7 @@ class RunConfig:
         what = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads] if self.system == "tagger" else [self.system]
         slug = "-".join(["+".join(self.corpora), *what, f"s{self.seed}"])
         return f"{re.sub(r'[^A-Za-z0-9+.-]+', '-', slug)[:80].strip('-')}-{self.digest()}"
+
+
+def _revive(given: dict) -> RunConfig:
+    return RunConfig(**given)

@@ -14,16 +14,18 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import Corpus, Split, load_corpus
+from ..data.corpora import CORPORA, Corpus, Split, load_corpus
 from ..data.lexicons import Lexicon
 from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
+from ..models.heads import heads_for, plan_heads
 from .config import RunConfig
 
 FORMAT = 1
@@ -42,35 +44,64 @@ def run(
     """Train, choose on dev, score test once, leave a row, and return it; a finished run is only read, a killed one goes on.
 
     Where another process works on the same run this one waits for it. `track` names a tracker of accelerate's, such as "tensorboard",
-    which writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written.
+    which writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written or own data has changed since.
     """
+    folder = outputs_folder(outputs) / "runs" / config.run_id
+    working = folder.with_name(f".working-{config.run_id}")
+    if (row := read_row(folder)) is None:
+        try:
+            with _locked(folder):
+                if (row := read_row(folder)) is None:
+                    row = _make(config, working, mirror, progress, keep_model, track)
+                    if folder.exists():  # somebody deleted its row
+                        folder.rename(folder.with_name(f".without-row-{time.time_ns()}-{folder.name}"))
+                    working.replace(folder)
+                    for leftover in folder.glob("*.pt"):
+                        leftover.unlink()
+        except OSError as error:
+            raise WorkbookError(
+                f"run {config.run_id} stopped: {error.strerror or error} ({error.filename or folder}); what was reached is kept: "
+                "mend that (make room, or name another folder with BIONER_OUTPUTS) and start the same run again"
+            ) from error
+    else:
+        _check_data(row["data"], config, [load_corpus(n, mirror=mirror) for n in config.corpora + config.also_test if not _is_pinned(n)])
+    if progress:
+        print(f"row: {folder.parent.name}/{folder.name}/run.json")
+    return row
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time works on a run; the operating system frees the lock of a killed one."""
     from filelock import FileLock, Timeout
 
-    folder = outputs_folder(outputs) / "runs" / config.run_id
-    if row := read_row(folder):
-        return _said(folder, row, progress)
-    working = folder.with_name(f".working-{config.run_id}")
+    path = folder.parent / ".locks" / f"{folder.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
-        working.mkdir(parents=True, exist_ok=True)
-        (folder.parent / ".locks").mkdir(exist_ok=True)
-        lock = FileLock(folder.parent / ".locks" / f"{config.run_id}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"another process works on {config.run_id}; waiting for it", file=sys.stderr)
-            lock.acquire()
-        with lock:
-            if row := read_row(folder):
-                return _said(folder, row, progress)
-            working.mkdir(exist_ok=True)
-            row = _make(config, working, mirror, progress, keep_model, track)
-            working.replace(folder)
-    except OSError as error:
-        raise WorkbookError(
-            f"run {config.run_id} stopped: {error.strerror or error} ({error.filename or folder}); "
-            "what was reached is kept, make room or name another folder with BIONER_OUTPUTS, then start the same run again"
-        ) from error
-    return _said(folder, row, progress)
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process works on {folder.name}; waiting for it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_pinned(name: str) -> bool:
+    """Whether a corpus's bytes are verified by hash whenever they are read, so that it can't have changed."""
+    return "repository" in CORPORA.get(name.partition(":")[0], {})
+
+
+def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Sequence[Corpus]) -> None:
+    """Raises WorkbookError where a corpus isn't what it was when the run was made or begun."""
+    for corpus in corpora:
+        if recorded.get(corpus.name, {}).get("fingerprint") != corpus.limit(config.limit).fingerprint:
+            raise WorkbookError(
+                f"{corpus.name!r} has changed since run {config.run_id} was made on it; to make it again, delete the old one with "
+                f"bioner_lib.runs.rows.forget({config.run_id!r})"
+            )
 
 
 def read_row(folder: Path) -> dict | None:
@@ -92,7 +123,7 @@ def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | 
     if not path.exists():
         held = sorted(p.name for p in path.parent.glob("*.jsonl"))
         raise WorkbookError(f"{path} is missing; the run holds {held}")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def file_name(corpus: str) -> str:
@@ -100,19 +131,23 @@ def file_name(corpus: str) -> str:
     return corpus.replace(":", "_").replace("/", "_")
 
 
-def _said(folder: Path, row: dict, progress: bool) -> dict:
-    if progress:
-        print(f"row: {folder.parent.name}/{folder.name}/run.json")
-    return row
-
-
 def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str) -> dict:
+    if row := read_row(working):  # killed between its last two steps
+        return row
     started = time.perf_counter()
     # the same sentences for every seed, so that runs can be paired
     corpora, also = ([load_corpus(n, mirror=mirror).limit(config.limit) for n in names] for names in (config.corpora, config.also_test))
     names = [corpus.name for corpus in corpora + also]
     if len(set(names)) < len(names):
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
+    data, begun = {corpus.name: _about(corpus) for corpus in corpora + also}, working / "data.json"
+    if begun.exists():
+        _check_data(json.loads(begun.read_text()), config, corpora + also)
+    working.mkdir(parents=True, exist_ok=True)
+    begun.write_text(json.dumps(data))
+    if config.system == "tagger":
+        for corpus in also:  # refused now rather than after training
+            heads_for(plan_heads(config.heads, corpora), corpus.name, corpus.types)
     repairs: Counter = Counter()
     predictor, history, cost, device = (_tagger if config.system == "tagger" else _dictionary)(
         config, corpora, working, progress, keep_model, track, repairs
@@ -123,12 +158,11 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "scores": scores, "history": history, "repairs": dict(repairs),
-        "data": {corpus.name: _about(corpus) for corpus in corpora + also},
+        "data": data,
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
         "device": device, "versions": _versions(),
     }  # fmt: skip
-    for leftover in working.glob("*.pt"):
-        leftover.unlink()
+    begun.unlink()
     aside = working / "run.json.tmp"
     aside.write_text(json.dumps(row, indent=1))
     aside.replace(working / "run.json")
@@ -136,7 +170,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
 
 
 def _about(corpus: Corpus) -> dict:
-    about = {"types": list(corpus.types), "official": corpus.official, "repairs": dict(corpus.repairs)}
+    about = {"types": list(corpus.types), "official": corpus.official, "documented": corpus.documented, "repairs": dict(corpus.repairs)}
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
@@ -174,14 +208,14 @@ def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> di
     """Score one split, let the referee check it, write its predictions."""
     split = corpus.splits[role]
     gold, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
-    found = predictor(split, corpus)
+    found = [[span for span in spans if span[2] in corpus.types] for spans in predictor(split, corpus)]
     scores = score(gold, found, corpus.types)
     check_referee(scores, seqeval_f1(gold, found, lengths, corpus.types))
     path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for sentence, right, spans in zip(split, gold, found, strict=True):
-            predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans if name in corpus.types]
+            predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans]
             file.write(
                 json.dumps({"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}, ensure_ascii=False)
                 + "\n"
@@ -191,6 +225,7 @@ def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> di
 
 
 def _peak_memory() -> int:
+    """Bytes; on a CPU the peak of the whole process so far, earlier runs in the same kernel included."""
     import torch
 
     if torch.cuda.is_available():

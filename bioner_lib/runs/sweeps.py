@@ -141,6 +141,10 @@ def run_sweep(steps: list[list[Job]], outputs: str | Path | None = None, workers
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     # kernels take their number of threads from here
     os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"})
+    # and their folders, whatever their own working folder is
+    os.environ["BIONER_OUTPUTS"] = str(folder.parent.resolve())
+    if mirror := os.environ.get("BIONER_MIRROR"):
+        os.environ["BIONER_MIRROR"] = str(Path(mirror).resolve())
     failed: list[tuple[Job, str]] = []
     with tqdm(total=sum(map(len, steps)), desc="notebooks", mininterval=1) as bar, ThreadPoolExecutor(workers) as pool:
 
@@ -162,7 +166,7 @@ def _execute(job: Job, folder: Path) -> None:
     from traitlets.config import Config
 
     done = folder / f"{job.name}.ipynb"
-    if done.exists() and not job.always:
+    if not job.always and done.exists() and all((folder.parent / "runs" / run_id / "run.json").exists() for run_id in _rows_of(done)):
         return
     aside = folder / f"{job.name}.failed.ipynb"
     options = {
@@ -176,6 +180,11 @@ def _execute(job: Job, folder: Path) -> None:
             raise
         papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)  # a port was taken between choice and use
     aside.replace(done)
-    for run_id in set(_ROW.findall(done.read_text(encoding="utf-8"))):
+    for run_id in _rows_of(done):
         if (run := folder.parent / "runs" / run_id).is_dir():
             (run / "notebook.ipynb").write_bytes(done.read_bytes())
+
+
+def _rows_of(executed: Path) -> set[str]:
+    """The runs that an executed notebook made or read, from what it printed."""
+    return set(_ROW.findall(executed.read_text(encoding="utf-8")))

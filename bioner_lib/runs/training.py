@@ -18,7 +18,7 @@ import torch
 
 from ..data.batching import Example, collate, epoch_batches, make_examples
 from ..data.corpora import Corpus, Split, refuse_test
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
 from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
@@ -78,10 +78,15 @@ class Loop:
 
     def __init__(self, config: RunConfig, corpora: Sequence[Corpus], progress: bool = True, track: str = "", folder: Path | None = None):
         from accelerate import Accelerator
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
+        if track and track not in LOGGER_TYPE_TO_CLASS:
+            raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
         self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
         self.accelerator = Accelerator(log_with=track or None, project_dir=str(folder) if track else None)
         self.autocast = autocast_dtype(config.precision)
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
         self.tagger = build(config, corpora)
         loss_of = MultiTaskLoss(self.tagger.plans, corpora, config.scheme, config.unannotated, config.loss_weights)
         self.loss_of = loss_of.to(self.accelerator.device)
@@ -118,17 +123,21 @@ class Loop:
                     logits = self.model(**batch.inputs)
                 loss = self.loss_of(logits, batch)
                 if not torch.isfinite(loss):
-                    raise WorkbookError(_not_finite(config, loss.item(), epoch, step, examples))
-                accelerator.backward(loss / config.accumulate)
+                    raise WorkbookError(_not_finite("loss", config, loss.item(), epoch, step, examples))
+                group = min(config.accumulate, len(batches) - (step - 1) // config.accumulate * config.accumulate)
+                accelerator.backward(loss / group)
             if last:
-                accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+                norm = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+                if not torch.isfinite(norm):
+                    raise WorkbookError(_not_finite("gradient", config, norm.item(), epoch, step, examples))
                 self.optimizer.step(), self.scheduler.step(), self.optimizer.zero_grad()
             total += loss.detach()
             if step % 20 == 0:
                 self._show(bar, epoch * len(batches) + step, float(total) / step, dev)
         pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
         seconds = time.perf_counter() - clock
-        return {"loss": float(total) / len(batches), "steps": len(batches), "pieces": pieces, "training_seconds": seconds}
+        steps = math.ceil(len(batches) / config.accumulate)
+        return {"loss": float(total) / len(batches), "steps": steps, "pieces": pieces, "training_seconds": seconds}
 
     def _show(self, bar, step: int, loss: float, dev: float | None) -> None:
         bar.set_postfix({"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}), refresh=False)
@@ -163,10 +172,10 @@ def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None
     return Fitted(loop.tagger, history, _cost(history))
 
 
-def _not_finite(config: RunConfig, loss: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
+def _not_finite(what: str, config: RunConfig, value: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
     first = examples[0]
     return (
-        f"loss is {loss} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
+        f"{what} is {value} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
         f"{first.window.sentence} of {config.corpora[first.corpus]!r}; the last epoch's checkpoint is kept; "
         "a smaller learning_rate usually helps"
     )
@@ -235,5 +244,9 @@ class Checkpoint:
 def _replace(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
-    torch.save(content, aside)
+    try:
+        with aside.open("wb") as file:
+            torch.save(content, file)
+    except RuntimeError as error:  # torch's word for a write that failed
+        raise OSError(None, str(error).splitlines()[0], str(aside)) from error
     aside.replace(path)
