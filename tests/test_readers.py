@@ -120,9 +120,9 @@ def test_pubtator_counts_what_it_mends(tmp_path):
 
 
 def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
-    one = "1|t|Loss of TP53.\n1|a|Here.\n1\t8\t12\tTP53\tGene\n1\tCID\tD1\tD2\n"
-    assert read_pubtator(write(tmp_path, "a.txt", one)).repairs == {"relation line passed over": 1}
-    with pytest.raises(DataError, match=r"a.txt:5: .* opens another document"):
+    one = "1|t|Loss of TP53.\n1|a|Here.\n1\t8\t12\tTP53\tGene\n1\tCID\tD1\tD2\n1\tAssociation\t3175\tD1\tNo\n"
+    assert read_pubtator(write(tmp_path, "a.txt", one)).repairs == {"relation line passed over": 2}
+    with pytest.raises(DataError, match=r"a.txt:6: .* opens another document"):
         read_pubtator(write(tmp_path, "a.txt", one + one.replace("1|", "2|").replace("1\t", "2\t")))
     for broken in ("x8\t12", "8\tx12"):
         with pytest.raises(DataError, match=r"a.txt:3: .*separated by tabs"):

@@ -184,7 +184,7 @@ def _pubtator_document(path: Path, block, labels, reading: Reading) -> tuple[str
         cells = text.split("\t")
         if len(cells) < 4 or cells[0] != doc:
             raise DataError(f"{where}: {text[:80]!r} is neither a passage nor an annotation of document {doc!r}")
-        if not any(cell.strip().lstrip("-").isdigit() for cell in cells[1:3]):  # e.g. CID, then two concepts
+        if not any(sign.isdigit() for sign in cells[1]):  # the name of a relation, then two concepts
             reading.repairs["relation line passed over"] += 1
             continue
         try:
