@@ -1,6 +1,5 @@
 """One function a figure: takes data and an ax, returns the ax. Colour-blind-safe, readable at half a page's width."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..data.corpora import Corpus
 from ..errors import WorkbookError
@@ -53,7 +52,7 @@ def sentence_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
         ax.step(lengths, np.arange(1, len(lengths) + 1) / len(lengths), label=corpus.name)
     ax.set(xlabel="words a sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(fontsize="small")
     return ax
@@ -67,8 +66,19 @@ def types_matrix(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
         counts = corpus.counts("train")
         for name in corpus.types:
             table.loc[corpus.name, name] = counts[name]
+    small = {"fontsize": "small" if len(types) < 8 else "x-small"}
     words = table.map(lambda n: "" if np.isnan(n) else f"{n:,.0f}")
-    sns.heatmap(np.log10(table.clip(lower=1)), annot=words, fmt="", cmap="crest", cbar=False, linewidths=1, ax=ax, mask=table.isna())
+    sns.heatmap(
+        np.log10(table.clip(lower=1)),
+        annot=words,
+        fmt="",
+        cmap="crest",
+        cbar=False,
+        linewidths=1,
+        ax=ax,
+        mask=table.isna(),
+        annot_kws=small,
+    )
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="y", rotation=0)
     ax.grid(False)
@@ -77,18 +87,16 @@ def types_matrix(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
 
 def label_balance(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     """Share of train words that carry a tag other than O, by type."""
-    lines = []
-    for corpus in corpora:
-        tagged = Counter()
-        for sentence in corpus.train:
-            for start, end, name in sentence.spans:
-                tagged[name] += end - start
-        words = sum(len(sentence.tokens) for sentence in corpus.train)
-        lines += [(corpus.name, name, 100 * tagged[name] / words) for name in corpus.types]
-    frame = pd.DataFrame(lines, columns=["corpus", "type", "share"])
-    sns.barplot(frame, x="share", y="corpus", hue="type", ax=ax)
-    ax.set(xlabel="words inside a mention (%)", ylabel="")
-    ax.legend(fontsize="small", ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
+    types, left = list(dict.fromkeys(name for corpus in corpora for name in corpus.types)), np.zeros(len(corpora))
+    for i, name in enumerate(types):
+        inside = [sum(end - start for s in corpus.train for start, end, kind in s.spans if kind == name) for corpus in corpora]
+        shares = [100 * n / sum(len(s.tokens) for s in corpus.train) for n, corpus in zip(inside, corpora, strict=True)]
+        ax.barh([corpus.name for corpus in corpora], shares, left=left, label=name, color=PALETTE[i % 10], hatch="//" if i >= 10 else None)
+        left += shares
+    ax.set(xlabel="words inside a mention (%)")
+    ax.grid(False, axis="y")
+    ax.invert_yaxis()
+    ax.legend(fontsize="small", ncols=5, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
 
 
