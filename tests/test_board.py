@@ -19,7 +19,8 @@ from bioner_lib.board.leaderboard import (
     results,
     write_leaderboard,
 )
-from bioner_lib.data.inspection import ambiguous_surfaces, duplicates, seen_in_train, summary
+from bioner_lib.data.inspection import ambiguous_surfaces, duplicates, lost_by_cutting, pieces_by_place, seen_in_train, summary
+from bioner_lib.data.text import Sentence
 
 
 def row(seed, f1, corpus="sample", support=20, official=True, **config):
@@ -88,6 +89,9 @@ def test_budgets_must_be_equal():
     with pytest.raises(WorkbookError, match="accumulate differs"):
         check_budgets([row(1, 0.5), row(1, 0.6, accumulate=4)])
     check_budgets([row(1, 0.5), row(1, 0.6, scheme="IOB2", heads="joint"), row(1, 0.1, system="dictionary", epochs=3)])
+    check_budgets([row(1, 0.5), row(1, 0.6, encoder="biolinkbert")])
+    with pytest.raises(WorkbookError, match="learning_rate differs"):
+        check_budgets([row(1, 0.5), row(1, 0.6, learning_rate=1e-3), row(1, 0.6, encoder="biolinkbert")])
 
 
 def test_compare_and_repetitions(tiny, outputs):
@@ -154,3 +158,7 @@ def test_inspection():
     assert {"MS", "lead", "cold"} <= set(ambiguous_surfaces(sample).index)
     assert duplicates([sample]).loc["sample", "sample"] == 0
     assert 0.2 < seen_in_train(sample) < 0.5
+    split = [Sentence(["a", "b", "c"], ["O", "B-Gene", "I-Gene"], "d"), Sentence(["a"], ["B-Gene"], "d")]
+    pieces = [[[1], [2, 2], [3]], [[1]]]
+    assert pieces_by_place(split, pieces) == {"inside mentions": [2, 1, 1], "outside": [1]}
+    assert [lost_by_cutting(split, pieces, room) for room in (0, 1, 3, 4)] == [2, 1, 1, 0]

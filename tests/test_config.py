@@ -48,6 +48,13 @@ def test_mistakes_are_named(given, said):
         RunConfig(**({"corpora": "sample"} | given))
 
 
+def test_a_folder_is_one_corpus_however_it_is_spelt(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spelt = [RunConfig(corpora=name).run_id for name in ("mine", "./mine", str(tmp_path / "mine"))]
+    assert len(set(spelt)) == 1 and RunConfig(corpora="mine:Gene").corpora == (f"{tmp_path}/mine:Gene",)
+
+
 def test_configs_travel_and_are_keys():
     import copy
     import pickle

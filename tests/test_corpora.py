@@ -170,6 +170,7 @@ def test_own_folder(tmp_path):
     (tmp_path / "mine-train.tsv").write_text("TP53\tB-Gene\nx\tO\n\ny\tO\n")
     (tmp_path / "mine_valid.tsv").write_text("BRCA1\tB-Gene\n")
     (tmp_path / "notes.md").write_text("not a split")
+    (tmp_path / "train_dev.tsv").write_text("both, so neither\tO\n")
     corpus = load_corpus(tmp_path)
     assert corpus.types == ("Gene",) and {role: len(split) for role, split in corpus.splits.items()} == {"train": 2, "dev": 1}
     assert load_corpus(tmp_path, types=["Gene", "Disease"]).types == ("Gene", "Disease")

@@ -40,6 +40,12 @@ def test_conda_environment_agrees():
     assert pip == ["-c constraints.txt", "-e .[dev]"]
 
 
+def test_data_files_travel_with_the_package():
+    patterns = tomllib.loads((home() / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["bioner_lib"]
+    held = {path for pattern in patterns for path in (home() / "bioner_lib").glob(pattern)}
+    assert held == {p for p in (home() / "bioner_lib").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+
+
 def test_the_design_cards_packages_are_there():
     held = {name_of(line) for line in PROJECT["dependencies"]}
     assert {"jupyterlab", "papermill", "torch", "transformers", "datasets", "seqeval", "matplotlib", "seaborn", "ipywidgets"} <= held

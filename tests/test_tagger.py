@@ -8,7 +8,7 @@ from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.data.batching import collate, make_examples
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
-from bioner_lib.models.tagger import encoder_path, load_encoder
+from bioner_lib.models.tagger import encoder_path, load_encoder, load_tokenizer
 from bioner_lib.runs.training import fit
 
 
@@ -104,6 +104,14 @@ def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
     with pytest.raises(WorkbookError, match=r"max_length=512, but .* has only 130"):
         encoder, tokenizer = load_encoder(tiny)
         MultiTaskTagger(encoder, tokenizer, plan_heads("joint", [load_corpus("sample")]), max_length=512)
+
+
+@pytest.mark.parametrize(("words", "kept"), [(["BRCA", "brca"], "BRCA"), (["brca"], "brca")])
+def test_a_cased_vocabulary_stays_cased(tmp_path, words, kept):
+    """As BioBERT comes: a vocab.txt, and nothing that says whether to lower-case."""
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
+    assert load_tokenizer(str(tmp_path)).tokenize("BRCA") == [kept]
 
 
 def test_embedded_encoder_is_there_without_a_network():

@@ -20,26 +20,23 @@ FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
 # what arms may differ in and still have equal budgets
 _VARIED = (
-    "corpora", "also_test", "system", "heads", "scheme", "unannotated", "label_pieces", "loss_weights", "sampling", "temperature", "seed",
+    "encoder", "corpora", "also_test", "system", "heads", "scheme", "unannotated", "label_pieces", "loss_weights", "sampling",
+    "temperature", "seed",
 )  # fmt: skip
 _NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test")
 
 
-def arm_name(config: RunConfig, corpus: str, others: Sequence[RunConfig] = ()) -> str:
-    """What a person calls an arm where it is scored on `corpus`.
+def arm_name(config: RunConfig, corpus: str) -> str:
+    """What a person calls an arm where it is scored on `corpus`: what it is, what it was trained on, and what isn't at its default.
 
-    A single-task tagger on its own corpus is just that, so that the single-task taggers of several corpora stand in one line of a
-    table; otherwise the name says what was trained on, and whatever else tells this arm from `others` scored on the same corpus.
+    A single-task tagger on its own corpus is just that, so that the single-task taggers of several corpora stand in one line.
     """
     parts = [config.system]
     if config.system == "tagger":
         parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads, "single-task" if len(config.corpora) == 1 else "multi-task"]
     parts += [f"({' + '.join(config.corpora)})"] if config.corpora != (corpus,) else []
-    for key, value in config.as_dict().items():
-        # a learning rate belongs to its encoder
-        rivals = [o for o in others if o.system == config.system and (key != "learning_rate" or o.encoder == config.encoder)]
-        if key not in _NAMED and any(rival.as_dict()[key] != value for rival in rivals):
-            parts.append(f"{key}={value}")
+    usual = RunConfig(corpora=config.corpora, system=config.system, encoder=config.encoder).as_dict()
+    parts += [f"{key}={value}" for key, value in config.as_dict().items() if key not in _NAMED and value != usual[key]]
     return " ".join(parts)
 
 
@@ -47,10 +44,6 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     """One line per run x corpus x split x type, `micro` and `macro` among the types; measures between 0 and 1."""
     rows = list(rows)
     configs = {row["run_id"]: _config(row) for row in rows}
-    by_corpus: dict[str, list[RunConfig]] = {}
-    for row in rows:
-        for corpus in row["scores"]:
-            by_corpus.setdefault(corpus, []).append(configs[row["run_id"]])
     lines = []
     for row in rows:
         config = configs[row["run_id"]]
@@ -60,7 +53,7 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
             "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
         }  # fmt: skip
         for corpus, splits in row["scores"].items():
-            about |= {"name": arm_name(config, corpus, by_corpus[corpus]), "corpus": corpus, "official": row["data"][corpus]["official"]}
+            about |= {"name": arm_name(config, corpus), "corpus": corpus, "official": row["data"][corpus]["official"]}
             for split, scored in splits.items():
                 for kind, measures in scored["types"].items():
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
@@ -133,7 +126,7 @@ def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None
     }
     (folder / "leaderboard.json").write_text(json.dumps(records, indent=1))
     note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
-    note += "" if table["official"].all() else "\n\\* on a limited split: not comparable with published figures.\n"
+    note += "" if table["official"].all() else "\n\\* on a limited split or a corpus of your own: not comparable with published figures.\n"
     (folder / "leaderboard.md").write_text(markdown(table) + note, encoding="utf-8")
     return table
 
@@ -181,12 +174,17 @@ def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[di
 
 
 def check_budgets(rows: Sequence[Mapping]) -> None:
-    """Raises WorkbookError unless all taggers were trained with the same budget: everything but what an arm may vary."""
+    """Raises WorkbookError unless all taggers were trained with the same budget: everything but what an arm may vary.
+
+    An encoder is an arm's to vary, and brings its own learning rate.
+    """
     taggers = [row["config"] for row in rows if row["config"]["system"] == "tagger"]
     for key in [key for config in taggers[:1] for key in config if key not in _VARIED]:
-        values = {json.dumps(config[key]) for config in taggers}
-        if len(values) > 1:
-            raise WorkbookError(f"these runs can't be compared: {key} differs ({', '.join(sorted(values))}); run both arms with one budget")
+        own = [config["encoder"] if key == "learning_rate" else "" for config in taggers]
+        values = {(encoder, json.dumps(config[key])) for encoder, config in zip(own, taggers, strict=True)}
+        if len(values) > len(set(own)):
+            said = ", ".join(sorted(value for _, value in values))
+            raise WorkbookError(f"these runs can't be compared: {key} differs ({said}); run both arms with one budget")
 
 
 def publish(run_ids: Iterable[str], outputs: str | Path | None = None, to: Path | None = None) -> list[Path]:

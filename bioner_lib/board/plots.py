@@ -172,7 +172,7 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
             for k, mark in enumerate(marks.itertuples()):
                 label = f"{mark.system}, {mark.source}"
                 ax.plot(
-                    i + 0.43,
+                    i + 0.42 + 0.035 * (k % 3),
                     100 * mark.f1,
                     _MARKS[k % len(_MARKS)],
                     color="0.35",

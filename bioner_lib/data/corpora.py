@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -283,7 +284,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     """A folder with one file a split, or one file, which is then the train split."""
     files = {"train": path} if path.is_file() else {}
     for file in sorted(path.iterdir()) if path.is_dir() else ():
-        role = next((_NAMES[part] for part in file.name.lower().replace("_", ".").replace("-", ".").split(".") if part in _NAMES), None)
+        roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
+        role = roles.pop() if len(roles) == 1 else None  # train_dev.tsv is neither
         if role and file.is_file():
             if role in files:
                 raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import accumulate
 
 import pandas as pd
 
@@ -73,3 +74,22 @@ def seen_in_train(corpus: Corpus) -> float:
     seen = {(name, _surface(s, start, end).casefold()) for s in corpus.train for start, end, name in s.spans}
     test = [(name, _surface(s, start, end).casefold()) for s in corpus.test for start, end, name in s.spans]
     return sum(mention in seen for mention in test) / max(1, len(test))
+
+
+def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]]) -> dict[str, list[int]]:
+    """Number of pieces of each word, inside and outside mentions; `pieces` is `Aligner.pieces` of the split."""
+    counts: dict[str, list[int]] = {"inside mentions": [], "outside": []}
+    for sentence, words in zip(split, pieces, strict=True):
+        inside = {w for start, end, _ in sentence.spans for w in range(start, end)}
+        for w, ids in enumerate(words):
+            counts["inside mentions" if w in inside else "outside"].append(len(ids))
+    return counts
+
+
+def lost_by_cutting(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]], room: int) -> int:
+    """How many mentions end beyond the first `room` pieces of their sentence."""
+    lost = 0
+    for sentence, words in zip(split, pieces, strict=True):
+        ends = list(accumulate(len(ids) for ids in words))
+        lost += sum(ends[end - 1] > room for _, end, _ in sentence.spans)
+    return lost

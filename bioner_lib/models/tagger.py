@@ -64,7 +64,16 @@ def load_tokenizer(name: str):
 
     path = encoder_path(name)
     with _reachable(name, path):
-        return AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+        if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
+            # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
+            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False)
+    return tokenizer
+
+
+def _is_cased(tokenizer) -> bool:
+    special = set(tokenizer.all_special_tokens)
+    return any(piece != piece.lower() for piece in tokenizer.get_vocab() if piece not in special and not piece.startswith("[unused"))
 
 
 @contextmanager

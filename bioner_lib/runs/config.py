@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 
 from ..data.alignment import LABEL_PIECES
@@ -73,7 +74,8 @@ class RunConfig:
             value = getattr(self, name)
             if not isinstance(value, str | list | tuple):
                 raise WorkbookError(f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them")
-            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+            value = (value,) if isinstance(value, str) else tuple(value)
+            object.__setattr__(self, name, tuple(_whole_path(corpus) if isinstance(corpus, str) else corpus for corpus in value))
         self._check_types()
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -148,6 +150,13 @@ class RunConfig:
         what = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads] if self.system == "tagger" else [self.system]
         slug = "-".join(["+".join(self.corpora), *what, f"s{self.seed}"])
         return f"{re.sub(r'[^A-Za-z0-9+.-]+', '-', slug)[:80].strip('-')}-{self.digest()}"
+
+
+def _whole_path(name: str) -> str:
+    """A folder's name from the root, however it was spelt; any other name as it is."""
+    base, colon, types = name.partition(":")
+    known = base in CORPORA or not Path(base).expanduser().exists()
+    return name if known else f"{Path(base).expanduser().resolve()}{colon}{types}"
 
 
 def _revive(given: dict) -> RunConfig:
