@@ -168,17 +168,24 @@ def _execute(job: Job, folder: Path) -> None:
     done = folder / f"{job.name}.ipynb"
     if not job.always and done.exists() and all((folder.parent / "runs" / run_id / "run.json").exists() for run_id in _rows_of(done)):
         return
-    aside = folder / f"{job.name}.failed.ipynb"
+    aside, failed = done.with_suffix(".running.ipynb"), done.with_suffix(".failed.ipynb")
     options = {
         "kernel_name": "python3", "progress_bar": False, "cwd": str(job.notebook.parent),
         "config": Config(KernelManager={"transport_encryption": "auto"}),
     }  # fmt: skip
     try:
-        papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)
-    except RuntimeError as error:
-        if "Kernel died before replying" not in str(error):
-            raise
-        papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)  # a port was taken between choice and use
+        try:
+            papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)
+        except RuntimeError as error:
+            if "Kernel died before replying" not in str(error):
+                raise
+            # a port was taken between choice and use
+            papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)
+    except Exception:
+        if aside.exists():
+            aside.replace(failed)
+        raise
+    failed.unlink(missing_ok=True)
     aside.replace(done)
     for run_id in _rows_of(done):
         if (run := folder.parent / "runs" / run_id).is_dir():
