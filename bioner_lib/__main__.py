@@ -65,11 +65,11 @@ def _board(given) -> int:
         ("figures", folder / "figures", "*.png"),
         ("executed notebooks", folder / "notebooks", "*.ipynb"),
     ):
-        print(f"{kind}:", *(f"  {os_relative(path, home())}" for path in sorted(place.glob(pattern))), sep="\n")
+        print(f"{kind}:", *(f"  {_from_root(path, home())}" for path in sorted(place.glob(pattern))), sep="\n")
     return 0
 
 
-def os_relative(path, base) -> str:
+def _from_root(path, base) -> str:
     """The path as seen from the workbook's root, where it lies below it."""
     return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
 
