@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -7,8 +8,8 @@ from hypothesis import strategies as st
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.data.batching import IGNORED, Batch
-from bioner_lib.data.schemes import tag_names
-from bioner_lib.models.heads import plan_heads
+from bioner_lib.data.schemes import tag_names, to_tags
+from bioner_lib.models.heads import Chain, Head, Output, plan_heads
 from bioner_lib.models.losses import UNANNOTATED, MultiTaskLoss, partial_label_nll
 
 
@@ -54,7 +55,10 @@ def test_full_annotation_is_plain_cross_entropy(unannotated):
 def batch_of(corpus_index, tags_by_head, words=3):
     valid = torch.ones(1, words, dtype=torch.bool)
     ids = torch.zeros(1, words, dtype=torch.long)
-    return Batch(ids, ids, ids, valid, torch.tensor([corpus_index]), {head: torch.tensor([tags]) for head, tags in tags_by_head.items()})
+    yes = torch.ones(1, dtype=torch.bool)
+    return Batch(
+        ids, ids, ids, valid, torch.tensor([corpus_index]), yes, yes, {head: torch.tensor([tags]) for head, tags in tags_by_head.items()}
+    )
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_silence_teaches_a_head_nothing_unless_negative(two, unannotated, learns
     plans = plan_heads("per-type", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", unannotated)
     logits = {plan.name: torch.randn(1, 3, 3, requires_grad=True) for plan in plans}
-    loss_of(logits, batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})).backward()
+    loss_of(Output(logits), batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})).backward()
     assert logits["Gene"].grad.abs().sum() > 0
     assert (logits["Disease"].grad is not None and logits["Disease"].grad.abs().sum().item() > 0) == learns
 
@@ -77,7 +81,7 @@ def test_joint_head_isnt_told_that_the_unannotated_is_absent(two, unannotated):
     plans = plan_heads("joint", two)
     tags = tag_names(plans[0].types)
     logits = torch.randn(1, 3, len(tags), requires_grad=True)
-    MultiTaskLoss(plans, two, "IOB2", unannotated)({"joint": logits}, batch_of(0, {"joint": [0, 0, 0]})).backward()
+    MultiTaskLoss(plans, two, "IOB2", unannotated)(Output({"joint": logits}), batch_of(0, {"joint": [0, 0, 0]})).backward()
     disease = [i for i, tag in enumerate(tags) if tag.endswith("Disease")]
     assert (logits.grad[..., disease] <= 0).all(), "no push against tags that this corpus doesn't annotate"
 
@@ -86,26 +90,104 @@ def test_a_corpus_own_head_ignores_other_corpora(two):
     plans = plan_heads("per-corpus", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", "negative")
     logits = {plan.name: torch.randn(1, 3, 3, requires_grad=True) for plan in plans}
-    loss_of(logits, batch_of(1, {"sample-gene": [0, 0, 0], "sample-disease": [1, 0, 0]})).backward()
+    loss_of(Output(logits), batch_of(1, {"sample-gene": [0, 0, 0], "sample-disease": [1, 0, 0]})).backward()
     assert logits["sample-gene"].grad is None or not logits["sample-gene"].grad.any()
     assert logits["sample-disease"].grad.any()
 
 
 def test_loss_over_nothing_is_zero(two):
-    plans = plan_heads("per-type", two)[:1]
-    logits = {"Gene": torch.randn(1, 3, 3, requires_grad=True)}
-    loss = MultiTaskLoss(plans, two, "IOB2")(logits, batch_of(1, {"Gene": [0, 0, 0]}))
+    """A batch of the one corpus gives the other's head 0, not NaN."""
+    plans = plan_heads("per-type", two)
+    logits = {plan.name: torch.randn(1, 3, 3, requires_grad=True) for plan in plans}
+    loss = MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": 0})(
+        Output(logits), batch_of(0, {"Gene": [0, 0, 0], "Disease": [0, 0, 0]})
+    )
     loss.backward()
-    assert loss.item() == 0.0 and not logits["Gene"].grad.any()
+    assert loss.item() == 0.0 and not logits["Disease"].grad.any()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31), st.sampled_from(UNANNOTATED), st.sampled_from(["IOB2", "IOBES"]))
+def test_crf_equals_brute_force(seed, unannotated, scheme):
+    """-log of the gold sequences' share among the supported ones, every sequence written out."""
+    generator = torch.Generator().manual_seed(seed)
+    head = Head(4, ["X", "Y"], scheme, "crf")
+    with torch.no_grad():
+        head.transitions.copy_(torch.randn(head.transitions.shape, generator=generator))
+    length, size = 3, len(head.tags)
+    logits = torch.randn(1, length, size, generator=generator)
+    only_x = torch.tensor([[not tag.endswith("-Y") for tag in head.tags]])
+    spans = [[], [(0, 1, "X")], [(1, 3, "X")], [(0, 2, "X"), (2, 3, "X")]][seed % 4]
+    names = to_tags(spans, length, scheme)
+    tags = torch.tensor([[head.tags.index(name) for name in names]])
+    yes = torch.ones(1, dtype=torch.bool)
+    chain = Chain(head.table(), torch.ones(1, length, dtype=torch.bool), yes, yes)
+    nll = partial_label_nll(logits, tags, only_x, unannotated, chain).item()
+    table, gold, support = head.table().detach(), [], []
+    for path in product(range(size), repeat=length):
+        steps = [size, *path, size]
+        total = sum(logits[0, i, t].item() for i, t in enumerate(path)) + sum(table[a, b].item() for a, b in pairwise(steps))
+        hidden = [head.tags[t].endswith("-Y") for t in path]
+        if unannotated != "mask" or not any(hidden):
+            support.append(total)
+        silent = unannotated == "marginal"
+        if all(name == head.tags[t] or (silent and name == "O" and h) for name, t, h in zip(names, path, hidden, strict=True)):
+            gold.append(total)
+    expected = torch.tensor(support).logsumexp(0) - torch.tensor(gold).logsumexp(0)
+    assert nll == pytest.approx(expected.item(), abs=1e-3) and nll > -1e-4
+
+
+def test_crf_is_finite_in_bf16_and_has_gradients():
+    torch.manual_seed(0)
+    head, hidden = Head(8, ["X", "Y"], "IOBES", "crf"), torch.randn(4, 200, 8)
+    valid = torch.arange(200)[None] < torch.tensor([[200], [3], [1], [0]])
+    yes = torch.ones(4, dtype=torch.bool)
+    tags = torch.zeros(4, 200, dtype=torch.long).masked_fill(~valid, IGNORED)
+    annotated = torch.tensor([[not tag.endswith("-Y") for tag in head.tags]] * 4)
+    for unannotated in UNANNOTATED:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            nll = partial_label_nll(head(hidden), tags, annotated, unannotated, Chain(head.table(), valid, yes, yes))
+        head.zero_grad()
+        nll.sum().backward()
+        assert nll.isfinite().all() and (nll >= -1e-2).all() and nll[3] == 0.0
+        assert head.transitions.grad.isfinite().all() and head.linear.weight.grad.isfinite().all() and head.transitions.grad.any()
 
 
 def test_weights(two):
     plans = plan_heads("per-type", two)
     logits = {plan.name: torch.randn(1, 3, 3) for plan in plans}
     batch = batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})
-    once, twice = (MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": w})(logits, batch) for w in (1, 2))
+    once, twice = (MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": w})(Output(logits), batch) for w in (1, 2))
     torch.testing.assert_close(2 * once, twice)
     with pytest.raises(WorkbookError, match="unknown head in loss_weights 'gene'; did you mean 'Gene'"):
         MultiTaskLoss(plans, two, "IOB2", loss_weights={"gene": 1})
     with pytest.raises(WorkbookError, match="'Gene' is -1"):
         MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": -1})
+    with pytest.raises(WorkbookError, match="unknown loss_weights 'uncertain'; did you mean 'uncertainty'"):
+        MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertain")
+    halved = MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample-gene": 0.5})(Output(logits), batch)
+    torch.testing.assert_close(2 * halved, MultiTaskLoss(plans, two, "IOB2")(Output(logits), batch))
+    with pytest.raises(WorkbookError, match="unknown corpus in corpus_weights 'sample'"):
+        MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample": 0.5})
+
+
+def test_uncertainty_settles_where_the_loss_a_word_says():
+    """With s the log-variance, exp(-s) l + s / 2 is least at s = log 2 l; a head that sees no words keeps its s."""
+    two = [load_corpus("sample-gene"), load_corpus("sample-disease")]
+    plans = plan_heads("per-type", two)
+    loss_of = MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertainty")
+    batch = batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})
+    output = Output({plan.name: torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(1)) for plan in plans})
+    optimizer = torch.optim.SGD(loss_of.parameters(), lr=0.5)
+    for _ in range(500):
+        optimizer.zero_grad(), loss_of(output, batch).backward(), optimizer.step()
+    each = torch.nn.functional.cross_entropy(output.logits["Gene"][0], batch.tags["Gene"][0])
+    assert loss_of.log_variances[0].item() == pytest.approx((2 * each).log().item(), abs=1e-3) and loss_of.log_variances[1] == 0.0
+
+
+def test_heads_and_corpora_that_dont_meet_are_refused(two):
+    gene, disease = plan_heads("per-type", two)
+    with pytest.raises(WorkbookError, match="no corpus teaches head 'Disease'"):
+        MultiTaskLoss([gene, disease], two[:1], "IOB2")
+    with pytest.raises(WorkbookError, match=r"corpus 'sample-disease' \(\['Disease'\]\) has no head that learns from it"):
+        MultiTaskLoss([gene], two, "IOB2")

@@ -14,19 +14,20 @@ from ..evaluation.statistics import document_counts, holm, paired_bootstrap, pai
 from ..home import home
 from ..home import outputs as outputs_folder
 from ..runs.config import RunConfig
-from ..runs.rows import read_predictions, read_rows
+from ..runs.rows import PARENTS, arm, parents_of, read_predictions, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
 # what arms may differ in and still have equal budgets
 _VARIED = (
-    "encoder", "corpora", "also_test", "system", "heads", "scheme", "unannotated", "label_pieces", "loss_weights", "sampling",
-    "temperature", "seed",
+    "encoder", "corpora", "also_test", "system", "heads", "sharing", "reversal", "orthogonality", "experts", "balance", "decoder",
+    "scheme", "unannotated", "label_pieces", "loss_weights", "corpus_weights", "sampling", "temperature", "start_from", "teacher",
+    "confidence", "seed",
 )  # fmt: skip
-_NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test")
+_NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
 
 
-def arm_name(config: RunConfig, corpus: str) -> str:
+def arm_name(config: RunConfig, corpus: str, parents: Mapping[str, Mapping[str, str]] | None = None) -> str:
     """What a person calls an arm where it is scored on `corpus`: what it is, what it was trained on, and what isn't at its default.
 
     A single-task tagger on its own corpus is just that, so that the single-task taggers of several corpora stand in one line.
@@ -37,6 +38,7 @@ def arm_name(config: RunConfig, corpus: str) -> str:
     parts += [f"({' + '.join(config.corpora)})"] if config.corpora != (corpus,) else []
     usual = RunConfig(corpora=config.corpora, system=config.system, encoder=config.encoder).as_dict()
     parts += [f"{key}={value}" for key, value in config.as_dict().items() if key not in _NAMED and value != usual[key]]
+    parts += [f"{key}={parent['name']}" for key, parent in (parents or {}).items()]
     return " ".join(parts)
 
 
@@ -46,14 +48,14 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     configs = {row["run_id"]: _config(row) for row in rows}
     lines = []
     for row in rows:
-        config = configs[row["run_id"]]
+        config, parents = configs[row["run_id"]], row.get("parents", {})
         about = {
-            "run_id": row["run_id"], "arm": config.digest(("seed",)), "seed": config.seed, "system": config.system,
+            "run_id": row["run_id"], "arm": arm(config, parents), "seed": config.seed, "system": config.system,
             "encoder": config.encoder, "heads": config.heads, "trained_on": " + ".join(config.corpora),
             "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
         }  # fmt: skip
         for corpus, splits in row["scores"].items():
-            about |= {"name": arm_name(config, corpus), "corpus": corpus, "official": row["data"][corpus]["official"]}
+            about |= {"name": arm_name(config, corpus, parents), "corpus": corpus, "official": row["data"][corpus]["official"]}
             for split, scored in splits.items():
                 for kind, measures in scored["types"].items():
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
@@ -170,15 +172,21 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
 
 def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
     """All finished runs that differ from this one in their seed at most."""
-    return [row for row in read_rows(outputs) if _config(row).digest(("seed",)) == config.digest(("seed",))]
+    wanted = arm(config, parents_of(config, outputs_folder(outputs) / "runs"))
+    return [row for row in read_rows(outputs) if arm(_config(row), row.get("parents", {})) == wanted]
 
 
 def check_budgets(rows: Sequence[Mapping]) -> None:
     """Raises WorkbookError unless all taggers were trained with the same budget: everything but what an arm may vary.
 
-    An encoder is an arm's to vary, and brings its own learning rate.
+    An encoder is an arm's to vary, and brings its own learning rate. Epochs of a first phase count.
     """
-    taggers = [row["config"] for row in rows if row["config"]["system"] == "tagger"]
+    taggers = []
+    for row in rows:
+        config = _config(row).as_dict()
+        if config["system"] == "tagger":
+            config["epochs"] += row.get("parents", {}).get("start_from", {}).get("epochs", 0)
+            taggers.append(config)
     for key in [key for config in taggers[:1] for key in config if key not in _VARIED]:
         own = [config["encoder"] if key == "learning_rate" else "" for config in taggers]
         values = {(encoder, json.dumps(config[key])) for encoder, config in zip(own, taggers, strict=True)}

@@ -17,13 +17,16 @@ class Window:
     """Part of a sentence as the encoder sees it.
 
     `positions[i]` is where in `input_ids` the i-th labelled piece stands and `words[i]` the word it belongs to; with
-    label_pieces="first" that is one piece a word, with "all" every piece.
+    label_pieces="first" that is one piece a word, with "all" every piece. `opens` and `closes` say whether the sentence begins and
+    ends here.
     """
 
     sentence: int
     input_ids: list[int]
     positions: list[int]
     words: list[int]
+    opens: bool = True
+    closes: bool = True
 
 
 class Aligner:
@@ -79,7 +82,7 @@ class Aligner:
                     positions += range(len(ids), len(ids) + labelled)
                     words += [word] * labelled
                 ids += cut[word]
-            result.append(Window(sentence, ids + self.suffix, positions, words))
+            result.append(Window(sentence, ids + self.suffix, positions, words, k == 0, k == len(bounds) - 1))
         return result
 
 

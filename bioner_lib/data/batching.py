@@ -10,12 +10,12 @@ from itertools import groupby, islice
 import numpy as np
 import torch
 
-from ..errors import WorkbookError
+from ..errors import unknown
 from .alignment import Aligner, Window
 from .schemes import Span, tag_names, to_tags
 from .text import Sentence
 
-SAMPLING = ("proportional", "sqrt", "uniform", "temperature")
+SAMPLING = ("proportional", "sqrt", "uniform", "temperature", "main")
 IGNORED = -100
 POOL = 32  # batches that are sorted by length together: larger pads less, smaller mixes more
 
@@ -31,24 +31,26 @@ class Example:
 
 @dataclass
 class Batch:
-    """input_ids, attention_mask (B P); positions, valid (B N); corpus (B); tags: head -> (B N), IGNORED where not valid."""
+    """input_ids, attention_mask (B P); positions, valid (B N); corpus, opens, closes (B); tags: head -> (B N), IGNORED where not valid."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     positions: torch.Tensor
     valid: torch.Tensor
     corpus: torch.Tensor
+    opens: torch.Tensor
+    closes: torch.Tensor
     tags: dict[str, torch.Tensor]
 
     def to(self, device) -> "Batch":
         tags = {head: tags.to(device, non_blocking=True) for head, tags in self.tags.items()}
-        names = ("input_ids", "attention_mask", "positions", "valid", "corpus")
+        names = ("input_ids", "attention_mask", "positions", "valid", "corpus", "opens", "closes")
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in names), tags)
 
     @property
     def inputs(self) -> dict[str, torch.Tensor]:
         """What the tagger's forward takes."""
-        return {"input_ids": self.input_ids, "attention_mask": self.attention_mask, "positions": self.positions}
+        return {name: getattr(self, name) for name in ("input_ids", "attention_mask", "positions", "valid", "corpus")}
 
 
 def make_examples(
@@ -96,6 +98,8 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
         positions=padded(positions, 0),
         valid=padded([[1] * len(row) for row in positions], 0).bool(),
         corpus=torch.tensor([example.corpus for example in examples]),
+        opens=torch.tensor([example.window.opens for example in examples]),
+        closes=torch.tensor([example.window.closes for example in examples]),
         tags={head: padded([example.tags[head] for example in examples], IGNORED) for head in examples[0].tags},
     )
 
@@ -103,13 +107,16 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
 def draw(sizes: Sequence[int], policy: str, rng: np.random.Generator, temperature: float = 2.0) -> list[np.ndarray]:
     """How often, and which, examples of each corpus one epoch holds; its length is the number of all examples.
 
-    The share of a corpus with n examples goes with n (proportional: each example once), sqrt(n), 1 (uniform) or n^(1/temperature).
-    A corpus that is drawn more than once over is gone through in full before anything repeats.
+    The share of a corpus with n examples goes with n (proportional: each example once), sqrt(n), 1 (uniform) or n^(1/temperature);
+    with "main" half of all are the first corpus's and the others share the rest by n. A corpus that is drawn more than once over is
+    gone through in full before anything repeats.
     """
-    powers = {"proportional": 1.0, "sqrt": 0.5, "uniform": 0.0, "temperature": 1.0 / temperature}
+    powers = {"proportional": 1.0, "sqrt": 0.5, "uniform": 0.0, "temperature": 1.0 / temperature, "main": 1.0}
     if policy not in powers:
-        raise WorkbookError(f"unknown sampling {policy!r}; known: {list(SAMPLING)}")
+        raise unknown("sampling", policy, SAMPLING)
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
+    if policy == "main" and sum(sizes[1:]):
+        shares[0] = shares[1:].sum()
     wanted = np.round(shares / shares.sum() * sum(sizes)).astype(int)
     drawn = []
     for size, count in zip(sizes, wanted, strict=True):

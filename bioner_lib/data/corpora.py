@@ -26,6 +26,7 @@ from .text import Sentence
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
 SPLITS = ("train", "dev", "test")
 _ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[^@:]+))?(?::(?P<types>[^:]*))?")
 _NAMES = {"train": "train", "devel": "dev", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
@@ -125,6 +126,26 @@ class Corpus:
         chosen = {role: _nested(split, n, seed) if role in roles else split for role, split in self.splits.items()}
         return replace(self, splits=chosen, official=False)
 
+    def part(self, which: str, seed: int = 13) -> "Corpus":
+        """A part of the train split, dev and test as they are: "25%" of it, or "1/2", the first of two halves, by document.
+
+        With one seed a smaller percentage is part of a larger one, and halves share no document.
+        Raises DataError for what is neither, and for a part that holds nothing.
+        """
+        share, piece = re.fullmatch(r"(\d+(?:\.\d+)?)%", which), re.fullmatch(r"(\d+)/(\d+)", which)
+        if share and 0 < float(share[1]) <= 100:
+            chosen = list(_nested(self.train, round(float(share[1]) / 100 * len(self.train)), seed))
+        elif piece and 1 <= int(piece[1]) <= int(piece[2]):
+            docs = sorted({sentence.doc for sentence in self.train})
+            random.Random(f"{seed}-train").shuffle(docs)
+            mine = set(docs[int(piece[1]) - 1 :: int(piece[2])])
+            chosen = [sentence for sentence in self.train if sentence.doc in mine]
+        else:
+            raise DataError(f"part {which!r} of {self.name!r}: expected a percentage such as 25%, or a piece such as 1/2")
+        if not chosen:
+            raise DataError(f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}")
+        return replace(self, splits={**self.splits, "train": Split(chosen, "train", self.name)})
+
     def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
         """A dev split out of train, by document, for a corpus that has none."""
         if "dev" in self.splits or "train" not in self.splits:
@@ -180,6 +201,9 @@ def load_corpus(
 ) -> Corpus:
     """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), or a user's own from a folder or file.
 
+    `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@1/2:Disease"` the first half of its documents with diseases shown; such
+    a corpus goes by its name without the part, because what it is scored on is the whole.
+
     `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
     downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and
     `options` for the reader (labels=, tag_field=, bare_type= …); `types` declares what they annotate, by default what they hold.
@@ -187,7 +211,7 @@ def load_corpus(
 
     Raises WorkbookError for an unknown name or type, DataError for wrong bytes, counts, lines, or an empty split.
     """
-    base, _, shown = str(name).partition(":")
+    base, part, shown = split_name(str(name))
     if base in CORPORA:
         if given := [key for key, value in {"types": types, "reader": reader, **options}.items() if value is not None]:
             raise DataError(f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')")
@@ -196,7 +220,16 @@ def load_corpus(
         corpus = _load_own(Path(base), types, reader, options)
     else:
         raise unknown("corpus", base, CORPORA)
+    corpus = corpus.part(part) if part else corpus
     return corpus.only(*shown.split("+")) if shown else corpus
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """`base@part:types` -> base, part, types; "" for what isn't there. A path that exists is a base, whatever its letters."""
+    if name in CORPORA or Path(name).exists():
+        return name, "", ""
+    found = _NAME.fullmatch(name)
+    return (found["base"], found["part"] or "", found["types"] or "") if found else (name, "", "")
 
 
 def _load_registered(name: str, mirror: str | Path | None) -> Corpus:

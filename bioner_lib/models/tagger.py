@@ -1,4 +1,4 @@
-"""MultiTaskTagger: one shared encoder -> heads.
+"""MultiTaskTagger: encoder -> sharing -> heads.
 
 B sentences   P pieces   N labelled pieces   D hidden   T tags
 """
@@ -6,20 +6,22 @@ B sentences   P pieces   N labelled pieces   D hidden   T tags
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
-from ..data.alignment import Aligner
-from ..data.batching import Example, collate, inference_batches
+from ..data.alignment import Aligner, Window
+from ..data.batching import Batch, Example, collate, inference_batches
 from ..data.schemes import flat
 from ..errors import WorkbookError, unknown
-from .heads import HeadPlan, SoftmaxHead, heads_for
+from .heads import Head, HeadPlan, Output, heads_for
+from .sharing import make_sharing
 
 ENCODERS = {
     "minilm": "sentence-transformers/all-MiniLM-L6-v2",
@@ -47,15 +49,19 @@ def load_encoder(name: str, dropout: float = 0.1):
 
     path, tokenizer = encoder_path(name), load_tokenizer(name)
     with _reachable(name, path):
-        config = AutoConfig.from_pretrained(path)
-        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout", "embedding_dropout"):
-            if hasattr(config, key):
-                setattr(config, key, dropout)
+        config = _with_dropout(AutoConfig.from_pretrained(path), dropout)
         options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_without_pooler(config)}
         encoder, loading = AutoModel.from_pretrained(path, **options)
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
         raise WorkbookError(f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them")
     return encoder, tokenizer
+
+
+def _with_dropout(config, dropout: float):
+    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout", "embedding_dropout"):
+        if hasattr(config, key):
+            setattr(config, key, dropout)
+    return config
 
 
 def load_tokenizer(name: str):
@@ -104,33 +110,47 @@ def _without_pooler(config) -> dict:
 
 
 class MultiTaskTagger(nn.Module):
-    """Any Hugging Face encoder and one linear head per plan.
+    """Any Hugging Face encoder, a sharing design, and one head per plan.
 
-    `encoder_name` is only remembered. Raises WorkbookError for windows longer than the encoder's positions.
+    `sharing_options` are the design's coefficients; `encoder_name` is only remembered. Raises WorkbookError for windows longer than
+    the encoder's positions.
     """
 
     def __init__(
         self, encoder, tokenizer, plans: Sequence[HeadPlan], scheme: str = "IOB2", dropout: float = 0.1,
         max_length: int = 256, overlap: int = 64, label_pieces: str = "first", encoder_name: str = "",
+        decoder: str = "softmax", sharing: str = "hard", sharing_options: Mapping[str, float] | None = None,
     ):  # fmt: skip
         super().__init__()
         positions = getattr(encoder.config, "max_position_embeddings", None) or max_length
         if max_length > positions:
             raise WorkbookError(f"max_length={max_length}, but {encoder_name or 'the encoder'} has only {positions} positions")
         self.encoder, self.dropout = encoder, nn.Dropout(dropout)
-        self.heads = nn.ModuleList(SoftmaxHead(encoder.config.hidden_size, plan.types, scheme) for plan in plans)
+        corpora = dict.fromkeys(name for plan in plans for name in plan.corpora)
+        self.sharing = make_sharing(sharing, encoder.config.hidden_size, [plan.name for plan in plans], len(corpora), sharing_options)
+        self.heads = nn.ModuleList(Head(self.sharing.width, plan.types, scheme, decoder) for plan in plans)
         self.plans, self.scheme, self.tokenizer, self.encoder_name = list(plans), scheme, tokenizer, encoder_name
         self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces)
-        self.settings = {"scheme": scheme, "dropout": dropout, "max_length": max_length, "overlap": overlap, "label_pieces": label_pieces}
+        self.settings = {
+            "scheme": scheme, "dropout": dropout, "max_length": max_length, "overlap": overlap, "label_pieces": label_pieces,
+            "decoder": decoder, "sharing": sharing, "sharing_options": dict(sharing_options or {}),
+        }  # fmt: skip
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """(B P), (B P), (B N) -> head -> (B N T)"""
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor,
+        valid: torch.Tensor | None = None, corpus: torch.Tensor | None = None,
+    ) -> Output:  # fmt: skip
+        """(B P), (B P), (B N), (B N), (B) -> head -> (B N T); `valid` and `corpus` are for what the sharing charges in training."""
+        hidden = self._hidden(input_ids, attention_mask, positions)
+        views, penalty = self.sharing(hidden, *((valid, corpus) if self.training else ()))
+        named = list(zip([plan.name for plan in self.plans], self.heads, strict=True))
+        logits = {name: head(view) for (name, head), view in zip(named, views, strict=True)}
+        return Output(logits, {name: table for name, head in named if (table := head.table()) is not None}, penalty)
+
+    def _hidden(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        hidden = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))  # (B P D) -> (B N D)
-        hidden = self.dropout(hidden)
-        return {plan.name: head(hidden) for plan, head in zip(self.plans, self.heads, strict=True)}
+        return self.dropout(hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1])))  # (B P D) -> (B N D)
 
-    @torch.inference_mode()
     def predict(
         self, sentences: Sequence[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None,
         max_pieces: int = 8192, autocast: torch.dtype | None = None, repairs: Counter | None = None,
@@ -140,23 +160,60 @@ class MultiTaskTagger(nn.Module):
         `types` keeps only spans of these; `corpus` picks that corpus's own head where heads are per corpus. Where several heads
         know one type, overlapping spans of that type are settled in favour of the leftmost, then the longest.
         """
+        wanted = self._wanted(types)
+        tagged = self._tagged(sentences, set(heads_for(self.plans, corpus, wanted)), max_pieces, autocast)
+        return [self._spans(k, len(tokens), tagged, set(wanted), repairs) for k, tokens in enumerate(sentences)]
+
+    def confidence(
+        self, sentences: Sequence[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None,
+        max_pieces: int = 8192, autocast: torch.dtype | None = None,
+    ) -> list[float]:  # fmt: skip
+        """How sure the heads of these types are of a sentence: the least probability of any word's tag; 1 for no words."""
+        tagged = self._tagged(sentences, set(heads_for(self.plans, corpus, self._wanted(types))), max_pieces, autocast)
+        return [min((p for words in tagged.values() for _, p in words[k].values()), default=1.0) for k in range(len(sentences))]
+
+    @torch.inference_mode()
+    def sharing_weights(self, sentences: Sequence[Sequence[str]], max_pieces: int = 8192) -> list[np.ndarray]:
+        """What each head takes of each expert (moe) or other head (cross), word by word: one (H K W) a sentence, W its words."""
+        found: list[np.ndarray | None] = [None] * len(sentences)
+        for windows, batch in self._batches(sentences, max_pieces):
+            weights = self.sharing.weights(self._hidden(batch.input_ids, batch.attention_mask, batch.positions)).float().cpu().numpy()
+            for row, window in enumerate(windows):
+                if found[window.sentence] is None:
+                    found[window.sentence] = np.zeros((*weights.shape[:2], len(sentences[window.sentence])))
+                for i, word in reversed(list(enumerate(window.words))):
+                    found[window.sentence][:, :, word] = weights[:, :, row, i]
+        return found
+
+    def _wanted(self, types: Sequence[str] | None) -> list[str]:
+        return list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
+
+    def _batches(self, sentences: Sequence[Sequence[str]], max_pieces: int) -> Iterator[tuple[list[Window], Batch]]:
         self.eval()
-        wanted = list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
-        chosen = set(heads_for(self.plans, corpus, wanted))
         windows = [window for window in self.aligner.windows(sentences) if window.words]  # an empty sentence has an empty one
-        tagged: dict[str, list[dict[int, tuple[int, float]]]] = {name: [{} for _ in sentences] for name in chosen}
         device = next(self.parameters()).device
         for group in inference_batches(windows, max_pieces):
-            batch = collate([Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0).to(device)
-            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                logits = self(**batch.inputs)
+            yield (
+                [windows[i] for i in group],
+                collate([Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0).to(device),
+            )
+
+    @torch.inference_mode()
+    def _tagged(
+        self, sentences: Sequence[Sequence[str]], chosen: set[str], max_pieces: int, autocast: torch.dtype | None
+    ) -> dict[str, list[dict[int, tuple[int, float]]]]:
+        """head -> for each sentence word -> tag index and its probability."""
+        tagged: dict[str, list[dict[int, tuple[int, float]]]] = {name: [{} for _ in sentences] for name in chosen}
+        for windows, batch in self._batches(sentences, max_pieces):
+            with torch.autocast(batch.input_ids.device.type, dtype=autocast, enabled=autocast is not None):
+                output = self(**batch.inputs)
             for plan, head in zip(self.plans, self.heads, strict=True):
                 if plan.name in chosen:
-                    opens = torch.tensor([windows[i].words[0] == 0 for i in group], device=device)
-                    tags, scores = (values.tolist() for values in head.decode(logits[plan.name], batch.valid, opens))
-                    for row, i in enumerate(group):
-                        _collect(windows[i], tags[row], scores[row], tagged[plan.name][windows[i].sentence])
-        return [self._spans(k, len(tokens), tagged, set(wanted), repairs) for k, tokens in enumerate(sentences)]
+                    decoded = head.decode(output.logits[plan.name], batch.valid, batch.opens, batch.closes)
+                    tags, scores = (values.tolist() for values in decoded)
+                    for row, window in enumerate(windows):
+                        _collect(window, tags[row], scores[row], tagged[plan.name][window.sentence])
+        return tagged
 
     def _spans(self, sentence: int, length: int, tagged, wanted: set[str], repairs: Counter | None) -> list[tuple[int, int, str, float]]:
         repairs = Counter() if repairs is None else repairs
@@ -186,8 +243,8 @@ class MultiTaskTagger(nn.Module):
         (folder / "tagger.json").write_text(json.dumps(description, indent=1))
 
     @classmethod
-    def load(cls, folder: str | Path) -> "MultiTaskTagger":
-        """What `save` wrote; no network, no code from outside."""
+    def load(cls, folder: str | Path, dropout: float | None = None) -> "MultiTaskTagger":
+        """What `save` wrote; no network, no code from outside. `dropout` is for training on."""
         from safetensors.torch import load_model
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -198,12 +255,34 @@ class MultiTaskTagger(nn.Module):
         plans = [
             HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in description.pop("heads")
         ]
-        config = AutoConfig.from_pretrained(folder)
+        if dropout is not None:
+            description["dropout"] = dropout
+        config = _with_dropout(AutoConfig.from_pretrained(folder), description["dropout"])
         encoder = AutoModel.from_config(config, dtype=torch.float32, **_without_pooler(config))
         tokenizer = AutoTokenizer.from_pretrained(folder)
         tagger = cls(encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description)
         load_model(tagger, str(folder / "model.safetensors"))
         return tagger.eval()
+
+    def extended(self, plans: Sequence[HeadPlan]) -> "MultiTaskTagger":
+        """A tagger with this one's weights and these plans' heads: those it has go on, those it lacks are new, the rest stay as they are.
+
+        Raises WorkbookError where a head of one name knows other types.
+        """
+        own = {plan.name: plan for plan in self.plans}
+        for plan in plans:
+            if plan.name in own and plan.types != own[plan.name].types:
+                raise WorkbookError(
+                    f"head {plan.name!r} knows {list(own[plan.name].types)} in the first phase and {list(plan.types)} in the second; "
+                    "a head goes on with the types it has: take heads='per-type', or the same types in both"
+                )
+        merged = list((own | {plan.name: plan for plan in plans}).values())  # old heads first, in their order
+        tagger = MultiTaskTagger(self.encoder, self.tokenizer, merged, encoder_name=self.encoder_name, **self.settings)
+        grown = tagger.state_dict()
+        for name, old in self.state_dict().items():
+            if not name.startswith("sharing.discriminator"):  # it guesses among corpora, and those are others now
+                grown[name][tuple(map(slice, old.shape))].copy_(old)
+        return tagger
 
 
 def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float]]) -> None:

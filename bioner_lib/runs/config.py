@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 from ..data.alignment import LABEL_PIECES
 from ..data.batching import SAMPLING
-from ..data.corpora import CORPORA
+from ..data.corpora import CORPORA, split_name
 from ..data.schemes import SCHEMES
 from ..errors import WorkbookError, unknown
-from ..models.heads import LAYOUTS
+from ..models.heads import DECODERS, LAYOUTS
 from ..models.losses import UNANNOTATED
+from ..models.sharing import SHARING
 
 SYSTEMS = ("tagger", "dictionary")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -22,7 +23,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 _LEARNING_RATES = {"minilm": 2e-4}
 _CHOICES = {
     "system": SYSTEMS, "heads": LAYOUTS, "scheme": SCHEMES, "unannotated": UNANNOTATED, "label_pieces": LABEL_PIECES,
-    "sampling": SAMPLING, "precision": PRECISIONS,
+    "sampling": SAMPLING, "precision": PRECISIONS, "decoder": DECODERS, "sharing": SHARING,
 }  # fmt: skip
 
 
@@ -39,10 +40,20 @@ class RunConfig:
     system: str = "tagger"  # "dictionary" is the baseline without a network of neurons
     encoder: str = "minilm"  # alias, hub name or folder
     heads: str = "per-type"
+    sharing: str = "hard"  # what stands between encoder and heads: or private, adversarial, cross, moe
+    reversal: float = 0.01  # of the discriminator's loss, sharing="adversarial"
+    orthogonality: float = 0.001  # of |S' P|^2, sharing="adversarial"
+    experts: int = 4  # sharing="moe"
+    balance: float = 0.01  # of the router's load, sharing="moe"
+    decoder: str = "softmax"  # or crf
     scheme: str = "IOBES"  # chosen over IOB2 on the dev split of ncbi-disease
     unannotated: str = "mask"
     label_pieces: str = "first"
-    loss_weights: Mapping[str, float] = field(default_factory=dict)  # head -> lambda, 1 where missing
+    loss_weights: Mapping[str, float] | str = field(default_factory=dict)  # head -> lambda, 1 where missing; or "uncertainty"
+    corpus_weights: Mapping[str, float] = field(default_factory=dict)  # corpus -> factor of what it teaches, 1 where missing
+    start_from: str = ""  # run whose weights this one begins with: a second phase
+    teacher: str = ""  # run that labels the types which training sentences hide
+    confidence: float = 0.9  # least probability of a sentence's tags for the teacher's labels to count
     sampling: str = "proportional"
     temperature: float = 2.0  # of sampling="temperature"
     epochs: int = 0  # 0 takes 5, or what the registry says of a corpus (the small sample: 8)
@@ -81,9 +92,12 @@ class RunConfig:
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
         self._check_values()
-        object.__setattr__(self, "loss_weights", MappingProxyType(dict(sorted(self.loss_weights.items()))))
+        for name in ("loss_weights", "corpus_weights"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                object.__setattr__(self, name, MappingProxyType({key: float(value[key]) for key in sorted(value)}))
         if self.epochs == 0:
-            own = (CORPORA.get(name.partition(":")[0], {}).get("epochs", 5) for name in self.corpora)
+            own = (CORPORA.get(split_name(name)[0], {}).get("epochs", 5) for name in self.corpora)
             object.__setattr__(self, "epochs", max(own))
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.encoder, 3e-5))
@@ -98,9 +112,12 @@ class RunConfig:
                 object.__setattr__(self, f.name, float(value))
         if not all(isinstance(name, str) for name in self.corpora + self.also_test):
             raise WorkbookError(f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'")
-        weights = self.loss_weights
-        if not isinstance(weights, Mapping) or not all(isinstance(v, int | float) for v in weights.values()):
-            raise WorkbookError(f"loss_weights={weights!r}; expected numbers by head, e.g. {{'Disease': 0.5}}")
+        for name, kind in (("loss_weights", "head"), ("corpus_weights", "corpus")):
+            value = getattr(self, name)
+            numbers = isinstance(value, Mapping) and all(isinstance(v, int | float) for v in value.values())
+            if not numbers and not (name == "loss_weights" and value == "uncertainty"):
+                other = ", or 'uncertainty'" if name == "loss_weights" else ""
+                raise WorkbookError(f"{name}={value!r}; expected numbers by {kind}, e.g. {{'Disease': 0.5}}{other}")
 
     def _check_values(self) -> None:
         named = self.corpora + self.also_test
@@ -111,14 +128,19 @@ class RunConfig:
         for name, low, high in (
             ("epochs", 0, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
             ("overlap", 0, self.max_length - 3), ("limit", 0, 10**9), ("seed", 0, 2**31), ("warmup", 0, 1), ("dropout", 0, 0.9),
-            ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 0.1, 1e9),
+            ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 0.1, 1e9), ("confidence", 0, 1),
+            ("reversal", 0, 100), ("orthogonality", 0, 100), ("balance", 0, 100), ("experts", 2, 256),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise WorkbookError(f"{name}={getattr(self, name)}; expected {low} to {high}")
         if self.max_pieces < self.max_length:
             raise WorkbookError(f"max_pieces={self.max_pieces} can't hold one window of max_length={self.max_length}")
-        if negative := {head: weight for head, weight in self.loss_weights.items() if weight < 0}:
-            raise WorkbookError(f"loss_weights={negative}; weights are 0 or more")
+        for name in ("loss_weights", "corpus_weights"):
+            value = getattr(self, name)
+            if negative := {key: weight for key, weight in value.items() if weight < 0} if isinstance(value, Mapping) else {}:
+                raise WorkbookError(f"{name}={negative}; weights are 0 or more")
+        if strange := [name for name in self.corpus_weights if name not in self.corpora]:
+            raise unknown("corpus in corpus_weights", strange[0], self.corpora)
 
     def as_dict(self) -> dict:
         """Plain JSON types."""
@@ -139,7 +161,8 @@ class RunConfig:
         A field that a later version adds with a neutral default leaves the names of earlier runs as they are.
         """
         neutral = {
-            f.name: {} if f.name == "loss_weights" else list(f.default) if isinstance(f.default, tuple) else f.default for f in fields(self)
+            f.name: {} if f.name.endswith("_weights") else list(f.default) if isinstance(f.default, tuple) else f.default
+            for f in fields(self)
         }
         content = {key: value for key, value in self.as_dict().items() if key not in leave_out and value != neutral[key]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
@@ -154,9 +177,9 @@ class RunConfig:
 
 def _whole_path(name: str) -> str:
     """A folder's name from the root, however it was spelt; any other name as it is."""
-    base, colon, types = name.partition(":")
+    base = split_name(name)[0]
     known = base in CORPORA or not Path(base).expanduser().exists()
-    return name if known else f"{Path(base).expanduser().resolve()}{colon}{types}"
+    return name if known else f"{Path(base).expanduser().resolve()}{name[len(base) :]}"
 
 
 def _revive(given: dict) -> RunConfig:

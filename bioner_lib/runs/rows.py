@@ -7,8 +7,10 @@
 A run is made in `.working-<run id>` and renamed last, so a `run.json` means a finished run. A lock lets one process work on it.
 """
 
+import hashlib
 import json
 import platform
+import re
 import resource
 import shutil
 import sys
@@ -20,7 +22,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import CORPORA, Corpus, Split, load_corpus
+from ..data.corpora import CORPORA, Corpus, Split, load_corpus, split_name
 from ..data.lexicons import Lexicon
 from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
@@ -29,6 +31,7 @@ from ..models.heads import heads_for, plan_heads
 from .config import RunConfig
 
 FORMAT = 1
+PARENTS = ("start_from", "teacher")  # fields that name an earlier run
 Predictor = Callable[[Split, Corpus], list[list[tuple]]]
 
 
@@ -91,7 +94,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _is_pinned(name: str) -> bool:
     """Whether a corpus's bytes are verified by hash whenever they are read, so that it can't have changed."""
-    return "repository" in CORPORA.get(name.partition(":")[0], {})
+    return "repository" in CORPORA.get(split_name(name)[0], {})
 
 
 def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Sequence[Corpus]) -> None:
@@ -115,6 +118,33 @@ def read_rows(outputs: str | Path | None = None) -> list[dict]:
     return [
         json.loads(path.read_text()) for path in sorted((outputs_folder(outputs) / "runs").glob("*/run.json")) if path.parent.name[0] != "."
     ]
+
+
+def parents_of(config: RunConfig, runs: Path) -> dict[str, dict]:
+    """The runs that this one builds on, by field: run_id, arm, name, epochs (those of its own parents included).
+
+    Raises WorkbookError for one that isn't finished.
+    """
+    found = {}
+    for name in PARENTS:
+        if run_id := getattr(config, name):
+            row = read_row(runs / run_id)
+            if row is None:
+                raise WorkbookError(f"{name}={run_id!r}: no finished run of that name in {runs}; make that run first")
+            parent = RunConfig(**row["config"])
+            said = re.sub(rf"-s{parent.seed}-[0-9a-f]{{8}}$", "", run_id)
+            before = row.get("parents", {})
+            epochs = parent.epochs + before.get("start_from", {}).get("epochs", 0)
+            found[name] = {"run_id": run_id, "arm": arm(parent, before), "name": said, "epochs": epochs}
+    return found
+
+
+def arm(config: RunConfig, parents: Mapping[str, Mapping[str, str]]) -> str:
+    """8 hex digits that runs share which differ in their seed only, and so do the runs that they build on."""
+    bare = config.digest(("seed", *PARENTS))
+    return (
+        hashlib.sha256("-".join([bare, *(parents[name]["arm"] for name in sorted(parents))]).encode()).hexdigest()[:8] if parents else bare
+    )
 
 
 def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | None = None) -> list[dict]:
@@ -149,7 +179,8 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         for corpus in also:  # refused now rather than after training
             heads_for(plan_heads(config.heads, corpora), corpus.name, corpus.types)
     repairs: Counter = Counter()
-    predictor, history, cost, device = (_tagger if config.system == "tagger" else _dictionary)(
+    parents = parents_of(config, working.parent)
+    predictor, history, cost, device, more = (_tagger if config.system == "tagger" else _dictionary)(
         config, corpora, working, progress, keep_model, track, repairs
     )
     scores = {}
@@ -160,7 +191,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         "scores": scores, "history": history, "repairs": dict(repairs),
         "data": data,
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
-        "device": device, "versions": _versions(),
+        "device": device, "versions": _versions(), "parents": parents, **more,
     }  # fmt: skip
     begun.unlink()
     aside = working / "run.json.tmp"
@@ -189,7 +220,9 @@ def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, ke
 
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     device = {"name": name, "threads": torch.get_num_threads(), "precision": "bf16" if autocast else "fp32"}
-    return predict, fitted.history, fitted.cost, device
+    parts = {"encoder": fitted.tagger.encoder, "sharing": fitted.tagger.sharing, "heads": fitted.tagger.heads}
+    parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    return predict, fitted.history, fitted.cost, device, {"parameters": parameters, "self_labelled": fitted.labelled}
 
 
 def _dictionary(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
@@ -201,7 +234,7 @@ def _dictionary(config, corpora: Sequence[Corpus], working: Path, progress: bool
         lexicon = lexicons.get(corpus.name, lexicons[corpora[0].name])
         return [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for sentence in split]
 
-    return predict, [], cost, {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"}
+    return predict, [], cost, {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"}, {}
 
 
 def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> dict:

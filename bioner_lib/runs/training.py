@@ -16,24 +16,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..data.batching import Example, collate, epoch_batches, make_examples
+from ..data.batching import Batch, Example, collate, epoch_batches, make_examples
 from ..data.corpora import Corpus, Split, refuse_test
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
+from ..home import outputs as outputs_folder
 from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
-from ..models.tagger import MultiTaskTagger, load_encoder
+from ..models.tagger import MultiTaskTagger, load_encoder, load_tokenizer
 from .config import RunConfig
 from .energy import joules, used
+from .self_labels import label_hidden
 
 
 @dataclass
 class Fitted:
-    """A tagger with the weights of its best epoch, the dev history (one dict an epoch) and what training cost."""
+    """A tagger with the weights of its best epoch, the dev history (one dict an epoch), what training cost, and what a teacher labelled."""
 
     tagger: MultiTaskTagger
     history: list[dict]
     cost: dict[str, float]
+    labelled: dict[str, int]  # corpus -> sentences
 
 
 def seed_everything(seed: int, epoch: int = 0) -> None:
@@ -53,14 +56,44 @@ def autocast_dtype(precision: str) -> torch.dtype | None:
     return torch.bfloat16 if precision == "bf16" else None
 
 
-def build(config: RunConfig, corpora: Sequence[Corpus]) -> MultiTaskTagger:
-    """A fresh tagger for these training corpora."""
+def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None) -> MultiTaskTagger:
+    """A tagger for these training corpora: fresh, or with the weights of the run that `start_from` names in the folder `runs`."""
     seed_everything(config.seed)
-    encoder, tokenizer = load_encoder(config.encoder, config.dropout)
-    return MultiTaskTagger(
-        encoder, tokenizer, plan_heads(config.heads, corpora), config.scheme, config.dropout,
-        config.max_length, config.overlap, config.label_pieces, config.encoder,
-    )  # fmt: skip
+    plans = plan_heads(config.heads, corpora)
+    options = {
+        "scheme": config.scheme, "dropout": config.dropout, "max_length": config.max_length, "overlap": config.overlap,
+        "label_pieces": config.label_pieces, "decoder": config.decoder, "sharing": config.sharing,
+        "sharing_options": {name: getattr(config, name) for name in ("reversal", "orthogonality", "experts", "balance")},
+    }  # fmt: skip
+    if not config.start_from:
+        encoder, tokenizer = load_encoder(config.encoder, config.dropout)
+        return MultiTaskTagger(encoder, tokenizer, plans, encoder_name=config.encoder, **options)
+    first = earlier(config, "start_from", runs, config.dropout)
+    if first.encoder_name != config.encoder:
+        raise WorkbookError(
+            f"start_from={config.start_from!r} trained encoder {first.encoder_name!r}, this run says {config.encoder!r}; "
+            "a second phase goes on with the same encoder"
+        )
+    if first.tokenizer.get_vocab() != load_tokenizer(config.encoder).get_vocab():
+        raise WorkbookError(f"start_from={config.start_from!r} has another tokenizer than encoder {config.encoder!r} has now")
+    for name in ("scheme", "label_pieces", "decoder", "sharing", "sharing_options"):
+        if first.settings[name] != options[name]:
+            raise WorkbookError(
+                f"start_from={config.start_from!r} was trained with {name}={first.settings[name]!r}, this run says {options[name]!r}; "
+                "a second phase keeps it"
+            )
+    first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
+    return first.extended(plans)
+
+
+def earlier(config: RunConfig, name: str, runs: Path | None = None, dropout: float | None = None) -> MultiTaskTagger:
+    """The tagger of the run that `start_from` or `teacher` names; raises WorkbookError where that run left none."""
+    folder = (runs or outputs_folder() / "runs") / getattr(config, name) / "model"
+    if not folder.is_dir():
+        raise WorkbookError(
+            f"{name}={getattr(config, name)!r}: no finished run of that name with a model in {folder.parents[1]}; make that run first"
+        )
+    return MultiTaskTagger.load(folder, dropout)
 
 
 def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corpus], autocast: torch.dtype | None) -> dict[str, float]:
@@ -73,32 +106,55 @@ def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corp
     return result | {"mean": float(np.mean(list(result.values())))}
 
 
-class Loop:
-    """One training: the tagger, its data and its optimizer. `one_epoch` fits one screen."""
+class Objective(torch.nn.Module):
+    """Tagger and loss in one module: whatever wraps it sees every parameter that learns."""
 
-    def __init__(self, config: RunConfig, corpora: Sequence[Corpus], progress: bool = True, track: str = "", folder: Path | None = None):
+    def __init__(self, tagger: MultiTaskTagger, loss_of: MultiTaskLoss):
+        super().__init__()
+        self.tagger, self.loss_of = tagger, loss_of
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """scalar"""
+        return self.loss_of(self.tagger(**batch.inputs), batch)
+
+
+class Loop:
+    """One training: the tagger, its data and its optimizer. `one_epoch` fits one screen; `runs` is where earlier runs lie."""
+
+    def __init__(
+        self, config: RunConfig, corpora: Sequence[Corpus], progress: bool = True, track: str = "", runs: Path | None = None
+    ):  # fmt: skip
         from accelerate import Accelerator
         from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
         if track and track not in LOGGER_TYPE_TO_CLASS:
             raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
         self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
-        self.accelerator = Accelerator(log_with=track or None, project_dir=str(folder) if track else None)
+        self.accelerator = Accelerator(log_with=track or None, project_dir=str(runs.parent / "tensorboard") if track and runs else None)
         self.autocast = autocast_dtype(config.precision)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        self.tagger = build(config, corpora)
-        loss_of = MultiTaskLoss(self.tagger.plans, corpora, config.scheme, config.unannotated, config.loss_weights)
-        self.loss_of = loss_of.to(self.accelerator.device)
-        heads = {plan.name: plan.types for plan in self.tagger.plans}
+        taught, weights = list(corpora), {c.name: config.corpus_weights.get(n, 1.0) for n, c in zip(config.corpora, corpora, strict=True)}
+        self.labelled: dict[str, int] = {}
+        if config.teacher:
+            teacher = earlier(config, "teacher", runs).to(self.accelerator.device)
+            rest, labelled = label_hidden(teacher, corpora, config.confidence, self.autocast)
+            taught = [*rest, *labelled.values()]
+            weights |= {corpus.name: weights[name] for name, corpus in labelled.items()}
+            self.labelled = {name: len(corpus.train) for name, corpus in labelled.items()}
+        self.tagger = build(config, taught, runs)
+        learning = {plan.name for plan in plan_heads(config.heads, taught)}
+        plans = [plan for plan in self.tagger.plans if plan.name in learning]  # heads of an earlier phase rest
+        loss_of = MultiTaskLoss(plans, taught, config.scheme, config.unannotated, config.loss_weights, weights)
+        self.loss_of, heads = loss_of, {plan.name: plan.types for plan in plans}
         self.train = [
             make_examples(self.tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme)
-            for i, corpus in enumerate(corpora)
+            for i, corpus in enumerate(taught)
         ]
-        optimizer = _optimizer(config, self.tagger)
+        self.model, optimizer = Objective(self.tagger, loss_of), _optimizer(config, self.tagger, loss_of)
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_decay(config.warmup, steps))
-        self.model, self.optimizer = self.accelerator.prepare(self.tagger, optimizer)
+        self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         if track:
             self.accelerator.init_trackers(config.run_id)
 
@@ -120,8 +176,7 @@ class Loop:
             batch, last = collate(examples, pad).to(device), step % config.accumulate == 0 or step == len(batches)
             with nullcontext() if last else accelerator.no_sync(self.model):
                 with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
-                    logits = self.model(**batch.inputs)
-                loss = self.loss_of(logits, batch)
+                    loss = self.model(batch)
                 if not torch.isfinite(loss):
                     raise WorkbookError(_not_finite("loss", config, loss.item(), epoch, step, examples))
                 group = min(config.accumulate, len(batches) - (step - 1) // config.accumulate * config.accumulate)
@@ -151,8 +206,8 @@ def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None
     With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `track` names a tracker of
     accelerate's, such as "tensorboard". Raises WorkbookError for a loss that isn't finite.
     """
-    loop = Loop(config, corpora, progress, track, folder and folder.parents[1] / "tensorboard")
-    checkpoint = Checkpoint(folder, loop.tagger, loop.optimizer, loop.scheduler)
+    loop = Loop(config, corpora, progress, track, folder and folder.parent)
+    checkpoint = Checkpoint(folder, loop.tagger, loop.loss_of, loop.optimizer, loop.scheduler)
     history = checkpoint.restore()
     for epoch in range(len(history), config.epochs):
         started, cpu, energy = time.perf_counter(), time.process_time(), joules()
@@ -169,7 +224,7 @@ def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None
     checkpoint.restore_best()
     if track:
         loop.accelerator.end_training()
-    return Fitted(loop.tagger, history, _cost(history))
+    return Fitted(loop.tagger, history, _cost(history), loop.labelled)
 
 
 def _not_finite(what: str, config: RunConfig, value: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
@@ -181,11 +236,13 @@ def _not_finite(what: str, config: RunConfig, value: float, epoch: int, step: in
     )
 
 
-def _optimizer(config: RunConfig, tagger: MultiTaskTagger) -> torch.optim.Optimizer:
-    """AdamW; weight decay for matrices only, as BERT was trained."""
+def _optimizer(config: RunConfig, tagger: MultiTaskTagger, loss_of: MultiTaskLoss) -> torch.optim.Optimizer:
+    """AdamW; weight decay for matrices only, as BERT was trained; log-variances of losses learn at a rate of their own."""
     decayed = [p for p in tagger.parameters() if p.ndim >= 2]
     rest = [p for p in tagger.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    if own := list(loss_of.parameters()):
+        groups.append({"params": own, "weight_decay": 0.0, "lr": 1e-2})
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
@@ -210,8 +267,8 @@ def _cost(history: Sequence[dict]) -> dict[str, float]:
 class Checkpoint:
     """`last.pt` (weights, optimizer, schedule, history) and `best.pt` (weights), each replaced in one step."""
 
-    def __init__(self, folder: Path | None, tagger, optimizer, scheduler):
-        self.folder, self.tagger, self.optimizer, self.scheduler = folder, tagger, optimizer, scheduler
+    def __init__(self, folder: Path | None, tagger, loss_of, optimizer, scheduler):
+        self.folder, self.tagger, self.loss_of, self.optimizer, self.scheduler = folder, tagger, loss_of, optimizer, scheduler
         self.best: dict | None = None
 
     def save(self, history: list[dict]) -> None:
@@ -223,7 +280,12 @@ class Checkpoint:
             return
         if improved:
             _replace(self.folder / "best.pt", weights)
-        state = {"model": weights, "optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
+        state = {
+            "model": weights,
+            "loss": self.loss_of.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
         _replace(self.folder / "last.pt", {**state, "history": json.dumps(history)})
 
     def restore(self) -> list[dict]:
@@ -232,6 +294,7 @@ class Checkpoint:
             return []
         state = torch.load(self.folder / "last.pt", map_location="cpu", weights_only=True)
         self.tagger.load_state_dict(state["model"])
+        self.loss_of.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         return json.loads(state["history"])

@@ -1,0 +1,160 @@
+"""Every design: who reaches the encoder, what each part is good for, what one task leaves of it."""
+
+import pytest
+import torch
+
+from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
+from bioner_lib.data.batching import collate, make_examples
+from bioner_lib.models.heads import plan_heads
+from bioner_lib.models.losses import MultiTaskLoss
+from bioner_lib.models.sharing import SHARING, make_sharing, squared_overlap
+from bioner_lib.models.tagger import load_encoder
+
+PARTS = {"private": ("weight",), "adversarial": ("weight",), "cross": ("weight", "gate_weight"), "moe": ("weight", "router_weight")}
+THREE = ["sample-gene", "sample-disease", "sample-virus"]
+
+
+def tagger_for(folder, sharing, names=THREE, **options):
+    torch.manual_seed(0)
+    corpora = [load_corpus(name).limit(6) for name in names]
+    encoder, tokenizer = load_encoder(folder, dropout=0.0)
+    options = {"max_length": 64, "overlap": 8, "dropout": 0.0, "sharing": sharing} | options
+    return MultiTaskTagger(encoder, tokenizer, plan_heads("per-type", corpora), **options), corpora
+
+
+def batch_of(tagger, corpora, which):
+    heads = {plan.name: plan.types for plan in tagger.plans}
+    return collate([e for i in which for e in make_examples(tagger.aligner, corpora[i].train, i, heads, "IOB2")], 0)
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_each_tasks_gradient_reaches_the_encoder(tiny, sharing):
+    tagger, corpora = tagger_for(tiny, sharing)
+    tagger.train()
+    for i in range(3):
+        tagger.zero_grad()
+        batch = batch_of(tagger, corpora, [i])
+        output = tagger(**batch.inputs)
+        output.penalty = 0.0  # the task's own gradient, nothing else
+        MultiTaskLoss(tagger.plans, corpora, "IOB2")(output, batch).backward()
+        for name, p in tagger.encoder.named_parameters():
+            if "attention" in name and "weight" in name:
+                assert p.grad is not None and p.grad.any(), name
+        assert [head.linear.weight.grad.any().item() for head in tagger.heads] == [k == i for k in range(3)]
+
+
+@pytest.mark.parametrize(("sharing", "part"), [(s, part) for s, parts in PARTS.items() for part in parts])
+def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
+    """Each private view changes its own head's logits, each expert every head's, each gate the logits of the head that it opens."""
+    tagger, corpora = tagger_for(tiny, sharing)
+    tagger.eval()
+    inputs = batch_of(tagger, corpora, [0]).inputs
+    before = tagger(**inputs).logits
+    weight = getattr(tagger.sharing, part)
+    with torch.no_grad():
+        for index in torch.cartesian_prod(*(torch.arange(n) for n in weight.shape[: 2 if part == "gate_weight" else 1])).tolist():
+            index = tuple(index) if isinstance(index, list) else (index,)
+            held = weight[index].clone()
+            weight[index] = 0.0
+            changed = {i for i, (name, logits) in enumerate(tagger(**inputs).logits.items()) if not torch.equal(logits, before[name])}
+            weight[index] = held
+            if part == "gate_weight":
+                assert changed == (set() if index[0] == index[1] else {index[0]}), index
+            elif sharing == "cross" or (sharing, part) == ("moe", "weight"):
+                assert changed == {0, 1, 2}, index  # a view feeds the other heads' gates, an expert all heads
+            else:
+                assert changed == {index[0]}, index
+
+
+def test_the_reversal_reverses(tiny):
+    """One step along the discriminator's gradient makes the discriminator better and, through the encoder, worse."""
+    tagger, corpora = tagger_for(tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 0.0})
+    tagger.train()
+    batch = batch_of(tagger, corpora, [0, 1, 2])
+    before = tagger(**batch.inputs).penalty
+    before.backward()
+    for part, sign in ((tagger.sharing.discriminator, -1), (tagger.encoder, 1)):
+        with torch.no_grad():
+            held = [p.clone() for p in part.parameters()]
+            for p in part.parameters():
+                if p.grad is not None:
+                    p -= 1e-2 * p.grad
+            change = tagger(**batch.inputs).penalty - before
+            for p, old in zip(part.parameters(), held, strict=True):
+                p.copy_(old)
+        assert torch.sign(change) == sign, part
+
+
+def test_overlap_by_hand():
+    """Two words, centred to +-x: parallel views overlap fully in every direction they share, orthogonal supports still correlate."""
+    shared = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    assert squared_overlap(shared, shared[None]).item() == pytest.approx(2.0)  # |S'P|^2 = 2^2, over M = 2
+    unrelated = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]), torch.tensor([[[1.0], [-1.0], [1.0], [-1.0]]])
+    assert squared_overlap(*unrelated).item() == pytest.approx(0.0)
+
+
+def test_orthogonality_is_charged_in_training_only(tiny):
+    tagger, corpora = tagger_for(tiny, "adversarial", sharing_options={"reversal": 0.0, "orthogonality": 1.0})
+    inputs = batch_of(tagger, corpora, [0, 1]).inputs
+    assert tagger.train()(**inputs).penalty > 0 and tagger.eval()(**inputs).penalty == 0.0
+
+
+def test_the_router_is_charged_for_a_load_on_one_expert():
+    torch.manual_seed(0)
+    design, shared = make_sharing("moe", 8, ["a", "b"], 2, {"balance": 1.0}), torch.randn(2, 5, 8)
+    valid, corpus = torch.ones(2, 5, dtype=torch.bool), torch.zeros(2, dtype=torch.long)
+    with torch.no_grad():
+        design.router_weight.zero_()
+        assert design(shared, valid, corpus)[1].item() == pytest.approx(0.0, abs=1e-6)
+        design.router_bias[..., 0] = 50.0
+        assert design(shared, valid, corpus)[1].item() == pytest.approx(3.0, abs=1e-4)  # E - 1: all on one of four
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_one_task(tiny, sharing):
+    """One head: hard sharing, or a private view beside the shared one; there is nobody to confuse, gate or balance against."""
+    design = SHARING[sharing](8, 1, **({"corpora": 1} if sharing == "adversarial" else {}))
+    shared, valid = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
+    (view,), penalty = design(shared, valid, torch.zeros(2, dtype=torch.long))
+    assert view.shape == (2, 5, design.width) and torch.equal(view[..., :8], shared)
+    if sharing in ("private", "adversarial", "cross"):
+        torch.testing.assert_close(view[..., 8:], design.private(shared)[0])
+    if sharing == "adversarial":
+        design.orthogonality = 0.0
+        assert design(shared, valid, torch.zeros(2, dtype=torch.long))[1].item() == pytest.approx(0.0)
+    elif sharing != "moe":  # which still balances its experts
+        assert penalty == 0.0
+
+
+def test_gates_with_one_task_and_unknown_designs_are_refused(tiny):
+    with pytest.raises(WorkbookError, match="'Gene' is the only one"):
+        tagger_for(tiny, "cross", ["sample-gene"])
+    with pytest.raises(WorkbookError, match="unknown sharing 'hart'; did you mean 'hard'"):
+        tagger_for(tiny, "hart")
+    tagger, _ = tagger_for(tiny, "private")
+    with pytest.raises(WorkbookError, match="'private' has no gates"):
+        tagger.sharing_weights([["TP53"]])
+
+
+@pytest.mark.parametrize(("sharing", "sources"), [("cross", 3), ("moe", 4)])
+def test_weights_can_be_read_word_by_word(tiny, sharing, sources):
+    tagger, _ = tagger_for(tiny, sharing)
+    sentences = [["TP53", "binds", "MDM2"] * 20, [], ["OPA1"]]  # the first fills two windows
+    found = tagger.sharing_weights([s for s in sentences if s])
+    assert [w.shape for w in found] == [(3, sources, 60), (3, sources, 1)] and all((w > 0).all() and (w < 1).all() for w in found)
+    if sharing == "moe":
+        assert all(abs(w.sum(1) - 1).max() < 1e-5 for w in found)
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_designs_are_saved_and_are_cheap(tiny, sharing, tmp_path):
+    tagger, corpora = tagger_for(tiny, sharing, sharing_options={"experts": 3})
+    tagger.save(tmp_path)
+    again, tokens = MultiTaskTagger.load(tmp_path), [s.tokens for s in corpora[0].test]
+    assert again.predict(tokens) == tagger.predict(tokens) and again.settings == tagger.settings
+    hidden, heads, size = 768, 5, 384
+    added = sum(p.numel() for p in make_sharing(sharing, hidden, list("abcde"), 5).parameters())
+    said = {"hard": 0, "private": heads * (hidden + 1) * size, "adversarial": heads * (hidden + 1) * size + 5 * (hidden + 1),
+            "cross": heads * (hidden + 1) * size + heads**2 * (size + 1) * size,
+            "moe": 4 * (hidden + 1) * size + heads * (hidden + 1) * 4}[sharing]  # fmt: skip
+    assert added == said < 0.05 * 108e6
