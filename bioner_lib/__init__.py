@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 _HOMES = {
     "CORPORA": "data.corpora", "Corpus": "data.corpora", "load_corpus": "data.corpora", "Lexicon": "data.lexicons",
     "Sentence": "data.text", "Aligner": "data.alignment", "MultiTaskTagger": "models.tagger", "score": "evaluation.scoring",
-    "RunConfig": "runs.config", "run": "runs.rows", "read_rows": "runs.rows", "read_predictions": "runs.rows",
+    "RunConfig": "runs.config", "recipe": "runs.recipes", "run": "runs.rows", "read_rows": "runs.rows", "read_predictions": "runs.rows",
     "check_parameters": "runs.sweeps", "WorkbookError": "errors",
 }  # fmt: skip
 __all__ = sorted(_HOMES)

@@ -248,3 +248,29 @@ def test_real_leakage_is_what_was_measured(mirror):
     names = ("linnaeus", "jnlpba", "s800", "bc2gm", "bc5cdr", "ncbi-disease", "conll2003")
     found = {name: int(duplicates([load_corpus(name, mirror=mirror)]).loc[name, name]) for name in names}
     assert found == {"linnaeus": 564, "jnlpba": 108, "s800": 99, "bc2gm": 53, "bc5cdr": 16, "ncbi-disease": 1, "conll2003": 126}
+
+
+def test_parts_of_train():
+    """Percentages are nested, halves share no document, dev and test and name stay."""
+    whole = load_corpus("sample")
+    tenth, quarter = load_corpus("sample@10%"), load_corpus("sample@25%")
+    assert len(tenth.train) == 34 and len(quarter.train) == 84 and set(map(id, tenth.dev)) != set()
+    texts = [{tuple(s.tokens) for s in corpus.train} for corpus in (tenth, quarter, whole)]
+    assert texts[0] < texts[1] < texts[2] and tenth.dev == whole.dev and tenth.test == whole.test and tenth.official
+    halves = [load_corpus("sample@1/2:Gene"), load_corpus("sample@2/2:Disease")]
+    docs = [{s.doc for s in half.train} for half in halves]
+    assert not docs[0] & docs[1] and docs[0] | docs[1] == {s.doc for s in whole.train}
+    assert [half.name for half in halves] == ["sample:Gene", "sample:Disease"]
+    for wrong, said in (("sample@0%", "part '0%'"), ("sample@3/2", "part '3/2'"), ("sample@half", "expected a percentage"),
+                        ("sample@0.1%", "holds no sentence"), ("smaple@1/2", "did you mean 'sample'")):  # fmt: skip
+        with pytest.raises(WorkbookError, match=said):
+            load_corpus(wrong)
+
+
+def test_an_own_folder_may_have_any_letters(tmp_path):
+    folder = tmp_path / "mine@home"
+    folder.mkdir()
+    (folder / "train.txt").write_text("# 1\n[TP53](Gene) binds .\n# 2\n[OPA1](Gene) binds .\n# 3\nNothing .\n", encoding="utf-8")
+    assert len(load_corpus(folder, reader="inline").train) + len(load_corpus(folder, reader="inline").dev) == 3
+    (folder / "corpus.toml").write_text('reader = "inline"\n')
+    assert len(load_corpus(f"{folder}@1/2").train) == 1

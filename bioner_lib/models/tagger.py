@@ -249,12 +249,7 @@ class MultiTaskTagger(nn.Module):
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         folder = Path(folder)
-        if not (folder / "tagger.json").exists():
-            raise WorkbookError(f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder")
-        description = json.loads((folder / "tagger.json").read_text())
-        plans = [
-            HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in description.pop("heads")
-        ]
+        description, plans = read_description(folder)
         if dropout is not None:
             description["dropout"] = dropout
         config = _with_dropout(AutoConfig.from_pretrained(folder), description["dropout"])
@@ -283,6 +278,14 @@ class MultiTaskTagger(nn.Module):
             if not name.startswith("sharing.discriminator"):  # it guesses among corpora, and those are others now
                 grown[name][tuple(map(slice, old.shape))].copy_(old)
         return tagger
+
+
+def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
+    """A saved tagger's settings and its heads."""
+    if not (folder / "tagger.json").exists():
+        raise WorkbookError(f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder")
+    said = json.loads((folder / "tagger.json").read_text())
+    return said, [HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in said.pop("heads")]
 
 
 def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float]]) -> None:

@@ -28,6 +28,7 @@ from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..models.heads import heads_for, plan_heads
+from ..models.tagger import read_description
 from .config import RunConfig
 
 FORMAT = 1
@@ -175,11 +176,14 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         _check_data(json.loads(begun.read_text()), config, corpora + also)
     working.mkdir(parents=True, exist_ok=True)
     begun.write_text(json.dumps(data))
-    if config.system == "tagger":
-        for corpus in also:  # refused now rather than after training
-            heads_for(plan_heads(config.heads, corpora), corpus.name, corpus.types)
-    repairs: Counter = Counter()
     parents = parents_of(config, working.parent)
+    if config.system == "tagger":
+        plans = plan_heads(config.heads, corpora)
+        if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
+            plans += read_description(model)[1]
+        for corpus in also:  # refused now rather than after training
+            heads_for(plans, corpus.name, corpus.types)
+    repairs: Counter = Counter()
     predictor, history, cost, device, more = (_tagger if config.system == "tagger" else _dictionary)(
         config, corpora, working, progress, keep_model, track, repairs
     )

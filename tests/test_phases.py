@@ -1,0 +1,170 @@
+"""Runs that build on earlier runs: second phases and self-labelling."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, run
+from bioner_lib.board.leaderboard import check_budgets, repetitions, results
+from bioner_lib.data.schemes import to_tags
+from bioner_lib.errors import SelectionError
+from bioner_lib.models.heads import plan_heads
+from bioner_lib.models.sharing import SHARING
+from bioner_lib.models.tagger import load_encoder
+from bioner_lib.runs.self_labels import label_hidden
+from bioner_lib.runs.training import Loop, build
+
+SMALL = {"epochs": 1, "learning_rate": 3e-3, "limit": 40, "max_length": 128, "overlap": 16, "batch_size": 8, "precision": "fp32"}
+
+
+def small(tiny, corpora, **changes):
+    return RunConfig(**({"corpora": corpora, "encoder": tiny} | SMALL | changes))
+
+
+def quiet(config):
+    return run(config, progress=False)
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
+    """Gene and Disease first, then Disease and Virus: Gene keeps every weight, Disease goes on, Virus is new."""
+    first = small(tiny, ["sample-gene", "sample-disease"], sharing=sharing)
+    quiet(first)
+    second = small(tiny, ["sample-disease", "sample-virus"], sharing=sharing, start_from=first.run_id)
+    corpora = [load_corpus(name).limit(40) for name in second.corpora]
+    begun, before = build(second, corpora), MultiTaskTagger.load(outputs / "runs" / first.run_id / "model")
+    assert [plan.name for plan in begun.plans] == ["Gene", "Disease", "Virus"]
+    for i in range(2):
+        assert torch.equal(begun.heads[i].linear.weight, before.heads[i].linear.weight)
+    tokens = [s.tokens for s in corpora[0].test]
+    if sharing != "cross":  # there a new head's view opens the old ones' gates
+        assert before.predict(tokens, types=["Gene"]) == begun.predict(tokens, types=["Gene"])
+    row = quiet(second)
+    after = MultiTaskTagger.load(outputs / "runs" / second.run_id / "model")
+    assert torch.equal(after.heads[0].linear.weight, before.heads[0].linear.weight), "nothing taught it"
+    assert not torch.equal(after.heads[1].linear.weight, before.heads[1].linear.weight)
+    assert row["parents"]["start_from"]["run_id"] == first.run_id and row["parents"]["start_from"]["epochs"] == 1
+
+
+def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
+    first = small(tiny, "sample-gene")
+    with pytest.raises(WorkbookError, match=r"start_from='nothing': no finished run"):
+        quiet(small(tiny, "sample-gene", start_from="nothing"))
+    quiet(first)
+    for change, said in (
+        ({"encoder": "minilm"}, r"trained encoder .* this run says 'minilm'"),
+        ({"scheme": "IOB2"}, "scheme='IOBES', this run says 'IOB2'"),
+        ({"sharing": "private"}, "sharing='hard', this run says 'private'"),
+        ({"decoder": "crf"}, "decoder='softmax', this run says 'crf'"),
+    ):
+        with pytest.raises(WorkbookError, match=said):
+            quiet(small(tiny, "sample-gene", start_from=first.run_id, **change))
+    joint = small(tiny, "sample-gene", heads="joint")
+    quiet(joint)
+    with pytest.raises(WorkbookError, match=r"head 'joint' knows \['Gene'\] in the first phase and \['Disease'\]"):
+        quiet(small(tiny, "sample-disease", heads="joint", start_from=joint.run_id))
+    without = small(tiny, "sample-disease")
+    run(without, progress=False, keep_model=False)
+    with pytest.raises(WorkbookError, match="with a model"):
+        quiet(small(tiny, "sample-disease", start_from=without.run_id))
+
+
+def test_another_tokenizer_is_refused(tiny, outputs, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(tiny, tmp_path / "encoder")
+    first = small(str(folder), "sample-gene")
+    quiet(first)
+    text = (folder / "tokenizer.json").read_text()
+    (folder / "tokenizer.json").write_text(text.replace('"the"', '"thx"'))
+    with pytest.raises(WorkbookError, match="has another tokenizer"):
+        quiet(small(str(folder), "sample-gene", start_from=first.run_id))
+
+
+def test_seeds_of_a_second_phase_are_repetitions_of_one_arm(tiny, outputs):
+    rows = []
+    for seed in (1, 2):
+        first = small(tiny, "sample-gene", seed=seed)
+        quiet(first)
+        second = small(tiny, "sample-disease", seed=seed, start_from=first.run_id)
+        rows.append(quiet(second))
+    assert [row["config"]["seed"] for row in repetitions(second)] == [1, 2]
+    frame = results(rows)
+    assert frame["arm"].nunique() == 1 and frame["name"].nunique() == 1 and "start_from=sample-gene" in frame["name"].iloc[0]
+    alone = quiet(small(tiny, "sample-disease"))
+    with pytest.raises(WorkbookError, match=r"epochs differs \(1, 2\)"):
+        check_budgets([rows[0], alone])
+    check_budgets([rows[0], quiet(small(tiny, "sample-disease", epochs=2))])
+
+
+class Oracle(MultiTaskTagger):
+    """A teacher that knows the truth, and is as sure as it is told to be."""
+
+    def knows(self, corpus, sure):
+        self.truth = {tuple(s.tokens): s.spans for s in corpus.train}
+        self.sure = sure
+        return self
+
+    def predict(self, sentences, types, **_):
+        return [[(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types] for tokens in sentences]
+
+    def confidence(self, sentences, types, **_):
+        return [self.sure(tokens) for tokens in sentences]
+
+
+def oracle(tiny, corpus, sure=lambda tokens: 1.0):
+    encoder, tokenizer = load_encoder(tiny)
+    return Oracle(encoder, tokenizer, plan_heads("per-type", [corpus]), max_length=128).knows(corpus, sure)
+
+
+def test_a_perfect_teacher_restores_what_was_hidden(tiny):
+    full = load_corpus("sample").only("Gene", "Disease")
+    halves = [load_corpus("sample@1/2:Gene"), load_corpus("sample@2/2:Disease")]
+    rest, labelled = label_hidden(oracle(tiny, full), halves, 0.5)
+    assert [len(corpus.train) for corpus in rest] == [0, 0]
+    truth = {tuple(s.tokens): s.tags for s in full.train}
+    for corpus in labelled.values():
+        assert set(corpus.types) == {"Gene", "Disease"} and all(s.tags == truth[tuple(s.tokens)] for s in corpus.train)
+    assert sum(len(corpus.train) for corpus in labelled.values()) == len(full.train)
+    assert all(corpus.dev == half.dev for corpus, half in zip(rest, halves, strict=True))
+
+
+def test_unsure_sentences_stay_hidden_and_people_are_never_overruled(tiny):
+    full = load_corpus("sample").only("Gene", "Disease")
+    half = load_corpus("sample:Gene")
+    teacher = oracle(tiny, full, sure=lambda tokens: 0.4 if len(tokens) > 12 else 0.95)
+    other = load_corpus("sample-disease")
+    rest, labelled = label_hidden(teacher, [half, other], 0.9)
+    assert all(len(s.tokens) > 12 for s in rest[0].train) and all(len(s.tokens) <= 12 for s in labelled["sample:Gene"].train)
+    assert rest[0].types == ("Gene",) and len(rest[0].train) + len(labelled["sample:Gene"].train) == len(half.train)
+    clash = {tuple(s.tokens): [(start, end, "Disease") for start, end, _ in s.spans] for s in half.train}
+    teacher.truth, teacher.sure = clash | teacher.truth | clash, lambda tokens: 1.0
+    _, labelled = label_hidden(teacher, [half, other], 0.9)
+    assert [s.tags for s in labelled["sample:Gene"].train] == [to_tags(s.spans, len(s.tokens)) for s in half.train]
+
+
+def test_self_labelling_sees_train_only_and_says_when_it_can_do_nothing(tiny):
+    full = load_corpus("sample").only("Gene", "Disease")
+    teacher = oracle(tiny, full)
+    with pytest.raises(WorkbookError, match="none of these is hidden"):
+        label_hidden(teacher, [full], 0.5)
+    with pytest.raises(SelectionError):
+        cheating = replace(load_corpus("sample:Gene"), splits={"train": full.test})
+        label_hidden(teacher, [cheating, load_corpus("sample-disease")], 0.5)
+
+
+def test_a_run_with_a_teacher(tiny, outputs):
+    halves = ["sample@1/2:Gene", "sample@2/2:Disease"]
+    teacher = small(tiny, halves)
+    quiet(teacher)
+    row = quiet(small(tiny, halves, teacher=teacher.run_id, confidence=0.0))
+    assert row["self_labelled"] == {name: row["data"][name]["sentences"]["train"] for name in ("sample:Gene", "sample:Disease")}
+    assert set(row["history"][0]["dev"]) == {"sample:Gene", "sample:Disease", "mean"}
+    loop = Loop(
+        small(tiny, halves, teacher=teacher.run_id, confidence=0.0, corpus_weights={halves[0]: 0.5}),
+        [load_corpus(name).limit(40) for name in halves], progress=False, runs=outputs / "runs",
+    )  # fmt: skip
+    assert [head.weights.tolist() for head in loop.loss_of.heads] == [[0.5, 0.0, 0.5, 1.0], [0.0, 1.0, 0.5, 1.0]]
+    with pytest.raises(WorkbookError, match=r"teacher='nobody': no finished run"):
+        quiet(small(tiny, halves, teacher="nobody"))

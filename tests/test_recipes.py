@@ -1,0 +1,62 @@
+import pytest
+
+from bioner_lib import CORPORA, WorkbookError, read_rows, run
+from bioner_lib.data.corpora import split_name
+from bioner_lib.models.tagger import ENCODERS
+from bioner_lib.runs.recipes import ORDERS, RECIPES, recipe
+
+SMALL = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
+
+
+def silver(name):
+    return ["sample-virus"] if isinstance(RECIPES[name].get("added"), str) else []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_what_it_says(name):
+    said, configs = RECIPES[name], recipe(name, seed=42, added=silver(name))
+    assert said["about"] and said["changed"] and said.get("order", "together") in ORDERS
+    for config in configs:
+        assert config.seed == 42 and config.encoder == said["encoder"] and config.learning_rate == said.get("learning_rate", 3e-5)
+        assert all(split_name(corpus)[0] in CORPORA for corpus in config.corpora + config.also_test)
+        assert config.encoder in ENCODERS or "/" in config.encoder
+        assert config.unannotated == "mask", "another corpus's silence is never taken for O"
+    small = recipe(name, encoder="minilm", added=silver(name))
+    assert all(config.encoder == "minilm" and config.learning_rate == 2e-4 for config in small)
+
+
+def test_published_hyper_parameters():
+    (joint,) = recipe("biojointbert")
+    assert (joint.learning_rate, joint.warmup, joint.weight_decay, joint.dropout, joint.max_length, joint.batch_size, joint.epochs) == (
+        3e-5, 0.1, 0.01, 0.1, 256, 16, 10,
+    )  # fmt: skip
+    (multi,) = recipe("multi-bioner")
+    assert (multi.scheme, multi.learning_rate, multi.batch_size, multi.epochs, multi.heads) == ("IOBES", 5e-5, 8, 3, "per-corpus")
+    first, second = recipe("gerbera")
+    assert (first.epochs, second.epochs, first.max_length, first.batch_size) == (20, 10, 128, 16) and second.start_from == first.run_id
+    assert first.corpora == ("ncbi-disease", "conll2003") and second.corpora == ("ncbi-disease",)
+    (adversarial,) = recipe("cross-sharing-adv")
+    assert (adversarial.reversal, adversarial.orthogonality, adversarial.sampling) == (0.01, 0.001, "main")
+    (aware,) = recipe("bionerds-6", added=["sample-virus"])
+    assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
+    assert len(recipe("multi-bioner-single")) == 5
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_runs(name, tiny, outputs):
+    """All of them, on the embedded sample with a tiny encoder."""
+    corpora = ["sample-disease", "sample-gene"]
+    added = ["sample-virus"] if "added" in RECIPES[name] else []
+    configs = recipe(name, encoder=tiny, corpora=corpora, added=added, **SMALL | {"also_test": []})
+    for config in configs:
+        run(config, progress=False)
+    assert {row["run_id"] for row in read_rows()} == {config.run_id for config in configs}
+
+
+def test_mistakes_are_named():
+    with pytest.raises(WorkbookError, match="unknown recipe 'biojointbret'; did you mean 'biojointbert'"):
+        recipe("biojointbret")
+    with pytest.raises(WorkbookError, match="'bionerds-5' needs added=, a silver corpus"):
+        recipe("bionerds-5")
+    with pytest.raises(WorkbookError, match="unknown RunConfig field 'sharings'"):
+        recipe("proposal", sharings="cross")
