@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
-from bioner_lib.board import plots
+from bioner_lib.board import corpus_plots, plots
 from bioner_lib.board.leaderboard import (
     aggregate,
     anchors,
@@ -140,9 +140,9 @@ def test_figures_are_drawn_from_rows(outputs):
 
 def test_corpus_figures():
     corpora = [load_corpus("sample"), load_corpus("sample-gene")]
-    for draw in (plots.split_sizes, plots.sentence_lengths, plots.types_matrix, plots.label_balance):
+    for draw in (corpus_plots.split_sizes, corpus_plots.sentence_lengths, corpus_plots.types_matrix, corpus_plots.label_balance):
         assert draw(corpora, plt.subplots()[1]) is not None
-    assert plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel() == "share of words"
+    assert corpus_plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel() == "share of words"
 
 
 def test_anchors_are_published_figures_with_their_source():

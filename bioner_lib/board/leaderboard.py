@@ -14,7 +14,7 @@ from ..evaluation.statistics import document_counts, holm, paired_bootstrap, pai
 from ..home import home
 from ..home import outputs as outputs_folder
 from ..runs.config import RunConfig
-from ..runs.rows import PARENTS, arm, parents_of, read_predictions, read_rows
+from ..runs.rows import PARENTS, arm, parents_of, read_predictions, read_row, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
@@ -170,9 +170,61 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
     return frame.assign(p_holm=holm(frame["p"].tolist())) if len(frame) else frame
 
 
+def compare_arms(
+    arms: Mapping[str, Mapping[str, Sequence[Mapping]]], base: Mapping[str, Sequence[Mapping]], outputs: str | Path | None = None
+) -> pd.DataFrame:
+    """`compare` of each arm with one base, a line an arm and corpus; Holm's correction is for all of them together."""
+    parts = [compare(rows, base, outputs).assign(arm=name) for name, rows in arms.items()]
+    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return frame.assign(p_holm=holm(frame["p"].tolist()))
+
+
+def finals(configs: Sequence[RunConfig], outputs: str | Path | None = None) -> dict[str, list[dict]]:
+    """Corpus -> the finished repetitions of the runs that no other of these goes on from: what `compare` takes."""
+    begun = {config.start_from for config in configs}
+    found: dict[str, list[dict]] = {}
+    for config in configs:
+        if config.run_id not in begun:
+            for row in repetitions(config, outputs):
+                for corpus, splits in row["scores"].items():
+                    if "test" in splits:
+                        found.setdefault(corpus, []).append(row)
+    return found
+
+
+def named(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
+    """`results` of arms under names of one's own; an arm is what `finals` returns."""
+    parts = []
+    for name, found in arms.items():
+        rows = {row["run_id"]: row for rows in found.values() for row in rows}
+        parts.append(results(rows.values()).assign(name=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def best_dev(row: Mapping) -> float:
+    """The mean dev F1 of the epoch that was chosen."""
+    return max(record["dev"]["mean"] for record in row["history"])
+
+
+def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Test F1 minus the single-task tagger's, mean over seeds: sets of training corpora down, test corpora across."""
+    rows = list(rows)
+    check_budgets(rows)
+    frame = results(rows)
+    frame = frame[(frame["split"] == "test") & (frame["type"] == "micro")]
+    wide = frame.pivot_table(index="trained_on", columns="corpus", values="f1")
+    alone = {name: wide.loc[name, name] for name in wide.columns if name in wide.index}
+    if not alone:
+        raise WorkbookError(f"no single-task tagger among {list(wide.index)}; a transfer matrix is drawn against those")
+    return (wide[list(alone)] - pd.Series(alone)).loc[sorted(wide.index, key=lambda name: (name.count(" + "), name))]
+
+
 def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
-    """All finished runs that differ from this one in their seed at most."""
-    wanted = arm(config, parents_of(config, outputs_folder(outputs) / "runs"))
+    """All finished runs that differ from this one in their seed at most; none where what it builds on isn't finished."""
+    runs = outputs_folder(outputs) / "runs"
+    if any(getattr(config, name) and read_row(runs / getattr(config, name)) is None for name in PARENTS):
+        return []
+    wanted = arm(config, parents_of(config, runs))
     return [row for row in read_rows(outputs) if arm(_config(row), row.get("parents", {})) == wanted]
 
 

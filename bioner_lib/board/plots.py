@@ -7,9 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ..data.corpora import Corpus
 from ..errors import WorkbookError
 from ..home import home
 from ..home import outputs as outputs_folder
@@ -33,82 +31,6 @@ def save_figure(figure: plt.Figure, name: str, published: bool = False) -> Path:
         metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same data gives the same bytes
         figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight", dpi=160, metadata=metadata)
     return folder / f"{name}.png"
-
-
-def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Sentences by split, one group of bars a corpus."""
-    lines = [(corpus.name, role, len(split)) for corpus in corpora for role, split in corpus.splits.items()]
-    frame = pd.DataFrame(lines, columns=["corpus", "split", "sentences"])
-    sns.barplot(frame, x="sentences", y="corpus", hue="split", hue_order=["train", "dev", "test"], ax=ax)
-    ax.set(xlabel="sentences", ylabel="")
-    ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-    return ax
-
-
-def sentence_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Share of sentences with at most x words."""
-    for corpus in corpora:
-        lengths = np.sort([len(sentence.tokens) for split in corpus.splits.values() for sentence in split])
-        ax.step(lengths, np.arange(1, len(lengths) + 1) / len(lengths), label=corpus.name)
-    ax.set(xlabel="words a sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.legend(fontsize="small")
-    return ax
-
-
-def types_matrix(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Mentions in train by corpus and type; blank is *not annotated*, which isn't 0."""
-    types = list(dict.fromkeys(name for corpus in corpora for name in corpus.types))
-    table = pd.DataFrame(index=[corpus.name for corpus in corpora], columns=types, dtype=float)
-    for corpus in corpora:
-        counts = corpus.counts("train")
-        for name in corpus.types:
-            table.loc[corpus.name, name] = counts[name]
-    small = {"fontsize": "small" if len(types) < 8 else "x-small"}
-    words = table.map(lambda n: "" if np.isnan(n) else f"{n:,.0f}")
-    sns.heatmap(
-        np.log10(table.clip(lower=1)),
-        annot=words,
-        fmt="",
-        cmap="crest",
-        cbar=False,
-        linewidths=1,
-        ax=ax,
-        mask=table.isna(),
-        annot_kws=small,
-    )
-    ax.set(xlabel="", ylabel="")
-    ax.tick_params(axis="y", rotation=0)
-    ax.grid(False)
-    return ax
-
-
-def label_balance(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Share of train words that carry a tag other than O, by type."""
-    types, left = list(dict.fromkeys(name for corpus in corpora for name in corpus.types)), np.zeros(len(corpora))
-    for i, name in enumerate(types):
-        inside = [sum(end - start for s in corpus.train for start, end, kind in s.spans if kind == name) for corpus in corpora]
-        shares = [100 * n / sum(len(s.tokens) for s in corpus.train) for n, corpus in zip(inside, corpora, strict=True)]
-        ax.barh([corpus.name for corpus in corpora], shares, left=left, label=name, color=PALETTE[i % 10], hatch="//" if i >= 10 else None)
-        left += shares
-    ax.set(xlabel="words inside a mention (%)")
-    ax.grid(False, axis="y")
-    ax.invert_yaxis()
-    ax.legend(fontsize="small", ncols=5, loc="lower left", bbox_to_anchor=(0, 1))
-    return ax
-
-
-def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Axes:
-    """Share of words by their number of pieces; `counts`: label -> one number a word."""
-    for i, (label, numbers) in enumerate(counts.items()):
-        values = np.clip(numbers, 1, 8)
-        shares = [np.mean(values == k) for k in range(1, 9)]
-        ax.plot(range(1, 9), shares, marker="osD^"[i % 4], label=f"{label} (mean {np.mean(numbers):.2f})")
-    ax.set(xlabel="pieces a word", ylabel="share of words", xticks=range(1, 9), xticklabels=[*map(str, range(1, 8)), "8+"], ylim=(0, 1))
-    ax.legend(fontsize="small")
-    return ax
 
 
 def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> plt.Axes:
@@ -227,20 +149,103 @@ def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt.Axes:
-    """Forest plot of `leaderboard.compare`: F1 difference with its 95 % bootstrap interval; filled where Holm's p < 0.05."""
-    for i, line in enumerate(frame.itertuples()):
-        x, low, high = 100 * line.difference, 100 * line.low, 100 * line.high
-        ax.errorbar(
-            x,
-            i,
-            xerr=[[x - low], [high - x]],
-            fmt="o",
-            color=PALETTE[0],
-            capsize=4,
-            markerfacecolor=PALETTE[0] if line.p_holm < 0.05 else "white",
-        )
+    """Forest plot of `leaderboard.compare`: F1 difference with its 95 % bootstrap interval; filled where Holm's p < 0.05.
+
+    Where a label has several corpora they stand below one another, each in its colour.
+    """
+    labels, corpora = list(dict.fromkeys(frame[label])), list(dict.fromkeys(frame["corpus"]))
+    several = label != "corpus" and len(corpora) > 1
+    for line in frame.to_dict("records"):
+        k = corpora.index(line["corpus"]) if several else 0
+        y = labels.index(line[label]) + (0.6 * (k + 0.5) / len(corpora) - 0.3 if several else 0)
+        x, low, high = 100 * line["difference"], 100 * line["low"], 100 * line["high"]
+        face = PALETTE[k] if line["p_holm"] < 0.05 else "white"
+        ax.errorbar(x, y, xerr=[[x - low], [high - x]], fmt="o", color=PALETTE[k], capsize=4, markerfacecolor=face)
     ax.axvline(0, color="0.4", linewidth=1)
-    ax.set(yticks=range(len(frame)), yticklabels=frame[label], xlabel="difference in test F1 (points)", ylim=(len(frame) - 0.5, -0.5))
+    ax.set(yticks=range(len(labels)), yticklabels=labels, xlabel="difference in test F1 (points)", ylim=(len(labels) - 0.5, -0.5))
+    if several:
+        handles = [plt.Line2D([], [], marker="o", linestyle="", color=PALETTE[k], label=name) for k, name in enumerate(corpora)]
+        ax.legend(handles=handles, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    return ax
+
+
+def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Dev F1 over two loss weights, in three dimensions (an ax with projection="3d"); `grid`: the one down, the other across."""
+    x, y = np.meshgrid(np.log2(grid.columns.astype(float)), np.log2(grid.index.astype(float)))
+    ax.plot_surface(x, y, 100 * grid.to_numpy(), cmap="crest", edgecolor="0.3", linewidth=0.5)
+    ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}", zlabel="dev F1 (x 100)")
+    ax.set_xticks(np.log2(grid.columns.astype(float)), [f"{w:g}" for w in grid.columns])
+    ax.set_yticks(np.log2(grid.index.astype(float)), [f"{w:g}" for w in grid.index])
+    return ax
+
+
+def weight_heatmap(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """The same from above; the best is framed."""
+    sns.heatmap(100 * grid, annot=True, fmt=".1f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "dev F1 (x 100)"})
+    row, column = np.unravel_index(np.argmax(grid.to_numpy()), grid.shape)
+    ax.add_patch(plt.Rectangle((column, row), 1, 1, fill=False, edgecolor=PALETTE[1], linewidth=3))
+    ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}")
+    ax.tick_params(axis="y", rotation=0)
+    ax.grid(False)
+    return ax
+
+
+def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: Sequence[str] | None = None) -> plt.Axes:
+    """One line an arm, a dot a type: the mean over seeds, whiskers ± one standard deviation; `frame` is `leaderboard.results`'."""
+    shown = frame.assign(percent=100 * frame[measure])
+    order = list(order or dict.fromkeys(shown["name"]))
+    sns.pointplot(
+        shown,
+        x="percent",
+        y="name",
+        hue="type",
+        order=order,
+        errorbar="sd",
+        dodge=0.3,
+        linestyle="none",
+        capsize=0.1,
+        ax=ax,
+        palette=PALETTE,
+    )
+    ax.set(xlabel=f"test {measure if measure != 'f1' else 'F1'} (strict spans, x 100)", ylabel="")
+    ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
+    return ax
+
+
+def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Test F1 by the number of training sentences, a line an arm, every seed a dot; columns sentences, f1, name."""
+    shown = frame.assign(percent=100 * frame["f1"])
+    sns.lineplot(shown, x="sentences", y="percent", hue="name", style="name", markers=True, errorbar="sd", err_style="bars", ax=ax)
+    sns.scatterplot(shown, x="sentences", y="percent", hue="name", legend=False, s=15, ax=ax)
+    ax.set(xscale="log", xlabel="biomedical training sentences", ylabel="test F1 (strict spans, x 100)")
+    ticks = sorted(set(shown["sentences"]))
+    ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
+    ax.minorticks_off()
+    ax.legend(fontsize="small", title=None)
+    return ax
+
+
+def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """`leaderboard.transfer`: points of test F1 gained or lost against the single-task tagger; blank where there is no such run."""
+    bound = max(1.0, float(np.nanmax(np.abs(100 * frame.to_numpy()))))
+    sns.heatmap(
+        100 * frame, annot=True, fmt="+.1f", cmap="vlag_r", vmin=-bound, vmax=bound, center=0, linewidths=1, ax=ax,
+        cbar_kws={"label": "difference in test F1 (points)"},
+    )  # fmt: skip
+    ax.set(xlabel="tested on", ylabel="trained on")
+    ax.tick_params(axis="y", rotation=0)
+    ax.grid(False)
+    return ax
+
+
+def sharing_weights(weights: np.ndarray, heads: Sequence[str], sources: Sequence[str], ax: plt.Axes) -> plt.Axes:
+    """Mean weight of each source (expert or other head) for each head.  (H K)"""
+    own = np.eye(len(heads), dtype=bool) if list(heads) == list(sources) else np.zeros(weights.shape, dtype=bool)
+    frame = pd.DataFrame(weights, index=list(heads), columns=list(sources))
+    sns.heatmap(frame, mask=own, annot=True, fmt=".2f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "mean weight"})
+    ax.set(xlabel="source", ylabel="head")
+    ax.tick_params(axis="y", rotation=0)
+    ax.grid(False)
     return ax
 
 

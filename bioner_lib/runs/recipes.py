@@ -13,12 +13,19 @@ _SAID = ("about", "changed", "order", "corpora", "added", "added_weight", "also_
 
 
 def recipe(
-    name: str, *, seed: int = 13, encoder: str = "", corpora: Sequence[str] = (), added: Sequence[str] = (), epochs: int = 0, **fields
+    name: str,
+    *,
+    seed: int = 13,
+    encoder: str = "",
+    corpora: Sequence[str] = (),
+    added: Sequence[str] = (),
+    epochs: int | Sequence[int] = 0,
+    **fields,
 ) -> list[RunConfig]:
     """The runs of a recipe in the order in which they are made; what a second phase starts from stands before it.
 
-    What is given replaces what the recipe says: another `encoder` brings its own learning rate, `epochs` counts for each phase,
-    `added` is its general-domain or silver corpus, `fields` any other field of RunConfig.
+    What is given replaces what the recipe says: another `encoder` brings its own learning rate, `epochs` is one number for
+    all phases or one each, `added` is its general-domain or silver corpus, `fields` any other field of RunConfig.
     Raises WorkbookError for an unknown recipe, and for one that needs `added`.
 
     >>> [config.sharing for config in recipe("cross-sharing", encoder="minilm")]
@@ -36,7 +43,8 @@ def recipe(
         common.pop("learning_rate", None)
     also = [corpus for corpus in fields.pop("also_test", said.get("also_test", [])) if corpus not in corpora + added]
     common |= {"seed": seed, "encoder": encoder or said["encoder"], "also_test": also} | fields
-    lengths = [epochs or e for e in said["epochs"]] if isinstance(said.get("epochs"), list) else [epochs or said.get("epochs", 0)] * 2
+    lengths = epochs or said.get("epochs", 0)
+    lengths = [lengths] * 2 if isinstance(lengths, int) else list(lengths)
     weights = {"corpus_weights": dict.fromkeys(added, said["added_weight"])} if "added_weight" in said else {}
     if order == "apart":
         return [RunConfig(**common | {"corpora": corpus, "epochs": lengths[0]}) for corpus in corpora]

@@ -28,7 +28,7 @@ from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..models.heads import heads_for, plan_heads
-from ..models.tagger import read_description
+from ..models.tagger import MultiTaskTagger, read_description
 from .config import RunConfig
 
 FORMAT = 1
@@ -155,6 +155,11 @@ def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | 
         held = sorted(p.name for p in path.parent.glob("*.jsonl"))
         raise WorkbookError(f"{path} is missing; the run holds {held}")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagger:
+    """The tagger that a run left, ready to predict."""
+    return MultiTaskTagger.load(outputs_folder(outputs) / "runs" / run_id / "model")
 
 
 def file_name(corpus: str) -> str:
