@@ -194,6 +194,7 @@ def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: 
     """One line an arm, a dot a type: the mean over seeds, whiskers ± one standard deviation; `frame` is `leaderboard.results`'."""
     shown = frame.assign(percent=100 * frame[measure])
     order = list(order or dict.fromkeys(shown["name"]))
+    kinds = shown["type"].nunique()
     sns.pointplot(
         shown,
         x="percent",
@@ -205,7 +206,7 @@ def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: 
         linestyle="none",
         capsize=0.1,
         ax=ax,
-        palette=PALETTE,
+        palette=PALETTE[:kinds],
     )
     ax.set(xlabel=f"test {measure if measure != 'f1' else 'F1'} (strict spans, x 100)", ylabel="")
     ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
