@@ -45,13 +45,20 @@ def test_padding_is_small():
 
 
 @pytest.mark.parametrize(
-    ("policy", "shares"), [("proportional", (100, 900)), ("sqrt", (250, 750)), ("uniform", (500, 500)), ("temperature", (250, 750))]
+    ("policy", "shares"),
+    [("proportional", (100, 900)), ("sqrt", (250, 750)), ("uniform", (500, 500)), ("temperature", (250, 750)), ("main", (500, 500))],
 )
 def test_sampling_policies(policy, shares):
     drawn = draw([100, 900], policy, np.random.default_rng(0))
     assert tuple(map(len, drawn)) == shares
     counts = Counter(drawn[0].tolist())
     assert max(counts.values()) - min(counts.values()) <= 1, "nothing repeats before all were drawn"
+
+
+def test_half_of_all_is_the_main_corpus():
+    drawn = draw([100, 300, 600], "main", np.random.default_rng(0))
+    assert tuple(map(len, drawn)) == (500, 167, 333), "the others share the rest by size"
+    assert list(map(len, draw([100], "main", np.random.default_rng(0)))) == [100], "nothing to share with"
 
 
 def test_unknown_policy():

@@ -12,11 +12,15 @@ from bioner_lib.board.leaderboard import (
     anchors,
     check_budgets,
     compare,
+    compare_arms,
+    finals,
     markdown,
+    named,
     only_corpora,
     publish,
     repetitions,
     results,
+    transfer,
     write_leaderboard,
 )
 from bioner_lib.data.inspection import ambiguous_surfaces, duplicates, lost_by_cutting, pieces_by_place, seen_in_train, summary
@@ -111,6 +115,61 @@ def test_compare_and_repetitions(tiny, outputs):
         compare({"sample": rows["joint"][:1]}, {"sample": rows["per-type"][1:]})
     ax = plots.differences(found, plt.subplots()[1])
     assert "difference in test F1" in ax.get_xlabel()
+
+
+def test_several_arms_against_one_base(tiny, outputs):
+    """Holm's correction is for the whole table, and an arm with another budget is refused."""
+    options = {"corpora": "sample", "encoder": tiny, "epochs": 2, "learning_rate": 5e-3, "limit": 60, "max_length": 128, "overlap": 16}
+    configs = {name: RunConfig(**options | fields) for name, fields in
+               {"base": {}, "joint": {"heads": "joint"}, "moe": {"sharing": "moe"}, "longer": {"epochs": 3}}.items()}  # fmt: skip
+    for config in configs.values():
+        run(config, progress=False, keep_model=False)
+    arms = {name: finals([config]) for name, config in configs.items()}
+    longer = arms.pop("longer")
+    base = arms.pop("base")
+    found = compare_arms(arms, base)
+    assert list(found["arm"]) == ["joint", "moe"] and (found["p_holm"] >= found["p"]).all()
+    assert max(found["p_holm"]) == pytest.approx(min(1.0, max(max(found["p"]), 2 * min(found["p"]))))
+    with pytest.raises(WorkbookError, match="epochs differs"):
+        compare_arms({"longer": longer}, base)
+    frame = named(arms | {"base": base})
+    assert set(frame["name"]) == {"joint", "moe", "base"}
+    ax = plots.differences(found, plt.subplots()[1], label="arm")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["joint", "moe"]
+    assert len(plots.arms_by_type(frame[frame["split"] == "test"], plt.subplots()[1], "recall", ["base", "moe"]).get_yticks()) == 2
+
+
+def test_transfer_by_hand():
+    def scored(corpora, **f1):
+        config = RunConfig(corpora=corpora, seed=1)
+        made = {"run_id": config.run_id, "config": config.as_dict()}
+        measures = {name: {"precision": v, "recall": v, "f1": v, "support": 20} for name, v in f1.items()}
+        made["scores"] = {name.replace("_", "-"): {"test": {"types": {"micro": m, "macro": m, "X": m}}} for name, m in measures.items()}
+        made["data"] = {name: {"official": True, "types": ["X"]} for name in made["scores"]}
+        return made
+
+    rows = [scored("sample-gene", sample_gene=0.5), scored("sample-virus", sample_virus=0.6),
+            scored(["sample-gene", "sample-virus"], sample_gene=0.55, sample_virus=0.5)]  # fmt: skip
+    matrix = transfer(rows)
+    assert list(matrix.index) == ["sample-gene", "sample-virus", "sample-gene + sample-virus"]
+    assert matrix.iloc[2].round(3).to_dict() == {"sample-gene": 0.05, "sample-virus": -0.1}
+    assert matrix.loc["sample-gene", "sample-gene"] == 0 and math.isnan(matrix.loc["sample-gene", "sample-virus"])
+    assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
+    with pytest.raises(WorkbookError, match="no single-task tagger"):
+        transfer(rows[2:])
+
+
+def test_figures_of_what_was_varied():
+    import numpy as np
+
+    grid = pd.DataFrame([[0.5, 0.6], [0.7, 0.65]], index=[0.5, 1.0], columns=[0.5, 1.0]).rename_axis(index="Gene", columns="Disease")
+    surface = plots.weight_surface(grid, plt.figure().add_subplot(projection="3d"))
+    assert surface.get_zlabel().startswith("dev F1") and surface.get_xlabel() == "\u03bb Disease"
+    frame = plots.weight_heatmap(grid, plt.subplots()[1]).patches[-1]
+    assert frame.get_xy() == (0, 1), "the best is framed"
+    points = pd.DataFrame({"sentences": [10, 100] * 2, "f1": [0.1, 0.2, 0.3, 0.4], "name": ["a", "a", "b", "b"]})
+    assert [t.get_text() for t in plots.share_curve(points, plt.subplots()[1]).get_xticklabels()] == ["10", "100"]
+    assert plots.sharing_weights(np.eye(2), ["a", "b"], ["a", "b"], plt.subplots()[1]).get_ylabel() == "head"
 
 
 def test_publish_copies_rows(outputs, tmp_path):

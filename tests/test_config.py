@@ -41,6 +41,15 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"seed": -1}, "seed=-1"),
         ({"corpora": None}, "corpora=None; expected a name"),
         ({"temperature": 1e-5}, "temperature=1e-05"),
+        ({"sharing": "crossed"}, "unknown sharing 'crossed'; did you mean 'cross'"),
+        ({"decoder": "CRF"}, "unknown decoder 'CRF'"),
+        ({"loss_weights": "uncertain"}, "or 'uncertainty'"),
+        ({"corpus_weights": {"sample": -1}}, "weights are 0 or more"),
+        ({"corpus_weights": {"bc5cdr": 1}}, "unknown corpus in corpus_weights 'bc5cdr'"),
+        ({"corpus_weights": "half"}, "expected numbers by corpus"),
+        ({"confidence": 1.5}, "confidence=1.5; expected 0 to 1"),
+        ({"experts": 1}, "experts=1; expected 2 to"),
+        ({"reversal": -0.1}, "reversal=-0.1"),
     ],
 )
 def test_mistakes_are_named(given, said):

@@ -55,13 +55,22 @@ def papermill(name, folder, outputs, *parameters):
     return subprocess.run([*call, *parameters], cwd=folder, env=environment, capture_output=True, text=True)
 
 
+TINY = ("-p", "limit", "24", "-p", "epochs", "1")
+# no general-domain text is embedded, so viruses stand for it here
+SIXTY = "{corpus: sample-disease, general: sample-virus, also_test: 'sample:Disease', shares: [50], epochs_together: 1, epochs_alone: 1}"
+
+
 @pytest.mark.parametrize(
     ("name", "folder", "parameters"),
     [
         ("10_explore_corpora", ".", ()),
         ("20_align_words", "notebooks", ("-p", "corpus", "sample-gene")),
         ("30_single_task", ".", ("-p", "corpus", "sample", "-p", "seed", "7", "-p", "limit", "24", "-p", "epochs", "1")),
-        ("40_multi_task", "notebooks", ("-p", "limit", "24", "-p", "epochs", "1")),
+        ("40_multi_task", "notebooks", (*TINY, "-p", "sharing", "cross", "-p", "pairs", "True")),
+        ("45_published_systems", ".", (*TINY, "-p", "system", "cross-sharing-sp")),
+        ("50_ablations", "notebooks", (*TINY, "-y", "{factors: {sharing: [moe]}, lambdas: [0.5, 1.0]}")),
+        ("55_partial_labels", ".", (*TINY, "-y", "{confidences: [0.0]}")),
+        ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", SIXTY)),
     ],
 )
 def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path):
