@@ -142,6 +142,7 @@ class Loop:
             taught = [*rest, *labelled.values()]
             weights |= {corpus.name: weights[name] for name, corpus in labelled.items()}
             self.labelled = {name: len(corpus.train) for name, corpus in labelled.items()}
+        self.names = [corpus.name for corpus in taught]
         self.tagger = build(config, taught, runs)
         learning = {plan.name for plan in plan_heads(config.heads, taught)}
         plans = [plan for plan in self.tagger.plans if plan.name in learning]  # heads of an earlier phase rest
@@ -178,13 +179,13 @@ class Loop:
                 with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
                     loss = self.model(batch)
                 if not torch.isfinite(loss):
-                    raise WorkbookError(_not_finite("loss", config, loss.item(), epoch, step, examples))
+                    raise WorkbookError(self._not_finite("loss", loss.item(), epoch, step, examples))
                 group = min(config.accumulate, len(batches) - (step - 1) // config.accumulate * config.accumulate)
                 accelerator.backward(loss / group)
             if last:
                 norm = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
                 if not torch.isfinite(norm):
-                    raise WorkbookError(_not_finite("gradient", config, norm.item(), epoch, step, examples))
+                    raise WorkbookError(self._not_finite("gradient", norm.item(), epoch, step, examples))
                 self.optimizer.step(), self.scheduler.step(), self.optimizer.zero_grad()
             total += loss.detach()
             if step % 20 == 0:
@@ -193,6 +194,14 @@ class Loop:
         seconds = time.perf_counter() - clock
         steps = math.ceil(len(batches) / config.accumulate)
         return {"loss": float(total) / len(batches), "steps": steps, "pieces": pieces, "training_seconds": seconds}
+
+    def _not_finite(self, what: str, value: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
+        first = examples[0]
+        return (
+            f"{what} is {value} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
+            f"{first.window.sentence} of {self.names[first.corpus]!r}; the last epoch's checkpoint is kept; "
+            "a smaller learning_rate usually helps"
+        )
 
     def _show(self, bar, step: int, loss: float, dev: float | None) -> None:
         bar.set_postfix({"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}), refresh=False)
@@ -227,19 +236,10 @@ def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None
     return Fitted(loop.tagger, history, _cost(history), loop.labelled)
 
 
-def _not_finite(what: str, config: RunConfig, value: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
-    first = examples[0]
-    return (
-        f"{what} is {value} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
-        f"{first.window.sentence} of {config.corpora[first.corpus]!r}; the last epoch's checkpoint is kept; "
-        "a smaller learning_rate usually helps"
-    )
-
-
 def _optimizer(config: RunConfig, tagger: MultiTaskTagger, loss_of: MultiTaskLoss) -> torch.optim.Optimizer:
-    """AdamW; weight decay for matrices only, as BERT was trained; log-variances of losses learn at a rate of their own."""
-    decayed = [p for p in tagger.parameters() if p.ndim >= 2]
-    rest = [p for p in tagger.parameters() if p.ndim < 2]
+    """AdamW; weight decay for weight matrices only, as BERT was trained; log-variances of losses learn at a rate of their own."""
+    decays = {name: p.ndim >= 2 and not name.endswith(("bias", "transitions")) for name, p in tagger.named_parameters()}
+    decayed, rest = ([p for name, p in tagger.named_parameters() if decays[name] is which] for which in (True, False))
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     if own := list(loss_of.parameters()):
         groups.append({"params": own, "weight_decay": 0.0, "lr": 1e-2})
