@@ -23,7 +23,15 @@ from bioner_lib.board.leaderboard import (
     transfer,
     write_leaderboard,
 )
-from bioner_lib.data.inspection import ambiguous_surfaces, duplicates, lost_by_cutting, pieces_by_place, seen_in_train, summary
+from bioner_lib.data.inspection import (
+    ambiguous_surfaces,
+    duplicates,
+    lost_by_cutting,
+    pieces_by_place,
+    seen_in_train,
+    summary,
+    weights_by_place,
+)
 from bioner_lib.data.text import Sentence
 
 
@@ -169,7 +177,12 @@ def test_figures_of_what_was_varied():
     assert frame.get_xy() == (0, 1), "the best is framed"
     points = pd.DataFrame({"sentences": [10, 100] * 2, "f1": [0.1, 0.2, 0.3, 0.4], "name": ["a", "a", "b", "b"]})
     assert [t.get_text() for t in plots.share_curve(points, plt.subplots()[1]).get_xticklabels()] == ["10", "100"]
-    assert plots.sharing_weights(np.eye(2), ["a", "b"], ["a", "b"], plt.subplots()[1]).get_ylabel() == "head"
+    split = [Sentence(["x", "y"], ["B-Gene", "O"], "d"), Sentence(["z"], ["O"], "d")]
+    weights = [np.array([[[0.0, 0.4]], [[1.0, 0.5]]]), np.array([[[0.6]], [[0.7]]])]  # two heads, one source
+    places = weights_by_place(split, weights, ["Gene", "Virus"], ["Virus"], ["Gene"])
+    assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0 and places.loc[("Gene", "elsewhere"), "Virus"] == pytest.approx(0.5)
+    labels = plots.sharing_weights(places, plt.subplots()[1]).get_yticklabels()
+    assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
 
 
 def test_publish_copies_rows(outputs, tmp_path):

@@ -239,12 +239,12 @@ def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     return ax
 
 
-def sharing_weights(weights: np.ndarray, heads: Sequence[str], sources: Sequence[str], ax: plt.Axes) -> plt.Axes:
-    """Mean weight of each source (expert or other head) for each head.  (H K)"""
-    own = np.eye(len(heads), dtype=bool) if list(heads) == list(sources) else np.zeros(weights.shape, dtype=bool)
-    frame = pd.DataFrame(weights, index=list(heads), columns=list(sources))
-    sns.heatmap(frame, mask=own, annot=True, fmt=".2f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "mean weight"})
-    ax.set(xlabel="source", ylabel="head")
+def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Mean weight of each source (expert or other head) across, head and place down: `inspection.weights_by_place`, stacked."""
+    own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
+    shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
+    sns.heatmap(shown, mask=own, annot=True, fmt=".2f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "mean weight"})
+    ax.set(xlabel="source", ylabel="")
     ax.tick_params(axis="y", rotation=0)
     ax.grid(False)
     return ax

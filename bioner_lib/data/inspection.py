@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
 import pandas as pd
 
 from .corpora import Corpus
@@ -84,6 +85,24 @@ def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequenc
         for w, ids in enumerate(words):
             counts["inside mentions" if w in inside else "outside"].append(len(ids))
     return counts
+
+
+def weights_by_place(
+    split: Sequence[Sentence], weights: Sequence[np.ndarray], heads: Sequence[str], sources: Sequence[str], types: Sequence[str]
+) -> pd.DataFrame:
+    """Mean weight of each source for each head, inside and outside mentions of these types.
+
+    `weights` is `MultiTaskTagger.sharing_weights` of the split: (heads, sources, words) a sentence.
+    """
+    inside = np.array(
+        [any(start <= w < end and name in types for start, end, name in s.spans) for s in split for w in range(len(s.tokens))]
+    )
+    table = np.concatenate(weights, axis=-1)
+    where = " + ".join(types)
+    lines = {}
+    for i, head in enumerate(heads):
+        lines[head, f"in {where}"], lines[head, "elsewhere"] = (table[i][:, mask].mean(-1) for mask in (inside, ~inside))
+    return pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines), columns=list(sources))
 
 
 def lost_by_cutting(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]], room: int) -> int:
