@@ -55,7 +55,11 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
             "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
         }  # fmt: skip
         for corpus, splits in row["scores"].items():
-            about |= {"name": arm_name(config, corpus, parents), "corpus": corpus, "official": row["data"][corpus]["official"]}
+            about |= {
+                "name": row.get("name") or arm_name(config, corpus, parents),
+                "corpus": corpus,
+                "official": row["data"][corpus]["official"],
+            }
             for split, scored in splits.items():
                 for kind, measures in scored["types"].items():
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
@@ -247,19 +251,45 @@ def check_budgets(rows: Sequence[Mapping]) -> None:
             raise WorkbookError(f"these runs can't be compared: {key} differs ({said}); run both arms with one budget")
 
 
-def publish(run_ids: Iterable[str], outputs: str | Path | None = None, to: Path | None = None) -> list[Path]:
-    """Copy rows into outputs/published, from which the README's tables and figures are drawn."""
-    to = to or home() / "outputs" / "published"
+def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
+    """Markdown of `results` or `named`: arms down, test F1 and recall x 100 of each type across, mean ± sd over seeds."""
+    tests = frame[(frame["split"] == "test") & frame["type"].isin(types)]
+    lines = [
+        "| " + " | ".join(["arm", "runs", *(f"{name} {measure}" for measure in ("F1", "recall") for name in types)]) + " |",
+        "|" + "---|" * (2 + 2 * len(types)),
+    ]
+    for name_ in tests.groupby("name")["f1"].mean().sort_values(ascending=False).index:
+        part = tests[tests["name"] == name_]
+        cells = [str(part["run_id"].nunique())]
+        for measure in ("f1", "recall"):
+            for name in types:
+                values = 100 * part.loc[part["type"] == name, measure]
+                spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
+                cells.append(f"{values.mean():.1f}{spread}" if len(values) else "")
+        lines.append(f"| {name_} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def publish(
+    run_ids: Iterable[str], outputs: str | Path | None = None, to: Path | None = None, table: str = "", name: str = ""
+) -> list[Path]:
+    """Copy rows into outputs/published, from which the README's tables and figures are drawn.
+
+    `table` is a folder there for a table of its own, `name` what the rows' arm is called in it.
+    """
+    to = (to or home() / "outputs" / "published") / table
+    to.mkdir(parents=True, exist_ok=True)
     paths = []
     for run_id in run_ids:
         source = outputs_folder(outputs) / "runs" / run_id / "run.json"
         if not source.exists():
             raise WorkbookError(f"no finished run {run_id!r} in {source.parents[1]}")
         paths.append(to / f"{run_id}.json")
-        paths[-1].write_text(source.read_text())
+        row = json.loads(source.read_text()) | ({"name": name} if name else {})
+        paths[-1].write_text(json.dumps(row, indent=1))
     return paths
 
 
-def published_rows() -> list[dict]:
-    """The committed rows."""
-    return [json.loads(path.read_text()) for path in sorted((home() / "outputs" / "published").glob("*.json"))]
+def published_rows(table: str = "") -> list[dict]:
+    """The committed rows of one table."""
+    return [json.loads(path.read_text()) for path in sorted((home() / "outputs" / "published" / table).glob("*.json"))]
