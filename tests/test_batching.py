@@ -58,6 +58,7 @@ def test_sampling_policies(policy, shares):
 def test_half_of_all_is_the_main_corpus():
     drawn = draw([100, 300, 600], "main", np.random.default_rng(0))
     assert tuple(map(len, drawn)) == (500, 167, 333), "the others share the rest by size"
+    assert list(map(len, draw([0, 50], "main", np.random.default_rng(0)))) == [0, 50]
     assert list(map(len, draw([100], "main", np.random.default_rng(0)))) == [100], "nothing to share with"
 
 

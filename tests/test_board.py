@@ -10,7 +10,9 @@ from bioner_lib.board import corpus_plots, plots
 from bioner_lib.board.leaderboard import (
     aggregate,
     anchors,
+    by_type,
     check_budgets,
+    comparable,
     compare,
     compare_arms,
     finals,
@@ -121,6 +123,8 @@ def test_compare_and_repetitions(tiny, outputs):
     )
     with pytest.raises(WorkbookError, match="a seed in common"):
         compare({"sample": rows["joint"][:1]}, {"sample": rows["per-type"][1:]})
+    with pytest.raises(WorkbookError, match="two runs of one arm have one seed"):
+        compare({"sample": rows["joint"] * 2}, {"sample": rows["per-type"]})
     ax = plots.differences(found, plt.subplots()[1])
     assert "difference in test F1" in ax.get_xlabel()
 
@@ -140,7 +144,10 @@ def test_several_arms_against_one_base(tiny, outputs):
     assert max(found["p_holm"]) == pytest.approx(min(1.0, max(max(found["p"]), 2 * min(found["p"]))))
     with pytest.raises(WorkbookError, match="epochs differs"):
         compare_arms({"longer": longer}, base)
+    assert comparable(arms["joint"], base) and not comparable(longer, base) and not comparable({}, base)
     frame = named(arms | {"base": base})
+    table = by_type(frame, ["Gene", "Virus"])
+    assert table.splitlines()[0] == "| arm | runs | Gene F1 | Virus F1 | Gene recall | Virus recall |" and "| moe | 1 | " in table
     assert set(frame["name"]) == {"joint", "moe", "base"}
     ax = plots.differences(found, plt.subplots()[1], label="arm")
     assert [text.get_text() for text in ax.get_yticklabels()] == ["joint", "moe"]
@@ -153,9 +160,14 @@ def test_transfer_by_hand():
         made = {"run_id": config.run_id, "config": config.as_dict()}
         measures = {name: {"precision": v, "recall": v, "f1": v, "support": 20} for name, v in f1.items()}
         made["scores"] = {name.replace("_", "-"): {"test": {"types": {"micro": m, "macro": m, "X": m}}} for name, m in measures.items()}
+        for splits in made["scores"].values():
+            splits["dev"] = splits["test"]
         made["data"] = {name: {"official": True, "types": ["X"]} for name in made["scores"]}
         return made
 
+    # a part of a corpus is scored under the corpus's name
+    rows = [scored("sample@50%:Gene", **{"sample:Gene": 0.5})]
+    assert transfer(rows).loc["sample:Gene", "sample:Gene"] == 0
     rows = [scored("sample-gene", sample_gene=0.5), scored("sample-virus", sample_virus=0.6),
             scored(["sample-gene", "sample-virus"], sample_gene=0.55, sample_virus=0.5)]  # fmt: skip
     matrix = transfer(rows)
@@ -188,6 +200,8 @@ def test_figures_of_what_was_varied():
 def test_publish_copies_rows(outputs, tmp_path):
     config = RunConfig(corpora="sample", system="dictionary")
     run(config, progress=False)
+    (named_path,) = publish([config.run_id], to=tmp_path, table="halves", name="baseline")
+    assert set(results([json.loads(named_path.read_text())])["name"]) == {"baseline"} and named_path.parent.name == "halves"
     (path,) = publish([config.run_id], to=tmp_path)
     assert json.loads(path.read_text())["run_id"] == config.run_id
     with pytest.raises(WorkbookError, match="no finished run 'nothing'"):

@@ -43,8 +43,11 @@ def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
     row = quiet(second)
     after = MultiTaskTagger.load(outputs / "runs" / second.run_id / "model")
     assert torch.equal(after.heads[0].linear.weight, before.heads[0].linear.weight), "nothing taught it"
+    for (now, at), (then, _) in zip(after.sharing.own(0), before.sharing.own(0), strict=True):
+        size = then[at].shape  # in a gate the new heads stand beyond the old ones
+        assert torch.equal(now[at][tuple(map(slice, size))], then[at]), "nor its view, gate or route"
     assert not torch.equal(after.heads[1].linear.weight, before.heads[1].linear.weight)
-    assert row["parents"]["start_from"]["run_id"] == first.run_id and row["parents"]["start_from"]["epochs"] == 1
+    assert row["parents"]["start_from"]["run_id"] == first.run_id and row["parents"]["start_from"]["phases"] == [first.as_dict()]
 
 
 def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
@@ -62,6 +65,10 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
             quiet(small(tiny, "sample-gene", start_from=first.run_id, **change))
     joint = small(tiny, "sample-gene", heads="joint")
     quiet(joint)
+    with pytest.raises(WorkbookError, match="heads='joint', this run says 'per-type'"):
+        quiet(small(tiny, "sample-gene", start_from=joint.run_id))
+    again = small(tiny, "sample-gene", start_from=first.run_id, experts=3)  # which hard sharing has none of
+    assert quiet(again)["parents"]["start_from"]["run_id"] == first.run_id
     with pytest.raises(WorkbookError, match=r"head 'joint' knows \['Gene'\] in the first phase and \['Disease'\]"):
         quiet(small(tiny, "sample-disease", heads="joint", start_from=joint.run_id))
     without = small(tiny, "sample-disease")
@@ -96,6 +103,18 @@ def test_seeds_of_a_second_phase_are_repetitions_of_one_arm(tiny, outputs):
     with pytest.raises(WorkbookError, match=r"epochs differs \(1, 2\)"):
         check_budgets([rows[0], alone])
     check_budgets([rows[0], quiet(small(tiny, "sample-disease", epochs=2))])
+    other = small(tiny, "sample-gene", batch_size=4)
+    quiet(other)
+    with pytest.raises(WorkbookError, match=r"batch_size differs \(4, 8\)"):
+        check_budgets([rows[0], quiet(small(tiny, "sample-disease", start_from=other.run_id))])
+
+
+def test_what_a_run_is_to_another_tells_arms_apart(tiny, outputs):
+    parent = small(tiny, ["sample@1/2:Gene", "sample@2/2:Disease"])
+    quiet(parent)
+    after, taught = (quiet(small(tiny, parent.corpora, **{name: parent.run_id})) for name in ("start_from", "teacher"))
+    assert results([after, taught])["arm"].nunique() == 2
+    assert [row["run_id"] for row in repetitions(RunConfig(**after["config"]))] == [after["run_id"]]
 
 
 class Oracle(MultiTaskTagger):
@@ -166,5 +185,10 @@ def test_a_run_with_a_teacher(tiny, outputs):
         [load_corpus(name).limit(40) for name in halves], progress=False, runs=outputs / "runs",
     )  # fmt: skip
     assert [head.weights.tolist() for head in loop.loss_of.heads] == [[0.5, 0.0, 0.5, 1.0], [0.0, 1.0, 0.5, 1.0]]
+    mixed = small(tiny, halves, teacher=teacher.run_id, confidence=0.0, sampling="main")
+    main = Loop(mixed, [load_corpus(name).limit(40) for name in halves], progress=False, runs=outputs / "runs")
+    assert sum(map(len, main.batches(0))) == sum(map(len, main.train)) and all(main.train), "labelled sentences stay with their corpus"
+    with pytest.raises(WorkbookError, match="with 'per-corpus' what it labels"):
+        small(tiny, halves, teacher=teacher.run_id, heads="per-corpus")
     with pytest.raises(WorkbookError, match=r"teacher='nobody': no finished run"):
         quiet(small(tiny, halves, teacher="nobody"))

@@ -42,6 +42,16 @@ def test_published_hyper_parameters():
     (aware,) = recipe("bionerds-6", added=["sample-virus"])
     assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
     assert len(recipe("multi-bioner-single")) == 5
+    assert recipe("bionerds-1", added=["sample-virus"])[0].corpora == ("bc5cdr",), "gold only"
+    first, second = recipe("gerbera", corpus_weights={"conll2003": 0.5})
+    assert dict(first.corpus_weights) == {"conll2003": 0.5} and not second.corpus_weights
+
+
+def test_a_folder_by_a_relative_path_keeps_its_weight(tmp_path, monkeypatch):
+    (tmp_path / "silver").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (aware,) = recipe("bionerds-6", added="silver")
+    assert dict(aware.corpus_weights) == {str(tmp_path / "silver"): 0.5} and aware.corpora[1] == str(tmp_path / "silver")
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -60,6 +70,8 @@ def test_mistakes_are_named():
         recipe("biojointbret")
     with pytest.raises(WorkbookError, match="'bionerds-5' needs added=, a silver corpus"):
         recipe("bionerds-5")
+    with pytest.raises(WorkbookError, match=r"epochs=\[3\]; expected one number, or two"):
+        recipe("gerbera", epochs=[3])
     with pytest.raises(WorkbookError, match="unknown RunConfig field 'sharings'"):
         recipe("proposal", sharings="cross")
 

@@ -14,7 +14,7 @@ from ..evaluation.statistics import document_counts, holm, paired_bootstrap, pai
 from ..home import home
 from ..home import outputs as outputs_folder
 from ..runs.config import RunConfig
-from ..runs.rows import PARENTS, arm, parents_of, read_predictions, read_row, read_rows
+from ..runs.rows import PARENTS, arm, parents_of, phases, read_predictions, read_row, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
@@ -155,6 +155,8 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
     for corpus in sorted(set(a) & set(b)):
         check_budgets([*a[corpus], *b[corpus]])
         by_seed = [{row["config"]["seed"]: row for row in side[corpus]} for side in (a, b)]
+        if twice := [side for side, rows in zip((a, b), by_seed, strict=True) if len(rows) < len(side[corpus])]:
+            raise WorkbookError(f"{corpus}: two runs of one arm have one seed: {sorted(row['run_id'] for row in twice[0][corpus])}")
         seeds = sorted(set(by_seed[0]) & set(by_seed[1]))
         if not seeds:
             raise WorkbookError(f"{corpus}: seeds {sorted(by_seed[0])} against {sorted(by_seed[1])}; paired runs need a seed in common")
@@ -184,16 +186,30 @@ def compare_arms(
 
 
 def finals(configs: Sequence[RunConfig], outputs: str | Path | None = None) -> dict[str, list[dict]]:
-    """Corpus -> the finished repetitions of the runs that no other of these goes on from: what `compare` takes."""
+    """Corpus -> the finished repetitions of the runs that no other of these goes on from: what `compare` takes.
+
+    A corpus that several of the runs are scored on is the one's that was trained on it, and nobody's where none was.
+    """
     begun = {config.start_from for config in configs}
-    found: dict[str, list[dict]] = {}
+    found: dict[str, dict[str, list[dict]]] = {}
     for config in configs:
-        if config.run_id not in begun:
-            for row in repetitions(config, outputs):
-                for corpus, splits in row["scores"].items():
-                    if "test" in splits:
-                        found.setdefault(corpus, []).append(row)
-    return found
+        for row in repetitions(config, outputs) if config.run_id not in begun else ():
+            for corpus, splits in row["scores"].items():
+                if "test" in splits:
+                    key = "trained" if "dev" in splits else config.run_id
+                    found.setdefault(corpus, {}).setdefault(key, []).append(row)
+    return {corpus: by.get("trained") or next(iter(by.values())) for corpus, by in found.items() if "trained" in by or len(by) == 1}
+
+
+def comparable(arm_rows: Mapping[str, Sequence[Mapping]], base: Mapping[str, Sequence[Mapping]]) -> bool:
+    """Whether `compare` can say something of two arms: a corpus and a seed in common, and equal budgets."""
+    shared = [corpus for corpus in arm_rows if corpus in base]
+    seeds = [[{row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base)] for corpus in shared]
+    try:
+        check_budgets([row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])])
+    except WorkbookError:
+        return False
+    return bool(shared) and all(a & b for a, b in seeds)
 
 
 def named(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
@@ -214,9 +230,10 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
     """Test F1 minus the single-task tagger's, mean over seeds: sets of training corpora down, test corpora across."""
     rows = list(rows)
     check_budgets(rows)
+    trained_on = {row["run_id"]: " + ".join(name for name, splits in row["scores"].items() if "dev" in splits) for row in rows}
     frame = results(rows)
     frame = frame[(frame["split"] == "test") & (frame["type"] == "micro")]
-    wide = frame.pivot_table(index="trained_on", columns="corpus", values="f1")
+    wide = frame.assign(trained_on=frame["run_id"].map(trained_on)).pivot_table(index="trained_on", columns="corpus", values="f1")
     alone = {name: wide.loc[name, name] for name in wide.columns if name in wide.index}
     if not alone:
         raise WorkbookError(f"no single-task tagger among {list(wide.index)}; a transfer matrix is drawn against those")
@@ -235,14 +252,15 @@ def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[di
 def check_budgets(rows: Sequence[Mapping]) -> None:
     """Raises WorkbookError unless all taggers were trained with the same budget: everything but what an arm may vary.
 
-    An encoder is an arm's to vary, and brings its own learning rate. Epochs of a first phase count.
+    An encoder is an arm's to vary, and brings its own learning rate. A first phase counts: its epochs are added, and all else must be
+    the same there. Steps follow from epochs and corpora, which an arm may vary.
     """
     taggers = []
     for row in rows:
-        config = _config(row).as_dict()
-        if config["system"] == "tagger":
-            config["epochs"] += row.get("parents", {}).get("start_from", {}).get("epochs", 0)
-            taggers.append(config)
+        chain = [RunConfig(**config).as_dict() for config in phases(row)]
+        if chain[0]["system"] == "tagger":
+            epochs = sum(config["epochs"] for config in chain)
+            taggers += [config | {"epochs": epochs} for config in chain]
     for key in [key for config in taggers[:1] for key in config if key not in _VARIED]:
         own = [config["encoder"] if key == "learning_rate" else "" for config in taggers]
         values = {(encoder, json.dumps(config[key])) for encoder, config in zip(own, taggers, strict=True)}

@@ -171,11 +171,11 @@ def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt
 
 def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Dev F1 over two loss weights, in three dimensions (an ax with projection="3d"); `grid`: the one down, the other across."""
-    x, y = np.meshgrid(np.log2(grid.columns.astype(float)), np.log2(grid.index.astype(float)))
+    x, y = np.meshgrid(range(grid.shape[1]), range(grid.shape[0]))
     ax.plot_surface(x, y, 100 * grid.to_numpy(), cmap="crest", edgecolor="0.3", linewidth=0.5)
     ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}", zlabel="dev F1 (x 100)")
-    ax.set_xticks(np.log2(grid.columns.astype(float)), [f"{w:g}" for w in grid.columns])
-    ax.set_yticks(np.log2(grid.index.astype(float)), [f"{w:g}" for w in grid.index])
+    ax.set_xticks(range(grid.shape[1]), [f"{w:g}" for w in grid.columns])
+    ax.set_yticks(range(grid.shape[0]), [f"{w:g}" for w in grid.index])
     return ax
 
 

@@ -115,7 +115,7 @@ def draw(sizes: Sequence[int], policy: str, rng: np.random.Generator, temperatur
     if policy not in powers:
         raise unknown("sampling", policy, SAMPLING)
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
-    if policy == "main" and sum(sizes[1:]):
+    if policy == "main" and sizes[0] and sum(sizes[1:]):
         shares[0] = shares[1:].sum()
     wanted = np.round(shares / shares.sum() * sum(sizes)).astype(int)
     drawn = []

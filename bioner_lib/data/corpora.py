@@ -26,7 +26,7 @@ from .text import Sentence
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
 SPLITS = ("train", "dev", "test")
 _ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
-_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[^@:]+))?(?::(?P<types>[^:]*))?")
+_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+))?(?::(?P<types>[^:]*))?")
 _NAMES = {"train": "train", "devel": "dev", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
@@ -106,9 +106,7 @@ class Corpus:
 
     def without(self, *types: str) -> "Corpus":
         """A view that hides these types."""
-        for name in types:
-            if name not in self.types:
-                raise unknown(f"type for corpus {self.name!r}:", name, self.types)
+        self.only(*types)  # refuses what isn't there
         rest = [name for name in self.types if name not in types]
         if not rest:
             raise DataError(f"corpus {self.name!r} without {list(types)} annotates nothing")
@@ -163,10 +161,10 @@ class Corpus:
         """The same as a `datasets.DatasetDict` with columns tokens, tags, doc."""
         from datasets import Dataset, DatasetDict
 
-        columns = ("tokens", "tags", "doc")
-        return DatasetDict(
-            {role: Dataset.from_dict({c: [getattr(s, c) for s in split] for c in columns}) for role, split in self.splits.items()}
-        )
+        def columns(split: Split) -> Dataset:
+            return Dataset.from_dict({name: [getattr(s, name) for s in split] for name in ("tokens", "tags", "doc")})
+
+        return DatasetDict({role: columns(split) for role, split in self.splits.items()})
 
     def _with(self, change, **fields) -> "Corpus":
         name = fields.get("name", self.name)
@@ -197,12 +195,14 @@ def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
 
 
 def load_corpus(
-    name: str | Path, *, mirror: str | Path | None = None, types: Iterable[str] | None = None, reader: str | None = None, **options
-) -> Corpus:
+    name: str | Path, *, mirror: str | Path | None = None, types: Iterable[str] | None = None, reader: str | None = None, limit: int = 0,
+    **options,
+) -> Corpus:  # fmt: skip
     """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), or a user's own from a folder or file.
 
     `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@1/2:Disease"` the first half of its documents with diseases shown; such
-    a corpus goes by its name without the part, because what it is scored on is the whole.
+    a corpus goes by its name without the part, because what it is scored on is the whole. `limit` keeps at most so many sentences of
+    each split, before a part is taken.
 
     `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
     downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and
@@ -220,13 +220,14 @@ def load_corpus(
         corpus = _load_own(Path(base), types, reader, options)
     else:
         raise unknown("corpus", base, CORPORA)
+    corpus = corpus.limit(limit)
     corpus = corpus.part(part) if part else corpus
     return corpus.only(*shown.split("+")) if shown else corpus
 
 
 def split_name(name: str) -> tuple[str, str, str]:
     """`base@part:types` -> base, part, types; "" for what isn't there. A path that exists is a base, whatever its letters."""
-    if name in CORPORA or Path(name).exists():
+    if Path(name).exists():
         return name, "", ""
     found = _NAME.fullmatch(name)
     return (found["base"], found["part"] or "", found["types"] or "") if found else (name, "", "")
@@ -306,13 +307,6 @@ def _download(path: Path, address: str, file: Mapping[str, str], mirror: str | P
         ) from None
 
 
-def _own_declaration(path: Path) -> dict:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: {error}") from None
-
-
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
     """A folder with one file a split, or one file, which is then the train split."""
     files = {"train": path} if path.is_file() else {}
@@ -327,7 +321,11 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
         raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
     said = {"types": types, "reader": reader, **options}
     if path.is_dir() and (path / "corpus.toml").exists():
-        said = _own_declaration(path / "corpus.toml") | {key: value for key, value in said.items() if value is not None}
+        try:
+            declared = tomllib.loads((path / "corpus.toml").read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise DataError(f"{path / 'corpus.toml'}: {error}") from None
+        said = declared | {key: value for key, value in said.items() if value is not None}
     types, reader = said.pop("types", None), said.pop("reader", None)
     if reader is not None and reader not in READERS:
         raise unknown("reader", reader, READERS)

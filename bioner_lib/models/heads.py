@@ -44,6 +44,11 @@ def plan_heads(layout: str, corpora: Sequence[Corpus]) -> list[HeadPlan]:
     raise unknown("heads", layout, LAYOUTS)
 
 
+def layout_of(plans: Sequence[HeadPlan]) -> str:
+    """The layout that these heads follow."""
+    return "per-corpus" if any(plan.exclusive for plan in plans) else "joint" if [plan.name for plan in plans] == ["joint"] else "per-type"
+
+
 def annotated_tags(plan: HeadPlan, corpus: Corpus, scheme: str) -> list[bool]:
     """For each tag of a head, whether the corpus says anything about it: O and the tags of its own types."""
     return [tag == "O" or tag.partition("-")[2] in corpus.types for tag in tag_names(plan.types, scheme)]

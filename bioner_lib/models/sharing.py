@@ -32,6 +32,10 @@ class Hard(nn.Module):
         """(B N D), (B N), (B) -> H views (B N D'), scalar; without `valid` and `corpus` nothing is charged."""
         return [shared] * self.heads, 0.0
 
+    def own(self, head: int) -> list[tuple[nn.Parameter, int]]:
+        """The parameters that only head i reads through, and where in them they stand."""
+        return []
+
     def weights(self, shared: torch.Tensor) -> torch.Tensor:
         """How much head i takes of source k at each place, for designs that have gates or a router.  (B N D) -> (H K B N)"""
         raise WorkbookError(f"sharing={_name(self)!r} has no gates and no router to show; 'cross' and 'moe' have")
@@ -46,6 +50,9 @@ class Private(Hard):
         self.width = hidden + size
         self.weight = nn.Parameter(torch.randn(views or heads, hidden, size) * 0.02)
         self.bias = nn.Parameter(torch.zeros(views or heads, 1, 1, size))
+
+    def own(self, head):
+        return [(self.weight, head), (self.bias, head)]
 
     def private(self, shared: torch.Tensor) -> torch.Tensor:
         """(B N D) -> (H B N V)"""
@@ -107,6 +114,9 @@ class Cross(Private):
         self.gate_weight = nn.Parameter(torch.randn(heads, heads, size, size) * 0.02)
         self.gate_bias = nn.Parameter(torch.zeros(heads, heads, 1, 1, size))
 
+    def own(self, head):
+        return [*super().own(head), (self.gate_weight, head), (self.gate_bias, head)]
+
     def gates(self, private: torch.Tensor) -> torch.Tensor:
         """How far the view of head j opens that of head i; what stands at i = j is not used.  (H B N V) -> (H H B N V)"""
         return (torch.einsum("jbnv,ijvu->ijbnu", private, self.gate_weight) + self.gate_bias).sigmoid()
@@ -130,6 +140,9 @@ class MixtureOfExperts(Private):
         self.router_weight = nn.Parameter(torch.randn(heads, hidden, experts) * 0.02)
         self.router_bias = nn.Parameter(torch.zeros(heads, 1, 1, experts))
 
+    def own(self, head):
+        return [(self.router_weight, head), (self.router_bias, head)]
+
     def weights(self, shared):
         return self._routing(shared).permute(0, 3, 1, 2)
 
@@ -145,6 +158,8 @@ class MixtureOfExperts(Private):
 
 
 SHARING = {"hard": Hard, "private": Private, "adversarial": Adversarial, "cross": Cross, "moe": MixtureOfExperts}
+
+OPTIONS = {"hard": (), "private": (), "adversarial": ("reversal", "orthogonality"), "cross": (), "moe": ("experts", "balance")}
 
 
 def _name(design: Hard) -> str:
@@ -163,6 +178,5 @@ def make_sharing(name: str, hidden: int, heads: list[str], corpora: int, options
             f"sharing='cross' gates a head's view by the other heads', but {heads[0]!r} is the only one; "
             "take heads='per-type' with several types, or another sharing"
         )
-    taken = {"adversarial": ("reversal", "orthogonality"), "moe": ("experts", "balance")}.get(name, ())
-    given = {key: value for key, value in (options or {}).items() if key in taken}
-    return SHARING[name](hidden, len(heads), **({"corpora": corpora} if name == "adversarial" else {}), **given)
+    more = {"corpora": corpora} if name == "adversarial" else {}
+    return SHARING[name](hidden, len(heads), **more, **{key: value for key, value in (options or {}).items() if key in OPTIONS[name]})

@@ -91,11 +91,12 @@ class RunConfig:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        self._check_values()
         for name in ("loss_weights", "corpus_weights"):
             value = getattr(self, name)
             if not isinstance(value, str):
-                object.__setattr__(self, name, MappingProxyType({key: float(value[key]) for key in sorted(value)}))
+                whole = {_whole_path(key) if name == "corpus_weights" else key: float(value[key]) for key in sorted(value)}
+                object.__setattr__(self, name, MappingProxyType(whole))
+        self._check_values()
         if self.epochs == 0:
             own = (CORPORA.get(split_name(name)[0], {}).get("epochs", 5) for name in self.corpora)
             object.__setattr__(self, "epochs", max(own))
@@ -139,6 +140,8 @@ class RunConfig:
             value = getattr(self, name)
             if negative := {key: weight for key, weight in value.items() if weight < 0} if isinstance(value, Mapping) else {}:
                 raise WorkbookError(f"{name}={negative}; weights are 0 or more")
+        if self.teacher and self.heads == "per-corpus":
+            raise WorkbookError("teacher= needs heads='per-type' or 'joint': with 'per-corpus' what it labels would teach nobody's head")
         if strange := [name for name in self.corpus_weights if name not in self.corpora]:
             raise unknown("corpus in corpus_weights", strange[0], self.corpora)
 
@@ -170,9 +173,13 @@ class RunConfig:
     @property
     def run_id(self) -> str:
         """The name of the run's folder: what a person looks for, then 8 hex digits of the whole config."""
+        return f"{f'{self.slug}-s{self.seed}'[:80].strip('-')}-{self.digest()}"
+
+    @property
+    def slug(self) -> str:
+        """What a person looks for, without seed and hash."""
         what = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads] if self.system == "tagger" else [self.system]
-        slug = "-".join(["+".join(self.corpora), *what, f"s{self.seed}"])
-        return f"{re.sub(r'[^A-Za-z0-9+.-]+', '-', slug)[:80].strip('-')}-{self.digest()}"
+        return re.sub(r"[^A-Za-z0-9+.-]+", "-", "-".join(["+".join(self.corpora), *what]))
 
 
 def _whole_path(name: str) -> str:

@@ -17,16 +17,16 @@ def recipe(
     *,
     seed: int = 13,
     encoder: str = "",
-    corpora: Sequence[str] = (),
-    added: Sequence[str] = (),
+    corpora: str | Sequence[str] = (),
+    added: str | Sequence[str] = (),
     epochs: int | Sequence[int] = 0,
     **fields,
 ) -> list[RunConfig]:
     """The runs of a recipe in the order in which they are made; what a second phase starts from stands before it.
 
     What is given replaces what the recipe says: another `encoder` brings its own learning rate, `epochs` is one number for
-    all phases or one each, `added` is its general-domain or silver corpus, `fields` any other field of RunConfig.
-    Raises WorkbookError for an unknown recipe, and for one that needs `added`.
+    all phases or one each, `added` is its general-domain or silver corpus (nothing to a recipe that has none), `fields` any other
+    field of RunConfig. Raises WorkbookError for an unknown recipe, for one that needs `added`, and for a wrong number of `epochs`.
 
     >>> [config.sharing for config in recipe("cross-sharing", encoder="minilm")]
     ['cross']
@@ -34,10 +34,10 @@ def recipe(
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     said = RECIPES[name]
-    order, corpora, own_added = said.get("order", "together"), list(corpora or said["corpora"]), said.get("added", [])
+    order, corpora, own_added = said.get("order", "together"), _listed(corpora) or said["corpora"], said.get("added", [])
     if not added and isinstance(own_added, str):
         raise WorkbookError(f"recipe {name!r} needs added=, {own_added}: a name or folder")
-    added = list(added or own_added)
+    added = (_listed(added) or own_added) if own_added else []
     common = {key: value for key, value in said.items() if key not in _SAID}
     if encoder and encoder != said["encoder"]:
         common.pop("learning_rate", None)
@@ -45,14 +45,24 @@ def recipe(
     common |= {"seed": seed, "encoder": encoder or said["encoder"], "also_test": also} | fields
     lengths = epochs or said.get("epochs", 0)
     lengths = [lengths] * 2 if isinstance(lengths, int) else list(lengths)
-    weights = {"corpus_weights": dict.fromkeys(added, said["added_weight"])} if "added_weight" in said else {}
+    if len(lengths) != 2:
+        raise WorkbookError(f"epochs={lengths}; expected one number, or two for the two phases")
+    weights = common.pop("corpus_weights", dict.fromkeys(added, said["added_weight"]) if "added_weight" in said else {})
+
+    def config(trained_on: Sequence[str], length: int, **more) -> RunConfig:
+        here = {corpus: weight for corpus, weight in weights.items() if corpus in trained_on}
+        return RunConfig(**common | {"corpora": trained_on, "epochs": length, "corpus_weights": here} | more)
+
     if order == "apart":
-        return [RunConfig(**common | {"corpora": corpus, "epochs": lengths[0]}) for corpus in corpora]
-    first = RunConfig(**weights | common | {"corpora": corpora if order == "alone-then-added" else corpora + added, "epochs": lengths[0]})
+        return [config([corpus], lengths[0]) for corpus in corpora]
+    first = config(corpora if order == "alone-then-added" else corpora + added, lengths[0])
     if order == "together":
         return [first]
     then = added if order == "alone-then-added" else corpora
     # the first corpora are scored again, so that what the second phase cost them can be seen
     also = [*also, *(corpus for corpus in corpora if corpus not in then and corpus not in also)]
-    second = {"corpora": then, "also_test": also, "epochs": lengths[1], "start_from": first.run_id}
-    return [first, RunConfig(**common | second)]
+    return [first, config(then, lengths[1], also_test=also, start_from=first.run_id)]
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) and names else list(names)

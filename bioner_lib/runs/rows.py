@@ -10,7 +10,6 @@ A run is made in `.working-<run id>` and renamed last, so a `run.json` means a f
 import hashlib
 import json
 import platform
-import re
 import resource
 import shutil
 import sys
@@ -68,7 +67,8 @@ def run(
                 "mend that (make room, or name another folder with BIONER_OUTPUTS) and start the same run again"
             ) from error
     else:
-        _check_data(row["data"], config, [load_corpus(n, mirror=mirror) for n in config.corpora + config.also_test if not _is_pinned(n)])
+        own = [name for name in config.corpora + config.also_test if not _is_pinned(name)]
+        _check_data(row["data"], config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in own])
     if progress:
         print(f"row: {folder.parent.name}/{folder.name}/run.json")
     return row
@@ -101,7 +101,7 @@ def _is_pinned(name: str) -> bool:
 def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Sequence[Corpus]) -> None:
     """Raises WorkbookError where a corpus isn't what it was when the run was made or begun."""
     for corpus in corpora:
-        if recorded.get(corpus.name, {}).get("fingerprint") != corpus.limit(config.limit).fingerprint:
+        if recorded.get(corpus.name, {}).get("fingerprint") != corpus.fingerprint:
             raise WorkbookError(
                 f"{corpus.name!r} has changed since run {config.run_id} was made on it; to make it again, delete the old one with "
                 f"bioner_lib.runs.rows.forget({config.run_id!r})"
@@ -122,7 +122,7 @@ def read_rows(outputs: str | Path | None = None) -> list[dict]:
 
 
 def parents_of(config: RunConfig, runs: Path) -> dict[str, dict]:
-    """The runs that this one builds on, by field: run_id, arm, name, epochs (those of its own parents included).
+    """The runs that this one builds on, by field: run_id, arm, name, phases.
 
     Raises WorkbookError for one that isn't finished.
     """
@@ -133,19 +133,21 @@ def parents_of(config: RunConfig, runs: Path) -> dict[str, dict]:
             if row is None:
                 raise WorkbookError(f"{name}={run_id!r}: no finished run of that name in {runs}; make that run first")
             parent = RunConfig(**row["config"])
-            said = re.sub(rf"-s{parent.seed}-[0-9a-f]{{8}}$", "", run_id)
             before = row.get("parents", {})
-            epochs = parent.epochs + before.get("start_from", {}).get("epochs", 0)
-            found[name] = {"run_id": run_id, "arm": arm(parent, before), "name": said, "epochs": epochs}
+            found[name] = {"run_id": run_id, "arm": arm(parent, before), "name": parent.slug, "phases": phases(row)}
     return found
 
 
 def arm(config: RunConfig, parents: Mapping[str, Mapping[str, str]]) -> str:
     """8 hex digits that runs share which differ in their seed only, and so do the runs that they build on."""
     bare = config.digest(("seed", *PARENTS))
-    return (
-        hashlib.sha256("-".join([bare, *(parents[name]["arm"] for name in sorted(parents))]).encode()).hexdigest()[:8] if parents else bare
-    )
+    said = [bare, *(f"{name}={parents[name]['arm']}" for name in sorted(parents))]
+    return hashlib.sha256("-".join(said).encode()).hexdigest()[:8] if parents else bare
+
+
+def phases(row: Mapping) -> list[dict]:
+    """The configs of all phases that made a run's weights, the first one first."""
+    return [*row.get("parents", {}).get("start_from", {}).get("phases", []), row["config"]]
 
 
 def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | None = None) -> list[dict]:
@@ -172,7 +174,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         return row
     started = time.perf_counter()
     # the same sentences for every seed, so that runs can be paired
-    corpora, also = ([load_corpus(n, mirror=mirror).limit(config.limit) for n in names] for names in (config.corpora, config.also_test))
+    corpora, also = ([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
     names = [corpus.name for corpus in corpora + also]
     if len(set(names)) < len(names):
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")

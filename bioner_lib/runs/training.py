@@ -21,8 +21,9 @@ from ..data.corpora import Corpus, Split, refuse_test
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
 from ..home import outputs as outputs_folder
-from ..models.heads import plan_heads
+from ..models.heads import layout_of, plan_heads
 from ..models.losses import MultiTaskLoss
+from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger, load_encoder, load_tokenizer
 from .config import RunConfig
 from .energy import joules, used
@@ -76,10 +77,13 @@ def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
         )
     if first.tokenizer.get_vocab() != load_tokenizer(config.encoder).get_vocab():
         raise WorkbookError(f"start_from={config.start_from!r} has another tokenizer than encoder {config.encoder!r} has now")
-    for name in ("scheme", "label_pieces", "decoder", "sharing", "sharing_options"):
-        if first.settings[name] != options[name]:
+    now = {name: options[name] for name in ("scheme", "label_pieces", "decoder", "sharing")} | {"heads": config.heads}
+    now |= {name: options["sharing_options"][name] for name in OPTIONS[config.sharing]}
+    then = first.settings | first.settings["sharing_options"] | {"heads": layout_of(first.plans)}
+    for name in now:
+        if then[name] != now[name]:
             raise WorkbookError(
-                f"start_from={config.start_from!r} was trained with {name}={first.settings[name]!r}, this run says {options[name]!r}; "
+                f"start_from={config.start_from!r} was trained with {name}={then[name]!r}, this run says {now[name]!r}; "
                 "a second phase keeps it"
             )
     first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
@@ -145,17 +149,24 @@ class Loop:
         self.names = [corpus.name for corpus in taught]
         self.tagger = build(config, taught, runs)
         learning = {plan.name for plan in plan_heads(config.heads, taught)}
-        plans = [plan for plan in self.tagger.plans if plan.name in learning]  # heads of an earlier phase rest
+        plans = [plan for plan in self.tagger.plans if plan.name in learning]
+        resting = [i for i, plan in enumerate(self.tagger.plans) if plan.name not in learning]  # heads of an earlier phase
+        for i in resting:
+            self.tagger.heads[i].requires_grad_(False)
         loss_of = MultiTaskLoss(plans, taught, config.scheme, config.unannotated, config.loss_weights, weights)
         self.loss_of, heads = loss_of, {plan.name: plan.types for plan in plans}
-        self.train = [
+        examples = [
             make_examples(self.tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme)
             for i, corpus in enumerate(taught)
         ]
+        self.train = examples[: len(corpora)]
+        for name, more in zip(self.labelled, examples[len(corpora) :], strict=True):  # drawn with the corpus that they come from
+            self.train[self.names.index(name)].extend(more)
         self.model, optimizer = Objective(self.tagger, loss_of), _optimizer(config, self.tagger, loss_of)
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_decay(config.warmup, steps))
         self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.at_rest = [(p, at, p[at].detach().clone()) for i in resting for p, at in self.tagger.sharing.own(i)]
         if track:
             self.accelerator.init_trackers(config.run_id)
 
@@ -187,6 +198,8 @@ class Loop:
                 if not torch.isfinite(norm):
                     raise WorkbookError(self._not_finite("gradient", norm.item(), epoch, step, examples))
                 self.optimizer.step(), self.scheduler.step(), self.optimizer.zero_grad()
+                for parameter, at, value in self.at_rest:
+                    parameter.data[at] = value
             total += loss.detach()
             if step % 20 == 0:
                 self._show(bar, epoch * len(batches) + step, float(total) / step, dev)
