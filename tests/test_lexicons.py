@@ -1,40 +1,77 @@
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioner_lib import Lexicon, load_corpus
+from bioner_lib.data.lexicons import save_entries
 from bioner_lib.errors import DataError, SelectionError
 
-words = st.lists(st.sampled_from("abcde"), min_size=1, max_size=4).map(tuple)
+WORDS = st.sampled_from(["a", "A", "b", "B", "ab", "aB", "ß", "ss", "-", "İ"])
+ENTRIES = st.lists(
+    st.tuples(st.lists(WORDS, min_size=1, max_size=4), st.sampled_from(["X", "Y"]), st.just("7"), st.booleans()), max_size=12
+)
 
 
-@given(st.dictionaries(words, st.sampled_from(["X", "Y"]), max_size=12), st.lists(st.sampled_from("abcdef"), max_size=20))
-def test_equals_brute_force(terms, tokens):
-    """Leftmost, then longest, found by looking at every span."""
-    expected, start = [], 0
+def brute_force(entries, tokens):
+    """Leftmost, then longest, then first: found by looking at every span and every entry."""
+    spans, start = [], 0
     while start < len(tokens):
-        ends = [end for end in range(len(tokens), start, -1) if tuple(tokens[start:end]) in terms]
-        if ends:
-            expected.append((start, ends[0], terms[tuple(tokens[start : ends[0]])]))
-        start = ends[0] if ends else start + 1
-    assert Lexicon(terms).tag(tokens) == expected
+        for end in range(len(tokens), start, -1):
+            here = tokens[start:end]
+            fits = [e for e in entries if (e[0] == here if e[3] else [w.casefold() for w in e[0]] == [w.casefold() for w in here])]
+            if fits:
+                spans.append((start, end, fits[0][1]))
+                break
+        start = spans[-1][1] if spans and spans[-1][1] > start else start + 1
+    return spans
+
+
+@settings(max_examples=300)
+@given(ENTRIES, st.lists(WORDS, max_size=20))
+def test_equals_brute_force(entries, tokens):
+    assert Lexicon(entries).tag(tokens) == brute_force(entries, tokens)
+
+
+def test_what_libraries_get_wrong():
+    """Keys that overlap, and a key inside a longer one that doesn't match in the end."""
+    longer = ["Middle", "East", "respiratory", "syndrome", "virus"]
+    entries = [(["b"], "X"), (["a", "b", "b"], "X"), (longer, "Virus"), (["syndrome"], "Disease"), (["cat"], "X")]
+    lexicon = Lexicon((words, name, str(i), False) for i, (words, name) in enumerate(entries, 1))
+    assert lexicon.find(["a", "c", "a", "b"]) == [(3, 4, "X", "1")]
+    assert lexicon.find(["Middle", "East", "respiratory", "syndrome", "(", "MERS", ")"]) == [(3, 4, "Disease", "4")]
+    assert lexicon.find(["category", "concat", "cat"]) == [(2, 3, "X", "5")], "whole words only"
+    assert lexicon.find(["a b", "b"]) == [(1, 2, "X", "1")], "a word that holds a blank is one word"
 
 
 def test_case_matters_for_symbols_only():
-    lexicon = Lexicon({("WAS",): "Gene", ("Optic", "atrophy"): "Disease"})
+    lexicon = Lexicon([(["WAS"], "Gene", "HGNC:1", True), (["Optic", "atrophy"], "Disease", "", False)])
     assert lexicon.tag(["This", "was", "OPTIC", "Atrophy", ",", "WAS"]) == [(2, 4, "Disease"), (5, 6, "Gene")]
 
 
 def test_empty_terms_are_refused():
-    for term in ((), ("a", "")):
+    for term in ([], ["a", ""]):
         with pytest.raises(DataError, match="empty"):
-            Lexicon({term: "X"})
+            Lexicon([(term, "X", "", False)])
+    assert Lexicon([]).tag(["a"]) == [] and Lexicon([(["a"], "X", "", False)]).tag([]) == []
+
+
+def test_one_file_with_the_hashes_of_its_sources(tmp_path):
+    (tmp_path / "source.tsv").write_text("OPA1\tGene\n")
+    entries = [(["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True), (["optic", "atrophy"], "Disease", "", False)]
+    for name in ("a.gz", "b.gz"):
+        save_entries(entries, tmp_path / name, [tmp_path / "source.tsv"], {"made": "here"})
+    again, tokens = Lexicon.load(tmp_path / "a.gz"), ["SARS", "-", "CoV", "-", "2", "and", "Optic", "atrophy"]
+    assert again.find(tokens) == Lexicon(entries).find(tokens) == [(0, 5, "Virus", "NCBITaxon:2697049"), (6, 8, "Disease", "")]
+    assert again.about["made"] == "here" and len(again.about["sources"]["source.tsv"]) == 64 and again.types == ("Virus", "Disease")
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes(), json.dumps(again.about)
 
 
 def test_dictionary_of_a_training_split():
     sample = load_corpus("sample")
     lexicon = Lexicon.from_mentions(sample.train)
-    assert set(lexicon.terms.values()) == set(sample.types)
-    assert len(Lexicon.from_mentions(sample.train, min_precision=0.0).terms) > len(lexicon.terms)
+    assert set(lexicon.types) == set(sample.types)
+    assert len(Lexicon.from_mentions(sample.train, min_precision=0.0)) > len(lexicon)
     with pytest.raises(SelectionError, match="must not see the test split"):
         Lexicon.from_mentions(sample.test)

@@ -1,49 +1,80 @@
-"""Term lists and the tagger that finds their terms: whole words, leftmost, then longest."""
+"""Lexicons: terms, and the tagger that finds them: whole words, leftmost, then longest.
 
+Every word is wrapped in blanks of its own, so that one Aho-Corasick automaton over the folded text (library: ahocorasick_rs) finds
+the whole-word matches and no others; symbols are then compared with their case, and of what overlaps the leftmost longest stays.
+"""
+
+import gzip
+import hashlib
+import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
 
 from ..errors import DataError
 from .corpora import Split, refuse_test
 from .schemes import Span
 
-_SHORT = 4  # terms of so few characters are symbols: matched with their case
+_SHORT = 4  # a mention of so few characters is taken for a symbol
+
+Entry = tuple[Sequence[str], str, str, bool]  # words, type, identifier, whether it is a symbol: matched with its case
 
 
-def _key(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(words) if sum(map(len, words)) <= _SHORT else tuple(word.casefold() for word in words)
+def _wrapped(words: Sequence[str]) -> str:
+    return f" {'  '.join(words)} "
 
 
 class Lexicon:
-    """Terms (word tuples) -> type. Short terms are symbols and match with their case, longer ones without.
+    """Entries that can be found in text. Where two have the same words the first counts: their order is the priority between types.
 
-    Raises DataError for an empty term.
+    `about` says where they come from. Raises DataError for an empty term.
     """
 
-    def __init__(self, terms: Mapping[tuple[str, ...], str]):
-        self.terms: dict[tuple[str, ...], str] = {}
-        self._longest: dict[str, int] = {}
-        for words, name in terms.items():
+    def __init__(self, entries: Iterable[Entry], about: Mapping | None = None):
+        import ahocorasick_rs
+
+        by_pattern: dict[str, list[tuple[str, str, str | None]]] = defaultdict(list)
+        for words, name, identifier, symbol in entries:
             if not words or not all(words):
-                raise DataError(f"term {words!r} of type {name!r} is empty or holds an empty word")
-            key = _key(words)
-            self.terms[key] = name
-            first = key[0].casefold()
-            self._longest[first] = max(self._longest.get(first, 0), len(key))
+                raise DataError(f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word")
+            by_pattern[_wrapped(words).casefold()].append((name, identifier, _wrapped(words) if symbol else None))
+        held = [entry for found in by_pattern.values() for entry in found]
+        self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
+        self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint8)
+        self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
+        self._cased = {i: cased for i, (_, _, cased) in enumerate(held) if cased is not None}
+        self._first = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
+        self._length = [pattern.count(" ") // 2 for pattern in by_pattern]
+        self._automaton = ahocorasick_rs.AhoCorasick(by_pattern, matchkind=ahocorasick_rs.MatchKind.Standard, store_patterns=False)
+
+    def __len__(self) -> int:
+        return len(self._type)
+
+    def find(self, tokens: Sequence[str]) -> list[tuple[int, int, str, str]]:
+        """Non-overlapping (start word, end word, type, identifier), the end exclusive."""
+        if any(" " in word for word in tokens):
+            tokens = [word.replace(" ", "\u00a0") for word in tokens]
+        folded, found = _wrapped(tokens).casefold(), []
+        for pattern, at, _ in self._automaton.find_matches_as_indexes(folded, overlapping=True):
+            start = folded.count(" ", 0, at) // 2
+            end = start + self._length[pattern]
+            for entry in range(self._first[pattern], self._first[pattern + 1]):
+                cased = self._cased.get(entry)
+                if cased is None or cased == _wrapped(tokens[start:end]):
+                    found.append((start, -end, entry))
+                    break
+        spans, reached = [], 0
+        for start, minus_end, entry in sorted(found):
+            if start >= reached:
+                reached = -minus_end
+                spans.append((start, reached, self.types[self._type[entry]], self._id[entry].decode()))
+        return spans
 
     def tag(self, tokens: Sequence[str]) -> list[Span]:
         """Non-overlapping spans (start word, end word, type), the end exclusive."""
-        spans, start = [], 0
-        while start < len(tokens):
-            reach = min(self._longest.get(tokens[start].casefold(), 0), len(tokens) - start)
-            for end in range(start + reach, start, -1):
-                if name := self.terms.get(_key(tokens[start:end])):
-                    spans.append((start, end, name))
-                    start = end
-                    break
-            else:
-                start += 1
-        return spans
+        return [span[:3] for span in self.find(tokens)]
 
     @classmethod
     def from_mentions(cls, sentences: Split, min_precision: float = 0.5) -> "Lexicon":
@@ -57,14 +88,42 @@ class Lexicon:
         for sentence in sentences:
             for start, end, name in sentence.spans:
                 seen[_key(sentence.tokens[start:end])][name] += 1
-        lexicon = cls({words: names.most_common(1)[0][0] for words, names in seen.items()})
+        entries = {words: (words, names.most_common(1)[0][0], "", _is_short(words)) for words, names in seen.items()}
         matches, right = Counter(), Counter()
+        first = cls(entries.values())
         for sentence in sentences:
             gold = set(sentence.spans)
-            for span in lexicon.tag(sentence.tokens):
+            for span in first.tag(sentence.tokens):
                 words = _key(sentence.tokens[span[0] : span[1]])
                 matches[words] += 1
                 right[words] += span in gold
-        return cls(
-            {words: name for words, name in lexicon.terms.items() if matches[words] and right[words] / matches[words] >= min_precision}
-        )
+        return cls(entry for words, entry in entries.items() if matches[words] and right[words] / matches[words] >= min_precision)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Lexicon":
+        """What `save_entries` wrote."""
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            about = json.loads(file.readline())
+            lines = (line.rstrip("\n").split("\t") for line in file)
+            return cls(((words.split(" "), name, identifier, symbol == "1") for words, name, identifier, symbol in lines), about)
+
+
+def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[str | Path], about: Mapping | None = None) -> None:
+    """One file: a line of JSON with the sources' SHA-256 and what else is to be known, then an entry a line."""
+    hashes = {Path(source).name: hashlib.sha256(Path(source).read_bytes()).hexdigest() for source in sources}
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".tmp")
+    with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
+        file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
+        for words, name, identifier, symbol in entries:
+            file.write(f"{' '.join(words)}\t{name}\t{identifier}\t{int(symbol)}\n".encode())
+    aside.replace(path)
+
+
+def _is_short(words: Sequence[str]) -> bool:
+    return sum(map(len, words)) <= _SHORT
+
+
+def _key(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(words) if _is_short(words) else tuple(word.casefold() for word in words)

@@ -1,0 +1,201 @@
+"""Terms: what HGNC, MeSH, the NCBI Taxonomy and a user's own lists call things, and which of their names are fit to be looked for."""
+
+import csv
+import lzma
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import DataError
+from .text import words
+
+VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
+# of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05, D13), or uses (D27)
+MESH = {"Disease": ("C",), "Chemical": ("D01", "D02", "D03", "D04", "D06", "D09", "D10"), "Virus": ("B04",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A name, its type, the source's identifier; a symbol is matched with its case, a name without."""
+
+    name: str
+    type: str
+    id: str = ""
+    symbol: bool = False
+
+
+def read_hgnc(path: str | Path) -> Iterator[Term]:
+    """Approved, alias and previous symbols (matched with their case) and approved names of human genes.
+
+    Reads HGNC's own columns and those of its custom downloads. Raises DataError for a table that has neither.
+    """
+    for row in _table(path, "\t"):
+        row = {key.lower().replace(" ", "_").removeprefix("approved_"): value or "" for key, value in row.items() if key}
+        if "symbol" not in row:
+            raise DataError(f"{path}: no column 'symbol' or 'Approved symbol'; it has {list(row)}")
+        if row.get("status", "Approved") != "Approved":
+            continue
+        symbols = [row["symbol"]]
+        for column in ("alias_symbols", "previous_symbols", "alias_symbol", "prev_symbol"):
+            symbols += (part.strip() for part in row.get(column, "").replace("|", ",").split(","))
+        yield from (Term(symbol, "Gene", row.get("hgnc_id", ""), True) for symbol in symbols if symbol)
+        if row.get("name"):
+            yield Term(row["name"], "Gene", row.get("hgnc_id", ""))
+
+
+def read_mesh(path: str | Path, branches: Mapping[str, tuple[str, ...]] = MESH) -> Iterator[Term]:
+    """Headings and entry terms of MeSH's branches: Disease C, Chemical of D, Virus B04; a heading in two types' branches is both.
+
+    Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII records (d2026.bin).
+    """
+    for identifier, names, numbers in _mesh_records(path):
+        for kind, prefixes in branches.items():
+            if any(number.startswith(prefixes) for number in numbers):
+                yield from (Term(name, kind, f"MESH:{identifier}", _looks_like_a_symbol(name)) for name in names if name)
+
+
+def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    with _open(path) as file:
+        first = file.readline()
+        if not first.startswith("*NEWRECORD"):
+            for number, line in enumerate([first, *file], 1):
+                parts = line.rstrip("\n").split("\t")
+                if len(parts) < 4:
+                    raise DataError(f"{path}, line {number}: expected id, heading, entry terms, tree numbers; got {len(parts)} columns")
+                yield parts[0], [parts[1], *parts[2].split("|")], parts[3].split("|")
+            return
+        record: dict[str, list[str]] = defaultdict(list)
+        for line in [*file, "*NEWRECORD"]:
+            if line.startswith("*NEWRECORD"):
+                yield record["UI"][0], record["MH"] + record["ENTRY"] + record["PRINT ENTRY"], record["MN"]
+                record = defaultdict(list)
+            elif " = " in line:
+                key, _, value = line.rstrip("\n").partition(" = ")
+                record[key.strip()].append(value.split("|")[0].strip())
+
+
+def read_taxonomy(path: str | Path, root: str = VIRUSES, type: str = "Virus") -> Iterator[Term]:
+    """Scientific names below `root`, itself left out: a table with columns taxid, parent and name, or a taxdump folder."""
+    parents, names = {}, defaultdict(list)
+    if Path(path).is_dir():
+        for line in (Path(path) / "nodes.dmp").open(encoding="utf-8"):
+            taxid, parent = line.rstrip("\t|\n").split("\t|\t")[:2]
+            parents[taxid] = parent
+        for line in (Path(path) / "names.dmp").open(encoding="utf-8"):
+            taxid, name = line.rstrip("\t|\n").split("\t|\t")[:2]
+            names[taxid].append(name)
+    else:
+        for row in _table(path, "\t"):
+            if not {"taxid", "parent", "name"} <= set(row):
+                raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
+            parents[row["taxid"]] = row["parent"]
+            names[row["taxid"]].append(row["name"])
+    below = descendants(parents, root)
+    yield from (Term(name, type, f"NCBITaxon:{taxid}") for taxid in names if taxid in below and taxid != root for name in names[taxid])
+
+
+def descendants(parents: Mapping[str, str], root: str = VIRUSES) -> set[str]:
+    """The taxids at and below `root`, given each one's parent."""
+    children = defaultdict(list)
+    for taxid, parent in parents.items():
+        if taxid != parent:
+            children[parent].append(taxid)
+    found, rest = set(), [root]
+    while rest:
+        taxid = rest.pop()
+        if taxid not in found:
+            found.add(taxid)
+            rest += children[taxid]
+    return found
+
+
+def read_terms(path: str | Path) -> Iterator[Term]:
+    """A list of one's own: name, type and, where it has one, identifier, with tabs between; `#` begins a comment.
+
+    Raises DataError for a line without a type.
+    """
+    with _open(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip() and not line.startswith("#"):
+                name, *rest = (part.strip() for part in line.rstrip("\n").split("\t"))
+                if not rest or not rest[0]:
+                    raise DataError(f"{path}, line {number}: {name!r} has no type; expected name, tab, type, and an identifier if any")
+                yield Term(name, rest[0], rest[1] if len(rest) > 1 else "", _looks_like_a_symbol(name))
+
+
+def virus_aliases() -> Iterator[Term]:
+    """What people call viruses that the taxonomy names otherwise: SARS-CoV-2, HIV-1, HBV … (ours, with taxids)."""
+    return read_terms(Path(__file__).parent / "virus_aliases.tsv")
+
+
+def _looks_like_a_symbol(name: str) -> bool:
+    return len(name) <= 6 and name.upper() == name and any(sign.isalpha() for sign in name)
+
+
+def _open(path: str | Path):
+    return lzma.open(path, "rt", encoding="utf-8") if Path(path).suffix == ".xz" else Path(path).open(encoding="utf-8")
+
+
+def _table(path: str | Path, delimiter: str) -> Iterator[dict[str, str]]:
+    with _open(path) as file:
+        yield from csv.DictReader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+
+
+Filter = Callable[[Term, list[str]], bool]
+
+
+def _frequency(word: str) -> float:
+    from wordfreq import zipf_frequency
+
+    return zipf_frequency(word, "en")
+
+
+# name -> whether a term is dropped, given its words; the first that says so is counted
+FILTERS: dict[str, Filter] = {
+    "empty": lambda term, tokens: not tokens,
+    "one or two characters": lambda term, tokens: sum(map(len, tokens)) <= 2,
+    "no letter": lambda term, tokens: not any(sign.isalpha() for sign in term.name),
+    "more than ten words": lambda term, tokens: len(tokens) > 10,
+    "stop word": lambda term, tokens: len(tokens) == 1 and not term.symbol and _frequency(tokens[0]) >= 5.5,
+    "English word": lambda term, tokens: len(tokens) == 1 and term.type == "Gene" and not term.symbol and _frequency(tokens[0]) >= 4,
+}
+
+
+@dataclass
+class Selection:
+    """Terms that are looked for: entries (words, type, id, symbol), and by filter what was dropped, with a few examples."""
+
+    entries: list[tuple[list[str], str, str, bool]] = field(default_factory=list)
+    dropped: Counter = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def drop(self, why: str, term: Term) -> None:
+        self.dropped[why, term.type] += 1
+        if len(self.examples[why]) < 10:
+            self.examples[why].append(term.name)
+
+
+def select(terms: Iterable[Term], filters: Mapping[str, Filter] = FILTERS, priority: tuple[str, ...] | None = None) -> Selection:
+    """Terms that pass every filter, each form once.
+
+    A form that belongs to two types is dropped as "ambiguous between types", or goes to the type that `priority` names first.
+    """
+    selection, by_form = Selection(), defaultdict(list)
+    for term in terms:
+        tokens = [term.name[start:end] for start, end in words(term.name)]
+        why = next((name for name, drops in filters.items() if drops(term, tokens)), None)
+        if why:
+            selection.drop(why, term)
+        else:
+            by_form[" ".join(tokens) if term.symbol else " ".join(tokens).casefold(), term.symbol].append((tokens, term))
+    for (_, symbol), found in by_form.items():
+        types = dict.fromkeys(term.type for _, term in found)
+        chosen = next((name for name in priority or () if name in types), next(iter(types)) if len(types) == 1 else None)
+        if chosen is None:
+            selection.drop("ambiguous between types", found[0][1])
+            continue
+        tokens, term = next((tokens, term) for tokens, term in found if term.type == chosen)
+        selection.entries.append((tokens, term.type, term.id, symbol))
+        selection.dropped["same form again", chosen] += len(found) - 1
+    return selection

@@ -1,0 +1,95 @@
+import lzma
+
+import pytest
+
+from bioner_lib.data.terms import descendants, read_hgnc, read_mesh, read_taxonomy, read_terms, select, virus_aliases
+from bioner_lib.errors import DataError
+
+HGNC = (
+    "HGNC ID\tApproved symbol\tApproved name\tStatus\tAlias symbols\tPrevious symbols\n"
+    "HGNC:24086\tA1CF\tAPOBEC1 complementation factor\tApproved\tACF, ASP\tA1CFOLD\n"
+    "HGNC:9\tGONE\twithdrawn name\tEntry Withdrawn\t\t\n"
+)
+OWN_HGNC = "hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\nHGNC:8140\tOPA1\tOPA1 mitochondrial dynamin\tApproved\tNTG|MGM1\t\n"
+MESH_TABLE = (
+    "D000001\tCalcimycin\tA 23187|Antibiotic A23187\tD03.633|D04.345\t\n"
+    "D000163\tAIDS\tAcquired Immune Deficiency Syndrome\tC01.221\t\n"
+    "D000005\tAbdomen\tAbdomens\tA01.923\t\n"
+    "D017794\tAlfalfa mosaic virus\t\tB04.715\t12321\n"
+    "D011506\tProteins\t\tD12.776\t\n"
+)
+MESH_ASCII = (
+    "*NEWRECORD\nRECTYPE = D\nMH = Calcimycin\nPRINT ENTRY = Antibiotic A23187|T109|EQV\nENTRY = A-23187|T195\n"
+    "MN = D03.633\nUI = D000001\n\n"
+    "*NEWRECORD\nMH = Abdomen\nMN = A01.923\nUI = D000005\n"
+)
+
+
+def written(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path / name
+
+
+def test_hgnc_symbols_keep_their_case_and_withdrawn_entries_are_gone(tmp_path):
+    terms = list(read_hgnc(written(tmp_path, "hgnc.tsv", HGNC)))
+    assert [(t.name, t.symbol) for t in terms] == [
+        ("A1CF", True), ("ACF", True), ("ASP", True), ("A1CFOLD", True), ("APOBEC1 complementation factor", False),
+    ]  # fmt: skip
+    assert {t.id for t in terms} == {"HGNC:24086"} and {t.type for t in terms} == {"Gene"}
+    own = list(read_hgnc(written(tmp_path, "complete.tsv", OWN_HGNC)))
+    assert [t.name for t in own] == ["OPA1", "NTG", "MGM1", "OPA1 mitochondrial dynamin"]
+    with pytest.raises(DataError, match="no column 'symbol'"):
+        list(read_hgnc(written(tmp_path, "wrong.tsv", "a\tb\n1\t2\n")))
+
+
+def test_mesh_by_branch(tmp_path):
+    terms = list(read_mesh(written(tmp_path, "mesh.tsv", MESH_TABLE)))
+    assert {(t.name, t.type) for t in terms} == {
+        ("Calcimycin", "Chemical"), ("A 23187", "Chemical"), ("Antibiotic A23187", "Chemical"), ("AIDS", "Disease"),
+        ("Acquired Immune Deficiency Syndrome", "Disease"), ("Alfalfa mosaic virus", "Virus"),
+    }  # fmt: skip
+    assert {t.name for t in terms if t.symbol} == {"AIDS"}
+    own = list(read_mesh(written(tmp_path, "d.bin", MESH_ASCII)))
+    assert [(t.name, t.id) for t in own] == [(n, "MESH:D000001") for n in ("Calcimycin", "A-23187", "Antibiotic A23187")]
+    with pytest.raises(DataError, match="line 2: expected id, heading"):
+        list(read_mesh(written(tmp_path, "wrong.tsv", MESH_TABLE.splitlines()[0] + "\nD1\tx\n")))
+
+
+def test_taxonomy_below_a_root(tmp_path):
+    table = "taxid\tparent\trank_code\tname\n1\t1\t0\troot\n10239\t1\t40\tViruses\n10240\t10239\t5\tPoxviridae\n9606\t1\t9\tHomo sapiens\n"
+    with lzma.open(tmp_path / "names.tsv.xz", "wt") as file:
+        file.write(table)
+    assert [(t.name, t.id) for t in read_taxonomy(tmp_path / "names.tsv.xz")] == [("Poxviridae", "NCBITaxon:10240")]
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    written(dump, "nodes.dmp", "1\t|\t1\t|\n10239\t|\t1\t|\n10240\t|\t10239\t|\n9606\t|\t1\t|\n")
+    written(dump, "names.dmp", "10240\t|\tPoxviridae\t|\n10240\t|\tpoxviruses\t|\n9606\t|\tHomo sapiens\t|\n")
+    assert [t.name for t in read_taxonomy(dump)] == ["Poxviridae", "poxviruses"]
+    assert descendants({"1": "1", "2": "1", "3": "2", "4": "1"}, "2") == {"2", "3"}
+    with pytest.raises(DataError, match="expected columns taxid"):
+        list(read_taxonomy(written(tmp_path, "x.tsv", "a\tb\n1\t2\n")))
+
+
+def test_own_terms(tmp_path):
+    terms = list(read_terms(written(tmp_path, "own.tsv", "# mine\nHIV-1\tVirus\t11676\nmoon dust\tChemical\n\n")))
+    assert [(t.name, t.type, t.id, t.symbol) for t in terms] == [("HIV-1", "Virus", "11676", True), ("moon dust", "Chemical", "", False)]
+    with pytest.raises(DataError, match=r"line 2: 'OPA1' has no type"):
+        list(read_terms(written(tmp_path, "own.tsv", "a b\tGene\nOPA1\n")))
+    assert {t.type for t in virus_aliases()} == {"Virus"} and "SARS-CoV-2" in {t.name for t in virus_aliases()}
+
+
+def test_filters_are_counted_and_shown(tmp_path):
+    text = "\n".join(["\tGene", "q\tGene", "42\tChemical", "the\tChemical", "rest\tGene", "REST\tGene", "lead\tChemical", "lead\tDisease",
+                      "optic atrophy\tDisease", "Optic Atrophy\tDisease", "a b c d e f g h i j k\tDisease", "TNF\tGene"])  # fmt: skip
+    selection = select(read_terms(written(tmp_path, "own.tsv", text)))
+    assert [(" ".join(words), name, symbol) for words, name, _, symbol in selection.entries] == [
+        ("REST", "Gene", True), ("optic atrophy", "Disease", False), ("TNF", "Gene", True),
+    ]  # fmt: skip
+    assert selection.dropped == {
+        ("empty", "Gene"): 1, ("one or two characters", "Gene"): 1, ("one or two characters", "Chemical"): 1, ("stop word", "Chemical"): 1,
+        ("English word", "Gene"): 1, ("ambiguous between types", "Chemical"): 1, ("same form again", "Disease"): 1,
+        ("more than ten words", "Disease"): 1, ("same form again", "Gene"): 0,
+    }  # fmt: skip
+    assert selection.examples["English word"] == ["rest"] and selection.examples["ambiguous between types"] == ["lead"]
+    chosen = select(read_terms(tmp_path / "own.tsv"), priority=("Disease",))
+    assert (["lead"], "Disease", "", False) in chosen.entries
