@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _HOMES = {
-    "CORPORA": "data.corpora", "Corpus": "data.corpora", "load_corpus": "data.corpora", "Lexicon": "data.lexicons",
+    "CORPORA": "data.corpora", "Corpus": "data.corpus", "load_corpus": "data.corpora", "Lexicon": "data.lexicons",
     "Sentence": "data.text", "Aligner": "data.alignment", "MultiTaskTagger": "models.tagger", "score": "evaluation.scoring",
     "RunConfig": "runs.config", "recipe": "runs.recipes", "run": "runs.rows", "read_rows": "runs.rows", "read_predictions": "runs.rows",
     "read_tagger": "runs.rows",    "check_parameters": "runs.sweeps", "WorkbookError": "errors",

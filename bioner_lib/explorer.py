@@ -5,7 +5,7 @@ from html import escape
 
 import seaborn as sns
 
-from .data.corpora import Corpus
+from .data.corpus import Corpus
 from .data.text import Sentence
 
 _FILLS = sns.color_palette("pastel", 10).as_hex()

@@ -6,7 +6,7 @@ import pytest
 
 from bioner_lib import CORPORA, WorkbookError, load_corpus
 from bioner_lib.data import corpora as module
-from bioner_lib.data.corpora import refuse_test
+from bioner_lib.data.corpus import refuse_test
 from bioner_lib.errors import DataError, SelectionError
 
 

@@ -205,3 +205,13 @@ def test_inline(tmp_path):
 )  # fmt: skip
 def test_reader_is_guessed(tmp_path, name, text, reader):
     assert guess_reader(write(tmp_path, name, text)) == reader
+
+
+def test_pubtator_mentions_of_some_concepts(tmp_path):
+    """A species corpus read as a virus corpus: the identifiers say which mentions are viruses."""
+    text = (
+        "1|t|Mice with HIV and HSV\n1|a|x\n1\t0\t4\tMice\tSpecies\t10090\n1\t10\t13\tHIV\tSpecies\t12721;11676\n1\t18\t21\tHSV\tSpecies\n"
+    )
+    (tmp_path / "x.PubTator").write_text(text)
+    reading = read_pubtator(tmp_path / "x.PubTator", labels={"Species": "Virus"}, concepts=["11676", "10298"])
+    assert [s.spans for s in reading.sentences if s.spans] == [[(2, 3, "Virus")]] and reading.mentions == {"Virus": 1}

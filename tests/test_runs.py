@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_predictions, read_rows, run, score
-from bioner_lib.data.corpora import Corpus
+from bioner_lib.data.corpus import Corpus
 from bioner_lib.errors import SelectionError
 from bioner_lib.runs import training
 from bioner_lib.runs.rows import forget

@@ -128,7 +128,7 @@ def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
     corpus = load_corpus("sample-disease").limit(40)
     from dataclasses import replace
 
-    from bioner_lib.data.corpora import Split
+    from bioner_lib.data.corpus import Split
 
     known = replace(corpus, splits={**corpus.splits, "dev": Split(corpus.train, "dev", corpus.name)})
     config = RunConfig(

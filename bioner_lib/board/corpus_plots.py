@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ..data.corpora import Corpus
+from ..data.corpus import Corpus
 from .plots import PALETTE
 
 

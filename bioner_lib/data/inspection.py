@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 import pandas as pd
 
-from .corpora import Corpus
+from .corpus import Corpus
 from .text import Sentence
 
 

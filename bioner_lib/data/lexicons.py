@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .corpora import Split, refuse_test
+from .corpus import Split, refuse_test
 from .schemes import Span
 
 _SHORT = 4  # a mention of so few characters is taken for a symbol

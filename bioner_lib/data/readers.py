@@ -8,7 +8,7 @@ is an error. Without a map labels are taken as they are.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,14 +140,14 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
     return _from_tags(rows, path, labels, reading)
 
 
-def read_pubtator(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
+def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:
     """`id|t|title`, `id|a|abstract`, then tab-separated `id start end text type [concept]` over title + " " + abstract.
 
-    Relation lines are passed over. A document that stands twice is read once.
+    Relation lines are passed over. A document that stands twice is read once. With `concepts` only mentions of these are read.
     """
     path, reading, seen = Path(path), Reading(), {}
     for block in _blocks(path):
-        doc, text, mentions = _pubtator_document(path, block, labels, reading)
+        doc, text, mentions = _pubtator_document(path, block, labels, reading, concepts and set(concepts))
         reading.mentions.update(name for _, _, name in mentions)
         if doc in seen:
             if seen[doc] != text:
@@ -172,7 +172,9 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
         yield block
 
 
-def _pubtator_document(path: Path, block, labels, reading: Reading) -> tuple[str, str, list[tuple[int, int, str]]]:
+def _pubtator_document(
+    path: Path, block, labels, reading: Reading, concepts: set[str] | None = None
+) -> tuple[str, str, list[tuple[int, int, str]]]:
     passages, mentions, doc = {}, [], None
     for line, text in block:
         where = f"{path}:{line}"
@@ -195,7 +197,7 @@ def _pubtator_document(path: Path, block, labels, reading: Reading) -> tuple[str
         if not 0 <= start < end <= len(whole):
             raise DataError(f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters")
         name = _type_of(label, labels, where)
-        if not name:
+        if not name or (concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))):
             continue
         if whole[start:end] != surface:
             reading.repairs["mention text differs from its offsets"] += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from ..data.corpora import Corpus
+from ..data.corpus import Corpus
 from ..data.schemes import Span, tag_names, to_spans
 from ..errors import WorkbookError, unknown
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from ..data.batching import IGNORED, Batch
-from ..data.corpora import Corpus
+from ..data.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from .heads import FORBIDDEN, Chain, HeadPlan, Output, annotated_tags
 

@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import CORPORA, Corpus, Split, load_corpus, split_name
+from ..data.corpora import CORPORA, load_corpus, split_name
+from ..data.corpus import Corpus, Split
 from ..data.lexicons import Lexicon
 from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy

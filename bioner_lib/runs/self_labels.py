@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 
-from ..data.corpora import Corpus, Split, refuse_test
+from ..data.corpus import Corpus, Split, refuse_test
 from ..data.schemes import flat, to_tags
 from ..errors import WorkbookError
 from ..models.tagger import MultiTaskTagger

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..data.batching import Batch, Example, collate, epoch_batches, make_examples
-from ..data.corpora import Corpus, Split, refuse_test
+from ..data.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
 from ..home import outputs as outputs_folder

@@ -1,0 +1,180 @@
+"""Corpus: sentences in official splits plus the types that they annotate, and views of it."""
+
+import hashlib
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from ..errors import DataError, SelectionError, unknown
+from .schemes import to_tags
+from .text import Sentence
+
+SPLITS = ("train", "dev", "test")
+
+
+class Split(tuple):
+    """The sentences of one split; it knows which one it is, so that nothing that chooses can be handed a test split."""
+
+    role: str
+    corpus: str
+
+    def __new__(cls, sentences: Iterable[Sentence], role: str, corpus: str) -> "Split":
+        split = super().__new__(cls, sentences)
+        split.role, split.corpus = role, corpus
+        return split
+
+    def __reduce__(self):
+        return Split, (tuple(self), self.role, self.corpus)
+
+
+def refuse_test(split: Split, purpose: str) -> Split:
+    """Return the split if `purpose` may see it; raises SelectionError for a test split and for bare lists."""
+    if not isinstance(split, Split):
+        raise SelectionError(f"{purpose} takes a Split such as corpus.dev, which knows its role, not {type(split).__name__}")
+    if split.role == "test":
+        raise SelectionError(f"{purpose} must not see the test split of {split.corpus!r}; choose on corpus.dev")
+    return split
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent."""
+
+    name: str
+    types: tuple[str, ...]
+    splits: Mapping[str, Split]
+    documented: bool = False
+    licence: str = ""
+    cite: str = ""
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    official: bool = True
+
+    @property
+    def train(self) -> Split:
+        return self._split("train")
+
+    @property
+    def dev(self) -> Split:
+        return self._split("dev")
+
+    @property
+    def test(self) -> Split:
+        return self._split("test")
+
+    def _split(self, role: str) -> Split:
+        if role not in self.splits:
+            raise DataError(f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}")
+        return self.splits[role]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over every word and tag: the data version that a run's row records."""
+        content = [[role, [(s.tokens, s.tags) for s in split]] for role, split in sorted(self.splits.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def counts(self, role: str) -> Counter:
+        """Mentions by type in a split."""
+        return Counter(name for sentence in self._split(role) for _, _, name in sentence.spans)
+
+    def only(self, *types: str) -> "Corpus":
+        """A view that shows these types and hides the rest: hidden means unknown."""
+        for name in types:
+            if name not in self.types:
+                raise unknown(f"type for corpus {self.name!r}:", name, self.types)
+        shown = tuple(name for name in self.types if name in types)
+        if not shown or shown == self.types:
+            return self
+        return self._with(lambda split: [_hide(sentence, set(shown)) for sentence in split], types=shown, name=_view(self.name, shown))
+
+    def without(self, *types: str) -> "Corpus":
+        """A view that hides these types."""
+        self.only(*types)  # refuses what isn't there
+        rest = [name for name in self.types if name not in types]
+        if not rest:
+            raise DataError(f"corpus {self.name!r} without {list(types)} annotates nothing")
+        return self.only(*rest)
+
+    def limit(self, n: int, seed: int = 13, roles: Iterable[str] = SPLITS) -> "Corpus":
+        """At most n sentences of each split, whole documents where documents exist (the last may be cut).
+
+        Nested: with one seed a smaller limit's sentences are among a larger one's. 0 keeps all.
+        """
+        if n < 0:
+            raise DataError(f"limit must be 0 (all) or a number of sentences, not {n}")
+        if n == 0 or all(len(self.splits[role]) <= n for role in roles if role in self.splits):
+            return self
+        chosen = {role: _nested(split, n, seed) if role in roles else split for role, split in self.splits.items()}
+        return replace(self, splits=chosen, official=False)
+
+    def part(self, which: str, seed: int = 13) -> "Corpus":
+        """A part of the train split, dev and test as they are: "25%" of it, or "1/2", the first of two halves, by document.
+
+        With one seed a smaller percentage is part of a larger one, and halves share no document.
+        Raises DataError for what is neither, and for a part that holds nothing.
+        """
+        share, piece = re.fullmatch(r"(\d+(?:\.\d+)?)%", which), re.fullmatch(r"(\d+)/(\d+)", which)
+        if share and 0 < float(share[1]) <= 100:
+            chosen = list(_nested(self.train, round(float(share[1]) / 100 * len(self.train)), seed))
+        elif piece and 1 <= int(piece[1]) <= int(piece[2]):
+            docs = sorted({sentence.doc for sentence in self.train})
+            random.Random(f"{seed}-train").shuffle(docs)
+            mine = set(docs[int(piece[1]) - 1 :: int(piece[2])])
+            chosen = [sentence for sentence in self.train if sentence.doc in mine]
+        else:
+            raise DataError(f"part {which!r} of {self.name!r}: expected a percentage such as 25%, or a piece such as 1/2")
+        if not chosen:
+            raise DataError(f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}")
+        return replace(self, splits={**self.splits, "train": Split(chosen, "train", self.name)})
+
+    def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
+        """A dev split out of train, by document, for a corpus that has none."""
+        if "dev" in self.splits or "train" not in self.splits:
+            return self
+        docs = {sentence.doc for sentence in _nested(self.train, max(1, round(share * len(self.train))), seed, whole=True)}
+        parts = {"train": [], "dev": []}
+        for sentence in self.train:
+            parts["dev" if sentence.doc in docs else "train"].append(sentence)
+        if not parts["train"]:
+            raise DataError(f"corpus {self.name!r} is one document; no dev split can be carved from it")
+        splits = {**self.splits, **{role: Split(part, role, self.name) for role, part in parts.items()}}
+        return replace(self, splits={role: splits[role] for role in SPLITS if role in splits})
+
+    def to_datasets(self):
+        """The same as a `datasets.DatasetDict` with columns tokens, tags, doc."""
+        from datasets import Dataset, DatasetDict
+
+        def columns(split: Split) -> Dataset:
+            return Dataset.from_dict({name: [getattr(s, name) for s in split] for name in ("tokens", "tags", "doc")})
+
+        return DatasetDict({role: columns(split) for role, split in self.splits.items()})
+
+    def _with(self, change, **fields) -> "Corpus":
+        name = fields.get("name", self.name)
+        return replace(self, splits={role: Split(change(split), role, name) for role, split in self.splits.items()}, **fields)
+
+
+def _view(name: str, types: Iterable[str]) -> str:
+    return f"{name.split(':')[0]}:{'+'.join(types)}"
+
+
+def _hide(sentence: Sentence, shown: set[str]) -> Sentence:
+    spans = [span for span in sentence.spans if span[2] in shown]
+    return replace(sentence, tags=to_tags(spans, len(sentence.tokens)))
+
+
+def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
+    docs = sorted({sentence.doc for sentence in split})
+    random.Random(f"{seed}-{split.role}").shuffle(docs)
+    by_doc: dict[str, list[int]] = {}
+    for i, sentence in enumerate(split):
+        by_doc.setdefault(sentence.doc, []).append(i)
+    chosen: list[int] = []
+    for doc in docs:
+        if len(chosen) >= n:
+            break
+        chosen += by_doc[doc]
+    return Split([split[i] for i in sorted(chosen if whole else chosen[:n])], split.role, split.corpus)
