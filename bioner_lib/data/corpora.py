@@ -157,7 +157,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
         except tomllib.TOMLDecodeError as error:
             raise DataError(f"{path / 'corpus.toml'}: {error}") from None
         said = declared | {key: value for key, value in said.items() if value is not None}
-    types, reader = said.pop("types", None), said.pop("reader", None)
+    types, reader, silver = said.pop("types", None), said.pop("reader", None), said.pop("silver", False)
+    said.pop("lexicon", None)  # where silver labels come from
     if reader is not None and reader not in READERS:
         raise unknown("reader", reader, READERS)
     readings = {}
@@ -179,4 +180,5 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     name = path.stem if path.is_file() else path.resolve().name
     if name in CORPORA:
         raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
-    return _corpus(name, declared, readings, official=False).carve_dev()
+    corpus = _corpus(name, declared, readings, official=False, silver=silver)
+    return corpus if silver else corpus.carve_dev()

@@ -42,7 +42,10 @@ def refuse_test(split: Split, purpose: str) -> Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent."""
+    """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent.
+
+    `silver` labels are a dictionary's: they train, and choose nothing.
+    """
 
     name: str
     types: tuple[str, ...]
@@ -52,6 +55,7 @@ class Corpus:
     cite: str = ""
     repairs: Mapping[str, int] = field(default_factory=dict)
     official: bool = True
+    silver: bool = False
 
     @property
     def train(self) -> Split:

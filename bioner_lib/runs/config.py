@@ -68,6 +68,7 @@ class RunConfig:
     max_length: int = 256  # pieces a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at most
     precision: str = "auto"
+    allow_shared_documents: bool = False  # silver text may hold documents of a test split; the row says how many
     limit: int = 0  # sentences per split, 0 keeps all
     seed: int = 13
 
@@ -106,8 +107,8 @@ class RunConfig:
     def _check_types(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            kind = {"int": int, "float": (int, float), "str": str}.get(getattr(f.type, "__name__", str(f.type)))
-            if kind and (not isinstance(value, kind) or isinstance(value, bool)):
+            kind = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(getattr(f.type, "__name__", str(f.type)))
+            if kind and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
                 raise WorkbookError(f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}")
             if kind == (int, float):
                 object.__setattr__(self, f.name, float(value))

@@ -192,9 +192,14 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         for corpus in also:  # refused now rather than after training
             heads_for(plans, corpus.name, corpus.types)
     repairs: Counter = Counter()
-    predictor, history, cost, device, more = (_tagger if config.system == "tagger" else _dictionary)(
-        config, corpora, working, progress, keep_model, track, repairs
-    )
+    shared = shared_documents(corpora, also)
+    if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in corpora if c.silver and c.name in shared}):
+        raise WorkbookError(
+            f"silver text shares documents with test splits: {leaks}; leave them out when the text is fetched, or say "
+            "allow_shared_documents=True, and the row will tell"
+        )
+    make = _tagger if config.system == "tagger" else _dictionary
+    predictor, history, cost, device, more = make(config, corpora, also, working, progress, keep_model, track, repairs)
     scores = {}
     for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [(corpus, ("test",)) for corpus in also]:
         scores[corpus.name] = {role: _score(predictor, corpus, role, working) for role in roles if role in corpus.splits}
@@ -203,7 +208,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         "scores": scores, "history": history, "repairs": dict(repairs),
         "data": data,
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
-        "device": device, "versions": _versions(), "parents": parents, **more,
+        "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
     }  # fmt: skip
     begun.unlink()
     aside = working / "run.json.tmp"
@@ -217,12 +222,22 @@ def _about(corpus: Corpus) -> dict:
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
+def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = ()) -> dict[str, dict[str, int]]:
+    """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name)."""
+    docs = {corpus.name: {s.doc for s in corpus.test} for corpus in (*corpora, *also) if corpus.documented and "test" in corpus.splits}
+    found = {}
+    for corpus in corpora:
+        train = {sentence.doc for sentence in corpus.train} if corpus.documented else set()
+        found[corpus.name] = {name: len(train & held) for name, held in docs.items() if train & held}
+    return {name: shared for name, shared in found.items() if shared}
+
+
+def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
     import torch
 
     from .training import autocast_dtype, fit
 
-    fitted = fit(config, corpora, working, progress, track=track)
+    fitted = fit(config, corpora, working, progress, track, also)
     autocast = autocast_dtype(config.precision)
     if keep_model:
         fitted.tagger.save(working / "model")
@@ -237,7 +252,7 @@ def _tagger(config, corpora: Sequence[Corpus], working: Path, progress: bool, ke
     return predict, fitted.history, fitted.cost, device, {"parameters": parameters, "self_labelled": fitted.labelled}
 
 
-def _dictionary(config, corpora: Sequence[Corpus], working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
+def _dictionary(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
     started, cpu = time.perf_counter(), time.process_time()
     lexicons = {corpus.name: Lexicon.from_mentions(corpus.train) for corpus in corpora}
     cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}

@@ -222,19 +222,30 @@ class Loop:
             self.accelerator.log({"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step)
 
 
-def fit(config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, track: str = "") -> Fitted:
+def fit(
+    config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, track: str = "",
+    also: Sequence[Corpus] = (),
+) -> Fitted:  # fmt: skip
     """Train on the corpora's train splits, choose the epoch on their dev splits; the test splits are not looked at.
+
+    Silver labels choose nothing: where all corpora are silver, the epoch is chosen on the dev splits of `also`.
 
     With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `track` names a tracker of
     accelerate's, such as "tensorboard". Raises WorkbookError for a loss that isn't finite.
     """
+    choosing = [corpus for corpus in corpora if not corpus.silver] or [corpus for corpus in also if "dev" in corpus.splits]
+    if not choosing:
+        raise WorkbookError(
+            f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on labels that nobody checked; "
+            "name a gold corpus with a dev split in also_test"
+        )
     loop = Loop(config, corpora, progress, track, folder and folder.parent)
     checkpoint = Checkpoint(folder, loop.tagger, loop.loss_of, loop.optimizer, loop.scheduler)
     history = checkpoint.restore()
     for epoch in range(len(history), config.epochs):
         started, cpu, energy = time.perf_counter(), time.process_time(), joules()
         record = loop.one_epoch(epoch, history[-1]["dev"]["mean"] if history else None)
-        record["dev"] = dev_f1(loop.tagger, [corpus.dev for corpus in corpora], corpora, loop.autocast)
+        record["dev"] = dev_f1(loop.tagger, [corpus.dev for corpus in choosing], choosing, loop.autocast)
         record |= {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
         history.append({"epoch": epoch, **record, "joules": used(energy, joules())})
         checkpoint.save(history)

@@ -1,0 +1,122 @@
+"""Silver: running text with the labels of a lexicon, as a corpus that says what its lexicon knows.
+
+    lines of text, or documents -> sentences -> words -> spans -> train.jsonl and corpus.toml in one folder
+
+Each line of train.jsonl holds `tokens`, `decoded_tags` (what people annotated: nothing), `decoded_tags_pseudo_final` (the lexicon's
+tags, IOB2), `doc`, and `spans` with the lexicon's identifiers: the form of BioNER-DS's files, which are read alike.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+from ..errors import DataError
+from .lexicons import Lexicon
+from .schemes import to_tags
+from .text import sentence_bounds, words
+
+TAG_FIELD = "decoded_tags_pseudo_final"
+LONGEST = 5_000  # characters; what is longer is no sentence
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_CHUNK = 5_000  # sentences that a worker takes at once
+
+
+def read_lines(path: str | Path, dropped: Counter) -> Iterator[tuple[str, str]]:
+    """(document, sentence) of a text file with one sentence a line; each line is a document of its own.
+
+    Control characters become blanks. Dropped and counted: empty lines, lines of more than LONGEST characters, repeated sentences.
+    """
+    with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as file:
+        numbered = ((f"{Path(path).stem}-{number}", line.rstrip("\r\n")) for number, line in enumerate(file, 1))
+        yield from clean(numbered, dropped)
+
+
+def split_documents(documents: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tuple[str, str]]:
+    """(document, text) -> (document, sentence), cleaned as by `read_lines`."""
+    yield from clean(((doc, text[start:end]) for doc, text in documents for start, end in sentence_bounds(text)), dropped)
+
+
+def clean(sentences: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tuple[str, str]]:
+    """What is fit to be labelled, each sentence once; what isn't is counted in `dropped`."""
+    seen: set[int] = set()
+    for doc, text in sentences:
+        if _CONTROL.search(text):
+            dropped["control characters made blanks"] += 1
+            text = _CONTROL.sub(" ", text)
+        text = text.strip()
+        if not text:
+            dropped["empty"] += 1
+        elif len(text) > LONGEST:
+            dropped[f"longer than {LONGEST} characters"] += 1
+        elif hash(text) in seen:
+            dropped["repeated"] += 1
+        else:
+            seen.add(hash(text))
+            yield doc, text
+
+
+def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str | Path, executor: Executor | None = None) -> dict:
+    """Label (document, sentence) pairs with a lexicon's file; write train.jsonl and corpus.toml; return counts.
+
+    With an `executor` (processes, or a cluster that shares the file system) chunks of sentences are labelled side by side; the files are
+    the same, byte for byte. Raises DataError for a folder that holds a corpus already.
+    """
+    folder = Path(folder)
+    if (folder / "train.jsonl").exists():
+        raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
+    types = _load(lexicon).types
+    aside = folder / "train.jsonl.tmp"
+    with aside.open("w", encoding="utf-8") as file:
+        for lines, found, n_words in _chunks(sentences, lexicon, executor):
+            file.writelines(lines)
+            kinds.update(found)
+            counts.update(sentences=len(lines), words=n_words)
+    about = _load(lexicon).about
+    declared = [
+        f"types = {json.dumps(types)}",
+        f'reader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true',
+        f"lexicon = {json.dumps(about.get('sources', {}), ensure_ascii=False).replace(': ', ' = ')}",
+    ]
+    (folder / "corpus.toml").write_text("\n".join(declared) + "\n", encoding="utf-8")
+    aside.replace(folder / "train.jsonl")
+    return {**counts, "labels": dict(kinds)}
+
+
+def _chunks(sentences: Iterable[tuple[str, str]], lexicon: str, executor: Executor | None) -> Iterator[tuple[list[str], Counter, int]]:
+    sentences = iter(sentences)
+    chunks = iter(lambda: list(islice(sentences, _CHUNK)), [])
+    if executor is None:
+        yield from (label_chunk(chunk, lexicon) for chunk in chunks)
+        return
+    waiting = [executor.submit(label_chunk, chunk, lexicon) for chunk in islice(chunks, 64)]
+    while waiting:  # in order, and never more than a few chunks in memory
+        yield waiting.pop(0).result()
+        waiting += [executor.submit(label_chunk, chunk, lexicon) for chunk in islice(chunks, 1)]
+
+
+@lru_cache(maxsize=2)
+def _load(lexicon: str) -> Lexicon:
+    return Lexicon.load(lexicon)
+
+
+def label_chunk(chunk: list[tuple[str, str]], lexicon: str) -> tuple[list[str], Counter, int]:
+    """(document, sentence) pairs -> lines of JSON, labels by type, number of words."""
+    held, lines, kinds, n_words = _load(lexicon), [], Counter(), 0
+    for doc, text in chunk:
+        tokens = [text[start:end] for start, end in words(text)]
+        if not tokens:
+            continue
+        spans = held.find(tokens)
+        kinds.update(span[2] for span in spans)
+        n_words += len(tokens)
+        tags = to_tags([span[:3] for span in spans], len(tokens))
+        record = {"tokens": tokens, "decoded_tags": ["O"] * len(tokens), TAG_FIELD: tags, "doc": doc, "spans": spans}
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    return lines, kinds, n_words

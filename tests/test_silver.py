@@ -1,0 +1,88 @@
+import json
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
+from bioner_lib.data.lexicons import save_entries
+from bioner_lib.data.silver import label, read_lines, split_documents
+from bioner_lib.errors import DataError
+
+TEXT = (
+    "OPA1 causes optic atrophy.\n\nOPA1 causes optic atrophy.\nA\x00b\x0btab\u2028 and SARS-CoV-2\r\n" + "x " * 3000 + "\nNothing here .\n"
+)
+
+
+@pytest.fixture
+def lexicon(tmp_path):
+    entries = [(["OPA1"], "Gene", "HGNC:8140", True), (["optic", "atrophy"], "Disease", "MESH:D009896", False),
+               (["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True)]  # fmt: skip
+    (tmp_path / "source.tsv").write_text("x")
+    save_entries(entries, tmp_path / "lexicon.gz", [tmp_path / "source.tsv"])
+    return tmp_path / "lexicon.gz"
+
+
+def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8", newline="")
+    dropped = Counter()
+    counts = label(read_lines(tmp_path / "text.txt", dropped), lexicon, tmp_path / "silver")
+    assert dropped == {"empty": 1, "repeated": 1, "control characters made blanks": 1, "longer than 5000 characters": 1}
+    assert counts["sentences"] == 3 and counts["labels"] == {"Gene": 1, "Disease": 1, "Virus": 1}
+    first, second, _ = (json.loads(line) for line in (tmp_path / "silver" / "train.jsonl").read_text().splitlines())
+    assert first["decoded_tags_pseudo_final"] == ["B-Gene", "O", "B-Disease", "I-Disease", "O"] and set(first["decoded_tags"]) == {"O"}
+    assert first["spans"] == [[0, 1, "Gene", "HGNC:8140"], [2, 4, "Disease", "MESH:D009896"]] and first["doc"] == "text-1"
+    assert second["tokens"][-5:] == ["SARS", "-", "CoV", "-", "2"]
+    with pytest.raises(DataError, match="holds a corpus already"):
+        label([], lexicon, tmp_path / "silver")
+
+
+def test_processes_write_the_same_bytes(tmp_path, lexicon, monkeypatch):
+    monkeypatch.setattr("bioner_lib.data.silver._CHUNK", 7)
+    sentences = [(str(i), f"OPA1 and {i} optic atrophy") for i in range(50)]
+    label(sentences, lexicon, tmp_path / "one")
+    with ProcessPoolExecutor(2) as pool:
+        label(iter(sentences), lexicon, tmp_path / "two", pool)
+    assert (tmp_path / "one" / "train.jsonl").read_bytes() == (tmp_path / "two" / "train.jsonl").read_bytes()
+
+
+def test_it_is_a_corpus_whose_types_are_what_its_lexicon_knows(tmp_path, lexicon):
+    documents = [("11", "OPA1 is a gene. It causes optic atrophy."), ("12", "Nothing is known."), ("13", "OPA1 again.")]
+    label(split_documents(documents, Counter()), lexicon, tmp_path / "mine")
+    corpus = load_corpus(tmp_path / "mine")
+    assert set(corpus.types) == {"Gene", "Disease", "Virus"} and corpus.silver and corpus.documented
+    assert "dev" not in corpus.splits, "labels that nobody checked choose nothing"
+    assert [s.doc for s in corpus.train] == ["11", "11", "12", "13"] and corpus.counts("train") == {"Gene": 2, "Disease": 1}
+
+
+def silver_corpus(tmp_path, lexicon, docs):
+    label(((doc, f"OPA1 and optic atrophy in {doc} .") for doc in docs), lexicon, tmp_path / "mine")
+    return str(tmp_path / "mine")
+
+
+def small(tiny, **fields):
+    sizes = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
+    return RunConfig(**{"encoder": tiny} | sizes | fields)
+
+
+def test_silver_trains_and_chooses_nothing(tiny, outputs, tmp_path, lexicon):
+    silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3"])
+    row = run(small(tiny, corpora=["sample-gene", silver]), progress=False)
+    assert set(row["history"][0]["dev"]) == {"sample-gene", "mean"} and row["scores"]["mine"] == {}
+    alone = run(small(tiny, corpora=silver, also_test="sample-gene"), progress=False)
+    assert set(alone["history"][0]["dev"]) == {"sample-gene", "mean"} and set(alone["scores"]["sample-gene"]) == {"test"}
+    with pytest.raises(WorkbookError, match="name a gold corpus with a dev split in also_test"):
+        run(small(tiny, corpora=silver), progress=False)
+    sizes = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
+    sequential, then = recipe("bionerds-4", corpora=["sample-gene"], added=[silver], encoder=tiny, **sizes)
+    run(sequential, progress=False)
+    assert run(then, progress=False)["scores"]["sample-gene"]["test"]["types"]["Gene"]["support"] > 0
+
+
+def test_silver_text_of_a_test_split_is_refused_unless_forced(tiny, outputs, tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").limit(24).test[0].doc
+    silver = silver_corpus(tmp_path, lexicon, ["1", leaked])
+    with pytest.raises(WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"):
+        run(small(tiny, corpora=["sample-gene", silver]), progress=False)
+    row = run(small(tiny, corpora=["sample-gene", silver], allow_shared_documents=True), progress=False)
+    assert row["shared_documents"] == {"mine": {"sample-gene": 1}}
