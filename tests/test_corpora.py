@@ -276,3 +276,9 @@ def test_an_own_folder_may_have_any_letters(tmp_path):
     assert len(load_corpus(folder, reader="inline").train) + len(load_corpus(folder, reader="inline").dev) == 3
     (folder / "corpus.toml").write_text('reader = "inline"\n')
     assert len(load_corpus(f"{folder}@1/2").train) == 1
+
+
+@pytest.mark.real
+def test_documents_of_evaluation_corpora(mirror):
+    held = evaluation_documents(mirror)
+    assert len(held) > 3_500 and all(doc.isdigit() for doc in held) and len(set(held.values())) >= 4

@@ -1,9 +1,11 @@
 """A local server that fails, throttles and truncates, in place of NCBI's."""
 
+import re
+import threading
 import urllib.parse
 import urllib.request
 from datetime import date
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest

@@ -56,6 +56,13 @@ def load_corpus(
     return corpus.only(*shown.split("+")) if shown else corpus
 
 
+def evaluation_documents(mirror: str | Path | None = None) -> dict[str, str]:
+    """PMID -> the registered corpus that holds it, for those that name their documents: what silver text leaves out."""
+    named = [name for name, entry in CORPORA.items() if entry.get("reader") == "pubtator"]
+    corpora = [load_corpus(name, mirror=mirror) for name in named]
+    return {sentence.doc: corpus.name for corpus in corpora for split in corpus.splits.values() for sentence in split}
+
+
 def split_name(name: str) -> tuple[str, str, str]:
     """`base@part:types` -> base, part, types; "" for what isn't there. A path that exists is a base, whatever its letters."""
     if Path(name).exists():
