@@ -70,7 +70,7 @@ def test_wings_import_only_what_stands_above_them():
     inside = {
         "data": ["schemes", "text", "readers", "corpus", "corpora", "inspection", "terms", "lexicons", "pubmed", "silver",
                  "alignment", "batching"],
-        "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics"],
+        "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics", "silver_quality"],
         "runs": ["config", "recipes", "energy", "self_labels", "training", "rows", "sweeps"],
         "board": ["leaderboard", "plots", "corpus_plots"],
     }  # fmt: skip

@@ -1,0 +1,64 @@
+"""What a lexicon's labels are worth, measured on gold before anything is trained on them."""
+
+from collections import Counter
+
+import pandas as pd
+
+from ..data.corpus import Corpus, Split, refuse_test
+from ..data.lexicons import Lexicon
+from .scoring import score
+
+
+def quality(lexicon: Lexicon, corpora: list[Corpus], roles: tuple[str, ...] = ("train", "dev")) -> pd.DataFrame:
+    """One line a corpus and type that the lexicon knows: strict precision, recall, F1 (0 to 1) and support over these splits.
+
+    Raises SelectionError for a test split: filters are chosen by these figures.
+    """
+    lines = []
+    for corpus in corpora:
+        splits = [refuse_test(corpus.splits[role], "choosing terms") for role in roles if role in corpus.splits]
+        types = [name for name in corpus.types if name in lexicon.types]
+        found = [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for split in splits for sentence in split]
+        measured = score([sentence.spans for split in splits for sentence in split], found, types)
+        for name in types:
+            keep = {key: measured[name][key] for key in ("precision", "recall", "f1", "support")}
+            lines.append({"corpus": corpus.name, "type": name, **keep})
+    return pd.DataFrame(lines)
+
+
+def noisiest(lexicon: Lexicon, split: Split, type: str, n: int = 20) -> pd.DataFrame:
+    """The terms of a type that are wrong most often in a split: matches, right ones, precision, and one sentence with the term in [].
+
+    Raises SelectionError for a test split.
+    """
+    matches, right, example = Counter(), Counter(), {}
+    for sentence in refuse_test(split, "choosing terms"):
+        gold = set(sentence.spans)
+        for start, end, name in lexicon.tag(sentence.tokens):
+            if name == type:
+                term = " ".join(sentence.tokens[start:end])
+                matches[term] += 1
+                right[term] += (start, end, name) in gold
+                if (start, end, name) not in gold:
+                    before, after = sentence.tokens[max(0, start - 8) : start], sentence.tokens[end : end + 8]
+                    example.setdefault(term, " ".join([*before, f"[{term}]", *after]))
+    worst = sorted(matches, key=lambda term: (right[term] - matches[term], term))[:n]
+    lines = [
+        {"term": t, "matches": matches[t], "right": right[t], "precision": right[t] / matches[t], "in": example.get(t, "")} for t in worst
+    ]
+    return pd.DataFrame([line for line in lines if line["matches"] > line["right"]])
+
+
+def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tuple[int, int]]:
+    """(term, type) -> (matches, right ones) in a split, terms case-folded; what terms may be dropped or weighted by.
+
+    Raises SelectionError for a test split.
+    """
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for sentence in refuse_test(split, "choosing terms"):
+        gold = set(sentence.spans)
+        for start, end, name in lexicon.tag(sentence.tokens):
+            key = (" ".join(sentence.tokens[start:end]).casefold(), name)
+            matches, right = counts.get(key, (0, 0))
+            counts[key] = (matches + 1, right + ((start, end, name) in gold))
+    return counts

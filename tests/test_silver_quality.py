@@ -1,0 +1,39 @@
+import pytest
+
+from bioner_lib import Lexicon, load_corpus
+from bioner_lib.data.corpus import Corpus, Split
+from bioner_lib.data.text import Sentence
+from bioner_lib.errors import SelectionError
+from bioner_lib.evaluation.silver_quality import noisiest, quality, term_precision
+
+
+@pytest.fixture
+def corpus():
+    sentences = [
+        Sentence(["lead", "poisoning", "and", "OPA1"], ["B-Chemical", "O", "O", "B-Gene"], "1"),
+        Sentence(["they", "lead", "to", "water"], ["O", "O", "O", "B-Chemical"], "2"),
+        Sentence(["we", "lead", "on"], ["O", "O", "O"], "3"),
+    ]
+    return Corpus("x", ("Chemical", "Gene"), {"train": Split(sentences, "train", "x"), "test": Split(sentences, "test", "x")})
+
+
+LEXICON = Lexicon([(["lead"], "Chemical", "1", False), (["OPA1"], "Virus", "2", True)])
+
+
+def test_quality_by_hand(corpus):
+    (line,) = quality(LEXICON, [corpus]).to_dict("records")
+    assert (line["type"], line["precision"], line["recall"], line["support"]) == ("Chemical", pytest.approx(1 / 3), 0.5, 2)
+
+
+def test_the_noisiest_terms_come_with_a_sentence(corpus):
+    (line,) = noisiest(LEXICON, corpus.train, "Chemical").to_dict("records")
+    assert (line["term"], line["matches"], line["right"], line["in"]) == ("lead", 3, 1, "they [lead] to water")
+    assert noisiest(LEXICON, corpus.train, "Gene").empty
+    assert term_precision(LEXICON, corpus.train) == {("lead", "Chemical"): (3, 1), ("opa1", "Virus"): (1, 0)}
+
+
+def test_terms_are_never_chosen_on_test(corpus):
+    for choose in (lambda: noisiest(LEXICON, corpus.test, "Chemical"), lambda: term_precision(LEXICON, corpus.test),
+                   lambda: quality(LEXICON, [load_corpus("sample")], roles=("test",))):  # fmt: skip
+        with pytest.raises(SelectionError, match="must not see the test split"):
+            choose()
