@@ -5,13 +5,13 @@ import pytest
 from bioner_lib import CORPORA, WorkbookError, read_rows, run
 from bioner_lib.data.corpora import split_name
 from bioner_lib.models.tagger import ENCODERS
-from bioner_lib.runs.recipes import ORDERS, RECIPES, recipe
+from bioner_lib.runs.recipes import ORDERS, RECIPES, family, recipe
 
 SMALL = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
 
 
 def silver(name):
-    return ["sample-virus"] if isinstance(RECIPES[name].get("added"), str) else []
+    return ["sample-virus"] if "needs" in RECIPES[name] else []
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,6 +42,21 @@ def test_published_hyper_parameters():
     (aware,) = recipe("bionerds-6", added=["sample-virus"])
     assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
     assert len(recipe("multi-bioner-single")) == 5
+    alone, then = recipe("gerbera-alone")
+    assert (
+        alone.corpora == then.corpora == ("ncbi-disease",) and (alone.epochs, then.epochs) == (20, 10) and then.start_from == alone.run_id
+    )
+    assert recipe("gerbera", corpora="bc2gm", added="wnut17")[1].also_test == (), "its other test corpus goes with its corpora"
+    (quarter, _) = recipe("gerbera", corpora="bc5cdr@25%:Disease", also_test=["bc5cdr:Disease", "ncbi-disease"])
+    assert quarter.also_test == ("ncbi-disease",) and recipe("proposal", also_test="linnaeus")[0].also_test == ("linnaeus",)
+    assert list(family("cross-sharing-adv")) == [
+        "cross-sharing-adv",
+        "cross-sharing",
+        "cross-sharing-stm",
+        "cross-sharing-fs",
+        "cross-sharing-sp",
+    ]
+    assert list(family("bionerds-2", encoder="minilm")) == ["bionerds-2"], "with one encoder three recipes are one run"
     assert recipe("bionerds-1", added=["sample-virus"])[0].corpora == ("bc5cdr",), "gold only"
     first, second = recipe("gerbera", corpus_weights={"conll2003": 0.5})
     assert dict(first.corpus_weights) == {"conll2003": 0.5} and not second.corpus_weights
@@ -58,7 +73,7 @@ def test_a_folder_by_a_relative_path_keeps_its_weight(tmp_path, monkeypatch):
 def test_every_recipe_runs(name, tiny, outputs):
     """All of them, on the embedded sample with a tiny encoder."""
     corpora = ["sample-disease", "sample-gene"]
-    added = ["sample-virus"] if "added" in RECIPES[name] else []
+    added = ["sample-virus"] if {"added", "needs"} & set(RECIPES[name]) else []
     configs = recipe(name, encoder=tiny, corpora=corpora, added=added, **SMALL | {"also_test": []})
     for config in configs:
         run(config, progress=False)
@@ -77,7 +92,7 @@ def test_mistakes_are_named():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", [name for name, said in RECIPES.items() if not isinstance(said.get("added"), str)])
+@pytest.mark.parametrize("name", [name for name, said in RECIPES.items() if "needs" not in said])
 def test_recipes_run_on_their_own_corpora(name, tiny, outputs, mirror):
     """Forty sentences of each; BC4CHEMD is left out where the mirror doesn't hold it."""
     held = [corpus for corpus in RECIPES[name]["corpora"] if (Path(mirror) / split_name(corpus)[0]).exists()]

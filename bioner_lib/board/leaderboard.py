@@ -186,9 +186,9 @@ def compare_arms(
 
 
 def finals(configs: Sequence[RunConfig], outputs: str | Path | None = None) -> dict[str, list[dict]]:
-    """Corpus -> the finished repetitions of the runs that no other of these goes on from: what `compare` takes.
+    """For each test corpus the finished runs, all seeds, of the last phase: what `compare` takes.
 
-    A corpus that several of the runs are scored on is the one's that was trained on it, and nobody's where none was.
+    Where several of these runs score one corpus, the run trained on it counts; where none was trained on it, the corpus is left out.
     """
     begun = {config.start_from for config in configs}
     found: dict[str, dict[str, list[dict]]] = {}

@@ -76,7 +76,8 @@ class HeadLoss(nn.Module):
 
 
 class MultiTaskLoss(nn.Module):
-    """L = sum_h lambda_h sum_w nll_h(w) / N + what the sharing charges, N the number of words in the batch.
+    """L = 1/M sum_h lambda_h sum_w c_w nll_h(w) + what the sharing charges; M all labelled words of the batch, c_w the weight of the
+    corpus that holds word w; with a CRF there is one nll a sentence.
 
     A word that a head learns nothing from counts 0 for it, so a batch that teaches a head nothing gives that head 0. With
     loss_weights="uncertainty" the lambdas are learned: exp(-s_h), and each word that head h learns from adds s_h / 2, s_h the log of

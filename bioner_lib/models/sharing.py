@@ -2,7 +2,8 @@
 
     "hard"         every head reads the shared view S, the encoder's output
     "private"      head i reads [S, P_i], P_i = GELU(S W_i) its private view
-    "adversarial"  private; a discriminator guesses the corpus from the mean of S through a reversed gradient, and |S' P_i|^2 is charged
+    "adversarial"  private; a discriminator guesses the corpus from the mean of S through a reversed gradient, and |S' P_i|^2, of centred
+                   unit vectors and over the number of words, is charged
     "cross"        head i reads [S, P_i * mean over j != i of sigmoid(P_j W_ij)], its private view gated by the other heads'
     "moe"          head i reads [S, sum over e of r_ie X_e], experts X_e = GELU(S W_e) mixed by a soft router r_i = softmax(S R_i)
 

@@ -140,7 +140,7 @@ class MultiTaskTagger(nn.Module):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor,
         valid: torch.Tensor | None = None, corpus: torch.Tensor | None = None,
     ) -> Output:  # fmt: skip
-        """(B P), (B P), (B N), (B N), (B) -> head -> (B N T); `valid` and `corpus` are for what the sharing charges in training."""
+        """(B P), (B P), (B N), (B N), (B) -> Output; `valid` and `corpus` are for what the sharing charges in training."""
         hidden = self._hidden(input_ids, attention_mask, positions)
         views, penalty = self.sharing(hidden, *((valid, corpus) if self.training else ()))
         named = list(zip([plan.name for plan in self.plans], self.heads, strict=True))

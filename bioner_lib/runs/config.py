@@ -37,37 +37,37 @@ class RunConfig:
 
     corpora: tuple[str, ...]  # trained on, chosen on their dev, scored on their test
     also_test: tuple[str, ...] = ()  # scored after training, never chosen on
-    system: str = "tagger"  # "dictionary" is the baseline without a network of neurons
+    system: str = "tagger"  # "dictionary" is the baseline without a neural network
     encoder: str = "minilm"  # alias, hub name or folder
-    heads: str = "per-type"
+    heads: str = "per-type"  # or per-corpus, joint
     sharing: str = "hard"  # what stands between encoder and heads: or private, adversarial, cross, moe
-    reversal: float = 0.01  # of the discriminator's loss, sharing="adversarial"
-    orthogonality: float = 0.001  # of |S' P|^2, sharing="adversarial"
+    reversal: float = 0.01  # weight of the discriminator's loss, sharing="adversarial"
+    orthogonality: float = 0.001  # weight of |S' P|^2, sharing="adversarial"
     experts: int = 4  # sharing="moe"
-    balance: float = 0.01  # of the router's load, sharing="moe"
+    balance: float = 0.01  # weight of the router's uneven load, sharing="moe"
     decoder: str = "softmax"  # or crf
     scheme: str = "IOBES"  # chosen over IOB2 on the dev split of ncbi-disease
-    unannotated: str = "mask"
-    label_pieces: str = "first"
+    unannotated: str = "mask"  # what a corpus's silence means: not asked; or marginal (summed over), negative (absent)
+    label_pieces: str = "first"  # of a word's pieces; or all
     loss_weights: Mapping[str, float] | str = field(default_factory=dict)  # head -> lambda, 1 where missing; or "uncertainty"
     corpus_weights: Mapping[str, float] = field(default_factory=dict)  # corpus -> factor of what it teaches, 1 where missing
     start_from: str = ""  # run whose weights this one begins with: a second phase
     teacher: str = ""  # run that labels the types which training sentences hide
     confidence: float = 0.9  # least probability of a sentence's tags for the teacher's labels to count
-    sampling: str = "proportional"
+    sampling: str = "proportional"  # or sqrt, uniform, temperature, main (half from the first corpus)
     temperature: float = 2.0  # of sampling="temperature"
     epochs: int = 0  # 0 takes 5, or what the registry says of a corpus (the small sample: 8)
-    learning_rate: float = 0.0  # 0 takes the encoder's own
+    learning_rate: float = 0.0  # 0 takes 2e-4 for the alias minilm, 3e-5 for any other
     batch_size: int = 16  # windows a step
     max_pieces: int = 4096  # padded pieces a step, a bound on memory
     accumulate: int = 1  # batches a step
     warmup: float = 0.1  # share of all steps
     weight_decay: float = 0.01
     dropout: float = 0.1
-    clip: float = 1.0  # of the gradient's norm
+    clip: float = 1.0  # largest norm of the gradient
     max_length: int = 256  # pieces a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at most
-    precision: str = "auto"
+    precision: str = "auto"  # bf16 where the hardware multiplies it, else fp32; or say which
     allow_shared_documents: bool = False  # silver text may hold documents of a test split; the row says how many
     limit: int = 0  # sentences per split, 0 keeps all
     seed: int = 13
@@ -92,11 +92,11 @@ class RunConfig:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        for name in ("loss_weights", "corpus_weights"):
-            value = getattr(self, name)
-            if not isinstance(value, str):
-                whole = {_whole_path(key) if name == "corpus_weights" else key: float(value[key]) for key in sorted(value)}
-                object.__setattr__(self, name, MappingProxyType(whole))
+        corpora = {_whole_path(name): float(weight) for name, weight in sorted(self.corpus_weights.items())}
+        object.__setattr__(self, "corpus_weights", MappingProxyType(corpora))
+        if not isinstance(self.loss_weights, str):  # a weight of 1 is what stands where none is given
+            heads = {name: float(weight) for name, weight in sorted(self.loss_weights.items()) if weight != 1}
+            object.__setattr__(self, "loss_weights", MappingProxyType(heads))
         self._check_values()
         if self.epochs == 0:
             own = (CORPORA.get(split_name(name)[0], {}).get("epochs", 5) for name in self.corpora)

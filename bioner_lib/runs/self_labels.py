@@ -1,8 +1,8 @@
 """Self-labelling: a trained tagger says what the silence of its own training text hides.
 
-Of each training sentence the teacher tags the types that its corpus doesn't annotate. Sentences of whose every word it is sure enough
-become a corpus that annotates them too; the others stay as they were, their silence still unknown. A person's labels are never
-changed, and where a teacher's span overlaps one it gives way.
+Of each training sentence the teacher tags the types that its corpus doesn't annotate. Sentences in which the teacher is sure of every
+word move into a new corpus that annotates those types as well; the others stay as they were, their silence still unknown. A person's
+labels are never changed, and where a teacher's span overlaps one it gives way.
 """
 
 from collections.abc import Sequence

@@ -17,15 +17,17 @@ import re
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import product
 from pathlib import Path
 
 from ..errors import WorkbookError, unknown
 from ..home import home
 from ..home import outputs as outputs_folder
+from .config import RunConfig
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+_FIELDS = {f.name for f in fields(RunConfig)}
 _ROW = re.compile(r"row: runs/(\S+)/run\.json")
 
 
@@ -126,7 +128,8 @@ def _declared(source: str) -> dict[str, str]:
 def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where: str) -> None:
     for name, value in parameters.items():
         if name not in declared:
-            raise unknown(f"parameter of {where}:", name, declared)
+            hint = f"; a field of RunConfig goes into options: {{{name}: ...}}" if name in _FIELDS and "options" in declared else ""
+            raise WorkbookError(f"{unknown(f'parameter of {where}:', name, declared)}{hint}")
         kind = _KINDS.get(declared[name])
         if kind and (not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")):
             raise WorkbookError(f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}")
