@@ -165,6 +165,18 @@ def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagg
     return MultiTaskTagger.load(outputs_folder(outputs) / "runs" / run_id / "model")
 
 
+def evaluate(
+    run_id: str, corpus: str, role: str = "test", *, outputs: str | Path | None = None, mirror: str | Path | None = None, limit: int = 0
+) -> dict[str, dict]:
+    """A finished run's tagger on another corpus: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support. Its row stays as it is.
+
+    Raises WorkbookError where the run left no tagger and where none of its heads knows a type of the corpus.
+    """
+    tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
+    split = loaded.splits[role]
+    return score([s.spans for s in split], tagger.predict([s.tokens for s in split], loaded.name, loaded.types), loaded.types)
+
+
 def file_name(corpus: str) -> str:
     """A corpus's name as part of a file's name."""
     return corpus.replace(":", "_").replace("/", "_")
