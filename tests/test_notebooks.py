@@ -70,6 +70,7 @@ SIXTY = "{corpus: sample-disease, general: sample-virus, also_test: 'sample:Dise
         ("45_published_systems", ".", (*TINY, "-p", "system", "cross-sharing-sp")),
         ("50_ablations", "notebooks", (*TINY, "-y", "{factors: {sharing: [moe]}, lambdas: [0.5, 1.0]}")),
         ("55_partial_labels", ".", (*TINY, "-y", "{confidences: [0.0]}")),
+        ("70_silver_labels", ".", ()),
         ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", SIXTY)),
     ],
 )

@@ -2,8 +2,9 @@ import lzma
 
 import pytest
 
-from bioner_lib.data.terms import descendants, read_hgnc, read_mesh, read_taxonomy, read_terms, select, virus_aliases
-from bioner_lib.errors import DataError
+from bioner_lib import load_corpus
+from bioner_lib.data.terms import Term, descendants, mentioned, read_hgnc, read_mesh, read_taxonomy, read_terms, select, virus_aliases
+from bioner_lib.errors import DataError, SelectionError
 
 HGNC = (
     "HGNC ID\tApproved symbol\tApproved name\tStatus\tAlias symbols\tPrevious symbols\n"
@@ -76,6 +77,13 @@ def test_own_terms(tmp_path):
     with pytest.raises(DataError, match=r"line 2: 'OPA1' has no type"):
         list(read_terms(written(tmp_path, "own.tsv", "a b\tGene\nOPA1\n")))
     assert {t.type for t in virus_aliases()} == {"Virus"} and "SARS-CoV-2" in {t.name for t in virus_aliases()}
+
+
+def test_mentions_of_a_split_are_terms():
+    terms = list(mentioned(load_corpus("sample").train))
+    assert {t.type for t in terms} == {"Gene", "Disease", "Chemical", "Virus"} and Term("HER2", "Gene", "", True) in terms
+    with pytest.raises(SelectionError):
+        list(mentioned(load_corpus("sample").test))
 
 
 def test_filters_are_counted_and_shown(tmp_path):

@@ -213,6 +213,16 @@ def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: 
     return ax
 
 
+def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Precision and recall of a lexicon's labels on gold, a line a corpus and type: `silver_quality.quality`."""
+    lines = [f"{line.corpus} {line.type}" for line in frame.itertuples()]
+    for k, measure in enumerate(("precision", "recall")):
+        ax.plot(100 * frame[measure], range(len(frame)), "os"[k], color=PALETTE[k], label=measure, markersize=8)
+    ax.set(yticks=range(len(lines)), yticklabels=lines, xlim=(0, 100), xlabel="strict spans on gold (%)", ylim=(len(lines) - 0.5, -0.5))
+    ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    return ax
+
+
 def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Test F1 by the number of training sentences, a line an arm, every seed a dot; columns sentences, f1, name."""
     shown = frame.assign(percent=100 * frame["f1"])

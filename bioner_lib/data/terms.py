@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
+from .corpus import Split, refuse_test
 from .text import words
 
 VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
@@ -122,6 +123,14 @@ def read_terms(path: str | Path) -> Iterator[Term]:
                 if not rest or not rest[0]:
                     raise DataError(f"{path}, line {number}: {name!r} has no type; expected name, tab, type, and an identifier if any")
                 yield Term(name, rest[0], rest[1] if len(rest) > 1 else "", _looks_like_a_symbol(name))
+
+
+def mentioned(split: Split) -> Iterator[Term]:
+    """The mentions of a training split as terms; raises SelectionError for a test split."""
+    for sentence in refuse_test(split, "making terms"):
+        for start, end, name in sentence.spans:
+            surface = " ".join(sentence.tokens[start:end])
+            yield Term(surface, name, "", _looks_like_a_symbol(surface))
 
 
 def virus_aliases() -> Iterator[Term]:
