@@ -261,6 +261,9 @@ def test_parts_of_train():
     docs = [{s.doc for s in half.train} for half in halves]
     assert not docs[0] & docs[1] and docs[0] | docs[1] == {s.doc for s in whole.train}
     assert [half.name for half in halves] == ["sample:Gene", "sample:Disease"]
+    assert len(load_corpus("sample@84").train) == 84 and load_corpus("sample@84").train == quarter.train
+    with pytest.raises(WorkbookError, match="has only 336 sentences"):
+        load_corpus("sample@337")
     limited = load_corpus("sample@25%", limit=40)
     assert len(limited.train) == 10 and {s.doc for s in limited.train} <= {s.doc for s in whole.limit(40).train}
     for wrong, said in (("sample@0%", "part '0%'"), ("sample@3/2", "part '3/2'"), ("sample@half", "unknown corpus 'sample@half'"),

@@ -81,6 +81,9 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path)
     executed = json.loads((tmp_path / f"{name}.ipynb").read_text())
     last = executed["cells"][-1]["outputs"][0]["data"]["text/markdown"]
     assert len("".join(last)) > 40, "what we learned, in words"
+    if name == "70_silver_labels":
+        ratio = papermill("75_silver_ratio", home(), tmp_path, *TINY, "-y", "{ratios: [1], treatments: [mask], limit: 60}")
+        assert ratio.returncode == 0, ratio.stderr[-3000:]
     if name == "40_multi_task":
         board = papermill("90_leaderboard", home(), tmp_path)
         assert board.returncode == 0, board.stderr[-3000:]

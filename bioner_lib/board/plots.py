@@ -213,6 +213,15 @@ def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: 
     return ax
 
 
+def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str) -> plt.Axes:
+    """A measure of one type by silver ratio, a line a treatment with a band of ± one standard deviation over seeds; column ratio."""
+    shown = frame.assign(percent=100 * frame[measure])
+    sns.lineplot(shown, x="ratio", y="percent", hue="name", style="name", markers=True, errorbar="sd", ax=ax)
+    ax.set(xlabel="silver sentences a gold one", ylabel=f"test {measure} (x 100)", xticks=sorted(set(shown["ratio"])))
+    ax.legend(fontsize="x-small", title=None)
+    return ax
+
+
 def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Precision and recall of a lexicon's labels on gold, a line a corpus and type: `silver_quality.quality`."""
     lines = [f"{line.corpus} {line.type}" for line in frame.itertuples()]

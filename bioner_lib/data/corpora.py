@@ -21,7 +21,7 @@ from .readers import DROPS, READERS, Reading, guess_reader
 
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
 _ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
-_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+))?(?::(?P<types>[^:]*))?")
+_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:]*))?")
 _NAMES = {"train": "train", "devel": "dev", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
@@ -31,7 +31,8 @@ def load_corpus(
 ) -> Corpus:  # fmt: skip
     """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), or a user's own from a folder or file.
 
-    `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@1/2:Disease"` the first half of its documents with diseases shown; such
+    `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@500"` so many sentences of it, `"bc5cdr@1/2:Disease"` the first half of
+    its documents with diseases shown; such
     a corpus goes by its name without the part, because what it is scored on is the whole. `limit` keeps at most so many sentences of
     each split, before a part is taken.
 

@@ -115,13 +115,17 @@ class Corpus:
         return replace(self, splits=chosen, official=False)
 
     def part(self, which: str, seed: int = 13) -> "Corpus":
-        """A part of the train split, dev and test as they are: "25%" of it, or "1/2", the first of two halves, by document.
+        """A part of the train split, dev and test as they are: "25%" of it, "500" sentences, or "1/2", the first of two halves.
 
-        With one seed a smaller percentage is part of a larger one, and halves share no document.
+        With one seed a smaller percentage or number is part of a larger one, and halves share no document.
         Raises DataError for what is neither, and for a part that holds nothing.
         """
         share, piece = re.fullmatch(r"(\d+(?:\.\d+)?)%", which), re.fullmatch(r"(\d+)/(\d+)", which)
-        if share and 0 < float(share[1]) <= 100:
+        if which.isdigit():
+            if int(which) > len(self.train):
+                raise DataError(f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences")
+            chosen = list(_nested(self.train, int(which), seed))
+        elif share and 0 < float(share[1]) <= 100:
             chosen = list(_nested(self.train, round(float(share[1]) / 100 * len(self.train)), seed))
         elif piece and 1 <= int(piece[1]) <= int(piece[2]):
             docs = sorted({sentence.doc for sentence in self.train})
@@ -129,7 +133,7 @@ class Corpus:
             mine = set(docs[int(piece[1]) - 1 :: int(piece[2])])
             chosen = [sentence for sentence in self.train if sentence.doc in mine]
         else:
-            raise DataError(f"part {which!r} of {self.name!r}: expected a percentage such as 25%, or a piece such as 1/2")
+            raise DataError(f"part {which!r} of {self.name!r}: expected a percentage such as 25%, a number, or a piece such as 1/2")
         if not chosen:
             raise DataError(f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}")
         return replace(self, splits={**self.splits, "train": Split(chosen, "train", self.name)})

@@ -67,10 +67,11 @@ def recipe(
 
     if order == "apart":
         return [config([corpus], lengths[0]) for corpus in corpora]
-    first = config(corpora if order == "alone-then-added" else corpora + added, lengths[0])
+    gold_first = order == "alone-then-added"  # whose heads can't be asked about types that come later
+    first = config(corpora, lengths[0], also_test=[]) if gold_first else config(corpora + added, lengths[0])
     if order == "together":
         return [first]
-    then = added if order == "alone-then-added" else corpora
+    then = added if gold_first else corpora
     # the first corpora are scored again, so that what the second phase cost them can be seen
     also = [*also, *(corpus for corpus in corpora if corpus not in then and corpus not in also)]
     return [first, config(then, lengths[1], also_test=also, start_from=first.run_id)]
