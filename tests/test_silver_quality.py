@@ -4,7 +4,7 @@ from bioner_lib import Lexicon, load_corpus
 from bioner_lib.data.corpus import Corpus, Split
 from bioner_lib.data.text import Sentence
 from bioner_lib.errors import SelectionError
-from bioner_lib.evaluation.silver_quality import noisiest, quality, term_precision
+from bioner_lib.evaluation.silver_quality import drop_noisy, noisiest, quality, term_precision
 
 
 @pytest.fixture
@@ -30,6 +30,14 @@ def test_the_noisiest_terms_come_with_a_sentence(corpus):
     assert (line["term"], line["matches"], line["right"], line["in"]) == ("lead", 3, 1, "they [lead] to water")
     assert noisiest(LEXICON, corpus.train, "Gene").empty
     assert term_precision(LEXICON, corpus.train) == {("lead", "Chemical"): (3, 1), ("opa1", "Virus"): (1, 0)}
+
+
+def test_noisy_terms_are_dropped_by_their_precision_on_train(corpus):
+    entries = [(["lead"], "Chemical", "1", False), (["water"], "Chemical", "3", False), (["OPA1"], "Virus", "2", True)]
+    kept, dropped = drop_noisy(entries, [corpus], precision=0.5)
+    assert kept == entries[1:] and dropped.to_dict("records") == [{"term": "lead", "type": "Chemical", "matches": 3, "right": 1}]
+    assert drop_noisy(entries, [corpus], precision=0.3)[0] == entries, "a third is enough"
+    assert drop_noisy(entries, [corpus], precision=0.5, matches=4)[0] == entries, "too few matches to be judged"
 
 
 def test_terms_are_never_chosen_on_test(corpus):

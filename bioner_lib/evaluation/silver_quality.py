@@ -1,11 +1,12 @@
 """What a lexicon's labels are worth, measured on gold before anything is trained on them."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
 
 from ..data.corpus import Corpus, Split, refuse_test
-from ..data.lexicons import Lexicon
+from ..data.lexicons import Entry, Lexicon
 from .scoring import score
 
 
@@ -62,3 +63,25 @@ def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tupl
             matches, right = counts.get(key, (0, 0))
             counts[key] = (matches + 1, right + ((start, end, name) in gold))
     return counts
+
+
+def drop_noisy(
+    entries: Iterable[Entry], corpora: Iterable[Corpus], precision: float = 0.3, matches: int = 3
+) -> tuple[list[Entry], pd.DataFrame]:
+    """Entries without those whose precision on train, over all corpora that annotate their type, is lower; and what was dropped.
+
+    A term needs so many `matches` to be judged. Raises SelectionError for a test split.
+    """
+    entries, seen = list(entries), Counter()
+    right: Counter = Counter()
+    lexicon = Lexicon(entries)
+    for corpus in corpora:
+        for (term, kind), (n, hits) in term_precision(lexicon, corpus.train).items():
+            if kind in corpus.types:
+                seen[term, kind] += n
+                right[term, kind] += hits
+    noisy = {key for key, n in seen.items() if n >= matches and right[key] / n < precision}
+    kept = [entry for entry in entries if (" ".join(entry[0]).casefold(), entry[1]) not in noisy]
+    lines = [{"term": t, "type": kind, "matches": seen[t, kind], "right": right[t, kind]} for t, kind in noisy]
+    frame = pd.DataFrame(lines, columns=["term", "type", "matches", "right"]).sort_values(["matches", "term"], ascending=[False, True])
+    return kept, frame.reset_index(drop=True)
