@@ -97,7 +97,15 @@ def test_readme_numbers_come_from_committed_rows():
         assert line in readme, f"the README's table lacks or misquotes: {line}"
 
 
+def test_readme_halves_control_comes_from_committed_rows():
+    from bioner_lib.board.leaderboard import by_type, published_rows, results
+
+    readme = (home() / "README.md").read_text(encoding="utf-8")
+    for line in by_type(results(published_rows("halves")), ["Chemical", "Disease"]).splitlines():
+        assert line in readme, f"the README's table lacks or misquotes: {line}"
+
+
 def test_published_rows_are_whole():
-    for path in (home() / "outputs" / "published").glob("*.json"):
+    for path in (home() / "outputs" / "published").rglob("*.json"):
         row = json.loads(path.read_text())
         assert path.stem == row["run_id"] and all(about["official"] for about in row["data"].values()) and row["versions"] and row["device"]

@@ -276,7 +276,8 @@ def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
         "| " + " | ".join(["arm", "runs", *(f"{name} {measure}" for measure in ("F1", "recall") for name in types)]) + " |",
         "|" + "---|" * (2 + 2 * len(types)),
     ]
-    for name_ in tests.groupby("name")["f1"].mean().sort_values(ascending=False).index:
+    order = tests.groupby("name").agg(types=("type", "nunique"), f1=("f1", "mean")).sort_values(["types", "f1"], ascending=False)
+    for name_ in order.index:
         part = tests[tests["name"] == name_]
         cells = [str(part["run_id"].nunique())]
         for measure in ("f1", "recall"):
