@@ -35,7 +35,8 @@ def arm_name(config: RunConfig, corpus: str, parents: Mapping[str, Mapping[str, 
     parts = [config.system]
     if config.system == "tagger":
         parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads, "single-task" if len(config.corpora) == 1 else "multi-task"]
-    parts += [f"({' + '.join(config.corpora)})"] if config.corpora != (corpus,) else []
+    shown = [name.rsplit("/", 1)[-1] for name in config.corpora]  # of a folder its last name
+    parts += [f"({' + '.join(shown)})"] if config.corpora != (corpus,) else []
     usual = RunConfig(corpora=config.corpora, system=config.system, encoder=config.encoder).as_dict()
     parts += [f"{key}={value}" for key, value in config.as_dict().items() if key not in _NAMED and value != usual[key]]
     parts += [f"{key}={parent['name']}" for key, parent in (parents or {}).items()]
