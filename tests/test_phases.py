@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, run
+from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.leaderboard import check_budgets, repetitions, results
 from bioner_lib.data.schemes import to_tags
 from bioner_lib.errors import SelectionError
@@ -192,3 +192,12 @@ def test_a_run_with_a_teacher(tiny, outputs):
         small(tiny, halves, teacher=teacher.run_id, heads="per-corpus")
     with pytest.raises(WorkbookError, match=r"teacher='nobody': no finished run"):
         quiet(small(tiny, halves, teacher="nobody"))
+
+
+def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
+    config = small(tiny, "sample")
+    row = run(config, progress=False)
+    assert evaluate(config.run_id, "sample", limit=40) == row["scores"]["sample"]["test"]["types"]
+    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)) == {"Gene", "micro", "macro"}
+    with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
+        evaluate("nothing", "sample")

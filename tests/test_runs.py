@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, read_predictions, read_rows, run, score
+from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_predictions, read_rows, run, score
 from bioner_lib.data.corpus import Corpus
 from bioner_lib.errors import SelectionError
 from bioner_lib.runs import training
@@ -73,15 +73,6 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     found = tagger.predict([s.tokens for s in corpus.test], autocast=autocast)
     assert [[s[:3] for s in spans] for spans in found] == [[tuple(s[:3]) for s in p["predicted"]] for p in predictions]
     assert [r["run_id"] for r in read_rows()] == [config.run_id]
-
-
-def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
-    config = small(tiny, precision="fp32")
-    row = run(config, progress=False)
-    assert evaluate(config.run_id, "sample", limit=40) == row["scores"]["sample"]["test"]["types"]
-    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)) == {"Gene", "micro", "macro"}
-    with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
-        evaluate("nothing", "sample")
 
 
 def test_the_same_run_again_is_read_not_made(tiny, outputs, monkeypatch):

@@ -172,9 +172,13 @@ def evaluate(
 
     Raises WorkbookError where the run left no tagger and where none of its heads knows a type of the corpus.
     """
+    from .training import autocast_dtype
+
     tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
-    split = loaded.splits[role]
-    return score([s.spans for s in split], tagger.predict([s.tokens for s in split], loaded.name, loaded.types), loaded.types)
+    row, split = read_row(outputs_folder(outputs) / "runs" / run_id), loaded.splits[role]
+    autocast = autocast_dtype(row["config"]["precision"])
+    found = tagger.predict([s.tokens for s in split], loaded.name, loaded.types, autocast=autocast)
+    return score([s.spans for s in split], found, loaded.types)
 
 
 def file_name(corpus: str) -> str:
