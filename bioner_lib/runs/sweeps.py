@@ -141,10 +141,7 @@ def run_sweep(steps: list[list[Job]], outputs: str | Path | None = None, workers
 
     folder = outputs_folder(outputs) / "notebooks"
     folder.mkdir(exist_ok=True)
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    # kernels take their number of threads from here
-    os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"})
-    # and their folders, whatever their own working folder is
+    # kernels take their folders from here, whatever their own working folder is
     os.environ["BIONER_OUTPUTS"] = str(folder.parent.resolve())
     if mirror := os.environ.get("BIONER_MIRROR"):
         os.environ["BIONER_MIRROR"] = str(Path(mirror).resolve())
@@ -159,7 +156,9 @@ def run_sweep(steps: list[list[Job]], outputs: str | Path | None = None, workers
                 bar.write(f"failed: {job.name}; see {folder / job.name}.failed.ipynb")
             bar.update()
 
-        for jobs in steps:
+        for jobs in steps:  # and their number of threads: all cores for a job that is alone
+            threads = str(max(1, (os.cpu_count() or 1) // min(workers, len(jobs))))
+            os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"})
             list(pool.map(execute, jobs))
     return failed
 
