@@ -15,8 +15,9 @@ from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, unknown
-from ..home import home
+from ..home import home, outputs
 from .corpus import SPLITS, Corpus, Split
+from .lines import Lines
 from .readers import DROPS, READERS, Reading, guess_reader
 
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
@@ -29,7 +30,7 @@ def load_corpus(
     name: str | Path, *, mirror: str | Path | None = None, types: Iterable[str] | None = None, reader: str | None = None, limit: int = 0,
     **options,
 ) -> Corpus:  # fmt: skip
-    """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), or a user's own from a folder or file.
+    """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), a silver one that was made here, or a user's own by its path.
 
     `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@500"` so many sentences of it, `"bc5cdr@1/2:Disease"` the first half of
     its documents with diseases shown; such
@@ -50,11 +51,18 @@ def load_corpus(
         corpus = _load_registered(base, mirror)
     elif Path(base).exists():
         corpus = _load_own(Path(base), types, reader, options)
+    elif base in (made := made_here()):
+        corpus = _load_own(made[base], types, reader, options)
     else:
-        raise unknown("corpus", base, CORPORA)
+        raise unknown("corpus", base, [*CORPORA, *made])
     corpus = corpus.limit(limit)
     corpus = corpus.part(part) if part else corpus
     return corpus.only(*shown.split("+")) if shown else corpus
+
+
+def made_here() -> dict[str, Path]:
+    """The corpora that 70_silver_labels has left in outputs/silver, by name: they go by it like the registered ones."""
+    return {path.parent.name: path.parent for path in sorted((outputs() / "silver").glob("*/corpus.toml"))}
 
 
 def evaluation_documents(mirror: str | Path | None = None) -> dict[str, str]:
@@ -148,6 +156,42 @@ def _download(path: Path, address: str, file: Mapping[str, str], mirror: str | P
 
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
     """A folder with one file a split, or one file, which is then the train split."""
+    files, said = (
+        _own_files(path),
+        _declared(path) | {k: v for k, v in {"types": types, "reader": reader, **options}.items() if v is not None},
+    )
+    types, reader, silver = said.pop("types", None), said.pop("reader", None), said.pop("silver", False)
+    types = (types,) if isinstance(types, str) else types
+    said.pop("lexicon", None)  # where silver labels come from
+    if reader is not None and reader not in READERS:
+        raise unknown("reader", reader, READERS)
+    name = path.stem if path.is_file() else path.resolve().name
+    if name in CORPORA:
+        raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
+    if silver and types and set(files) == {"train"} and (reader or guess_reader(files["train"])) == "jsonl":
+        lines = Lines(files["train"], types, **said)
+        if not lines:
+            raise DataError(f"the train split of {path} is empty")
+        return Corpus(name, tuple(types), {"train": Split(lines, "train", name)}, lines.documented, official=False, silver=True)
+    readings = {}
+    for role, file in files.items():
+        read = READERS[reader or guess_reader(file)]
+        if strange := [key for key in said if key not in signature(read).parameters]:
+            raise unknown(f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:])
+        readings[role] = read(file, **said)
+        if not readings[role].sentences:
+            raise DataError(f"the {role} split of {path} is empty")
+    held = sorted(set().union(*(reading.mentions for reading in readings.values())))
+    declared = tuple(types) if types is not None else tuple(held)
+    if extra := [name for name in held if name not in declared]:
+        raise DataError(f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare")
+    if not declared:
+        raise DataError(f"{path} holds no mention; say what it annotates with types=")
+    corpus = _corpus(name, declared, readings, official=False, silver=silver)
+    return corpus if silver else corpus.carve_dev()
+
+
+def _own_files(path: Path) -> dict[str, Path]:
     files = {"train": path} if path.is_file() else {}
     for file in sorted(path.iterdir()) if path.is_dir() else ():
         roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
@@ -158,35 +202,14 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
             files[role] = file
     if not files:
         raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
-    said = {"types": types, "reader": reader, **options}
-    if path.is_dir() and (path / "corpus.toml").exists():
-        try:
-            declared = tomllib.loads((path / "corpus.toml").read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise DataError(f"{path / 'corpus.toml'}: {error}") from None
-        said = declared | {key: value for key, value in said.items() if value is not None}
-    types, reader, silver = said.pop("types", None), said.pop("reader", None), said.pop("silver", False)
-    said.pop("lexicon", None)  # where silver labels come from
-    if reader is not None and reader not in READERS:
-        raise unknown("reader", reader, READERS)
-    readings = {}
-    for role, file in files.items():
-        read = READERS[reader or guess_reader(file)]
-        if strange := [key for key in said if key not in signature(read).parameters]:
-            raise unknown(f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:])
-        readings[role] = read(file, **said)
-    for role, reading in readings.items():
-        if not reading.sentences:
-            raise DataError(f"the {role} split of {path} is empty")
-    held = sorted(set().union(*(reading.mentions for reading in readings.values())))
-    types = (types,) if isinstance(types, str) else types
-    declared = tuple(types) if types is not None else tuple(held)
-    if extra := [name for name in held if name not in declared]:
-        raise DataError(f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare")
-    if not declared:
-        raise DataError(f"{path} holds no mention; say what it annotates with types=")
-    name = path.stem if path.is_file() else path.resolve().name
-    if name in CORPORA:
-        raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
-    corpus = _corpus(name, declared, readings, official=False, silver=silver)
-    return corpus if silver else corpus.carve_dev()
+    return files
+
+
+def _declared(path: Path) -> dict:
+    """What the folder's corpus.toml says."""
+    if not path.is_dir() or not (path / "corpus.toml").exists():
+        return {}
+    try:
+        return tomllib.loads((path / "corpus.toml").read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path / 'corpus.toml'}: {error}") from None

@@ -5,30 +5,57 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from operator import eq
+
+import numpy as np
 
 from ..errors import DataError, SelectionError, unknown
+from .lines import Lines
 from .schemes import to_tags
 from .text import Sentence
 
 SPLITS = ("train", "dev", "test")
 
 
-class Split(tuple):
-    """The sentences of one split; it knows which one it is, so that nothing that chooses can be handed a test split."""
+class Split(Sequence):
+    """The sentences of one split; it knows which one it is, so that nothing that chooses can be handed a test split.
 
-    role: str
-    corpus: str
+    They are held in memory, or stay on disk where `Lines` are given.
+    """
 
-    def __new__(cls, sentences: Iterable[Sentence], role: str, corpus: str) -> "Split":
-        split = super().__new__(cls, sentences)
-        split.role, split.corpus = role, corpus
-        return split
+    def __init__(self, sentences: Iterable[Sentence], role: str, corpus: str):
+        self._held = sentences if isinstance(sentences, Lines) else tuple(sentences)
+        self.role, self.corpus = role, corpus
 
-    def __reduce__(self):
-        return Split, (tuple(self), self.role, self.corpus)
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __getitem__(self, index):
+        return self._held[index]
+
+    def __iter__(self) -> Iterator[Sentence]:
+        return iter(self._held)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Split) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether each sentence is read when it is asked for."""
+        return isinstance(self._held, Lines)
+
+    def take(self, indices: Iterable[int]) -> "Split":
+        """The sentences with these indices."""
+        return Split(self._held.take(indices) if self.on_disk else [self._held[i] for i in indices], self.role, self.corpus)
+
+    def map(self, change: Callable[[Sentence], Sentence], corpus: str) -> "Split":
+        """Each sentence changed, for a corpus of this name."""
+        return Split(self._held.map(change) if self.on_disk else map(change, self._held), self.role, corpus)
 
 
 def refuse_test(split: Split, purpose: str) -> Split:
@@ -77,8 +104,13 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over every word and tag: the data version that a run's row records."""
-        content = [[role, [(s.tokens, s.tags) for s in split]] for role, split in sorted(self.splits.items())]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        seen = hashlib.sha256()
+        for i, (role, split) in enumerate(sorted(self.splits.items())):  # the bytes of one JSON list, never all of them in memory
+            seen.update(f'{", " if i else "["}["{role}", ['.encode())
+            for j, sentence in enumerate(split):
+                seen.update((", " if j else "").encode() + json.dumps([sentence.tokens, sentence.tags]).encode())
+            seen.update(b"]]")
+        return (seen.update(b"]") or seen).hexdigest()[:16]
 
     def counts(self, role: str) -> Counter:
         """Mentions by type in a split."""
@@ -92,7 +124,8 @@ class Corpus:
         shown = tuple(name for name in self.types if name in types)
         if not shown or shown == self.types:
             return self
-        return self._with(lambda split: [_hide(sentence, set(shown)) for sentence in split], types=shown, name=_view(self.name, shown))
+        name, hide = _view(self.name, shown), partial(_hide, shown=frozenset(shown))
+        return replace(self, splits={role: split.map(hide, name) for role, split in self.splits.items()}, types=shown, name=name)
 
     def without(self, *types: str) -> "Corpus":
         """A view that hides these types."""
@@ -105,7 +138,8 @@ class Corpus:
     def limit(self, n: int, seed: int = 13, roles: Iterable[str] = SPLITS) -> "Corpus":
         """At most n sentences of each split, whole documents where documents exist (the last may be cut).
 
-        Nested: with one seed a smaller limit's sentences are among a larger one's. 0 keeps all.
+        Nested: with one seed a smaller limit's sentences are among a larger one's. 0 keeps all. Of text that stays on disk (silver) single
+        sentences are taken.
         """
         if n < 0:
             raise DataError(f"limit must be 0 (all) or a number of sentences, not {n}")
@@ -124,19 +158,19 @@ class Corpus:
         if which.isdigit():
             if int(which) > len(self.train):
                 raise DataError(f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences")
-            chosen = list(_nested(self.train, int(which), seed))
+            chosen = _nested(self.train, int(which), seed)
         elif share and 0 < float(share[1]) <= 100:
-            chosen = list(_nested(self.train, round(float(share[1]) / 100 * len(self.train)), seed))
+            chosen = _nested(self.train, round(float(share[1]) / 100 * len(self.train)), seed)
         elif piece and 1 <= int(piece[1]) <= int(piece[2]):
             docs = sorted({sentence.doc for sentence in self.train})
             random.Random(f"{seed}-train").shuffle(docs)
             mine = set(docs[int(piece[1]) - 1 :: int(piece[2])])
-            chosen = [sentence for sentence in self.train if sentence.doc in mine]
+            chosen = self.train.take(i for i, sentence in enumerate(self.train) if sentence.doc in mine)
         else:
             raise DataError(f"part {which!r} of {self.name!r}: expected a percentage such as 25%, a number, or a piece such as 1/2")
         if not chosen:
             raise DataError(f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}")
-        return replace(self, splits={**self.splits, "train": Split(chosen, "train", self.name)})
+        return replace(self, splits={**self.splits, "train": chosen})
 
     def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
         """A dev split out of train, by document, for a corpus that has none."""
@@ -160,21 +194,19 @@ class Corpus:
 
         return DatasetDict({role: columns(split) for role, split in self.splits.items()})
 
-    def _with(self, change, **fields) -> "Corpus":
-        name = fields.get("name", self.name)
-        return replace(self, splits={role: Split(change(split), role, name) for role, split in self.splits.items()}, **fields)
-
 
 def _view(name: str, types: Iterable[str]) -> str:
     return f"{name.split(':')[0]}:{'+'.join(types)}"
 
 
-def _hide(sentence: Sentence, shown: set[str]) -> Sentence:
+def _hide(sentence: Sentence, shown: frozenset[str]) -> Sentence:
     spans = [span for span in sentence.spans if span[2] in shown]
     return replace(sentence, tags=to_tags(spans, len(sentence.tokens)))
 
 
 def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
+    if split.on_disk:  # sentence by sentence: to know the documents, all of it would have to be read
+        return split.take(sorted(np.random.default_rng(seed).permutation(len(split))[:n]))
     docs = sorted({sentence.doc for sentence in split})
     random.Random(f"{seed}-{split.role}").shuffle(docs)
     by_doc: dict[str, list[int]] = {}
@@ -185,4 +217,4 @@ def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
         if len(chosen) >= n:
             break
         chosen += by_doc[doc]
-    return Split([split[i] for i in sorted(chosen if whole else chosen[:n])], split.role, split.corpus)
+    return split.take(sorted(chosen if whole else chosen[:n]))

@@ -113,31 +113,36 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
     for line, text in _lines(path):
         if not text.strip():
             continue
-        try:
-            record = json.loads(text)
-            tokens = record["tokens"]
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
-            raise DataError(f"{path}:{line}: no JSON object with 'tokens' here ({error!r})") from None
-        if tag_field not in record:
-            raise DataError(f"{path}:{line}: {unknown('tag field', tag_field, record)}")
-        tags = record[tag_field]
-        if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
-            raise DataError(f"{path}:{line}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
-        if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
-            raise DataError(f"{path}:{line}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
-        if any(isinstance(tag, int) for tag in tags):
-            if tag_names is None or not all(0 <= tag < len(tag_names) for tag in tags):
-                raise DataError(f"{path}:{line}: integer tags {sorted(set(tags))} need names for all of them (tag_names={tag_names})")
-            tags = [tag_names[tag] for tag in tags]
-        if len(tags) != len(tokens):
-            raise DataError(f"{path}:{line}: {len(tokens)} tokens but {len(tags)} tags")
+        tokens, tags, doc = jsonl_record(text, f"{path}:{line}", tag_field, tag_names)
         if not tokens:
             reading.repairs["empty sentence dropped"] += 1
             continue
-        doc = record.get("doc", record.get("pmid"))
         reading.documented &= doc is not None
         rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
     return _from_tags(rows, path, labels, reading)
+
+
+def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None) -> tuple[list, list, object]:
+    """One line of JSON -> tokens, tags, document (None where it isn't named); raises DataError, which opens with `where`."""
+    try:
+        record = json.loads(text)
+        tokens = record["tokens"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{where}: no JSON object with 'tokens' here ({error!r})") from None
+    if tag_field not in record:
+        raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
+    tags = record[tag_field]
+    if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
+        raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
+    if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
+        raise DataError(f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
+    if any(isinstance(tag, int) for tag in tags):
+        if tag_names is None or not all(0 <= tag < len(tag_names) for tag in tags):
+            raise DataError(f"{where}: integer tags {sorted(set(tags))} need names for all of them (tag_names={tag_names})")
+        tags = [tag_names[tag] for tag in tags]
+    if len(tags) != len(tokens):
+        raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
+    return tokens, tags, record.get("doc", record.get("pmid"))
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:

@@ -13,18 +13,20 @@ from .scoring import score
 def quality(lexicon: Lexicon, corpora: list[Corpus], roles: tuple[str, ...] = ("train", "dev")) -> pd.DataFrame:
     """One line a corpus and type that the lexicon knows: strict precision, recall, F1 (0 to 1) and support over these splits.
 
-    Raises SelectionError for a test split: filters are chosen by these figures.
+    A corpus that annotates none of its types has no line. Raises SelectionError for a test split: filters are chosen by these figures.
     """
     lines = []
     for corpus in corpora:
         splits = [refuse_test(corpus.splits[role], "choosing terms") for role in roles if role in corpus.splits]
         types = [name for name in corpus.types if name in lexicon.types]
+        if not types:
+            continue
         found = [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for split in splits for sentence in split]
         measured = score([sentence.spans for split in splits for sentence in split], found, types)
         for name in types:
             keep = {key: measured[name][key] for key in ("precision", "recall", "f1", "support")}
             lines.append({"corpus": corpus.name, "type": name, **keep})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=["corpus", "type", "precision", "recall", "f1", "support"])
 
 
 def noisiest(lexicon: Lexicon, split: Split, type: str, n: int = 20) -> pd.DataFrame:
