@@ -157,7 +157,7 @@ def test_download_goes_through_pooch_and_is_verified(tmp_path, monkeypatch):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(module, "_ADDRESS", f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}")
+        monkeypatch.setattr(module, "GITHUB", f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}")
         monkeypatch.setattr(module, "home", lambda: tmp_path / "home")
         monkeypatch.delenv("BIONER_MIRROR", raising=False)
         for _ in range(2):

@@ -68,8 +68,8 @@ def test_wings_import_only_what_stands_above_them():
     """Between wings and within a wing: an import points up the house, never down."""
     order = ["errors", "home", "data", "models", "evaluation", "runs", "board", "explorer", "__main__"]
     inside = {
-        "data": ["schemes", "text", "readers", "lines", "corpus", "corpora", "inspection", "terms", "lexicons", "pubmed", "silver",
-                 "alignment", "batching"],
+        "data": ["schemes", "text", "readers", "lines", "corpus", "fetching", "corpora", "inspection", "terms", "lexicons", "pubmed",
+                 "silver", "alignment", "batching"],
         "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics", "silver_quality"],
         "runs": ["config", "recipes", "energy", "self_labels", "training", "rows", "sweeps"],
         "board": ["leaderboard", "plots", "corpus_plots"],

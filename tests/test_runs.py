@@ -11,6 +11,7 @@ import torch
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_predictions, read_rows, run, score
 from bioner_lib.data.corpus import Corpus
 from bioner_lib.errors import SelectionError
+from bioner_lib.models.tagger import autocast_dtype
 from bioner_lib.runs import training
 from bioner_lib.runs.rows import forget
 from bioner_lib.runs.training import dev_f1, fit
@@ -69,7 +70,7 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     assert rescored == row["scores"]["sample"]["test"]["types"]
     assert sum(s["support"] for n, s in rescored.items() if n not in ("micro", "macro")) == sum(corpus.counts("test").values())
     tagger = MultiTaskTagger.load(folder / "model")
-    autocast = training.autocast_dtype("auto")
+    autocast = autocast_dtype("auto")
     found = tagger.predict([s.tokens for s in corpus.test], autocast=autocast)
     assert [[s[:3] for s in spans] for spans in found] == [[tuple(s[:3]) for s in p["predicted"]] for p in predictions]
     assert [r["run_id"] for r in read_rows()] == [config.run_id]

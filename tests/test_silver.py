@@ -1,13 +1,15 @@
 import json
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
 from bioner_lib.data.lexicons import save_entries
-from bioner_lib.data.silver import label, read_lines, split_documents
+from bioner_lib.data.silver import label, read_lines, save_sentences, split_documents
 from bioner_lib.errors import DataError
+from bioner_lib.runs.self_labels import denoise
 
 TEXT = (
     "OPA1 causes optic atrophy.\n\nOPA1 causes optic atrophy.\nA\x00b\x0btab\u2028 and SARS-CoV-2\r\n" + "x " * 3000 + "\nNothing here .\n"
@@ -86,3 +88,36 @@ def test_silver_text_of_a_test_split_is_refused_unless_forced(tiny, outputs, tmp
         run(small(tiny, corpora=["sample-gene", silver]), progress=False)
     row = run(small(tiny, corpora=["sample-gene", silver], allow_shared_documents=True), progress=False)
     assert row["shared_documents"] == {"mine": {"sample-gene": 1}}
+
+
+class Teacher:
+    """Says what it was told, and how sure it is."""
+
+    def __init__(self, said, sure):
+        self.plans, self.said, self.sure = [SimpleNamespace(types=("Gene",))], said, sure
+
+    def predict(self, tokens, types, autocast):
+        assert types == ["Gene"]
+        return [[(*span, 0.9) for span in self.said[tuple(words)]] for words in tokens]
+
+    def confidence(self, tokens, types, autocast):
+        return [self.sure[tuple(words)] for words in tokens]
+
+
+def test_a_teacher_contradicts_silver(tmp_path, lexicon):
+    texts = {"OPA1 agrees": [(0, 1, "Gene")], "OPA1 isn t": [], "OPA1 unsure": [], "optic atrophy gene": [(1, 3, "Gene")]}
+    label(((str(i), text) for i, text in enumerate(texts)), lexicon, tmp_path / "mine")
+    silver = load_corpus(tmp_path / "mine")
+    sure = {tuple(text.split()): 0.5 if "unsure" in text else 0.95 for text in texts}
+    teacher = Teacher({tuple(text.split()): spans for text, spans in texts.items()}, sure)
+    kept, counts = denoise(teacher, silver, "drop", 0.9)
+    assert [s.doc for s in kept] == ["0", "2"] and counts == {"agreed": 1, "unsure": 1, "contradicted": 2}
+    kept, counts = denoise(teacher, silver, "relabel", 0.9)
+    assert [(s.doc, s.spans) for s in kept] == [("0", [(0, 1, "Gene")]), ("1", []), ("3", [(1, 3, "Gene")])], "Disease gives way"
+    save_sentences(kept, silver.types, tmp_path / "again", teacher={"run": "x"})
+    again = load_corpus(tmp_path / "again")
+    assert list(again.train) == kept and again.types == silver.types and again.silver
+    with pytest.raises(WorkbookError, match=r"unknown denoising 'dorp'.*did you mean 'drop'"):
+        denoise(teacher, silver, "dorp", 0.9)
+    with pytest.raises(WorkbookError, match="has nothing to say about 'sample-gene'"):
+        denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)

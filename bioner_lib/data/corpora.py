@@ -4,8 +4,6 @@ The registry is `corpora.toml`. Files come from their public address (library: p
 either way each is verified, and what was read is compared with the published counts.
 """
 
-import hashlib
-import os
 import re
 import tomllib
 from collections import Counter
@@ -17,11 +15,11 @@ from pathlib import Path
 from ..errors import DataError, unknown
 from ..home import home, outputs
 from .corpus import SPLITS, Corpus, Split
+from .fetching import GITHUB, fetch
 from .lines import Lines
 from .readers import DROPS, READERS, Reading, guess_reader
 
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
-_ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 _NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:]*))?")
 _NAMES = {"train": "train", "devel": "dev", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
@@ -123,35 +121,8 @@ def fetch_file(name: str, role: str, mirror: str | Path | None = None) -> Path:
     entry, file = CORPORA[name], CORPORA[name]["files"][role]
     if "folder" in entry:
         return home() / entry["folder"] / file["path"]
-    mirror, local = mirror or os.environ.get("BIONER_MIRROR"), f"{entry.get('held_as', name)}/{Path(file['path']).name}"
-    if mirror and (path := Path(mirror) / local).exists():
-        return _verified(path, file)
-    path = home() / "data" / "raw" / local
-    if not path.exists():
-        _download(path, _ADDRESS.format(**entry, path=file["path"]), file, mirror)
-    return _verified(path, file)
-
-
-def _verified(path: Path, file: Mapping[str, str]) -> Path:
-    content = path.read_bytes()
-    kind = "sha256" if "sha256" in file else "git_blob"
-    digest = hashlib.sha256(content) if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(content) + content)
-    if digest.hexdigest() != file[kind]:
-        raise DataError(f"{path} has {kind} {digest.hexdigest()}, not {file[kind]}; delete it and fetch it again")
-    return path
-
-
-def _download(path: Path, address: str, file: Mapping[str, str], mirror: str | Path | None) -> None:
-    import pooch
-
-    known_hash = f"sha256:{file['sha256']}" if "sha256" in file else None
-    try:
-        pooch.retrieve(address, known_hash, fname=path.name, path=path.parent, progressbar=True)
-    except Exception as error:  # requests, urllib3, os and pooch each raise their own
-        held = f"; the mirror {mirror} doesn't hold it" if mirror else "; offline, set BIONER_MIRROR to a folder that holds it"
-        raise DataError(
-            f"can't fetch {address} ({type(error).__name__}: {str(error)[:200]}){held} as {path.parent.name}/{path.name}"
-        ) from None
+    local = f"{entry.get('held_as', name)}/{Path(file['path']).name}"
+    return fetch(GITHUB.format(**entry, path=file["path"]), local, file, mirror)
 
 
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
@@ -162,7 +133,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     )
     types, reader, silver = said.pop("types", None), said.pop("reader", None), said.pop("silver", False)
     types = (types,) if isinstance(types, str) else types
-    said.pop("lexicon", None)  # where silver labels come from
+    for about in ("lexicon", "teacher"):  # where silver labels come from
+        said.pop(about, None)
     if reader is not None and reader not in READERS:
         raise unknown("reader", reader, READERS)
     name = path.stem if path.is_file() else path.resolve().name

@@ -110,8 +110,7 @@ class Lexicon:
 
 def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[str | Path], about: Mapping | None = None) -> None:
     """One file: a line of JSON with the sources' SHA-256 and what else is to be known, then an entry a line."""
-    hashes = {Path(source).name: hashlib.sha256(Path(source).read_bytes()).hexdigest() for source in sources}
-    path = Path(path)
+    hashes, path = {Path(source).name: _sha256(Path(source)) for source in sources}, Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
     with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
@@ -119,6 +118,14 @@ def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[s
         for words, name, identifier, symbol in entries:
             file.write(f"{' '.join(words)}\t{name}\t{identifier}\t{int(symbol)}\n".encode())
     aside.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file; of a folder, over the files in it."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    held = {str(file.relative_to(path)): _sha256(file) for file in sorted(path.rglob("*")) if file.is_file() and file.suffix != ".pyc"}
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 
 def _is_short(words: Sequence[str]) -> bool:

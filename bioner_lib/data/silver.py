@@ -9,7 +9,7 @@ tags, IOB2), `doc`, and `spans` with the lexicon's identifiers: the form of BioN
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import lru_cache
 from itertools import islice
@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import DataError
 from .lexicons import Lexicon
 from .schemes import to_tags
-from .text import sentence_bounds, words
+from .text import Sentence, sentence_bounds, words
 
 TAG_FIELD = "decoded_tags_pseudo_final"
 LONGEST = 5_000  # characters; what is longer is no sentence
@@ -66,27 +66,47 @@ def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str
     With an `executor` (processes, or a cluster that shares the file system) chunks of sentences are labelled side by side; the files are
     the same, byte for byte. Raises DataError for a folder that holds a corpus already.
     """
+    counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
+
+    def lines() -> Iterator[str]:
+        for made, found, n_words in _chunks(sentences, lexicon, executor):
+            kinds.update(found)
+            counts.update(sentences=len(made), words=n_words)
+            yield from made
+
+    held = _load(lexicon)
+    _write(lines(), held.types, folder, lexicon=held.about.get("sources", {}))
+    return {**counts, "labels": dict(kinds)}
+
+
+def save_sentences(sentences: Iterable[Sentence], types: Iterable[str], folder: str | Path, **about: Mapping[str, str]) -> None:
+    """A silver corpus of sentences whose labels nobody checked; `about` says in corpus.toml where they come from.
+
+    Raises DataError for a folder that holds a corpus already.
+    """
+    _write((_record(s.tokens, s.tags, s.doc, s.spans) for s in sentences), types, folder, **about)
+
+
+def _write(lines: Iterable[str], types: Iterable[str], folder: str | Path, **about: Mapping[str, str]) -> None:
     folder = Path(folder)
     if (folder / "train.jsonl").exists():
         raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
-    types = _load(lexicon).types
     aside = folder / "train.jsonl.tmp"
     with aside.open("w", encoding="utf-8") as file:
-        for lines, found, n_words in _chunks(sentences, lexicon, executor):
-            file.writelines(lines)
-            kinds.update(found)
-            counts.update(sentences=len(lines), words=n_words)
-    about = _load(lexicon).about
-    declared = [
-        f"types = {json.dumps(types)}",
-        f'reader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true',
-        f"lexicon = {json.dumps(about.get('sources', {}), ensure_ascii=False).replace(': ', ' = ')}",
-    ]
+        file.writelines(lines)
+    tables = {name: ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in table.items()) for name, table in about.items()}
+    declared = [f"types = {json.dumps(list(types))}", 'reader = "jsonl"', f'tag_field = "{TAG_FIELD}"', "silver = true"]
+    declared += [f"{name} = {{{table}}}" for name, table in tables.items()]
     (folder / "corpus.toml").write_text("\n".join(declared) + "\n", encoding="utf-8")
     aside.replace(folder / "train.jsonl")
-    return {**counts, "labels": dict(kinds)}
+
+
+def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) -> str:
+    return (
+        json.dumps({"tokens": tokens, "decoded_tags": ["O"] * len(tokens), TAG_FIELD: tags, "doc": doc, "spans": spans}, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def _chunks(sentences: Iterable[tuple[str, str]], lexicon: str, executor: Executor | None) -> Iterator[tuple[list[str], Counter, int]]:
@@ -116,7 +136,5 @@ def label_chunk(chunk: list[tuple[str, str]], lexicon: str) -> tuple[list[str], 
         spans = held.find(tokens)
         kinds.update(span[2] for span in spans)
         n_words += len(tokens)
-        tags = to_tags([span[:3] for span in spans], len(tokens))
-        record = {"tokens": tokens, "decoded_tags": ["O"] * len(tokens), TAG_FIELD: tags, "doc": doc, "spans": spans}
-        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+        lines.append(_record(tokens, to_tags([span[:3] for span in spans], len(tokens)), doc, spans))
     return lines, kinds, n_words

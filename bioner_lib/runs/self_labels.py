@@ -3,6 +3,8 @@
 Of each training sentence the teacher tags the types that its corpus doesn't annotate. Sentences in which the teacher is sure of every
 word move into a new corpus that annotates those types as well; the others stay as they were, their silence still unknown. A person's
 labels are never changed, and where a teacher's span overlaps one it gives way.
+
+Silver labels a teacher may contradict: `denoise`.
 """
 
 from collections.abc import Sequence
@@ -12,8 +14,9 @@ import torch
 
 from ..data.corpus import Corpus, Split, refuse_test
 from ..data.schemes import flat, to_tags
-from ..errors import WorkbookError
-from ..models.tagger import MultiTaskTagger
+from ..data.text import Sentence
+from ..errors import WorkbookError, unknown
+from ..models.tagger import MultiTaskTagger, autocast_dtype
 
 
 def label_hidden(
@@ -52,3 +55,42 @@ def label_hidden(
             f"the teacher knows {list(known)}, and none of these is hidden in a corpus of this run: { {c.name: c.types for c in corpora} }"
         )
     return rest, labelled
+
+
+DENOISING = ("drop", "relabel")
+
+
+def denoise(
+    teacher: MultiTaskTagger, silver: Corpus, how: str, confidence: float, precision: str = "auto"
+) -> tuple[list[Sentence], dict[str, int]]:
+    """The sentences of a silver corpus after a teacher, trained on gold, has read them; and how many it agreed with, and so on.
+
+    Of the types that both know: "drop" leaves out the sentences that the teacher labels otherwise and is sure of (confident learning),
+    "relabel" gives those that it is sure of the teacher's labels and leaves the others out (self-training). Sure: no word's tag is less
+    probable than `confidence`, 0 to 1; choose it on dev. Types that the teacher doesn't know keep the lexicon's labels.
+    Raises WorkbookError for another `how`, for a corpus that isn't silver, and where the teacher knows none of its types.
+    """
+    if how not in DENOISING:
+        raise unknown("denoising", how, DENOISING)
+    shared = [name for name in silver.types if name in {name for plan in teacher.plans for name in plan.types}]
+    if not silver.silver or not shared:
+        raise WorkbookError(
+            f"a teacher of {[plan.types for plan in teacher.plans]} has nothing to say about {silver.name!r}: {silver.types}"
+        )
+    counts, kept = dict.fromkeys(("agreed", "unsure", "contradicted"), 0), []
+    autocast = autocast_dtype(precision)
+    tokens = [sentence.tokens for sentence in silver.train]
+    sure = teacher.confidence(tokens, types=shared, autocast=autocast)
+    found = teacher.predict(tokens, types=shared, autocast=autocast)
+    for sentence, p, spans in zip(silver.train, sure, found, strict=True):
+        theirs = {span[:3] for span in spans}
+        same = theirs == {span for span in sentence.spans if span[2] in shared}
+        said = "unsure" if p < confidence else "agreed" if same else "contradicted"
+        counts[said] += 1
+        if said == "agreed" or (how == "drop" and said == "unsure"):
+            kept.append(sentence)
+        elif how == "relabel" and said == "contradicted":
+            others = [span for span in sentence.spans if span[2] not in shared]
+            free = [span for span in others if not any(span[0] < end and start < span[1] for start, end, _ in theirs)]
+            kept.append(replace(sentence, tags=to_tags([*flat(theirs), *free], len(sentence.tokens))))
+    return kept, counts

@@ -24,7 +24,7 @@ from ..home import outputs as outputs_folder
 from ..models.heads import layout_of, plan_heads
 from ..models.losses import MultiTaskLoss
 from ..models.sharing import OPTIONS
-from ..models.tagger import MultiTaskTagger, load_encoder, load_tokenizer
+from ..models.tagger import MultiTaskTagger, autocast_dtype, load_encoder, load_tokenizer
 from .config import RunConfig
 from .energy import joules, used
 from .self_labels import label_hidden
@@ -44,17 +44,6 @@ def seed_everything(seed: int, epoch: int = 0) -> None:
     """Python, numpy and torch."""
     mixed = (seed * 1_000_003 + epoch) % 2**32
     random.seed(mixed), np.random.seed(mixed), torch.manual_seed(mixed)
-
-
-def autocast_dtype(precision: str) -> torch.dtype | None:
-    """ "auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
-    if precision == "auto":
-        if torch.cuda.is_available():
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        precision = "bf16" if native else "fp32"
-    return torch.bfloat16 if precision == "bf16" else None
 
 
 def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None) -> MultiTaskTagger:
