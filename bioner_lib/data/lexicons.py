@@ -35,17 +35,22 @@ class Lexicon:
     def __init__(self, entries: Iterable[Entry], about: Mapping | None = None):
         import ahocorasick_rs
 
-        by_pattern: dict[str, list[tuple[str, str, str | None]]] = defaultdict(list)
+        by_pattern: dict[str, list[tuple[str, str, tuple[str, ...] | None]]] = defaultdict(list)
         for words, name, identifier, symbol in entries:
             if not words or not all(words):
                 raise DataError(f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word")
-            by_pattern[_wrapped(words).casefold()].append((name, identifier, _wrapped(words) if symbol else None))
+            by_pattern[_wrapped(words).casefold()].append((name, identifier, tuple(words) if symbol else None))
         held = [entry for found in by_pattern.values() for entry in found]
         self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
         self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint8)
         self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
-        self._cased = {i: cased for i, (_, _, cased) in enumerate(held) if cased is not None}
         self._first = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
+        # pattern -> (words as they must stand in the text or None, entry) of each of its entries, for those with a symbol
+        self._cased = {
+            i: tuple((cased, first + k) for k, (_, _, cased) in enumerate(found))
+            for i, (first, found) in enumerate(zip(self._first, by_pattern.values(), strict=False))
+            if found[0][2] is not None
+        }
         self._length = [pattern.count(" ") // 2 for pattern in by_pattern]
         self._automaton = ahocorasick_rs.AhoCorasick(by_pattern, matchkind=ahocorasick_rs.MatchKind.Standard, store_patterns=False)
 
@@ -54,17 +59,20 @@ class Lexicon:
 
     def find(self, tokens: Sequence[str]) -> list[tuple[int, int, str, str]]:
         """Non-overlapping (start word, end word, type, identifier), the end exclusive."""
-        if any(" " in word for word in tokens):
-            tokens = [word.replace(" ", "\u00a0") for word in tokens]
-        folded, found = _wrapped(tokens).casefold(), []
-        for pattern, at, _ in self._automaton.find_matches_as_indexes(folded, overlapping=True):
-            start = folded.count(" ", 0, at) // 2
-            end = start + self._length[pattern]
-            for entry in range(self._first[pattern], self._first[pattern + 1]):
-                cased = self._cased.get(entry)
-                if cased is None or cased == _wrapped(tokens[start:end]):
-                    found.append((start, -end, entry))
-                    break
+        text = _wrapped(tokens)
+        if text.count(" ") != 2 * len(tokens):  # a word with a blank inside
+            text = _wrapped([word.replace(" ", "\u00a0") for word in tokens])
+        folded, found, before, n_blanks = text.casefold(), [], 0, 0
+        for pattern, _, at in self._automaton.find_matches_as_indexes(folded, overlapping=True):  # by where they end
+            n_blanks += folded.count(" ", before, at)
+            before, end = at, n_blanks // 2
+            start = end - self._length[pattern]
+            entry = self._first[pattern]
+            if pattern in self._cased:
+                entry = next((e for cased, e in self._cased[pattern] if cased is None or cased == tuple(tokens[start:end])), None)
+                if entry is None:
+                    continue
+            found.append((start, -end, entry))
         spans, reached = [], 0
         for start, minus_end, entry in sorted(found):
             if start >= reached:

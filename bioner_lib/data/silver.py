@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import DataError
 from .lexicons import Lexicon
 from .schemes import to_tags
-from .text import Sentence, sentence_bounds, words
+from .text import Sentence, sentence_bounds, tokenize
 
 TAG_FIELD = "decoded_tags_pseudo_final"
 LONGEST = 5_000  # characters; what is longer is no sentence
@@ -69,10 +69,10 @@ def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str
     counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
 
     def lines() -> Iterator[str]:
-        for made, found, n_words in _chunks(sentences, lexicon, executor):
+        for made, n_made, found, n_words in _chunks(sentences, lexicon, executor):
             kinds.update(found)
-            counts.update(sentences=len(made), words=n_words)
-            yield from made
+            counts.update(sentences=n_made, words=n_words)
+            yield made
 
     held = _load(lexicon)
     _write(lines(), held.types, folder, lexicon=held.about.get("sources", {}))
@@ -109,7 +109,7 @@ def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) ->
     )
 
 
-def _chunks(sentences: Iterable[tuple[str, str]], lexicon: str, executor: Executor | None) -> Iterator[tuple[list[str], Counter, int]]:
+def _chunks(sentences: Iterable[tuple[str, str]], lexicon: str, executor: Executor | None) -> Iterator[tuple[str, int, Counter, int]]:
     sentences = iter(sentences)
     chunks = iter(lambda: list(islice(sentences, _CHUNK)), [])
     if executor is None:
@@ -126,15 +126,15 @@ def _load(lexicon: str) -> Lexicon:
     return Lexicon.load(lexicon)
 
 
-def label_chunk(chunk: list[tuple[str, str]], lexicon: str) -> tuple[list[str], Counter, int]:
-    """(document, sentence) pairs -> lines of JSON, labels by type, number of words."""
+def label_chunk(chunk: list[tuple[str, str]], lexicon: str) -> tuple[str, int, Counter, int]:
+    """(document, sentence) pairs -> lines of JSON in one text, their number, labels by type, number of words."""
     held, lines, kinds, n_words = _load(lexicon), [], Counter(), 0
     for doc, text in chunk:
-        tokens = [text[start:end] for start, end in words(text)]
+        tokens = tokenize(text)
         if not tokens:
             continue
         spans = held.find(tokens)
         kinds.update(span[2] for span in spans)
         n_words += len(tokens)
         lines.append(_record(tokens, to_tags([span[:3] for span in spans], len(tokens)), doc, spans))
-    return lines, kinds, n_words
+    return "".join(lines), len(lines), kinds, n_words

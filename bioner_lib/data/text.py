@@ -30,6 +30,11 @@ def words(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _WORD.finditer(text)]
 
 
+def tokenize(text: str) -> list[str]:
+    """The words of a text."""
+    return _WORD.findall(text)
+
+
 def sentence_bounds(text: str) -> list[tuple[int, int]]:
     """Character offsets of the sentences of a text (library: sentencex)."""
     from sentencex import get_sentence_boundaries
