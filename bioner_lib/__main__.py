@@ -1,29 +1,50 @@
-"""python -m bioner_lib fetch | sweep | board"""
+"""python -m bioner_lib fetch | run | sweep | status | board"""
 
 import argparse
 import sys
+from pathlib import Path
 
 from .errors import WorkbookError
 
+MISTAKE = 120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 for failed notebooks, 2 for a mistake in the call."""
+    """Returns the exit status: 0; 1 to 100, so many notebooks of a sweep failed (100: or more); 120, a mistake in the call."""
+    try:
+        given = _parser().parse_args(arguments)
+    except SystemExit as error:  # argparse's own status is 2
+        return MISTAKE if error.code else 0
+    commands = {"fetch": _fetch, "run": _run, "sweep": _sweep, "status": _status, "board": _board}
+    try:
+        return commands[given.command](given)
+    except WorkbookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return MISTAKE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bioner_lib", description="The workbook without a browser.")
     commands = parser.add_subparsers(dest="command", required=True)
     fetch = commands.add_parser("fetch", help="download and verify corpora")
     fetch.add_argument("corpora", nargs="*", help="names; all of the registry where none is given")
     fetch.add_argument("--mirror", help="folder with the same files; else BIONER_MIRROR, else the public address")
+    run = commands.add_parser("run", help="make one run; also under accelerate launch or torchrun, with several processes")
+    run.add_argument("config", nargs="+", help="field=value of RunConfig, e.g. corpora=bc5cdr seed=42, or a YAML or JSON file of them")
+    run.add_argument("--track", default="", help="a tracker of accelerate's, e.g. tensorboard, wandb, mlflow")
     sweep = commands.add_parser("sweep", help="execute the notebooks of a sweep, what is missing only")
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
-    sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side (default: 1)")
-    sweep.add_argument("--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)")
-    commands.add_parser("board", help="print the leaderboard").add_argument("--outputs")
-    given = parser.parse_args(arguments)
-    try:
-        return {"fetch": _fetch, "sweep": _sweep, "board": _board}[given.command](given)
-    except WorkbookError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    sweep.add_argument("--dry-run", action="store_true", help="only print the jobs, their states and the time that like ones took")
+    sweep.add_argument("--executor", default="", help="threads of this process where none is given; processes, dask, tcp://scheduler:port")
+    sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)")
+    sweep.add_argument("--only", action="append", default=[], metavar="NAME=VALUE", help="only the jobs with this parameter; repeatable")
+    sweep.add_argument("--retry-failed", action="store_true", help="execute again what failed before")
+    status = commands.add_parser("status", help="what the sweeps of this folder are doing")
+    status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
+    board = commands.add_parser("board", help="print the leaderboard")
+    for command in (run, sweep, status, board):
+        command.add_argument("--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)")
+    return parser
 
 
 def _fetch(given) -> int:
@@ -37,19 +58,43 @@ def _fetch(given) -> int:
         except WorkbookError as error:
             missing += 1
             print(f"{name}: {error}", file=sys.stderr, flush=True)
-    return 2 if missing else 0
+    return MISTAKE if missing else 0
+
+
+def _run(given) -> int:
+    from .runs.config import read_config
+    from .runs.rows import run
+
+    run(read_config(given.config), outputs=given.outputs, track=given.track)
+    return 0
 
 
 def _sweep(given) -> int:
-    from .runs.sweeps import read_sweep, run_sweep
+    from .runs import status
+    from .runs.execution import run_sweep
+    from .runs.executors import opened
+    from .runs.sweeps import read_sweep
 
     if given.workers < 1:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
-    failed = run_sweep(read_sweep(given.file), given.outputs, given.workers)
+    steps = read_sweep(given.file, given.only)
+    if given.dry_run:
+        print(status.table(steps, given.outputs, given.workers))
+        return 0
+    with opened(given.executor, given.workers) as executor, status.Watch(Path(given.file).stem, steps, given.outputs) as watch:
+        failed = run_sweep(steps, given.outputs, executor, given.workers, given.retry_failed, watch.tell)
     for job, trace in failed:
         print(f"\n{job.name} {dict(job.parameters)}\n{trace[-1500:]}", file=sys.stderr)
     print(f"{len(failed)} notebooks failed" if failed else "all notebooks are executed")
-    return 1 if failed else 0
+    return min(len(failed), 100)
+
+
+def _status(given) -> int:
+    from .runs import status
+    from .runs.sweeps import read_sweep
+
+    print(status.table(read_sweep(given.file), given.outputs) if given.file else status.report(given.outputs))
+    return 0
 
 
 def _board(given) -> int:

@@ -71,7 +71,8 @@ def test_wings_import_only_what_stands_above_them():
         "data": ["schemes", "text", "readers", "lines", "corpus", "fetching", "corpora", "inspection", "terms", "lexicons", "pubmed",
                  "silver", "alignment", "batching"],
         "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics", "silver_quality"],
-        "runs": ["config", "recipes", "energy", "self_labels", "training", "rows", "sweeps"],
+        "runs": ["config", "recipes", "energy", "progress", "self_labels", "training", "rows", "sweeps", "kernels", "execution",
+                 "executors", "status"],
         "board": ["leaderboard", "plots", "corpus_plots"],
     }  # fmt: skip
     root = home() / "bioner_lib"

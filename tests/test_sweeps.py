@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, check_parameters, run
-from bioner_lib.__main__ import main
+from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.home import home
-from bioner_lib.runs.sweeps import check_against_notebook, read_sweep, run_sweep
+from bioner_lib.runs.execution import run_sweep
+from bioner_lib.runs.sweeps import check_against_notebook, read_sweep
 
 NOTEBOOK = home() / "notebooks" / "30_single_task.ipynb"
 
@@ -91,7 +92,7 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     failed = run_sweep(read_sweep(path), workers=2)
     assert [job.parameters["corpus"] for job, _ in failed] == ["sampel"] and "did you mean 'sample'" in failed[0][1]
     held = sorted(p.name for p in (outputs / "notebooks").iterdir())
-    assert len(held) == 2 and sum(name.endswith(".failed.ipynb") for name in held) == 1
+    assert len(held) == 3 and sum(".failed." in name for name in held) == 2
     config = RunConfig(corpora="sample", encoder=tiny, heads="joint", epochs=1, limit=10, max_length=128, overlap=16)
     executed = outputs / "runs" / config.run_id / "notebook.ipynb"
     assert "What we learned" in executed.read_text()
@@ -101,11 +102,11 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
 
 
 def test_command_line(outputs, capsys, monkeypatch):
-    assert main(["board"]) == 2 and "no finished runs" in capsys.readouterr().err
-    assert main(["sweep", "quik"]) == 2 and "did you mean 'quick'" in capsys.readouterr().err
+    assert main(["board"]) == MISTAKE and "no finished runs" in capsys.readouterr().err
+    assert main(["sweep", "quik"]) == MISTAKE and "did you mean 'quick'" in capsys.readouterr().err
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     assert main(["board"]) == 0 and "| dictionary | 1 |" in capsys.readouterr().out
     assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
     assert main(["fetch", "sample"]) == 0 and "train 336 sentences" in capsys.readouterr().out
     monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))
-    assert main(["fetch", "bc4chemdd"]) == 2 and "did you mean 'bc4chemd'" in capsys.readouterr().err
+    assert main(["fetch", "bc4chemdd"]) == MISTAKE and "did you mean 'bc4chemd'" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -192,3 +192,25 @@ def _whole_path(name: str) -> str:
 
 def _revive(given: dict) -> RunConfig:
     return RunConfig(**given)
+
+
+def read_config(said: Sequence[str]) -> RunConfig:
+    """A configuration of `field=value` (values as in YAML), or of one YAML or JSON file, or of a file and what it doesn't say.
+
+    Raises WorkbookError for what is neither, and for fields or values that RunConfig refuses.
+    """
+    import yaml
+
+    fields = {}
+    for part in said:
+        name, equals, value = part.partition("=")
+        if equals and not Path(part).exists():
+            fields[name] = yaml.safe_load(value)
+            continue
+        if not Path(part).is_file():
+            raise WorkbookError(f"{part!r} is neither field=value nor a file")
+        content = yaml.safe_load(Path(part).read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise WorkbookError(f"{part}: expected fields of RunConfig with their values")
+        fields |= content
+    return RunConfig(**fields)

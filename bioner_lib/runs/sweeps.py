@@ -1,55 +1,59 @@
-"""Many runs: papermill over a list of notebooks and parameters, read from a YAML file.
+"""Sweeps: a YAML file that says which notebooks to execute with which parameters.
 
     steps:                        # one after the other; inside a step runs go side by side
       - notebook: 30_single_task
+        name: first               # so that a later step can say start_from: first
         parameters: {corpus: ncbi-disease}
         grid: {heads: [per-type, joint]}
         seeds: [13, 42, 1337]
 
-A notebook that was executed with the same source and parameters is not executed again, unless its step says `always: true`.
+A notebook is one of the workbook's or, with .ipynb, a file beside the YAML. A step with `start_from` goes on from the runs of an earlier
+one: each of its jobs from the job with the same values in what both vary. A notebook that was executed with the same source and
+parameters is not executed again, unless its step says `always: true`.
 """
 
 import ast
 import hashlib
 import json
-import os
 import re
-import traceback
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
 from pathlib import Path
 
 from ..errors import WorkbookError, unknown
 from ..home import home
-from ..home import outputs as outputs_folder
 from .config import RunConfig
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 _FIELDS = {f.name for f in fields(RunConfig)}
-_ROW = re.compile(r"row: runs/(\S+)/run\.json")
+_KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One execution of one notebook."""
+    """One execution of one notebook; `parent` is the name of the job whose run it starts from."""
 
     notebook: Path
     parameters: Mapping[str, object]
     always: bool = False
+    parent: str = ""
     digest: str = field(default="")
 
     @property
     def name(self) -> str:
-        """The executed notebook's name: notebook, what tells it from its neighbours, 8 hex digits of source and parameters."""
+        """The executed notebook's name: notebook, what tells it from its neighbours, 8 hex digits of source, parameters and parent."""
         told = "-".join(str(v) for v in self.parameters.values() if isinstance(v, str | int | float) and not isinstance(v, bool))
         slug = re.sub(r"[^A-Za-z0-9_+.]+", "-", f"{self.notebook.stem}-{told}").strip("-")[:80]
         return f"{slug}-{self.digest}"
 
 
-def read_sweep(path: str | Path) -> list[list[Job]]:
-    """Steps of jobs; raises WorkbookError for what the notebooks don't take, empty grids and duplicate jobs."""
+def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
+    """Steps of jobs, those alone that `only` names ("seed=13", "notebook=30_single_task"; all of several must hold).
+
+    Raises WorkbookError for what the notebooks don't take, empty grids, duplicate jobs, a start_from that is no earlier step, and an
+    `only` that nothing matches.
+    """
     import yaml
 
     path = Path(path)
@@ -57,36 +61,84 @@ def read_sweep(path: str | Path) -> list[list[Job]]:
         path = home() / "notebooks" / "sweeps" / f"{path.stem}.yaml"
     if not path.exists():
         raise unknown("sweep", path.stem, [p.stem for p in path.parent.glob("*.yaml")])
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not content.get("steps"):
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise WorkbookError(f"{path}: not YAML: {error}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("steps"), list) or not content["steps"]:
         raise WorkbookError(f"{path}: a sweep holds a list of steps, each with a notebook")
-    steps = [_jobs(step, path) for step in content["steps"]]
+    named: dict[str, list[Job]] = {}
+    steps = [_jobs(step, path, named) for step in content["steps"]]
     seen = set()
     for job in (job for jobs in steps for job in jobs):
         if job.digest in seen and not job.always:
             raise WorkbookError(f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}")
         seen.add(job.digest)
-    return steps
+    return _those(steps, only) if only else steps
 
 
-def _jobs(step: Mapping, path: Path) -> list[Job]:
+def _jobs(step: Mapping, path: Path, named: dict[str, list[Job]]) -> list[Job]:
+    """The jobs of a step; `named` holds those of earlier steps by name, and takes these."""
+    if not isinstance(step, dict):
+        raise WorkbookError(f"{path}: a step is {step!r}; expected keys such as notebook, parameters, seeds")
     for key in step:
-        if key not in ("notebook", "parameters", "grid", "seeds", "always"):
-            raise WorkbookError(f"{path}: {unknown('key of a step', key, ('notebook', 'parameters', 'grid', 'seeds', 'always'))}")
-    notebook = home() / "notebooks" / f"{Path(str(step.get('notebook'))).stem}.ipynb"
-    if not notebook.exists():
-        raise unknown("notebook", step.get("notebook"), [p.stem for p in notebook.parent.glob("*.ipynb")])
+        if key not in _KEYS:
+            raise WorkbookError(f"{path}: {unknown('key of a step', key, _KEYS)}")
+    own = path.parent / str(step.get("notebook"))
+    notebook = own if own.suffix == ".ipynb" else home() / "notebooks" / f"{own.name}.ipynb"
+    if not notebook.is_file():
+        raise unknown("notebook", step.get("notebook"), [p.stem for p in sorted(notebook.parent.glob("*.ipynb"))])
     grid = dict(step.get("grid") or {}) | ({"seed": step["seeds"]} if step.get("seeds") else {})
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise WorkbookError(f"{path}: grid {name!r} is {values!r}; expected a list that isn't empty")
-    jobs = []
+    first = step.get("start_from")
+    if first and first not in named:
+        raise WorkbookError(f"{path}: start_from: {first!r} is no earlier step's name; known here: {list(named)}")
+    content, jobs = notebook.read_bytes(), []
     for values in product(*grid.values()):
-        parameters = dict(step.get("parameters") or {}) | dict(zip(grid, values, strict=True))
-        check_against_notebook(notebook, parameters)
-        content = notebook.read_bytes() + json.dumps(parameters, sort_keys=True).encode()
-        jobs.append(Job(notebook, parameters, bool(step.get("always")), hashlib.sha256(content).hexdigest()[:8]))
+        varied = dict(zip(grid, values, strict=True))
+        parameters = dict(step.get("parameters") or {}) | varied
+        parent = _parent(named[first], varied, first, path) if first else ""
+        options = {"options": {**parameters.get("options", {}), "start_from": parent}} if parent else {}
+        check_against_notebook(notebook, parameters | options)
+        digest = hashlib.sha256(content + json.dumps(parameters, sort_keys=True).encode() + parent.encode()).hexdigest()[:8]
+        jobs.append(Job(notebook, parameters, bool(step.get("always")), parent, digest))
+    if name := step.get("name"):
+        if name in named:
+            raise WorkbookError(f"{path}: two steps are called {name!r}")
+        named[name] = jobs
     return jobs
+
+
+def _parent(jobs: list[Job], varied: Mapping[str, object], name: str, path: Path) -> str:
+    """The one job of an earlier step that agrees in what both vary."""
+    fitting = [job for job in jobs if all(job.parameters.get(key, value) == value for key, value in varied.items())]
+    if len(fitting) != 1:
+        raise WorkbookError(f"{path}: {len(fitting)} runs of step {name!r} fit {dict(varied)}; start_from needs exactly one: vary the same")
+    return fitting[0].name
+
+
+def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
+    import yaml
+
+    wanted = {}
+    for asked in only:
+        name, equals, value = asked.partition("=")
+        if not equals:
+            raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
+        wanted[name] = yaml.safe_load(value)
+    said = [[{"notebook": job.notebook.stem, **job.parameters} for job in jobs] for jobs in steps]
+    known = dict.fromkeys(name for step in said for job in step for name in job)
+    if strange := [name for name in wanted if name not in known]:
+        raise unknown("parameter in --only:", strange[0], known)
+    kept = [
+        [job for job, told in zip(jobs, step, strict=True) if all(name in told and told[name] == value for name, value in wanted.items())]
+        for jobs, step in zip(steps, said, strict=True)
+    ]
+    if not any(kept):
+        raise WorkbookError(f"--only {' '.join(only)}: no job of the sweep is so")
+    return [jobs for jobs in kept if jobs]
 
 
 def check_against_notebook(notebook: Path, parameters: Mapping[str, object]) -> None:
@@ -133,67 +185,3 @@ def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where:
         kind = _KINDS.get(declared[name])
         if kind and (not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")):
             raise WorkbookError(f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}")
-
-
-def run_sweep(steps: list[list[Job]], outputs: str | Path | None = None, workers: int = 1) -> list[tuple[Job, str]]:
-    """Execute what is missing; returns the jobs that failed with their tracebacks. One failure doesn't stop the others."""
-    from tqdm.auto import tqdm
-
-    folder = outputs_folder(outputs) / "notebooks"
-    folder.mkdir(exist_ok=True)
-    # kernels take their folders from here, whatever their own working folder is
-    os.environ["BIONER_OUTPUTS"] = str(folder.parent.resolve())
-    if mirror := os.environ.get("BIONER_MIRROR"):
-        os.environ["BIONER_MIRROR"] = str(Path(mirror).resolve())
-    failed: list[tuple[Job, str]] = []
-    with tqdm(total=sum(map(len, steps)), desc="notebooks", mininterval=1) as bar, ThreadPoolExecutor(workers) as pool:
-
-        def execute(job: Job) -> None:
-            try:
-                _execute(job, folder)
-            except Exception:
-                failed.append((job, traceback.format_exc()))
-                bar.write(f"failed: {job.name}; see {folder / job.name}.failed.ipynb")
-            bar.update()
-
-        for jobs in steps:  # and their number of threads: all cores for a job that is alone
-            threads = str(max(1, (os.cpu_count() or 1) // min(workers, len(jobs))))
-            os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"})
-            list(pool.map(execute, jobs))
-    return failed
-
-
-def _execute(job: Job, folder: Path) -> None:
-    import papermill
-    from traitlets.config import Config
-
-    done = folder / f"{job.name}.ipynb"
-    if not job.always and done.exists() and all((folder.parent / "runs" / run_id / "run.json").exists() for run_id in _rows_of(done)):
-        return
-    aside, failed = done.with_suffix(".running.ipynb"), done.with_suffix(".failed.ipynb")
-    options = {
-        "kernel_name": "python3", "progress_bar": False, "cwd": str(job.notebook.parent),
-        "config": Config(KernelManager={"transport_encryption": "auto"}),
-    }  # fmt: skip
-    try:
-        try:
-            papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)
-        except RuntimeError as error:
-            if "Kernel died before replying" not in str(error):
-                raise
-            # a port was taken between choice and use
-            papermill.execute_notebook(job.notebook, aside, dict(job.parameters), **options)
-    except Exception:
-        if aside.exists():
-            aside.replace(failed)
-        raise
-    failed.unlink(missing_ok=True)
-    aside.replace(done)
-    for run_id in _rows_of(done):
-        if (run := folder.parent / "runs" / run_id).is_dir():
-            (run / "notebook.ipynb").write_bytes(done.read_bytes())
-
-
-def _rows_of(executed: Path) -> set[str]:
-    """The runs that an executed notebook made or read, from what it printed."""
-    return set(_ROW.findall(executed.read_text(encoding="utf-8")))

@@ -27,6 +27,7 @@ from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger, autocast_dtype, load_encoder, load_tokenizer
 from .config import RunConfig
 from .energy import joules, used
+from .progress import report
 from .self_labels import label_hidden
 
 
@@ -192,6 +193,8 @@ class Loop:
             total += loss.detach()
             if step % 20 == 0:
                 self._show(bar, epoch * len(batches) + step, float(total) / step, dev)
+                taken = (time.perf_counter() - clock) / step * len(batches)
+                report(config.run_id, epoch, config.epochs, step / len(batches), dev, taken)
         pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
         seconds = time.perf_counter() - clock
         steps = math.ceil(len(batches) / config.accumulate)

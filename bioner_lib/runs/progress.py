@@ -1,0 +1,52 @@
+"""What a run tells others while it goes on: a small file in the place that BIONER_PROGRESS names, read by a sweep and by `status`."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+VARIABLE = "BIONER_PROGRESS"
+
+
+def report(run_id: str, epoch: int, epochs: int, share: float, dev: float | None, seconds: float) -> None:
+    """Say that `share` (0 to 1) of this epoch (from 0) is done, and what an epoch takes; nothing where nobody asked."""
+    if not (place := os.environ.get(VARIABLE)):
+        return
+    left = seconds * (epochs - epoch - share)
+    write(
+        Path(place),
+        read(Path(place))
+        | {"run": run_id, "epoch": epoch + 1, "epochs": epochs, "share": round(share, 3), "dev": dev, "left": round(left)},
+    )
+
+
+def write_json(path: Path, content: Mapping) -> None:
+    """Replace a JSON file in one step; a folder that went away is no reason to stop a run."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(json.dumps(content | {"seen": time.time()}))
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict:
+    """What was written last; empty where there is nothing."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def line(said: Mapping) -> str:
+    """One line for people."""
+    if "run" not in said:
+        return ""
+    dev = "" if said["dev"] is None else f", dev F1 {100 * said['dev']:.1f}"
+    return f"epoch {said['epoch']}/{said['epochs']} {100 * said['share']:.0f} %{dev}, {duration(said['left'])} left in this run"
+
+
+def duration(seconds: float) -> str:
+    """45 s, 12 min, 3.5 h"""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

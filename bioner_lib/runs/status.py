@@ -1,0 +1,141 @@
+"""What a sweep has done and what is left: before it starts, while it goes on, and from another terminal.
+
+outputs/sweeps/<sweep>-<host>-<pid>.json    written every two seconds by the sweep itself, read by `python -m bioner_lib status`
+"""
+
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+
+from ..home import outputs as outputs_folder
+from .execution import Outcome, progress_file, state_of
+from .progress import duration, line, read_json, write_json
+from .sweeps import Job
+
+_EVERY = 2.0  # seconds
+_SILENT = 30.0  # a sweep that wrote nothing for so long is gone
+
+
+def table(steps: Iterable[list[Job]], outputs: str | Path | None = None, workers: int = 1) -> str:
+    """The jobs with their state and the time that like ones took, and the sum of what is left."""
+    folder, lines, left, unknown = outputs_folder(outputs), [], 0.0, 0
+    took = _durations(folder)
+    counts: Counter = Counter()
+    for job in (job for jobs in steps for job in jobs):
+        state, seconds = state_of(job, folder), _expected(job, took)
+        counts[state] += 1
+        if state == "todo":
+            left, unknown = left + (seconds or 0.0), unknown + (seconds is None)
+        about = "?" if seconds is None else duration(seconds)
+        lines.append(f"{state:<7} {about:>7}  {job.name}")
+    said = ", ".join(f"{n} {state}" for state, n in counts.items())
+    rest = f"; about {duration(left / workers)} left" if left else ""
+    return "\n".join([*lines, f"{said}{rest}" + (f" and {unknown} of unknown length" if unknown else "")])
+
+
+def _durations(outputs: Path) -> dict[str, list[tuple[dict, float]]]:
+    """Notebook -> (parameters, seconds) of what was executed."""
+    found = defaultdict(list)
+    for path in (outputs / "notebooks").glob("*.ipynb"):
+        said = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("papermill", {})
+        if said.get("duration") and not said.get("exception") and said.get("input_path"):
+            found[Path(said["input_path"]).stem].append((said.get("parameters", {}), float(said["duration"])))
+    return found
+
+
+def _expected(job: Job, took: dict[str, list[tuple[dict, float]]]) -> float | None:
+    """Seconds of jobs that differ in their seed only, else of the same notebook, else None."""
+    seeds = {"seed": None}
+    known = took.get(job.notebook.stem, [])
+    same = [seconds for parameters, seconds in known if parameters | seeds == dict(job.parameters) | seeds]
+    seconds = same or [seconds for _, seconds in known]
+    return mean(seconds) if seconds else None
+
+
+class Watch:
+    """Shows a sweep while it goes on, on the terminal and in its status file: inside `with ... as watch`, run_sweep(tell=watch.tell)."""
+
+    def __init__(self, name: str, steps: Sequence[list[Job]], outputs: str | Path | None = None):
+        self.folder = outputs_folder(outputs).resolve()
+        self.jobs = {job.name: job for jobs in steps for job in jobs}
+        self.outcomes: dict[str, Outcome] = {}
+        self._about = {"sweep": name, "host": platform.node(), "pid": os.getpid(), "started": time.time()}
+        self._over, self._shown = threading.Event(), []
+
+    def __enter__(self) -> "Watch":
+        from tqdm.auto import tqdm
+
+        place = self.folder / "sweeps"
+        place.mkdir(exist_ok=True)
+        for old in place.glob("*.json"):  # of sweeps of this name that are gone
+            said = read_json(old)
+            if said.get("sweep") == self._about["sweep"] and time.time() - said.get("seen", 0) > _SILENT:
+                old.unlink(missing_ok=True)
+        self.path = place / f"{self._about['sweep']}-{self._about['host']}-{self._about['pid']}.json"
+        self._bar = tqdm(total=len(self.jobs), desc="notebooks", file=sys.stderr, mininterval=1)
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self._thread.join()
+        for shown in self._shown:
+            shown.close()
+        self._bar.close()
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """What became of a job."""
+        if outcome.state in ("done", "failed"):
+            self.outcomes[job.name] = outcome
+            self._bar.update()
+        if outcome.state == "failed":
+            self._bar.write(f"failed: {job.name}; see {self.folder / 'notebooks' / job.name}.failed.json", file=sys.stderr)
+
+    def _keep(self) -> None:
+        while True:
+            over = self._over.wait(_EVERY)
+            running = self._running()
+            states = Counter(outcome.state for outcome in self.outcomes.values())
+            states["running"], states["todo"] = len(running), len(self.jobs) - len(self.outcomes) - len(running)
+            failed = [name for name, outcome in self.outcomes.items() if outcome.state == "failed"]
+            write_json(self.path, self._about | {"over": over, "states": dict(states), "running": running, "failed": failed})
+            if sys.stderr.isatty():
+                self._show(running)
+            if over:
+                return
+
+    def _running(self) -> dict[str, dict]:
+        said = {name: read_json(progress_file(job, self.folder)) for name, job in self.jobs.items() if name not in self.outcomes}
+        return {name: what for name, what in said.items() if what}
+
+    def _show(self, running: dict[str, dict]) -> None:
+        from tqdm.auto import tqdm
+
+        while len(self._shown) < len(running):
+            self._shown.append(tqdm(bar_format="  {desc}", position=len(self._shown) + 1, leave=False, file=sys.stderr))
+        lines = [f"{name}: {line(said) or 'started'}" for name, said in running.items()]
+        for shown, text in zip(self._shown, lines + [""] * len(self._shown), strict=False):
+            shown.set_description_str(text)
+
+
+def report(outputs: str | Path | None = None) -> str:
+    """The sweeps that go on or went on here, as their status files have it."""
+    blocks = []
+    for path in sorted((outputs_folder(outputs) / "sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime):
+        if said := read_json(path):
+            ago = time.time() - said["seen"]
+            how = "over" if said["over"] else "going on" if ago < _SILENT else f"gone: last heard of {duration(ago)} ago"
+            lines = [f"{said['sweep']} on {said['host']}, process {said['pid']}: {how}"]
+            lines.append("  " + ", ".join(f"{n} {state}" for state, n in said["states"].items() if n))
+            lines += [f"  {name}: {line(what) or 'started'}" for name, what in said["running"].items() if not said["over"]]
+            lines += [f"  failed: {name}" for name in said["failed"]]
+            blocks.append("\n".join(lines))
+    return "\n".join(blocks) or "no sweep was started here"

@@ -1,0 +1,223 @@
+"""Executing sweeps: killed, resumed, shared, on a cluster."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from bioner_lib import WorkbookError, read_rows
+from bioner_lib.__main__ import MISTAKE, main
+from bioner_lib.runs import execution, status
+from bioner_lib.runs.execution import run_sweep, state_of
+from bioner_lib.runs.executors import opened
+from bioner_lib.runs.sweeps import read_sweep
+
+KILLS = int(os.environ.get("BIONER_KILLS", "4"))
+CELLS = [
+    "seed: int = 13  # of the run\nbroken: bool = False  # fail?\noptions: dict = {}  # fields of RunConfig",
+    "from bioner_lib import RunConfig, run\nif broken:\n    raise ValueError('as asked')",
+    "row = run(RunConfig(seed=seed, **options), progress=True)",
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny):
+    """A notebook that trains a tiny tagger, and the fields of its run."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "small.ipynb")
+    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path
+
+
+def sweep(folder, tiny, more="", name="mine.yaml"):
+    fields = {"corpora": "sample", "encoder": str(tiny), "heads": "joint", "epochs": 2, "limit": 24, "max_length": 128, "overlap": 16}
+    path = folder / name
+    path.write_text(f"steps:\n- {{notebook: small.ipynb, name: first, parameters: {{options: {json.dumps(fields)}}}, {more}}}\n")
+    return path
+
+
+def results(folder):
+    """What doesn't depend on time, by run."""
+    return {row["run_id"]: {key: row[key] for key in ("config", "scores", "data", "repairs")} for row in read_rows(folder / "outputs")}
+
+
+def start(path, *more):
+    command = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2", *more]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def below(pid):
+    """The processes that a process started."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
+    return [int(child) for child in found]
+
+
+def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatch):
+    """kill -9 on the sweep or on a kernel, at random moments; then rows equal those of an undisturbed sweep."""
+    path, dice = sweep(folder, tiny, "seeds: [1, 2, 3]"), random.Random(KILLS)
+    for _ in range(KILLS):
+        process = start(path)
+        time.sleep(dice.uniform(2.0, 9.0))
+        kernels = below(process.pid)
+        victim = dice.choice([process.pid, *kernels])
+        if process.poll() is None:
+            os.kill(victim, signal.SIGKILL)
+        if victim != process.pid:
+            process.communicate(timeout=120)
+        process.wait()
+    last = start(path)
+    said = last.communicate(timeout=300)[1]
+    assert last.returncode == 0, said
+    killed = results(folder)
+    assert len(killed) == 3 and not list((folder / "outputs" / "runs").glob(".working*"))
+    held = sorted(file.name for file in (folder / "outputs" / "notebooks").iterdir())
+    assert len(held) == 3 and not any("running" in name or "failed" in name for name in held)
+    monkeypatch.setenv("BIONER_OUTPUTS", str(folder / "calm" / "outputs"))
+    assert main(["sweep", str(path), "--workers", "2"]) == 0
+    assert results(folder / "calm") == killed
+
+
+def test_two_sweeps_share_the_work(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
+    both = [start(path), start(path)]
+    assert [process.communicate(timeout=300)[1] and process.returncode for process in both] == [0, 0]
+    assert len(results(folder)) == 4 and len(list((folder / "outputs" / "notebooks").iterdir())) == 4
+    assert len(list((folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
+
+
+def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
+    path = sweep(folder, tiny, "grid: {broken: [true, false]}")
+    steps = read_sweep(path)
+    bad, good = steps[0]
+    assert main(["sweep", str(path)]) == 1
+    outputs = folder / "outputs"
+    assert [state_of(job, outputs) for job in (bad, good)] == ["failed", "done"]
+    record = execution.failure(bad, outputs)
+    assert record["parameters"]["broken"] is True and "ValueError: as asked" in record["traceback"] and not record["died"]
+    assert "as asked" in (outputs / "notebooks" / f"{bad.name}.failed.ipynb").read_text()
+    assert "ValueError: as asked" in capsys.readouterr().err
+    stamp = (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns
+    assert main(["sweep", str(path)]) == 1 and "failed before; --retry-failed tries again" in capsys.readouterr().err
+    assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns == stamp
+    assert main(["sweep", str(path), "--retry-failed", "--only", "broken=true"]) == 1
+    assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns > stamp
+
+
+def test_dry_run_and_status(folder, tiny, capsys):
+    path = sweep(folder, tiny, "seeds: [1, 2, 3]")
+    assert main(["sweep", str(path), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("todo") == 4 and "3 of unknown length" in said and not list((folder / "outputs").glob("sweeps/*"))
+    assert main(["sweep", str(path), "--only", "seed=1"]) == 0
+    assert main(["sweep", str(path), "--dry-run", "--workers", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "1 done, 2 todo; about" in said and "unknown" not in said
+    assert main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "over" in said and "1 done" in said
+    assert main(["status", str(path)]) == 0 and "1 done, 2 todo" in capsys.readouterr().out
+
+
+def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
+    """From another process: what runs, and how far it is."""
+    path = sweep(folder, tiny, "seeds: [1]")
+    path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 400').replace('"limit": 24', '"limit": 0'))
+    process, said = start(path), ""
+    try:
+        for _ in range(120):
+            time.sleep(1)
+            said = status.report()
+            if "epoch" in said:
+                break
+    finally:
+        for kernel in below(process.pid):
+            os.kill(kernel, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+    assert "going on" in said and "1 running" in said and "epoch 1/400" in said and "left in this run" in said
+    monkeypatch.setattr(status, "_SILENT", 0.0)
+    assert "gone: last heard of" in status.report()
+
+
+def test_one_run_starts_from_another(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1, 2]")
+    second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
+    path.write_text(path.read_text() + second + "\n")
+    steps = read_sweep(path)
+    assert [job.parent for job in steps[1]] == [job.name for job in steps[0]]
+    assert run_sweep(steps, workers=2) == []
+    rows = {(row["config"]["seed"], bool(row["config"]["start_from"])): row for row in read_rows()}
+    assert len(rows) == 4
+    assert all(rows[seed, True]["config"]["start_from"] == rows[seed, False]["run_id"] for seed in (1, 2))
+    path.write_text(path.read_text().replace("start_from: first", "start_from: last"))
+    with pytest.raises(WorkbookError, match="start_from: 'last' is no earlier step's name"):
+        read_sweep(path)
+    path.write_text(path.read_text().replace("start_from: last", "start_from: first").replace("seeds: [1, 2]}", "seeds: [1, 7]}", 1))
+    with pytest.raises(WorkbookError, match="0 runs of step 'first' fit"):
+        read_sweep(path)
+
+
+def test_a_cluster_loses_a_worker(folder, tiny):
+    """Dask, two processes; one is killed while its kernel works; every run is there in the end."""
+    pytest.importorskip("distributed")
+    path = sweep(folder, tiny, "seeds: [1, 2, 3]")
+    steps, outputs = read_sweep(path), folder / "outputs"
+    with opened("dask", 2) as executor:
+        client = executor._client
+        futures = [executor.submit(execution.execute, job, outputs.resolve(), {}, True) for job in steps[0]]
+        for _ in range(200):
+            time.sleep(0.1)
+            if list((outputs / "sweeps" / ".progress").glob("*.json")):
+                break
+        pids = client.run(os.getpid)
+        os.kill(next(iter(pids.values())), signal.SIGKILL)
+        assert [future.result(timeout=240).state for future in futures] == ["done"] * 3
+        assert run_sweep(steps, executor=executor) == []
+    assert len(results(folder)) == 3
+
+
+def test_a_scheduler_that_does_not_answer(folder, tiny, capsys):
+    pytest.importorskip("distributed")
+    path = sweep(folder, tiny, "seeds: [1]")
+    assert main(["sweep", str(path), "--executor", "tcp://127.0.0.1:9"]) == MISTAKE
+    assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err and not list((folder / "outputs").glob("notebooks/*"))
+    assert main(["sweep", str(path), "--executor", "slrum"]) == MISTAKE
+    assert "unknown executor 'slrum'" in capsys.readouterr().err
+
+
+def test_no_room(folder, tiny, monkeypatch, capsys):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1 << 20))
+    assert main(["sweep", str(sweep(folder, tiny, "seeds: [1]"))]) == MISTAKE
+    assert "has 1 MiB left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("sead=1", "unknown parameter in --only: 'sead'; did you mean 'seed'"),
+        ("seed=9", "no job of the sweep is so"),
+        ("seed", "expected name=value"),
+    ],
+)
+def test_mistakes_in_only(folder, tiny, only, said):
+    with pytest.raises(WorkbookError, match=said):
+        read_sweep(sweep(folder, tiny, "seeds: [1, 2]"), [only])
+
+
+def test_only(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1, 2], grid: {broken: [true, false]}")
+    ((job,),) = read_sweep(path, ["seed=2", "broken=false"])
+    assert job.parameters["seed"] == 2 and job.parameters["broken"] is False
+    assert Path(job.notebook) == folder / "small.ipynb"
