@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import time
 import traceback
@@ -260,6 +261,7 @@ class _Places:
 def _gpus() -> list[str]:
     if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name for name in told.split(",") if name]
-    import torch
-
-    return [str(i) for i in range(torch.cuda.device_count())]
+    if not (asked := shutil.which("nvidia-smi")):
+        return []
+    listed = subprocess.run([asked, "-L"], capture_output=True, text=True, check=False).stdout
+    return [str(i) for i, _ in enumerate(re.findall(r"^GPU \d+:", listed, re.MULTILINE))]

@@ -14,11 +14,8 @@ def report(run_id: str, epoch: int, epochs: int, share: float, dev: float | None
     if not (place := os.environ.get(VARIABLE)):
         return
     left = seconds * (epochs - epoch - share)
-    write(
-        Path(place),
-        read(Path(place))
-        | {"run": run_id, "epoch": epoch + 1, "epochs": epochs, "share": round(share, 3), "dev": dev, "left": round(left)},
-    )
+    now = {"run": run_id, "epoch": epoch + 1, "epochs": epochs, "share": round(share, 3), "dev": dev, "left": round(left)}
+    write_json(Path(place), read_json(Path(place)) | now)
 
 
 def write_json(path: Path, content: Mapping) -> None:

@@ -29,9 +29,11 @@ from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token
 from ..home import outputs as outputs_folder
 from ..models.heads import heads_for, plan_heads
 from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
+from . import processes
 from .config import RunConfig
 
 FORMAT = 1
+_TRAIN = "train"  # what the first of several processes tells the others
 PARENTS = ("start_from", "teacher")  # fields that name an earlier run
 Predictor = Callable[[Split, Corpus], list[list[tuple]]]
 
@@ -47,11 +49,15 @@ def run(
 ) -> dict:
     """Train, choose on dev, score test once, leave a row, and return it; a finished run is only read, a killed one goes on.
 
-    Where another process works on the same run this one waits for it. `track` names a tracker of accelerate's, such as "tensorboard",
-    which writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written or own data has changed since.
+    Where another process works on the same run this one waits for it. Started in several processes, by torchrun or accelerate launch,
+    they train together, gradients averaged, and the first one leaves the row. `track` names a tracker of accelerate's: "tensorboard"
+    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written or own data has changed since.
     """
     folder = outputs_folder(outputs) / "runs" / config.run_id
     working = folder.with_name(f".working-{config.run_id}")
+    processes.join()
+    if processes.rank() > 0:
+        return _take_part(config, working, mirror)
     if (row := read_row(folder)) is None:
         try:
             with _locked(folder):
@@ -72,7 +78,18 @@ def run(
         _check_data(row["data"], config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in own])
     if progress:
         print(f"row: {folder.parent.name}/{folder.name}/run.json")
-    return row
+    return processes.tell(row)
+
+
+def _take_part(config: RunConfig, working: Path, mirror) -> dict:
+    """What the other processes of a run do: train where the first one trains, and return its row."""
+    if (said := processes.tell()) == _TRAIN:
+        from .training import fit
+
+        corpora, also = ([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
+        fit(config, corpora, working, progress=False, also=also)
+        said = processes.tell()
+    return said
 
 
 @contextmanager
@@ -251,6 +268,7 @@ def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bo
 
     from .training import fit
 
+    processes.tell(_TRAIN)
     fitted = fit(config, corpora, working, progress, track, also)
     autocast = autocast_dtype(config.precision)
     if keep_model:
@@ -260,7 +278,8 @@ def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bo
         return fitted.tagger.predict([s.tokens for s in split], corpus.name, corpus.types, autocast=autocast, repairs=repairs)
 
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-    device = {"name": name, "threads": torch.get_num_threads(), "precision": "bf16" if autocast else "fp32"}
+    device = {"name": name, "threads": torch.get_num_threads(), "processes": processes.count()}
+    device["precision"] = "bf16" if autocast else "fp32"
     parts = {"encoder": fitted.tagger.encoder, "sharing": fitted.tagger.sharing, "heads": fitted.tagger.heads}
     parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     return predict, fitted.history, fitted.cost, device, {"parameters": parameters, "self_labelled": fitted.labelled}

@@ -23,10 +23,8 @@ from pathlib import Path
 
 from ..errors import WorkbookError, unknown
 from ..home import home
-from .config import RunConfig
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
-_FIELDS = {f.name for f in fields(RunConfig)}
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
 
 
@@ -180,7 +178,10 @@ def _declared(source: str) -> dict[str, str]:
 def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where: str) -> None:
     for name, value in parameters.items():
         if name not in declared:
-            hint = f"; a field of RunConfig goes into options: {{{name}: ...}}" if name in _FIELDS and "options" in declared else ""
+            from .config import RunConfig  # and torch with it, which most notebooks and no sweep need
+
+            field_of_run = name in {f.name for f in fields(RunConfig)} and "options" in declared
+            hint = f"; a field of RunConfig goes into options: {{{name}: ...}}" if field_of_run else ""
             raise WorkbookError(f"{unknown(f'parameter of {where}:', name, declared)}{hint}")
         kind = _KINDS.get(declared[name])
         if kind and (not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")):

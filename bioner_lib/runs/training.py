@@ -4,7 +4,6 @@ Everything random in epoch e follows from (seed, e), so a run that was killed an
 have ended.
 """
 
-import json
 import math
 import random
 import time
@@ -25,6 +24,8 @@ from ..models.heads import layout_of, plan_heads
 from ..models.losses import MultiTaskLoss
 from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger, autocast_dtype, load_encoder, load_tokenizer
+from . import processes
+from .checkpoint import Checkpoint
 from .config import RunConfig
 from .energy import joules, used
 from .progress import report
@@ -95,7 +96,8 @@ def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corp
     result = {}
     for split, corpus in zip(dev, corpora, strict=True):
         refuse_test(split, "choosing an epoch")
-        found = tagger.predict([s.tokens for s in split], corpus.name, corpus.types, autocast=autocast)
+        mine = [s.tokens for s in split][processes.rank() :: processes.count()]
+        found = processes.gather(tagger.predict(mine, corpus.name, corpus.types, autocast=autocast))
         result[corpus.name] = score([s.spans for s in split], found, corpus.types)["micro"]["f1"]
     return result | {"mean": float(np.mean(list(result.values())))}
 
@@ -107,9 +109,9 @@ class Objective(torch.nn.Module):
         super().__init__()
         self.tagger, self.loss_of = tagger, loss_of
 
-    def forward(self, batch: Batch) -> torch.Tensor:
+    def forward(self, batch: Batch, words: float | None = None) -> torch.Tensor:
         """scalar"""
-        return self.loss_of(self.tagger(**batch.inputs), batch)
+        return self.loss_of(self.tagger(**batch.inputs), batch, words)
 
 
 class Loop:
@@ -170,15 +172,22 @@ class Loop:
         from tqdm.auto import tqdm
 
         config, accelerator, device = self.config, self.accelerator, self.accelerator.device
-        seed_everything(config.seed, epoch)
+        seed_everything(config.seed, epoch + config.epochs * processes.rank())
         self.model.train()
         batches, pad, total, clock = self.batches(epoch), self.tagger.tokenizer.pad_token_id or 0, 0.0, time.perf_counter()
-        bar = tqdm(batches, desc=f"epoch {epoch + 1}/{config.epochs}", disable=not self.progress, leave=False, mininterval=1)
+        bar = tqdm(
+            batches,
+            desc=f"epoch {epoch + 1}/{config.epochs}",
+            disable=not self.progress or processes.rank() > 0,
+            leave=False,
+            mininterval=1,
+        )
         for step, examples in enumerate(bar, 1):
-            batch, last = collate(examples, pad).to(device), step % config.accumulate == 0 or step == len(batches)
+            mine, words = _share(examples)
+            batch, last = collate(mine, pad).to(device), step % config.accumulate == 0 or step == len(batches)
             with nullcontext() if last else accelerator.no_sync(self.model):
                 with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
-                    loss = self.model(batch)
+                    loss = self.model(batch, words)
                 if not torch.isfinite(loss):
                     raise WorkbookError(self._not_finite("loss", loss.item(), epoch, step, examples))
                 group = min(config.accumulate, len(batches) - (step - 1) // config.accumulate * config.accumulate)
@@ -195,6 +204,7 @@ class Loop:
                 self._show(bar, epoch * len(batches) + step, float(total) / step, dev)
                 taken = (time.perf_counter() - clock) / step * len(batches)
                 report(config.run_id, epoch, config.epochs, step / len(batches), dev, taken)
+        total = accelerator.reduce(total, "mean")
         pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
         seconds = time.perf_counter() - clock
         steps = math.ceil(len(batches) / config.accumulate)
@@ -212,6 +222,16 @@ class Loop:
         bar.set_postfix({"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}), refresh=False)
         if self.track:
             self.accelerator.log({"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step)
+
+
+def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None]:
+    """This process's examples of a batch, and what its loss is divided by: gradients are averaged over processes, so the words of the
+    whole batch over their number. Where there are fewer examples than processes some learn nothing from the first one."""
+    if (n := processes.count()) == 1:
+        return examples, None
+    words = sum(len(example.window.positions) for example in examples)
+    mine = examples[processes.rank() :: n]
+    return (mine, max(1, words) / n) if mine else (examples[:1], math.inf)
 
 
 def fit(
@@ -243,7 +263,7 @@ def fit(
         checkpoint.save(history)
         if track:
             loop.accelerator.log({f"dev F1 {name}": f1 for name, f1 in record["dev"].items()}, step=(epoch + 1) * record["steps"])
-        if progress:
+        if progress and processes.rank() == 0:
             dev = 100 * record["dev"]["mean"]
             print(f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s")
     checkpoint.restore_best()
@@ -278,54 +298,3 @@ def _cost(history: Sequence[dict]) -> dict[str, float]:
         "pieces_per_second": sum(record["pieces"] for record in history) / max(training, 1e-9),
         "steps": sum(record["steps"] for record in history),
     }
-
-
-class Checkpoint:
-    """`last.pt` (weights, optimizer, schedule, history) and `best.pt` (weights), each replaced in one step."""
-
-    def __init__(self, folder: Path | None, tagger, loss_of, optimizer, scheduler):
-        self.folder, self.tagger, self.loss_of, self.optimizer, self.scheduler = folder, tagger, loss_of, optimizer, scheduler
-        self.best: dict | None = None
-
-    def save(self, history: list[dict]) -> None:
-        scores = [record["dev"]["mean"] for record in history]
-        improved = len(scores) == 1 or scores[-1] > max(scores[:-1])
-        weights = self.tagger.state_dict()
-        if self.folder is None:
-            self.best = {name: value.detach().clone() for name, value in weights.items()} if improved else self.best
-            return
-        if improved:
-            _replace(self.folder / "best.pt", weights)
-        state = {
-            "model": weights,
-            "loss": self.loss_of.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-        }
-        _replace(self.folder / "last.pt", {**state, "history": json.dumps(history)})
-
-    def restore(self) -> list[dict]:
-        """Load what is there; returns the history so far."""
-        if self.folder is None or not (self.folder / "last.pt").exists():
-            return []
-        state = torch.load(self.folder / "last.pt", map_location="cpu", weights_only=True)
-        self.tagger.load_state_dict(state["model"])
-        self.loss_of.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        return json.loads(state["history"])
-
-    def restore_best(self) -> None:
-        best = self.best if self.folder is None else torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
-        self.tagger.load_state_dict(best)
-
-
-def _replace(path: Path, content: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    try:
-        with aside.open("wb") as file:
-            torch.save(content, file)
-    except RuntimeError as error:  # torch's word for a write that failed
-        raise OSError(None, str(error).splitlines()[0], str(aside)) from error
-    aside.replace(path)

@@ -1,0 +1,82 @@
+"""One run in two processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bioner_lib import RunConfig, read_rows, run
+from bioner_lib.data.batching import epoch_batches, make_examples
+from bioner_lib.runs import processes, training
+
+FIELDS = {"epochs": 2, "limit": 40, "max_length": 128, "overlap": 16, "precision": "fp32", "dropout": 0.0, "batch_size": 7}
+
+
+def together(outputs, config, n=2):
+    """torchrun on the command line."""
+    said = [f"{name}={json.dumps(value)}" for name, value in config.items()]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(n), "-m", "bioner_lib", "run", *said]
+    environment = os.environ | {"BIONER_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"corpora": ["sample-gene", "sample-disease"], "heads": "per-type", "accumulate": 2},
+        {
+            "corpora": ["sample-gene", "sample-disease"],
+            "heads": "per-type",
+            "sharing": "private",
+            "decoder": "crf",
+            "unannotated": "marginal",
+        },
+    ],
+)
+def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
+    """Global batches alike: per-epoch losses within 1e-4, the same choice, nearly the same spans; heads without data in a step rest."""
+    config = FIELDS | more | {"encoder": str(tiny)}
+    done = together(tmp_path / "two", config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (two,) = read_rows(tmp_path / "two")
+    one = run(RunConfig(**config), progress=False)
+    assert two["device"]["processes"] == 2 and one["device"]["processes"] == 1 and two["run_id"] == one["run_id"]
+    assert [e["loss"] for e in two["history"]] == pytest.approx([e["loss"] for e in one["history"]], abs=2e-4)
+    assert [e["steps"] for e in two["history"]] == [e["steps"] for e in one["history"]]
+    for before, after in zip(one["history"], two["history"], strict=True):
+        assert after["dev"] == pytest.approx(before["dev"], abs=0.02)
+    assert done.stdout.count("row: runs/") == 1
+    again = together(tmp_path / "two", config)
+    assert again.returncode == 0 and read_rows(tmp_path / "two") == [two], "a finished run is only read"
+
+
+def test_shares_add_up(tiny, monkeypatch):
+    """Each example once; divisors are those of the whole batch; a process without an example of its own learns nothing."""
+    import math
+
+    from bioner_lib import load_corpus
+
+    corpus = load_corpus("sample").limit(10)
+    tagger = training.build(RunConfig(corpora="sample", encoder=str(tiny), max_length=128, overlap=16), [corpus])
+    examples = make_examples(tagger.aligner, corpus.train, 0, {"x": corpus.types}, "IOBES")
+    (batch, *_) = epoch_batches([examples], 0, 13, 5, 4096, "proportional", 2.0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    shares = []
+    for i in range(2):
+        monkeypatch.setenv("RANK", str(i))
+        shares.append(training._share(batch))
+    assert sorted(map(id, batch)) == sorted(id(example) for share, _ in shares for example in share)
+    assert {words for _, words in shares} == {sum(len(e.window.positions) for e in batch) / 2}
+    assert training._share(batch[:1]) == (batch[:1], math.inf)
+
+
+def test_a_mistake_ends_all_processes(tiny, tmp_path):
+    done = together(tmp_path, FIELDS | {"corpora": "sampel", "encoder": str(tiny)})
+    assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not read_rows(tmp_path)
+
+
+def test_one_process_needs_nobody():
+    processes.join()
+    assert (processes.count(), processes.rank(), processes.tell("x"), processes.gather([1, 2])) == (1, 0, "x", [1, 2])
