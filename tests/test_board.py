@@ -213,6 +213,9 @@ def test_figures_are_drawn_from_rows(outputs):
     table = aggregate(results(rows))
     bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
     assert bars.get_ylabel() == "test F1 (strict spans, x 100)" and len(bars.patches) == 6
+    tried = pd.DataFrame({"dev F1": [0.5, 0.4, 0.7, float("nan")], "state": ["complete", "pruned", "complete", "fail"]})
+    best = plots.trials(tried, plt.subplots()[1]).lines[0].get_ydata()
+    assert list(best) == [50, 50, 70, 70]
     assert plots.f1_heatmap(table, plt.subplots()[1]) and plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
     assert plots.error_kinds({"a": {"boundary": 2, "missed": 1}}, plt.subplots()[1]).get_xlabel().startswith("errors")
     with pytest.raises(WorkbookError, match="three spokes"):

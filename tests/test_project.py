@@ -71,8 +71,8 @@ def test_wings_import_only_what_stands_above_them():
         "data": ["schemes", "text", "readers", "lines", "corpus", "fetching", "corpora", "inspection", "terms", "lexicons", "pubmed",
                  "silver", "alignment", "batching"],
         "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics", "silver_quality"],
-        "runs": ["config", "recipes", "energy", "progress", "processes", "self_labels", "checkpoint", "training", "rows", "sweeps",
-                 "kernels", "execution", "executors", "status"],
+        "runs": ["config", "recipes", "energy", "progress", "processes", "self_labels", "checkpoint", "training", "rows", "search",
+                 "sweeps", "kernels", "execution", "executors", "status"],
         "board": ["leaderboard", "plots", "corpus_plots"],
     }  # fmt: skip
     root = home() / "bioner_lib"

@@ -169,6 +169,20 @@ def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt
     return ax
 
 
+def trials(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Dev F1 of a search's trials in their order, those that were pruned as crosses, and the best so far."""
+    frame = frame.assign(number=range(1, len(frame) + 1), f1=100 * frame["dev F1"])
+    for state, mark in (("complete", "o"), ("pruned", "x"), ("fail", "v")):
+        part = frame[frame["state"] == state]
+        if len(part):
+            ax.scatter(part["number"], part["f1"], marker=mark, color=PALETTE[0 if state == "complete" else 7], label=state)
+    whole = frame.assign(best=frame["f1"].where(frame["state"] == "complete").cummax().ffill())
+    ax.step(whole["number"], whole["best"], where="post", color=PALETTE[1], label="best so far")
+    ax.set(xlabel="trial", ylabel="dev F1")
+    ax.legend(frameon=False)
+    return ax
+
+
 def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Dev F1 over two loss weights, in three dimensions (an ax with projection="3d"); `grid`: the one down, the other across."""
     x, y = np.meshgrid(range(grid.shape[1]), range(grid.shape[0]))

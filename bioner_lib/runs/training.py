@@ -236,14 +236,15 @@ def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None
 
 def fit(
     config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, track: str = "",
-    also: Sequence[Corpus] = (),
+    also: Sequence[Corpus] = (), after: Callable[[int, float], None] | None = None,
 ) -> Fitted:  # fmt: skip
     """Train on the corpora's train splits, choose the epoch on their dev splits; the test splits are not looked at.
 
     Silver labels choose nothing: where all corpora are silver, the epoch is chosen on the dev splits of `also`.
 
     With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `track` names a tracker of
-    accelerate's, such as "tensorboard". Raises WorkbookError for a loss that isn't finite.
+    accelerate's, such as "tensorboard". `after` hears of each epoch and its mean dev F1; what it raises ends the training.
+    Raises WorkbookError for a loss that isn't finite.
     """
     choosing = [corpus for corpus in corpora if not corpus.silver] or [corpus for corpus in also if "dev" in corpus.splits]
     if not choosing:
@@ -266,6 +267,8 @@ def fit(
         if progress and processes.rank() == 0:
             dev = 100 * record["dev"]["mean"]
             print(f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s")
+        if after:
+            after(epoch, record["dev"]["mean"])
     checkpoint.restore_best()
     if track:
         loop.accelerator.end_training()

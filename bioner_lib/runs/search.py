@@ -1,0 +1,120 @@
+"""A search for hyper-parameters by dev F1 (library: Optuna), resumable and shared by several processes through one journal file.
+
+Trials train and look at dev; no test split is scored. What is found is then a run like any other.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..data.corpora import load_corpus
+from ..errors import WorkbookError
+from ..home import outputs as outputs_folder
+from .config import RunConfig
+from .training import fit
+
+Space = Mapping[str, Sequence]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best configuration, its mean dev F1 (0 to 1), and one line a trial: values, dev F1 of its best epoch, state, epochs."""
+
+    config: RunConfig
+    dev: float
+    trials: pd.DataFrame
+
+
+def search(base: RunConfig, space: Space, trials: int, outputs: str | Path | None = None, mirror: str | Path | None = None) -> Found:
+    """Try values of the fields in `space` until this search has so many finished trials; earlier calls' trials count.
+
+    A field has [low, high], [low, high, "log"], or a list of names; "loss_weights.Disease" is one head's weight. After five trials those
+    that are below the median of the earlier ones at the same epoch are pruned. Processes that are given the same share one search.
+    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, and where Optuna isn't installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise WorkbookError(
+            "a search needs Optuna, which isn't installed: pip install -c constraints.txt 'bioner-workbook[search]'"
+        ) from None
+    for end in (0, 1):  # refused now rather than in the tenth trial
+        _with(base, {name: values[min(end, len(values) - 1)] for name, values in space.items()})
+    corpora, also = ([load_corpus(n, mirror=mirror, limit=base.limit) for n in names] for names in (base.corpora, base.also_test))
+    study = _study(base, space, outputs)
+
+    def objective(trial) -> float:
+        config = _with(base, {name: _suggest(trial, name, values) for name, values in space.items()})
+
+        def after(epoch: int, dev: float) -> None:
+            trial.report(dev, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        history = fit(config, corpora, progress=False, also=also, after=after).history
+        return max(record["dev"]["mean"] for record in history)
+
+    while sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)) < trials:
+        study.optimize(objective, n_trials=1, catch=(WorkbookError,))  # a loss that isn't finite ends a trial, not the search
+    table = _table(study)
+    if not (table["state"] == "complete").any():
+        raise WorkbookError(f"none of {len(table)} trials was trained to its end: {table['state'].value_counts().to_dict()}")
+    return Found(_with(base, study.best_params), study.best_value, table)
+
+
+def _study(base: RunConfig, space: Space, outputs: str | Path | None):
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder = outputs_folder(outputs) / "searches"
+    folder.mkdir(exist_ok=True)
+    told = json.dumps([base.digest(), {name: list(values) for name, values in space.items()}], sort_keys=True)
+    name = f"{base.slug}-s{base.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    storage = JournalStorage(JournalFileBackend(str(folder / f"{name}.journal")))
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))  # the next process draws others
+    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
+    return study
+
+
+def _suggest(trial, name: str, values: Sequence) -> object:
+    low, high, *how = values if _is_range(values) else (None, None)
+    if low is None:
+        return trial.suggest_categorical(name, list(values))
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(name, low, high, log=bool(how))
+    return trial.suggest_float(name, low, high, log=bool(how))
+
+
+def _is_range(values: Sequence) -> bool:
+    numbers = len(values) in (2, 3) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values[:2])
+    return numbers and list(values[2:]) in ([], ["log"])
+
+
+def _with(base: RunConfig, values: Mapping[str, object]) -> RunConfig:
+    """The configuration with these values; "a.b" is b of the mapping a."""
+    fields = base.as_dict()
+    for name, value in values.items():
+        outer, _, inner = name.partition(".")
+        if inner:
+            held = fields.get(outer)
+            fields[outer] = {**(held if isinstance(held, dict) else {}), inner: value}
+        else:
+            fields[name] = value
+    return RunConfig(**fields)
+
+
+def _table(study) -> pd.DataFrame:
+    lines = [
+        {**trial.params, "dev F1": max(trial.intermediate_values.values(), default=float("nan")), "state": trial.state.name.lower(),
+         "epochs": len(trial.intermediate_values)}
+        for trial in study.trials
+        if trial.state.is_finished()
+    ]  # fmt: skip
+    return pd.DataFrame(lines)
