@@ -128,7 +128,7 @@ def test_unreachable_download_says_where_to_put_the_file(tmp_path, monkeypatch):
     import pooch
 
     small_registry(tmp_path, monkeypatch)
-    monkeypatch.setattr(module, "home", lambda: tmp_path / "elsewhere")
+    monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "elsewhere")
     monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("no network")))
     monkeypatch.delenv("BIONER_MIRROR", raising=False)
     with pytest.raises(DataError, match=r"can't fetch https://raw.*BIONER_MIRROR .* as toy/train.tsv"):
@@ -158,7 +158,7 @@ def test_download_goes_through_pooch_and_is_verified(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(module, "GITHUB", f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}")
-        monkeypatch.setattr(module, "home", lambda: tmp_path / "home")
+        monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "home")
         monkeypatch.delenv("BIONER_MIRROR", raising=False)
         for _ in range(2):
             assert len(load_corpus("toy").train) == 1

@@ -12,7 +12,7 @@ from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, r
 from bioner_lib.data.corpus import Corpus
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.tagger import autocast_dtype
-from bioner_lib.runs import training
+from bioner_lib.runs import checkpoint, training
 from bioner_lib.runs.rows import forget
 from bioner_lib.runs.training import dev_f1, fit
 
@@ -222,9 +222,9 @@ def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypa
     config, inner = small(tiny, epochs=3), training.MultiTaskLoss.forward
     calls = []
 
-    def broken(self, logits, batch):
+    def broken(self, logits, batch, all_words):
         calls.append(1)
-        return inner(self, logits, batch) * (float("nan") if len(calls) > 7 else 1.0)
+        return inner(self, logits, batch, all_words) * (float("nan") if len(calls) > 7 else 1.0)
 
     monkeypatch.setattr(training.MultiTaskLoss, "forward", broken)
     with pytest.raises(WorkbookError, match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'.*checkpoint is kept"):
@@ -235,7 +235,7 @@ def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypa
 
 
 def test_disk_full_is_named_and_loses_nothing(tiny, tmp_path, monkeypatch):
-    config, inner = small(tiny, epochs=2), training._replace
+    config, inner = small(tiny, epochs=2), checkpoint._replace
     written = []
 
     def full(path, content):
@@ -244,10 +244,10 @@ def test_disk_full_is_named_and_loses_nothing(tiny, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", str(path))
         inner(path, content)
 
-    monkeypatch.setattr(training, "_replace", full)
+    monkeypatch.setattr(checkpoint, "_replace", full)
     with pytest.raises(WorkbookError, match=r"No space left on device .*BIONER_OUTPUTS"):
         run(config, outputs=tmp_path, progress=False)
-    monkeypatch.setattr(training, "_replace", inner)
+    monkeypatch.setattr(checkpoint, "_replace", inner)
     assert len(run(config, outputs=tmp_path, progress=False)["history"]) == 2
 
 
