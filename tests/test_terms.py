@@ -115,6 +115,13 @@ def test_filters_are_counted_and_shown(tmp_path):
     assert (["lead"], "Disease", "", False) in chosen.entries
 
 
+def test_what_filters_drop_is_shown():
+    table = select([Term("of", "Disease"), Term("x", "Gene"), Term("TP53", "Gene", "", True)]).table()
+    assert table.loc["one or two characters", ["Disease", "Gene"]].tolist() == [1, 1]
+    assert table.loc["one or two characters", "examples"] == "of, x"
+    assert len(select([]).table()) == 0
+
+
 def test_the_taxonomy_of_the_package(tmp_path):
     """Its form: tries of records, and a compressed text of names that one of them points into."""
     marisa_trie, zstandard = pytest.importorskip("marisa_trie"), pytest.importorskip("zstandard")

@@ -235,6 +235,13 @@ class Selection:
     dropped: Counter = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
+    def table(self):
+        """A pandas.DataFrame: a line a filter, how many terms of each type it dropped, and a few of them."""
+        import pandas as pd
+
+        table = pd.Series(dict(self.dropped), dtype=int).unstack(fill_value=0) if self.dropped else pd.DataFrame()
+        return table.assign(examples=[", ".join(self.examples[why][:4]) for why in table.index])
+
     def drop(self, why: str, term: Term) -> None:
         self.dropped[why, term.type] += 1
         if len(self.examples[why]) < 10:

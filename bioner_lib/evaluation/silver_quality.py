@@ -1,12 +1,14 @@
 """What a lexicon's labels are worth, measured on gold before anything is trained on them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
 from ..data.corpus import Corpus, Split, refuse_test
 from ..data.lexicons import Entry, Lexicon
+from ..data.schemes import Span
+from ..data.text import Sentence
 from .scoring import score
 
 
@@ -29,27 +31,31 @@ def quality(lexicon: Lexicon, corpora: list[Corpus], roles: tuple[str, ...] = ("
     return pd.DataFrame(lines, columns=["corpus", "type", "precision", "recall", "f1", "support"])
 
 
+def _matches(lexicon: Lexicon, split: Split) -> Iterator[tuple[Sentence, Span, bool]]:
+    """What the lexicon finds in a split, and whether it is right; raises SelectionError for a test split."""
+    for sentence in refuse_test(split, "choosing terms"):
+        gold = set(sentence.spans)
+        for span in lexicon.tag(sentence.tokens):
+            yield sentence, span, span in gold
+
+
 def noisiest(lexicon: Lexicon, split: Split, type: str, n: int = 20) -> pd.DataFrame:
     """The terms of a type that are wrong most often in a split: matches, right ones, precision, and one sentence with the term in [].
 
     Raises SelectionError for a test split.
     """
-    matches, right, example = Counter(), Counter(), {}
-    for sentence in refuse_test(split, "choosing terms"):
-        gold = set(sentence.spans)
-        for start, end, name in lexicon.tag(sentence.tokens):
-            if name == type:
-                term = " ".join(sentence.tokens[start:end])
-                matches[term] += 1
-                right[term] += (start, end, name) in gold
-                if (start, end, name) not in gold:
-                    before, after = sentence.tokens[max(0, start - 8) : start], sentence.tokens[end : end + 8]
-                    example.setdefault(term, " ".join([*before, f"[{term}]", *after]))
-    worst = sorted(matches, key=lambda term: (right[term] - matches[term], term))[:n]
-    lines = [
-        {"term": t, "matches": matches[t], "right": right[t], "precision": right[t] / matches[t], "in": example.get(t, "")} for t in worst
-    ]
-    return pd.DataFrame([line for line in lines if line["matches"] > line["right"]])
+    matches, hits, example = Counter(), Counter(), {}
+    for sentence, (start, end, name), right in _matches(lexicon, split):
+        if name == type:
+            term = " ".join(sentence.tokens[start:end])
+            matches[term] += 1
+            hits[term] += right
+            if not right:
+                before, after = sentence.tokens[max(0, start - 8) : start], sentence.tokens[end : end + 8]
+                example.setdefault(term, " ".join([*before, f"[{term}]", *after]))
+    worst = sorted(example, key=lambda term: (hits[term] - matches[term], term))[:n]
+    lines = [{"term": t, "matches": matches[t], "right": hits[t], "precision": hits[t] / matches[t], "in": example[t]} for t in worst]
+    return pd.DataFrame(lines)
 
 
 def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tuple[int, int]]:
@@ -58,12 +64,10 @@ def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tupl
     Raises SelectionError for a test split.
     """
     counts: dict[tuple[str, str], tuple[int, int]] = {}
-    for sentence in refuse_test(split, "choosing terms"):
-        gold = set(sentence.spans)
-        for start, end, name in lexicon.tag(sentence.tokens):
-            key = (" ".join(sentence.tokens[start:end]).casefold(), name)
-            matches, right = counts.get(key, (0, 0))
-            counts[key] = (matches + 1, right + ((start, end, name) in gold))
+    for sentence, (start, end, name), right in _matches(lexicon, split):
+        key = (" ".join(sentence.tokens[start:end]).casefold(), name)
+        matches, hits = counts.get(key, (0, 0))
+        counts[key] = (matches + 1, hits + right)
     return counts
 
 

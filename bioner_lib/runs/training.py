@@ -262,6 +262,7 @@ def fit(
         record |= {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
         history.append({"epoch": epoch, **record, "joules": used(energy, joules())})
         checkpoint.save(history)
+        report(config.run_id, epoch, config.epochs, 1.0, record["dev"]["mean"], record["seconds"])
         if track:
             loop.accelerator.log({f"dev F1 {name}": f1 for name, f1 in record["dev"].items()}, step=(epoch + 1) * record["steps"])
         if progress and processes.rank() == 0:
