@@ -221,3 +221,36 @@ def test_only(folder, tiny):
     ((job,),) = read_sweep(path, ["seed=2", "broken=false"])
     assert job.parameters["seed"] == 2 and job.parameters["broken"] is False
     assert Path(job.notebook) == folder / "small.ipynb"
+
+
+def test_workers_divide_the_machine(folder, tiny, monkeypatch):
+    """A kernel gets its share of the cores and a GPU of its own; the sweep's own environment stays as it is."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setattr(execution, "cores", lambda: 6)
+    before = dict(os.environ)
+    places = execution._Places(2)
+    held = [places._free.get() for _ in range(2)]
+    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"} and {place["OMP_NUM_THREADS"] for place in held} == {"3"}
+    notebook = nbformat.read(folder / "small.ipynb", 4)
+    notebook.cells[2].source = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])"
+    nbformat.write(notebook, folder / "small.ipynb")
+    (folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
+    assert run_sweep(read_sweep(folder / "mine.yaml"), workers=2) == []
+    said = [path.read_text() for path in (folder / "outputs" / "notebooks").glob("*.ipynb")]
+    assert sorted(text.split('"3 ')[1][0] for text in said) == ["3", "5"]
+    assert dict(os.environ) == before
+
+
+def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
+    import papermill
+
+    calls, inner = [], papermill.execute_notebook
+
+    def flaky(*args, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return inner(*args, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", flaky)
+    assert run_sweep(read_sweep(sweep(folder, tiny, "seeds: [1]"))) == [] and len(calls) == 2
