@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from bioner_lib import read_rows
 from bioner_lib.home import home
 
 NOTEBOOKS = sorted((home() / "notebooks").glob("*.ipynb"))
@@ -65,10 +66,14 @@ SIXTY = "{corpus: sample-disease, general: sample-virus, also_test: 'sample:Dise
     [
         ("10_explore_corpora", ".", ()),
         ("20_align_words", "notebooks", ("-p", "corpus", "sample-gene")),
-        ("30_single_task", ".", ("-p", "corpus", "sample", "-p", "seed", "7", "-p", "limit", "24", "-p", "epochs", "1")),
+        ("30_single_task", ".", (*TINY, "-p", "corpus", "sample", "-p", "seed", "7", "-p", "processes", "2")),
         ("40_multi_task", "notebooks", (*TINY, "-p", "sharing", "cross", "-p", "pairs", "True")),
         ("45_published_systems", ".", (*TINY, "-p", "system", "cross-sharing-sp")),
-        ("50_ablations", "notebooks", (*TINY, "-y", "{factors: {sharing: [moe]}, lambdas: [0.5, 1.0]}")),
+        (
+            "50_ablations",
+            "notebooks",
+            (*TINY, "-y", "{factors: {sharing: [moe]}, lambdas: [0.5, 1.0], search: {dropout: [0.0, 0.3]}, trials: 2}"),
+        ),
         ("55_partial_labels", ".", (*TINY, "-y", "{confidences: [0.0]}")),
         ("70_silver_labels", ".", ()),
         ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", SIXTY)),
@@ -81,8 +86,12 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path)
     executed = json.loads((tmp_path / f"{name}.ipynb").read_text())
     last = executed["cells"][-1]["outputs"][0]["data"]["text/markdown"]
     assert len("".join(last)) > 40, "what we learned, in words"
+    if name == "30_single_task":
+        assert {row["device"].get("processes") for row in read_rows(tmp_path)} == {None, 2}
+    if name == "50_ablations":
+        assert "The best of 2 trials reaches" in "".join(last) and list((tmp_path / "figures").glob("50_search_*.png"))
     if name == "70_silver_labels":
-        ratio = papermill("75_silver_ratio", home(), tmp_path, *TINY, "-y", "{ratios: [1], treatments: [mask], limit: 60}")
+        ratio = papermill("75_silver_ratio", home(), tmp_path, *TINY, "-y", "{ratios: [1], treatments: [mask, mask per-type], limit: 60}")
         assert ratio.returncode == 0, ratio.stderr[-3000:]
     if name == "40_multi_task":
         board = papermill("90_leaderboard", home(), tmp_path)
