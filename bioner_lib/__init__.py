@@ -5,6 +5,7 @@
 Names are loaded when they are first used, so that a notebook which trains nothing doesn't import torch.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,6 +16,7 @@ _HOMES = {
     "read_tagger": "runs.rows", "evaluate": "runs.rows",    "check_parameters": "runs.sweeps", "WorkbookError": "errors",
 }  # fmt: skip
 __all__ = sorted(_HOMES)
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for a GPU doesn't occupy it, so several processes may still be forked
 
 try:
     __version__ = version("bioner-workbook")

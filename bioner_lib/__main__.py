@@ -6,11 +6,12 @@ from pathlib import Path
 
 from .errors import WorkbookError
 
+STOPPED = 130  # by Ctrl-C
 MISTAKE = 120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0; 1 to 100, so many notebooks of a sweep failed (100: or more); 120, a mistake in the call."""
+    """Returns the exit status: 0; 1 to 100, so many notebooks of a sweep failed (100: or more); 120, a mistake in the call; 130, Ctrl-C."""
     try:
         given = _parser().parse_args(arguments)
     except SystemExit as error:  # argparse's own status is 2
@@ -21,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     except WorkbookError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="execute the notebooks of a sweep, what is missing only")
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
     sweep.add_argument("--dry-run", action="store_true", help="only print the jobs, their states and the time that like ones took")
-    sweep.add_argument("--executor", default="", help="threads of this process where none is given; processes, dask, tcp://scheduler:port")
+    sweep.add_argument("--executor", default="", help="threads of this process where none is given; dask, tcp://scheduler:port")
     sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)")
     sweep.add_argument("--only", action="append", default=[], metavar="NAME=VALUE", help="only the jobs with this parameter; repeatable")
     sweep.add_argument("--retry-failed", action="store_true", help="execute again what failed before")
@@ -71,12 +75,13 @@ def _run(given) -> int:
 
 def _sweep(given) -> int:
     from .runs import status
-    from .runs.execution import run_sweep
-    from .runs.executors import opened
+    from .runs.executors import opened, run_sweep
     from .runs.sweeps import read_sweep
 
     if given.workers < 1:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
+    if given.executor == "processes":
+        raise WorkbookError("--executor processes is for labelling; a sweep takes threads (no --executor), dask, or tcp://scheduler:port")
     steps = read_sweep(given.file, given.only)
     if given.dry_run:
         print(status.table(steps, given.outputs, given.workers))

@@ -15,10 +15,10 @@ import nbformat
 import pytest
 
 from bioner_lib import WorkbookError, read_rows
-from bioner_lib.__main__ import MISTAKE, main
-from bioner_lib.runs import execution, status
-from bioner_lib.runs.execution import run_sweep, state_of
-from bioner_lib.runs.executors import opened
+from bioner_lib.__main__ import MISTAKE, STOPPED, main
+from bioner_lib.runs import execution, executors, status
+from bioner_lib.runs.execution import state_of
+from bioner_lib.runs.executors import opened, run_sweep
 from bioner_lib.runs.sweeps import read_sweep
 
 KILLS = int(os.environ.get("BIONER_KILLS", "4"))
@@ -226,9 +226,9 @@ def test_only(folder, tiny):
 def test_workers_divide_the_machine(folder, tiny, monkeypatch):
     """A kernel gets its share of the cores and a GPU of its own; the sweep's own environment stays as it is."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    monkeypatch.setattr(execution, "cores", lambda: 6)
+    monkeypatch.setattr(executors, "cores", lambda: 6)
     before = dict(os.environ)
-    places = execution._Places(2)
+    places = executors._Places(2)
     held = [places._free.get() for _ in range(2)]
     assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"} and {place["OMP_NUM_THREADS"] for place in held} == {"3"}
     notebook = nbformat.read(folder / "small.ipynb", 4)
@@ -254,3 +254,49 @@ def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
 
     monkeypatch.setattr(papermill, "execute_notebook", flaky)
     assert run_sweep(read_sweep(sweep(folder, tiny, "seeds: [1]"))) == [] and len(calls) == 2
+
+
+def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
+    path = sweep(folder, tiny, "seeds: [1]")
+    second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
+    path.write_text(path.read_text() + second + "\n")
+    steps, outputs = read_sweep(path), folder / "outputs"
+
+    def killed(*args, **options):
+        raise RuntimeError("DeadKernelError: Kernel died")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("papermill.execute_notebook", killed)
+        assert len(run_sweep(steps)) == 2
+    assert [state_of(job, outputs) for jobs in steps for job in jobs] == ["todo", "todo"]
+    assert execution.failure(steps[0][0], outputs)["died"] and "isn't done" in execution.failure(steps[1][0], outputs)["traceback"]
+    assert run_sweep(steps) == []
+    assert not list((outputs / "notebooks").glob("*.failed.*"))
+
+
+def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny):
+    ((job,),) = read_sweep(sweep(folder, tiny, "grid: {broken: [true]}"))
+    outputs = (folder / "outputs").resolve()
+    began = time.time()
+    assert execution.execute(job, outputs, {}).state == "failed"
+    stamp = (outputs / "notebooks" / f"{job.name}.failed.ipynb").stat().st_mtime_ns
+    assert execution.execute(job, outputs, {}, wait=True, since=began).said.rstrip().endswith("as asked")
+    assert (outputs / "notebooks" / f"{job.name}.failed.ipynb").stat().st_mtime_ns == stamp
+
+
+def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
+    process = start(path)
+    for _ in range(200):
+        time.sleep(0.1)
+        if list((folder / "outputs" / "sweeps" / ".progress").glob("*.json")):
+            break
+    time.sleep(1)
+    kernels = below(process.pid)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == STOPPED and "the same command goes on" in said
+    time.sleep(1)
+    assert not [pid for pid in kernels if Path(f"/proc/{pid}").exists()]
+    assert {state_of(job, folder / "outputs") for job in read_sweep(path)[0]} <= {"todo", "done"}
+    assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4

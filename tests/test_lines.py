@@ -18,7 +18,7 @@ def record(words, tags, **more):
 def folder(tmp_path):
     held = [record(f"OPA1 in {i} .", "B-Gene O B-Virus O", doc=str(i)) for i in range(40)]
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "train.jsonl").write_text("\n" + "".join(held) + "\n\n", encoding="utf-8")
+    (tmp_path / "mine" / "train.jsonl").write_text("\n\r\n" + "".join(held) + "\n\n", encoding="utf-8")
     declared = f'types = ["Gene", "Virus"]\nreader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true\n'
     (tmp_path / "mine" / "corpus.toml").write_text(declared)
     return tmp_path / "mine"

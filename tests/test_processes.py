@@ -14,10 +14,22 @@ from bioner_lib.runs import processes, training
 FIELDS = {"epochs": 2, "limit": 40, "max_length": 128, "overlap": 16, "precision": "fp32", "dropout": 0.0, "batch_size": 7}
 
 
-def together(outputs, config, n=2):
+def together(outputs, config, n=2, more=()):
     """torchrun on the command line."""
     said = [f"{name}={json.dumps(value)}" for name, value in config.items()]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(n), "-m", "bioner_lib", "run", *said]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        str(n),
+        "-m",
+        "bioner_lib",
+        "run",
+        *said,
+        *more,
+    ]
     environment = os.environ | {"BIONER_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -38,8 +50,9 @@ def together(outputs, config, n=2):
 def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
     """Global batches alike: per-epoch losses within 1e-4, the same choice, nearly the same spans; heads without data in a step rest."""
     config = FIELDS | more | {"encoder": str(tiny)}
-    done = together(tmp_path / "two", config)
+    done = together(tmp_path / "two", config, more=["--track", "tensorboard"])
     assert done.returncode == 0, done.stderr[-3000:]
+    assert list((tmp_path / "two" / "tensorboard").rglob("events*"))
     (two,) = read_rows(tmp_path / "two")
     one = run(RunConfig(**config), progress=False)
     assert two["device"]["processes"] == 2 and one["device"]["processes"] == 1 and two["run_id"] == one["run_id"]
@@ -67,9 +80,10 @@ def test_shares_add_up(tiny, monkeypatch):
     for i in range(2):
         monkeypatch.setenv("RANK", str(i))
         shares.append(training._share(batch))
-    assert sorted(map(id, batch)) == sorted(id(example) for share, _ in shares for example in share)
-    assert {words for _, words in shares} == {sum(len(e.window.positions) for e in batch) / 2}
-    assert training._share(batch[:1]) == (batch[:1], math.inf)
+    assert sorted(map(id, batch)) == sorted(id(example) for share, _, _ in shares for example in share)
+    assert {words for _, words, _ in shares} == {sum(len(e.window.positions) for e in batch) / 2}
+    assert sum(weight for _, _, weight in shares) == pytest.approx(2) and len({weight for _, _, weight in shares}) == 2
+    assert training._share(batch[:1]) == (batch[:1], math.inf, 0.0)
 
 
 def test_a_mistake_ends_all_processes(tiny, tmp_path):

@@ -121,3 +121,16 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
         denoise(teacher, silver, "dorp", 0.9)
     with pytest.raises(WorkbookError, match="has nothing to say about 'sample-gene'"):
         denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)
+
+
+def test_a_lexicon_made_again_is_read_again(tmp_path, lexicon):
+    assert label([("1", "OPA1 and TP53")], lexicon, tmp_path / "one")["labels"] == {"Gene": 1}
+    save_entries([(["OPA1"], "Gene", "", True), (["TP53"], "Gene", "", True)], lexicon, [])
+    assert label([("1", "OPA1 and TP53")], lexicon, tmp_path / "two")["labels"] == {"Gene": 2}
+
+
+def test_what_is_being_written_is_no_split(tmp_path, lexicon):
+    label([("1", "OPA1 here"), ("2", "nothing")], lexicon, tmp_path / "mine")
+    (tmp_path / "mine" / "train.jsonl").rename(tmp_path / "mine" / "train.jsonl.tmp")
+    with pytest.raises(DataError, match="no file named after a split"):
+        load_corpus(tmp_path / "mine")

@@ -140,7 +140,13 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     name = path.stem if path.is_file() else path.resolve().name
     if name in CORPORA:
         raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
-    if silver and types and set(files) == {"train"} and (reader or guess_reader(files["train"])) == "jsonl":
+    if (
+        silver
+        and types
+        and set(files) == {"train"}
+        and set(said) <= {"tag_field", "tag_names"}
+        and (reader or guess_reader(files["train"])) == "jsonl"
+    ):
         lines = Lines(files["train"], types, **said)
         if not lines:
             raise DataError(f"the train split of {path} is empty")
@@ -166,6 +172,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
 def _own_files(path: Path) -> dict[str, Path]:
     files = {"train": path} if path.is_file() else {}
     for file in sorted(path.iterdir()) if path.is_dir() else ():
+        if file.suffix == ".tmp":  # being written
+            continue
         roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
         role = roles.pop() if len(roles) == 1 else None  # train_dev.tsv is neither
         if role and file.is_file():

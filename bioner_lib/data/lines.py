@@ -55,7 +55,7 @@ class Lines(Sequence):
         return self._with(self._starts[index], self._changes) if isinstance(index, slice) else self._sentence(int(self._starts[index]))
 
     def __iter__(self) -> Iterator[Sentence]:
-        return map(self._sentence, self._starts.tolist())
+        return (self._sentence(int(at)) for at in self._starts)
 
     def __reduce__(self):
         return Lines, (self.path, self._types, *self._fields, self._starts, self._changes, self._scheme)
@@ -98,4 +98,4 @@ def _line_starts(path: Path) -> np.ndarray:
     ends = [np.flatnonzero(content[i : i + _BLOCK] == ord("\n")) + i for i in range(0, len(content), _BLOCK)]
     starts = np.concatenate([[0], np.concatenate(ends) + 1])
     starts = starts[starts < len(content)]
-    return starts[content[starts] != ord("\n")]
+    return starts[(content[starts] != ord("\n")) & (content[starts] != ord("\r"))]

@@ -9,9 +9,9 @@ tags, IOB2), `doc`, and `spans` with the lexicon's identifiers: the form of BioN
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -67,14 +67,15 @@ def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str
     the same, byte for byte. Raises DataError for a folder that holds a corpus already.
     """
     counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
+    stamp = Path(lexicon).stat().st_mtime_ns
 
     def lines() -> Iterator[str]:
-        for made, n_made, found, n_words in _chunks(sentences, lexicon, executor):
+        for made, n_made, found, n_words in _chunks(sentences, partial(label_chunk, lexicon=lexicon, stamp=stamp), executor):
             kinds.update(found)
             counts.update(sentences=n_made, words=n_words)
             yield made
 
-    held = _load(lexicon)
+    held = _load(lexicon, stamp)
     _write(lines(), held.types, folder, lexicon=held.about.get("sources", {}))
     return {**counts, "labels": dict(kinds)}
 
@@ -109,26 +110,27 @@ def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) ->
     )
 
 
-def _chunks(sentences: Iterable[tuple[str, str]], lexicon: str, executor: Executor | None) -> Iterator[tuple[str, int, Counter, int]]:
+def _chunks(sentences: Iterable[tuple[str, str]], work: Callable, executor: Executor | None) -> Iterator[tuple[str, int, Counter, int]]:
     sentences = iter(sentences)
     chunks = iter(lambda: list(islice(sentences, _CHUNK)), [])
     if executor is None:
-        yield from (label_chunk(chunk, lexicon) for chunk in chunks)
+        yield from map(work, chunks)
         return
-    waiting = [executor.submit(label_chunk, chunk, lexicon) for chunk in islice(chunks, 64)]
+    waiting = [executor.submit(work, chunk) for chunk in islice(chunks, 64)]
     while waiting:  # in order, and never more than a few chunks in memory
         yield waiting.pop(0).result()
-        waiting += [executor.submit(label_chunk, chunk, lexicon) for chunk in islice(chunks, 1)]
+        waiting += [executor.submit(work, chunk) for chunk in islice(chunks, 1)]
 
 
 @lru_cache(maxsize=2)
-def _load(lexicon: str) -> Lexicon:
+def _load(lexicon: str, stamp: int) -> Lexicon:
+    """Read once by each process, and again where the file was made again."""
     return Lexicon.load(lexicon)
 
 
-def label_chunk(chunk: list[tuple[str, str]], lexicon: str) -> tuple[str, int, Counter, int]:
+def label_chunk(chunk: list[tuple[str, str]], lexicon: str, stamp: int) -> tuple[str, int, Counter, int]:
     """(document, sentence) pairs -> lines of JSON in one text, their number, labels by type, number of words."""
-    held, lines, kinds, n_words = _load(lexicon), [], Counter(), 0
+    held, lines, kinds, n_words = _load(lexicon, stamp), [], Counter(), 0
     for doc, text in chunk:
         tokens = tokenize(text)
         if not tokens:

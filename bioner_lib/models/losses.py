@@ -108,8 +108,9 @@ class MultiTaskLoss(nn.Module):
         self.register_buffer("lambdas", torch.tensor([lambdas[plan.name] for plan in plans]), persistent=False)
         self.log_variances = nn.Parameter(torch.zeros(len(plans))) if uncertain else None
 
-    def forward(self, output: Output, batch: Batch, all_words: float | None = None) -> torch.Tensor:
-        """scalar; `all_words` stands for M where this batch is one process's share of a larger one."""
+    def forward(self, output: Output, batch: Batch, all_words: float | None = None, share: float = 1.0) -> torch.Tensor:
+        """scalar; where this batch is one process's share of a larger one `all_words` stands for M, and what the sharing charges is
+        multiplied by `share`."""
         total = 0.0
         for i, head in enumerate(self.heads):
             nll, words = head(output, batch)
@@ -117,7 +118,7 @@ class MultiTaskLoss(nn.Module):
                 total = total + self.lambdas[i] * nll
             else:
                 total = total + (-self.log_variances[i]).exp() * nll + words * self.log_variances[i] / 2
-        return total / (batch.valid.sum().clamp(min=1) if all_words is None else all_words) + output.penalty
+        return total / (batch.valid.sum().clamp(min=1) if all_words is None else all_words) + share * output.penalty
 
 
 def _checked(kind: str, given: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

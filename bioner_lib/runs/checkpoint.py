@@ -9,7 +9,7 @@ from . import processes
 
 
 class Checkpoint:
-    """`last.pt` (weights, optimizer, schedule, history) and `best.pt` (weights), each replaced in one step."""
+    """`last.pt` (weights, optimizer, schedule, history) and `best-<epoch>.pt` (weights of the epoch that its history says is best)."""
 
     def __init__(self, folder: Path | None, tagger, loss_of, optimizer, scheduler):
         self.folder, self.tagger, self.loss_of, self.optimizer, self.scheduler = folder, tagger, loss_of, optimizer, scheduler
@@ -29,7 +29,7 @@ class Checkpoint:
             self.best = {name: value.detach().clone() for name, value in weights.items()} if improved else self.best
             return
         if improved:
-            _replace(self.folder / "best.pt", weights)
+            _replace(self._best(history), weights)
         state = {
             "model": weights,
             "loss": self.loss_of.state_dict(),
@@ -37,6 +37,12 @@ class Checkpoint:
             "scheduler": self.scheduler.state_dict(),
         }
         _replace(self.folder / "last.pt", {**state, "history": json.dumps(history)})
+        for old in set(self.folder.glob("best-*.pt")) - {self._best(history)}:
+            old.unlink()
+
+    def _best(self, history: list[dict]) -> Path:
+        scores = [record["dev"]["mean"] for record in history]
+        return self.folder / f"best-{scores.index(max(scores))}.pt"
 
     def restore(self) -> list[dict]:
         """Load what is there; returns the history so far."""
@@ -49,8 +55,8 @@ class Checkpoint:
         self.scheduler.load_state_dict(state["scheduler"])
         return json.loads(state["history"])
 
-    def restore_best(self) -> None:
-        best = self.best if self.folder is None else torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
+    def restore_best(self, history: list[dict]) -> None:
+        best = self.best if self.folder is None else torch.load(self._best(history), map_location="cpu", weights_only=True)
         self.tagger.load_state_dict(best)
 
 

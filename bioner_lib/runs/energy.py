@@ -14,7 +14,8 @@ def joules() -> float | None:
             import pynvml
 
             pynvml.nvmlInit()
-            return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(torch.cuda.current_device())) / 1000
+            uuid = torch.cuda.get_device_properties(torch.cuda.current_device()).uuid  # an index would mean another GPU to the driver
+            return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")) / 1000
         except Exception:  # pynvml isn't installed, or the driver doesn't say
             return None
     try:

@@ -1,19 +1,32 @@
-"""Where jobs are executed: concurrent.futures executors of this machine, or of a cluster (library: Dask)."""
+"""Executing all jobs of a sweep through concurrent.futures: threads of this process, each with a kernel, or a cluster (library: Dask)."""
 
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+import os
+import re
+import shutil
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
+from queue import SimpleQueue
 
 from ..errors import WorkbookError
+from ..home import outputs as outputs_folder
+from .execution import Outcome, execute, failure, forget_progress, state_of
+from .sweeps import Job
 
 LOST = 10  # workers that may be lost while they work on one job before the job counts as failed
+_ROOM = 200 * 2**20  # bytes that a run needs at least
 
 
 @contextmanager
 def opened(kind: str, workers: int = 1) -> Iterator[Executor | None]:
-    """An executor by name: "" (None: whoever asks uses threads), "processes", "dask" (a cluster of this machine's processes), or the
-    address of a Dask scheduler such as "tcp://10.0.0.1:8786", whose machines share this file system.
+    """An executor by name: "" (None: whoever asks does without), "processes" (for functions, not for sweeps), "dask" (a cluster of this
+    machine's processes), or the address of a Dask scheduler such as "tcp://10.0.0.1:8786", whose machines share this file system.
 
     Raises WorkbookError for another name, for Dask where it isn't installed, and for a scheduler that doesn't answer.
     """
@@ -48,9 +61,128 @@ def _client(kind: str, workers: int):
         with client:
             yield client
         return
+    slots = {"BIONER_SLOTS": str(workers)}
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": LOST}),
-        LocalCluster(workers, threads_per_worker=1, dashboard_address=None, env={"BIONER_SLOTS": str(workers)}) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, env=slots) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def run_sweep(
+    steps: Iterable[list[Job]], outputs: str | Path | None = None, executor: Executor | None = None, workers: int = 1,
+    retry_failed: bool = False, tell: Callable[[Job, Outcome], None] | None = None,
+) -> list[tuple[Job, str]]:  # fmt: skip
+    """Execute what is missing, step by step; returns the jobs that failed with their tracebacks. One failure doesn't stop the others.
+
+    Jobs that failed before aren't tried again without `retry_failed`. `tell` hears what became of each job. Without an
+    `executor` there are `workers` threads, each with a kernel of its own, cores and GPUs divided among them; when they are interrupted
+    the kernels are stopped. Raises WorkbookError where outputs have no room left.
+    """
+    folder, since, steps = outputs_folder(outputs).resolve(), time.time(), list(steps)
+    if (free := shutil.disk_usage(folder).free) < _ROOM:
+        raise WorkbookError(f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set BIONER_OUTPUTS")
+    tell, failed = tell or (lambda job, outcome: None), []
+    for job in (job for jobs in steps for job in jobs):
+        forget_progress(job, folder)
+    with nullcontext(executor) if executor else _threads(workers) as pool:
+        for jobs in steps:
+            todo = []
+            for job in jobs:
+                if not retry_failed and state_of(job, folder) == "failed":
+                    said = f"failed before; --retry-failed tries again\n{failure(job, folder).get('traceback', '')}"
+                    failed.append((job, said)), tell(job, Outcome("failed", said))
+                else:
+                    todo.append(job)
+            work = partial(_on_a_worker, told=_folders()) if executor else _Places(min(workers, len(jobs))).execute
+            failed += _step(pool, work, todo, folder, since, tell)
+    return failed
+
+
+def _step(pool: Executor, work: Callable, jobs: list[Job], outputs: Path, since: float, tell: Callable) -> list[tuple[Job, str]]:
+    failed, wait = [], False
+    while jobs:
+        waiting: dict[Future, Job] = {pool.submit(work, job, outputs, wait=wait, since=since): job for job in jobs}
+        jobs, wait = [], True  # first all others, then those that another sweep works on
+        for future in as_completed(waiting):
+            job, outcome = waiting[future], _result(future)
+            tell(job, outcome)
+            if outcome.state == "busy":
+                jobs.append(job)
+            elif outcome.state == "failed":
+                failed.append((job, outcome.said))
+    return failed
+
+
+def _result(future: Future) -> Outcome:
+    try:
+        return future.result()
+    except Exception:  # the worker was lost, and with it what it would have said
+        return Outcome("failed", traceback.format_exc())
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[Executor]:
+    from .kernels import stop_all
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    except BaseException:  # Ctrl-C: what runs goes on from its last epoch next time
+        pool.shutdown(wait=False, cancel_futures=True)
+        stop_all()
+        raise
+    pool.shutdown()
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _shares(workers: int) -> list[dict[str, str]]:
+    """This machine divided among workers: the environment of each one's kernels."""
+    gpus, n = _gpus(), str(max(1, cores() // workers))
+    mine = [",".join(gpus[i::workers]) or gpus[i % len(gpus)] for i in range(workers)] if gpus else []
+    threads = {"OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "TOKENIZERS_PARALLELISM": "false"}
+    return [threads | ({"CUDA_VISIBLE_DEVICES": mine[i]} if gpus else {}) for i in range(workers)]
+
+
+def _folders() -> dict[str, str]:
+    """What kernels must know wherever they work."""
+    return {name: str(Path(os.environ[name]).resolve()) for name in ("BIONER_MIRROR", "BIONER_HOME") if os.environ.get(name)}
+
+
+def _gpus() -> list[str]:
+    if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in told.split(",") if name]
+    if not (asked := shutil.which("nvidia-smi")):
+        return []
+    listed = subprocess.run([asked, "-L"], capture_output=True, text=True, check=False).stdout
+    return [str(i) for i, _ in enumerate(re.findall(r"^GPU \d+:", listed, re.MULTILINE))]
+
+
+class _Places:
+    """Shares of this machine: a job takes one while it runs."""
+
+    def __init__(self, workers: int):
+        self._free: SimpleQueue = SimpleQueue()
+        for share in _shares(workers):
+            self._free.put(_folders() | share)
+
+    def execute(self, job: Job, outputs: Path, wait: bool, since: float) -> Outcome:
+        place = self._free.get()
+        try:
+            return execute(job, outputs, place, wait, since)
+        finally:
+            self._free.put(place)
+
+
+def _on_a_worker(job: Job, outputs: Path, wait: bool, since: float, told: dict[str, str]) -> Outcome:
+    """On a machine of a cluster: of BIONER_SLOTS workers each has its share; one alone has what its scheduler bound it to."""
+    from distributed import get_worker
+
+    slots, name = int(os.environ.get("BIONER_SLOTS", "1")), str(get_worker().name)
+    share = _shares(slots)[int(name) % slots if name.isdigit() else 0]
+    return execute(job, outputs, told | share, wait, since)

@@ -1,9 +1,12 @@
 """A kernel manager that gives its kernel an environment of its own: threads, a GPU, where to report."""
 
 import os
+import signal
 
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Dict
+
+_RUNNING: set[int] = set()  # process ids
 
 
 class Kernel(AsyncKernelManager):
@@ -13,3 +16,21 @@ class Kernel(AsyncKernelManager):
 
     async def _async_pre_start_kernel(self, **options):
         return await super()._async_pre_start_kernel(env={**os.environ, **self.environment}, **options)
+
+    async def _async_post_start_kernel(self, **options):
+        await super()._async_post_start_kernel(**options)
+        self._pid = self.provisioner.pid
+        _RUNNING.add(self._pid)
+
+    async def _async_cleanup_resources(self, restart: bool = False):
+        await super()._async_cleanup_resources(restart)
+        _RUNNING.discard(getattr(self, "_pid", 0))
+
+
+def stop_all() -> None:
+    """Kill the kernels of this process."""
+    for pid in list(_RUNNING):
+        try:
+            os.kill(pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+        except ProcessLookupError:
+            _RUNNING.discard(pid)

@@ -18,6 +18,13 @@ def report(run_id: str, epoch: int, epochs: int, share: float, dev: float | None
     write_json(Path(place), read_json(Path(place)) | now)
 
 
+def add_run(run_id: str) -> None:
+    """Say that this run was made or read."""
+    if place := os.environ.get(VARIABLE):
+        said = read_json(Path(place))
+        write_json(Path(place), said | {"runs": list(dict.fromkeys([*said.get("runs", []), run_id]))})
+
+
 def write_json(path: Path, content: Mapping) -> None:
     """Replace a JSON file in one step; a folder that went away is no reason to stop a run."""
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")

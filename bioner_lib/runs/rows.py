@@ -10,7 +10,6 @@ A run is made in `.working-<run id>` and renamed last, so a `run.json` means a f
 import hashlib
 import json
 import platform
-import resource
 import shutil
 import sys
 import time
@@ -31,6 +30,7 @@ from ..models.heads import heads_for, plan_heads
 from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
 from . import processes
 from .config import RunConfig
+from .progress import add_run
 
 FORMAT = 1
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -65,9 +65,9 @@ def run(
                     row = _make(config, working, mirror, progress, keep_model, track)
                     if folder.exists():  # somebody deleted its row
                         folder.rename(folder.with_name(f".without-row-{time.time_ns()}-{folder.name}"))
-                    working.replace(folder)
-                    for leftover in folder.glob("*.pt"):
+                    for leftover in working.glob("*.pt"):
                         leftover.unlink()
+                    working.replace(folder)
         except OSError as error:
             raise WorkbookError(
                 f"run {config.run_id} stopped: {error.strerror or error} ({error.filename or folder}); what was reached is kept: "
@@ -76,6 +76,7 @@ def run(
     else:
         own = [name for name in config.corpora + config.also_test if not _is_pinned(name)]
         _check_data(row["data"], config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in own])
+    add_run(config.run_id)
     if progress:
         print(f"row: {folder.parent.name}/{folder.name}/run.json")
     return processes.tell(row)
@@ -211,10 +212,11 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     if len(set(names)) < len(names):
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
     data, begun = {corpus.name: _about(corpus) for corpus in corpora + also}, working / "data.json"
+    working.mkdir(parents=True, exist_ok=True)
     if begun.exists():
         _check_data(json.loads(begun.read_text()), config, corpora + also)
-    working.mkdir(parents=True, exist_ok=True)
-    begun.write_text(json.dumps(data))
+    else:
+        _replace(begun, data)
     parents = parents_of(config, working.parent)
     if config.system == "tagger":
         plans = plan_heads(config.heads, corpora)
@@ -242,10 +244,14 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
     }  # fmt: skip
     begun.unlink()
-    aside = working / "run.json.tmp"
-    aside.write_text(json.dumps(row, indent=1))
-    aside.replace(working / "run.json")
+    _replace(working / "run.json", row)
     return row
+
+
+def _replace(path: Path, content: dict) -> None:
+    aside = path.with_name(f"{path.name}.tmp")
+    aside.write_text(json.dumps(content, indent=1))
+    aside.replace(path)
 
 
 def _about(corpus: Corpus) -> dict:
@@ -323,6 +329,10 @@ def _peak_memory() -> int:
 
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -29,11 +29,14 @@ class Found:
     trials: pd.DataFrame
 
 
-def search(base: RunConfig, space: Space, trials: int, outputs: str | Path | None = None, mirror: str | Path | None = None) -> Found:
+def search(
+    base: RunConfig, space: Space, trials: int, worker: int = 0, outputs: str | Path | None = None, mirror: str | Path | None = None
+) -> Found:
     """Try values of the fields in `space` until this search has so many finished trials; earlier calls' trials count.
 
     A field has [low, high], [low, high, "log"], or a list of names; "loss_weights.Disease" is one head's weight. After five trials those
-    that are below the median of the earlier ones at the same epoch are pruned. Processes that are given the same share one search.
+    that are below the median of the earlier ones at the same epoch are pruned. Processes that are given the same, and a number `worker` of
+    their own, share one search.
     Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, and where Optuna isn't installed.
     """
     try:
@@ -45,7 +48,7 @@ def search(base: RunConfig, space: Space, trials: int, outputs: str | Path | Non
     for end in (0, 1):  # refused now rather than in the tenth trial
         _with(base, {name: values[min(end, len(values) - 1)] for name, values in space.items()})
     corpora, also = ([load_corpus(n, mirror=mirror, limit=base.limit) for n in names] for names in (base.corpora, base.also_test))
-    study = _study(base, space, outputs)
+    study = _study(base, space, worker, outputs)
 
     def objective(trial) -> float:
         config = _with(base, {name: _suggest(trial, name, values) for name, values in space.items()})
@@ -66,7 +69,7 @@ def search(base: RunConfig, space: Space, trials: int, outputs: str | Path | Non
     return Found(_with(base, study.best_params), study.best_value, table)
 
 
-def _study(base: RunConfig, space: Space, outputs: str | Path | None):
+def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | None):
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -78,7 +81,7 @@ def _study(base: RunConfig, space: Space, outputs: str | Path | None):
     name = f"{base.slug}-s{base.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     storage = JournalStorage(JournalFileBackend(str(folder / f"{name}.journal")))
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))  # the next process draws others
+    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials) + 10_007 * worker)  # others draw others
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     return study
 

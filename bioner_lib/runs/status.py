@@ -3,7 +3,6 @@
 outputs/sweeps/<sweep>-<host>-<pid>.json    written every two seconds by the sweep itself, read by `python -m bioner_lib status`
 """
 
-import json
 import os
 import platform
 import sys
@@ -44,7 +43,7 @@ def _durations(outputs: Path) -> dict[str, list[tuple[dict, float]]]:
     """Notebook -> (parameters, seconds) of what was executed."""
     found = defaultdict(list)
     for path in (outputs / "notebooks").glob("*.ipynb"):
-        said = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("papermill", {})
+        said = read_json(path).get("metadata", {}).get("papermill", {})
         if said.get("duration") and not said.get("exception") and said.get("input_path"):
             found[Path(said["input_path"]).stem].append((said.get("parameters", {}), float(said["duration"])))
     return found
@@ -103,9 +102,9 @@ class Watch:
         while True:
             over = self._over.wait(_EVERY)
             running = self._running()
-            states = Counter(outcome.state for outcome in self.outcomes.values())
+            states = Counter(outcome.state for outcome in list(self.outcomes.values()))
             states["running"], states["todo"] = len(running), len(self.jobs) - len(self.outcomes) - len(running)
-            failed = [name for name, outcome in self.outcomes.items() if outcome.state == "failed"]
+            failed = [name for name, outcome in list(self.outcomes.items()) if outcome.state == "failed"]
             write_json(self.path, self._about | {"over": over, "states": dict(states), "running": running, "failed": failed})
             if sys.stderr.isatty():
                 self._show(running)

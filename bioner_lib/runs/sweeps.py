@@ -54,7 +54,7 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
     """
     import yaml
 
-    path = Path(path)
+    path = Path(path).resolve()
     if not path.exists():
         path = home() / "notebooks" / "sweeps" / f"{path.stem}.yaml"
     if not path.exists():
@@ -65,7 +65,7 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
         raise WorkbookError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("steps"), list) or not content["steps"]:
         raise WorkbookError(f"{path}: a sweep holds a list of steps, each with a notebook")
-    named: dict[str, list[Job]] = {}
+    named: dict[str, tuple[list[Job], set[str]]] = {}
     steps = [_jobs(step, path, named) for step in content["steps"]]
     seen = set()
     for job in (job for jobs in steps for job in jobs):
@@ -75,8 +75,8 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
     return _those(steps, only) if only else steps
 
 
-def _jobs(step: Mapping, path: Path, named: dict[str, list[Job]]) -> list[Job]:
-    """The jobs of a step; `named` holds those of earlier steps by name, and takes these."""
+def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]]) -> list[Job]:
+    """The jobs of a step; `named` holds those of earlier steps, with what they vary, by name, and takes these."""
     if not isinstance(step, dict):
         raise WorkbookError(f"{path}: a step is {step!r}; expected keys such as notebook, parameters, seeds")
     for key in step:
@@ -93,11 +93,11 @@ def _jobs(step: Mapping, path: Path, named: dict[str, list[Job]]) -> list[Job]:
     first = step.get("start_from")
     if first and first not in named:
         raise WorkbookError(f"{path}: start_from: {first!r} is no earlier step's name; known here: {list(named)}")
-    content, jobs = notebook.read_bytes(), []
+    content, jobs = _sources(notebook), []
     for values in product(*grid.values()):
         varied = dict(zip(grid, values, strict=True))
         parameters = dict(step.get("parameters") or {}) | varied
-        parent = _parent(named[first], varied, first, path) if first else ""
+        parent = _parent(*named[first], varied, first, path) if first else ""
         options = {"options": {**parameters.get("options", {}), "start_from": parent}} if parent else {}
         check_against_notebook(notebook, parameters | options)
         digest = hashlib.sha256(content + json.dumps(parameters, sort_keys=True).encode() + parent.encode()).hexdigest()[:8]
@@ -105,13 +105,19 @@ def _jobs(step: Mapping, path: Path, named: dict[str, list[Job]]) -> list[Job]:
     if name := step.get("name"):
         if name in named:
             raise WorkbookError(f"{path}: two steps are called {name!r}")
-        named[name] = jobs
+        named[name] = jobs, set(grid)
     return jobs
 
 
-def _parent(jobs: list[Job], varied: Mapping[str, object], name: str, path: Path) -> str:
+def _sources(notebook: Path) -> bytes:
+    """What the cells say; outputs don't count."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells]).encode()
+
+
+def _parent(jobs: list[Job], grid: set[str], varied: Mapping[str, object], name: str, path: Path) -> str:
     """The one job of an earlier step that agrees in what both vary."""
-    fitting = [job for job in jobs if all(job.parameters.get(key, value) == value for key, value in varied.items())]
+    fitting = [job for job in jobs if all(job.parameters[key] == value for key, value in varied.items() if key in grid)]
     if len(fitting) != 1:
         raise WorkbookError(f"{path}: {len(fitting)} runs of step {name!r} fit {dict(varied)}; start_from needs exactly one: vary the same")
     return fitting[0].name

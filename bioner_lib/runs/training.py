@@ -5,6 +5,7 @@ have ended.
 """
 
 import math
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -109,9 +110,9 @@ class Objective(torch.nn.Module):
         super().__init__()
         self.tagger, self.loss_of = tagger, loss_of
 
-    def forward(self, batch: Batch, words: float | None = None) -> torch.Tensor:
+    def forward(self, batch: Batch, words: float | None = None, share: float = 1.0) -> torch.Tensor:
         """scalar"""
-        return self.loss_of(self.tagger(**batch.inputs), batch, words)
+        return self.loss_of(self.tagger(**batch.inputs), batch, words, share)
 
 
 class Loop:
@@ -126,7 +127,10 @@ class Loop:
         if track and track not in LOGGER_TYPE_TO_CLASS:
             raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
         self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
-        self.accelerator = Accelerator(log_with=track or None, project_dir=str(runs.parent / "tensorboard") if track and runs else None)
+        os.environ.pop("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None)  # what changes numbers stands in the configuration
+        self.accelerator = Accelerator(
+            mixed_precision="no", log_with=track or None, project_dir=str(runs.parent / "tensorboard") if track and runs else None
+        )
         self.autocast = autocast_dtype(config.precision)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
@@ -183,11 +187,11 @@ class Loop:
             mininterval=1,
         )
         for step, examples in enumerate(bar, 1):
-            mine, words = _share(examples)
+            mine, words, share = _share(examples)
             batch, last = collate(mine, pad).to(device), step % config.accumulate == 0 or step == len(batches)
             with nullcontext() if last else accelerator.no_sync(self.model):
                 with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
-                    loss = self.model(batch, words)
+                    loss = self.model(batch, words, share)
                 if not torch.isfinite(loss):
                     raise WorkbookError(self._not_finite("loss", loss.item(), epoch, step, examples))
                 group = min(config.accumulate, len(batches) - (step - 1) // config.accumulate * config.accumulate)
@@ -224,14 +228,15 @@ class Loop:
             self.accelerator.log({"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step)
 
 
-def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None]:
-    """This process's examples of a batch, and what its loss is divided by: gradients are averaged over processes, so the words of the
-    whole batch over their number. Where there are fewer examples than processes some learn nothing from the first one."""
+def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None, float]:
+    """This process's examples of a batch, what its loss is divided by, and what its penalties weigh: gradients are averaged over
+    processes, so the words of the whole batch over their number, and the share of the examples times their number. Where there are fewer
+    examples than processes some learn nothing from the first one."""
     if (n := processes.count()) == 1:
-        return examples, None
+        return examples, None, 1.0
     words = sum(len(example.window.positions) for example in examples)
     mine = examples[processes.rank() :: n]
-    return (mine, max(1, words) / n) if mine else (examples[:1], math.inf)
+    return (mine, max(1, words) / n, n * len(mine) / len(examples)) if mine else (examples[:1], math.inf, 0.0)
 
 
 def fit(
@@ -270,9 +275,10 @@ def fit(
             print(f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s")
         if after:
             after(epoch, record["dev"]["mean"])
-    checkpoint.restore_best()
+    checkpoint.restore_best(history)
     if track:
-        loop.accelerator.end_training()
+        for tracker in loop.accelerator.trackers:  # end_training() would leave the other processes alone
+            tracker.finish()
     return Fitted(loop.tagger, history, _cost(history), loop.labelled)
 
 
