@@ -10,6 +10,7 @@ from bioner_lib.board import corpus_plots, plots
 from bioner_lib.board.leaderboard import (
     aggregate,
     anchors,
+    by_ratio,
     by_type,
     check_budgets,
     comparable,
@@ -146,6 +147,9 @@ def test_several_arms_against_one_base(tiny, outputs):
         compare_arms({"longer": longer}, base)
     assert comparable(arms["joint"], base) and not comparable(longer, base) and not comparable({}, base)
     frame = named(arms | {"base": base})
+    arms = pd.DataFrame({"name": ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type"], "f1": [1, 2, 3, 4]})
+    told = {(line.name, line.ratio, line.f1) for line in by_ratio(arms)[["name", "ratio", "f1"]].itertuples(index=False, name="line")}
+    assert told == {("mask", 1, 1), ("mask per-type", 4, 2), ("mask", 0, 3), ("mask per-type", 0, 4)}
     table = by_type(frame, ["Gene", "Virus"])
     assert table.splitlines()[0] == "| arm | runs | Gene F1 | Virus F1 | Gene recall | Virus recall |" and "| moe | 1 | " in table
     assert set(frame["name"]) == {"joint", "moe", "base"}

@@ -290,6 +290,17 @@ def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def by_ratio(frame: pd.DataFrame) -> pd.DataFrame:
+    """Arms called "mask 4:1", "mask per-type 4:1", "gold only", "gold only per-type" -> name without ratio, and `ratio`, 0 for gold only,
+    which is repeated as the start of every arm with its heads.
+    """
+    told = frame["name"].str.extract(r"(?P<name>.*?)(?: (?P<ratio>[\d.]+):1)?$")
+    frame = frame.assign(name=told["name"], ratio=told["ratio"].astype(float).fillna(0.0))
+    gold, mixed = (frame[frame["name"].str.startswith("gold only") == which] for which in (True, False))
+    starts = [gold[gold["name"] == " ".join(["gold only", *name.split()[1:]])].assign(name=name) for name in mixed["name"].unique()]
+    return pd.concat([mixed, *starts], ignore_index=True)
+
+
 def publish(
     run_ids: Iterable[str], outputs: str | Path | None = None, to: Path | None = None, table: str = "", name: str = ""
 ) -> list[Path]:
