@@ -217,6 +217,9 @@ def test_figures_are_drawn_from_rows(outputs):
     table = aggregate(results(rows))
     bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
     assert bars.get_ylabel() == "test F1 (strict spans, x 100)" and len(bars.patches) == 6
+    curve = pd.DataFrame({"name": ["mask", "mask", "negative"], "ratio": [0, 1, 1], "recall": [0.8, 0.7, 0.5]})
+    ax = plots.ratio_curve(curve, plt.subplots()[1], "recall", legend=False)
+    assert ax.get_legend() is None and [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())] == [[80, 70], [50]]
     tried = pd.DataFrame({"dev F1": [0.5, 0.4, 0.7, float("nan")], "state": ["complete", "pruned", "complete", "fail"]})
     best = plots.trials(tried, plt.subplots()[1]).lines[0].get_ydata()
     assert list(best) == [50, 50, 70, 70]

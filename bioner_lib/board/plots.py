@@ -227,12 +227,15 @@ def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: 
     return ax
 
 
-def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str) -> plt.Axes:
+def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = True) -> plt.Axes:
     """A measure of one type by silver ratio, a line a treatment with a band of ± one standard deviation over seeds; column ratio."""
+    order = sorted(frame["name"].unique())  # the same colour for the same name in every panel
     shown = frame.assign(percent=100 * frame[measure])
-    sns.lineplot(shown, x="ratio", y="percent", hue="name", style="name", markers=True, errorbar="sd", ax=ax)
-    ax.set(xlabel="silver sentences a gold one", ylabel=f"test {measure} (x 100)")
-    ax.legend(fontsize="x-small", title=None)
+    sns.lineplot(
+        shown, x="ratio", y="percent", hue="name", hue_order=order, style="name", style_order=order, markers=True, errorbar="sd", ax=ax
+    )
+    ax.set(xlabel="silver sentences a gold one", ylabel=f"test {measure} x 100")
+    ax.legend(fontsize="x-small", title=None) if legend else ax.get_legend().remove()
     return ax
 
 
