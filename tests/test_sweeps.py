@@ -39,6 +39,15 @@ def test_grid_and_seeds(tmp_path):
         ("steps: [{notebook: 30_single_task, seed: [1]}]", "unknown key of a step 'seed'; did you mean 'seeds'"),
         ("steps: [{notebook: 30_single_task}, {notebook: 30_single_task}]", "stands twice"),
         ("steps: []", "a sweep holds a list of steps"),
+        ("steps: {notebook: 30_single_task}", "a sweep holds a list of steps"),
+        ("steps: [30_single_task]", "a step is '30_single_task'; expected keys"),
+        ("steps: [", "not YAML"),
+        ("steps: [{notebook: 30_single_task, seeds: 13}]", "seeds is 13; expected a list"),
+        ("steps: [{notebook: 30_single_task, grid: [corpus]}]", r"grid is \['corpus'\]; expected names with their values"),
+        ("steps: [{notebook: 30_single_task, parameters: {learning_rate: 3e-5}}]", "expected float; in YAML write it with a point"),
+        ("steps: [{notebook: 30_single_task, parameters: {options: {decodr: crf}}}]", "'decodr'; did you mean 'decoder'"),
+        ("steps: [{notebook: mine.ipynb}]", "unknown notebook 'mine.ipynb'"),
+        ("steps: [{notebook: 30_single_task, name: a}, {notebook: 40_multi_task, name: a}]", "two steps are called 'a'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
@@ -46,7 +55,9 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
         read_sweep(sweep(tmp_path, text))
 
 
-def test_unknown_sweep():
+def test_unknown_sweep(tmp_path):
+    with pytest.raises(WorkbookError, match=r"nowhere.yaml: no such file; a YAML file, or one of \['ablations'"):
+        read_sweep(tmp_path / "nowhere.yaml")
     with pytest.raises(WorkbookError, match="unknown sweep 'quik'; did you mean 'quick'"):
         read_sweep("quik")
 

@@ -160,7 +160,9 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
             raise WorkbookError(f"{corpus}: two runs of one arm have one seed: {sorted(row['run_id'] for row in twice[0][corpus])}")
         seeds = sorted(set(by_seed[0]) & set(by_seed[1]))
         if not seeds:
-            raise WorkbookError(f"{corpus}: seeds {sorted(by_seed[0])} against {sorted(by_seed[1])}; paired runs need a seed in common")
+            raise WorkbookError(
+                f"{corpus}: seeds {sorted(by_seed[0])} against {sorted(by_seed[1])}; paired runs need a seed in common: make them first"
+            )
         tables = []
         for side in by_seed:
             types = next(iter(side.values()))["data"][corpus]["types"]

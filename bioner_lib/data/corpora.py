@@ -33,7 +33,7 @@ def load_corpus(
     `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@500"` so many sentences of it, `"bc5cdr@1/2:Disease"` the first half of
     its documents with diseases shown; such
     a corpus goes by its name without the part, because what it is scored on is the whole. `limit` keeps at most so many sentences of
-    each split, before a part is taken.
+    each split, before a part is taken; a part of a silver corpus is as large as it says.
 
     `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
     downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and
@@ -52,10 +52,16 @@ def load_corpus(
     elif base in (made := made_here()):
         corpus = _load_own(made[base], types, reader, options)
     else:
-        raise unknown("corpus", base, [*CORPORA, *made])
-    corpus = corpus.limit(limit)
+        raise DataError(f"{unknown('corpus', base, [*CORPORA, *made])}{_hint(base)}")
+    corpus = corpus if corpus.silver and part else corpus.limit(limit)
     corpus = corpus.part(part) if part else corpus
     return corpus.only(*shown.split("+")) if shown else corpus
+
+
+def _hint(name: str) -> str:
+    if " " in name:
+        return "; several corpora are a list"
+    return "; 70_silver_labels makes silver corpora" if "silver" in name else ""
 
 
 def made_here() -> dict[str, Path]:

@@ -69,7 +69,7 @@ class PubMed:
     ) -> Iterator[Abstract]:
         """Records published from `since` to `until` (YYYY-MM-DD, today if empty), at most `limit`, those without an abstract left out.
 
-        `exclude` holds PMIDs, such as `evaluation_pmids()`, that are passed over.
+        `exclude` holds PMIDs, such as `evaluation_documents()`, that are passed over.
         """
         first, last = _day(since), _day(until) if until else date.today()
         if first > last:

@@ -61,7 +61,8 @@ def clean(sentences: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tu
 
 
 def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str | Path, executor: Executor | None = None) -> dict:
-    """Label (document, sentence) pairs with a lexicon's file; write train.jsonl and corpus.toml; return counts.
+    """Label (document, sentence) pairs with a lexicon's file; write train.jsonl and corpus.toml; return how many
+    sentences, words, and labels by type.
 
     With an `executor` (processes, or a cluster that shares the file system) chunks of sentences are labelled side by side; the files are
     the same, byte for byte. Raises DataError for a folder that holds a corpus already.

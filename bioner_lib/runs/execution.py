@@ -65,7 +65,8 @@ def progress_file(job: Job, outputs: Path) -> Path:
 
 
 def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool = False, since: float = 0.0) -> Outcome:
-    """Execute one job unless it is done, or has failed after `since` (another sweep tried it); never raises.
+    """Execute one job unless it is done, or has failed after `since` (Unix seconds: another sweep tried it). What goes wrong in it is its
+    outcome; raises OSError only where its lock can't be had.
 
     With `wait` it waits for another process that works on it.
     """

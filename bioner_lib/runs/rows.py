@@ -123,7 +123,7 @@ def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Seq
         if recorded.get(corpus.name, {}).get("fingerprint") != corpus.fingerprint:
             raise WorkbookError(
                 f"{corpus.name!r} has changed since run {config.run_id} was made on it; to make it again, delete the old one with "
-                f"bioner_lib.runs.rows.forget({config.run_id!r})"
+                f"from bioner_lib.runs.rows import forget; forget({config.run_id!r})"
             )
 
 
@@ -179,8 +179,11 @@ def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | 
 
 
 def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagger:
-    """The tagger that a run left, ready to predict."""
-    return MultiTaskTagger.load(outputs_folder(outputs) / "runs" / run_id / "model")
+    """The tagger that a run left, ready to predict, on a GPU where there is one."""
+    import torch
+
+    tagger = MultiTaskTagger.load(outputs_folder(outputs) / "runs" / run_id / "model")
+    return tagger.to("cuda") if torch.cuda.is_available() else tagger
 
 
 def evaluate(

@@ -14,7 +14,7 @@ import pandas as pd
 from ..data.corpora import load_corpus
 from ..errors import WorkbookError
 from ..home import outputs as outputs_folder
-from .config import RunConfig
+from .config import RunConfig, number_hint
 from .training import fit
 
 Space = Mapping[str, Sequence]
@@ -34,10 +34,12 @@ def search(
 ) -> Found:
     """Try values of the fields in `space` until this search has so many finished trials; earlier calls' trials count.
 
-    A field has [low, high], [low, high, "log"], or a list of names; "loss_weights.Disease" is one head's weight. After five trials those
+    A field has [low, high], [low, high, "log"], or a list of choices (two numbers are a range); "loss_weights.Disease" is
+    one head's weight. After five trials those
     that are below the median of the earlier ones at the same epoch are pruned. Processes that are given the same, and a number `worker` of
     their own, share one search.
-    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, and where Optuna isn't installed.
+    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, where no trial was trained to its end, and
+    where Optuna isn't installed.
     """
     try:
         import optuna
@@ -45,8 +47,11 @@ def search(
         raise WorkbookError(
             "a search needs Optuna, which isn't installed: pip install -c constraints.txt 'bioner-workbook[search]'"
         ) from None
-    for end in (0, 1):  # refused now rather than in the tenth trial
-        _with(base, {name: values[min(end, len(values) - 1)] for name, values in space.items()})
+    for name, values in space.items():  # refused now rather than in the tenth trial
+        if hints := [hint for value in values if (hint := number_hint(value))]:
+            raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")
+        for value in values[:2] if _is_range(values) else values:
+            _with(base, {name: value})
     corpora, also = ([load_corpus(n, mirror=mirror, limit=base.limit) for n in names] for names in (base.corpora, base.also_test))
     study = _study(base, space, worker, outputs)
 

@@ -63,7 +63,8 @@ DENOISING = ("drop", "relabel")
 def denoise(
     teacher: MultiTaskTagger, silver: Corpus, how: str, confidence: float, precision: str = "auto"
 ) -> tuple[list[Sentence], dict[str, int]]:
-    """The sentences of a silver corpus after a teacher, trained on gold, has read them; and how many it agreed with, and so on.
+    """The sentences of a silver corpus after a teacher, trained on gold, has read them; and how many sentences it agreed
+    with, was unsure of, and contradicted.
 
     Of the types that both know: "drop" leaves out the sentences that the teacher labels otherwise and is sure of (confident learning),
     "relabel" gives those that it is sure of the teacher's labels and leaves the others out (self-training). Sure: no word's tag is less

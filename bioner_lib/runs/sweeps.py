@@ -47,18 +47,21 @@ class Job:
 
 
 def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
-    """Steps of jobs, those alone that `only` names ("seed=13", "notebook=30_single_task"; all of several must hold).
+    """Steps of jobs, of a YAML file or by the name of one in notebooks/sweeps.
 
-    Raises WorkbookError for what the notebooks don't take, empty grids, duplicate jobs, a start_from that is no earlier step, and an
-    `only` that nothing matches.
+    `only` leaves those that it names ("seed=13", "notebook=30_single_task"; all of several must hold). Raises WorkbookError for what the
+    notebooks don't take, empty grids, duplicate jobs, a start_from that is no earlier step, and an `only` that nothing matches.
     """
     import yaml
 
-    path = Path(path).resolve()
-    if not path.exists():
-        path = home() / "notebooks" / "sweeps" / f"{path.stem}.yaml"
-    if not path.exists():
-        raise unknown("sweep", path.stem, [p.stem for p in path.parent.glob("*.yaml")])
+    path, held = Path(path), home() / "notebooks" / "sweeps"
+    if not path.suffix:  # a name
+        path = held / f"{path}.yaml"
+        if not path.exists():
+            raise unknown("sweep", path.stem, [p.stem for p in held.glob("*.yaml")])
+    if not path.is_file():
+        raise WorkbookError(f"{path}: no such file; a YAML file, or one of {sorted(p.stem for p in held.glob('*.yaml'))}")
+    path = path.resolve()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -86,6 +89,11 @@ def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]
     notebook = own if own.suffix == ".ipynb" else home() / "notebooks" / f"{own.name}.ipynb"
     if not notebook.is_file():
         raise unknown("notebook", step.get("notebook"), [p.stem for p in sorted(notebook.parent.glob("*.ipynb"))])
+    for key in ("parameters", "grid"):
+        if not isinstance(step.get(key) or {}, dict):
+            raise WorkbookError(f"{path}: {key} is {step[key]!r}; expected names with their values, e.g. {{corpus: sample}}")
+    if not isinstance(step.get("seeds", []), list):
+        raise WorkbookError(f"{path}: seeds is {step['seeds']!r}; expected a list, e.g. [13, 42, 1337]")
     grid = dict(step.get("grid") or {}) | ({"seed": step["seeds"]} if step.get("seeds") else {})
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
@@ -141,7 +149,8 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
         for jobs, step in zip(steps, said, strict=True)
     ]
     if not any(kept):
-        raise WorkbookError(f"--only {' '.join(only)}: no job of the sweep is so")
+        values = {name: sorted({str(job[name]) for step in said for job in step if name in job}) for name in wanted}
+        raise WorkbookError(f"--only {' '.join(only)}: no job of the sweep is so; there are {values}")
     return [jobs for jobs in kept if jobs]
 
 
@@ -191,4 +200,13 @@ def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where:
             raise WorkbookError(f"{unknown(f'parameter of {where}:', name, declared)}{hint}")
         kind = _KINDS.get(declared[name])
         if kind and (not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")):
-            raise WorkbookError(f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}")
+            from .config import number_hint
+
+            hint = number_hint(value)
+            raise WorkbookError(f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}{hint}")
+    if isinstance(options := parameters.get("options"), dict) and options:
+        from .config import RunConfig
+
+        for name in options:
+            if name not in (known := [f.name for f in fields(RunConfig)]):
+                raise unknown(f"field of RunConfig in options of {where}:", name, known)
