@@ -74,9 +74,9 @@ def _run(given) -> int:
 
 
 def _sweep(given) -> int:
-    from .runs import status
-    from .runs.executors import opened, run_sweep
-    from .runs.sweeps import read_sweep
+    from .sweeps import status
+    from .sweeps.executors import opened, run_sweep
+    from .sweeps.reading import read_sweep
 
     if given.workers < 1:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
@@ -95,8 +95,8 @@ def _sweep(given) -> int:
 
 
 def _status(given) -> int:
-    from .runs import status
-    from .runs.sweeps import read_sweep
+    from .sweeps import status
+    from .sweeps.reading import read_sweep
 
     print(status.table(read_sweep(given.file), given.outputs) if given.file else status.report(given.outputs))
     return 0

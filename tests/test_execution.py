@@ -16,10 +16,10 @@ import pytest
 
 from bioner_lib import WorkbookError, read_rows
 from bioner_lib.__main__ import MISTAKE, STOPPED, main
-from bioner_lib.runs import execution, executors, status
-from bioner_lib.runs.execution import state_of
-from bioner_lib.runs.executors import opened, run_sweep
-from bioner_lib.runs.sweeps import read_sweep
+from bioner_lib.sweeps import execution, executors, status
+from bioner_lib.sweeps.execution import state_of
+from bioner_lib.sweeps.executors import opened, run_sweep
+from bioner_lib.sweeps.reading import read_sweep
 
 KILLS = int(os.environ.get("BIONER_KILLS", "4"))
 CELLS = [

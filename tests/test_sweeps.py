@@ -6,8 +6,8 @@ import pytest
 from bioner_lib import RunConfig, WorkbookError, check_parameters, run
 from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.home import home
-from bioner_lib.runs.executors import run_sweep
-from bioner_lib.runs.sweeps import check_against_notebook, read_sweep
+from bioner_lib.sweeps.executors import run_sweep
+from bioner_lib.sweeps.reading import check_against_notebook, read_sweep
 
 NOTEBOOK = home() / "notebooks" / "30_single_task.ipynb"
 

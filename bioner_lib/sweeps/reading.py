@@ -193,19 +193,19 @@ def _declared(source: str) -> dict[str, str]:
 def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where: str) -> None:
     for name, value in parameters.items():
         if name not in declared:
-            from .config import RunConfig  # and torch with it, which most notebooks and no sweep need
+            from ..runs.config import RunConfig  # and torch with it, which most notebooks and no sweep need
 
             field_of_run = name in {f.name for f in fields(RunConfig)} and "options" in declared
             hint = f"; a field of RunConfig goes into options: {{{name}: ...}}" if field_of_run else ""
             raise WorkbookError(f"{unknown(f'parameter of {where}:', name, declared)}{hint}")
         kind = _KINDS.get(declared[name])
         if kind and (not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")):
-            from .config import number_hint
+            from ..runs.config import number_hint
 
             hint = number_hint(value)
             raise WorkbookError(f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}{hint}")
     if isinstance(options := parameters.get("options"), dict) and options:
-        from .config import RunConfig
+        from ..runs.config import RunConfig
 
         for name in options:
             if name not in (known := [f.name for f in fields(RunConfig)]):

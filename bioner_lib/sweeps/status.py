@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import mean
 
 from ..home import outputs as outputs_folder
+from ..runs.progress import duration, line, read_json, write_json
 from .execution import Outcome, progress_file, state_of
-from .progress import duration, line, read_json, write_json
-from .sweeps import Job
+from .reading import Job
 
 _EVERY = 2.0  # seconds
 _SILENT = 30.0  # a sweep that wrote nothing for so long is gone

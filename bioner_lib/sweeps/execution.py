@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WorkbookError
-from .progress import VARIABLE, read_json, write_json
-from .sweeps import Job
+from ..runs.progress import VARIABLE, read_json, write_json
+from .reading import Job
 
 DIED = ("DeadKernelError", "KilledWorker", "Kernel died")  # what happened to a job rather than what it did
 

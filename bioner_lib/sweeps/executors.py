@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from ..errors import WorkbookError
 from ..home import outputs as outputs_folder
 from .execution import Outcome, execute, failure, forget_progress, state_of
-from .sweeps import Job
+from .reading import Job
 
 LOST = 10  # workers that may be lost while they work on one job before the job counts as failed
 _ROOM = 200 * 2**20  # bytes that a run needs at least
