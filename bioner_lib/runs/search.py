@@ -45,7 +45,7 @@ def search(
         import optuna
     except ImportError:
         raise WorkbookError(
-            "a search needs Optuna, which isn't installed: pip install -c constraints.txt 'bioner-workbook[search]'"
+            "a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'"
         ) from None
     for name, values in space.items():  # refused now rather than in the tenth trial
         if hints := [hint for value in values if (hint := number_hint(value))]:

@@ -51,7 +51,7 @@ def _client(kind: str, workers: int):
         from distributed import Client, LocalCluster
     except ImportError:
         raise WorkbookError(
-            f"executor {kind!r} needs Dask, which isn't installed: pip install -c constraints.txt 'bioner-workbook[cluster]'"
+            f"executor {kind!r} needs Dask, which isn't installed: pip install -c constraints.txt -e '.[cluster]'"
         ) from None
     if kind != "dask":
         try:
