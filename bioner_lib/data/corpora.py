@@ -133,10 +133,8 @@ def fetch_file(name: str, role: str, mirror: str | Path | None = None) -> Path:
 
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
     """A folder with one file a split, or one file, which is then the train split."""
-    files, said = (
-        _own_files(path),
-        _declared(path) | {k: v for k, v in {"types": types, "reader": reader, **options}.items() if v is not None},
-    )
+    files, given = _own_files(path), {"types": types, "reader": reader, **options}
+    said = _declared(path) | {key: value for key, value in given.items() if value is not None}
     types, reader, silver = said.pop("types", None), said.pop("reader", None), said.pop("silver", False)
     types = (types,) if isinstance(types, str) else types
     for about in ("lexicon", "teacher"):  # where silver labels come from
@@ -146,13 +144,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     name = path.stem if path.is_file() else path.resolve().name
     if name in CORPORA:
         raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
-    if (
-        silver
-        and types
-        and set(files) == {"train"}
-        and set(said) <= {"tag_field", "tag_names"}
-        and (reader or guess_reader(files["train"])) == "jsonl"
-    ):
+    plain = silver and types and set(files) == {"train"} and set(said) <= {"tag_field", "tag_names"}
+    if plain and (reader or guess_reader(files["train"])) == "jsonl":
         lines = Lines(files["train"], types, **said)
         if not lines:
             raise DataError(f"the train split of {path} is empty")

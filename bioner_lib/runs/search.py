@@ -44,9 +44,7 @@ def search(
     try:
         import optuna
     except ImportError:
-        raise WorkbookError(
-            "a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'"
-        ) from None
+        raise WorkbookError("a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'") from None
     for name, values in space.items():  # refused now rather than in the tenth trial
         if hints := [hint for value in values if (hint := number_hint(value))]:
             raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")

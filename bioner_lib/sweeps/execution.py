@@ -170,11 +170,11 @@ def _execute(job: Job, outputs: Path, environment: Mapping[str, str]) -> None:
 
 
 def _keep(aside: Path, done: Path, runs: list[str], outputs: Path) -> None:
-    """The executed notebook beside each of its runs, then, as the last step, in its own place."""
+    """The executed notebook beside each run that it was the first to make, then, as the last step, in its own place."""
     content = json.loads(aside.read_text(encoding="utf-8"))
     content["metadata"]["bioner"] = {"runs": runs}
     for run_id in runs:
-        if (run := outputs / "runs" / run_id).is_dir():
+        if (run := outputs / "runs" / run_id).is_dir() and not (run / "notebook.ipynb").exists():
             _replace(run / "notebook.ipynb", content)
     _replace(done, content)
     aside.unlink()
