@@ -284,6 +284,12 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny)
     assert (outputs / "notebooks" / f"{job.name}.failed.ipynb").stat().st_mtime_ns == stamp
 
 
+def _works(pid):
+    """Whether a process is there and more than a zombie."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
 def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny):
     path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
     process = start(path)
@@ -294,9 +300,12 @@ def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny):
     time.sleep(1)
     kernels = below(process.pid)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=30)[1]
+    said = process.communicate(timeout=90)[1]
     assert process.returncode == STOPPED and "the same command goes on" in said
-    time.sleep(1)
-    assert not [pid for pid in kernels if Path(f"/proc/{pid}").exists()]
+    for _ in range(100):  # they are killed, and reaped by whoever took them over
+        time.sleep(0.1)
+        if not (left := [pid for pid in kernels if _works(pid)]):
+            break
+    assert not left
     assert {state_of(job, folder / "outputs") for job in read_sweep(path)[0]} <= {"todo", "done"}
     assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4
