@@ -29,6 +29,13 @@ def join() -> None:
         PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
 
 
+def part() -> None:
+    """Leave the others, all at once: a process that ends with its connections open may take another down."""
+    if count() > 1 and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def tell(what: object = None) -> object:
     """The first process's `what`, in every process."""
     if count() == 1:
