@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: workbook test test-real lint lab clean
 
 workbook: .venv/installed  ## execute what is missing of the quick sweep, print leaderboard and figures
-	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS)
+	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS) --retry-failed
 	$(BIN)/python -m bioner_lib board
 
 test: lint  ## lint and the tests; no network, no GPU

@@ -71,7 +71,7 @@ def _run(given) -> int:
     from .runs.rows import run
 
     run(read_config(given.config), outputs=given.outputs, track=given.track)
-    processes.part()
+    processes.leave()
     return 0
 
 

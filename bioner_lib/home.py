@@ -1,4 +1,4 @@
-"""Where the workbook's folders are, whichever folder a notebook was started in."""
+"""Where the workbook's folders are, whichever folder a notebook was started in, and how its files are replaced."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,17 @@ def home() -> Path:
         return Path(given)
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file in one step: whoever reads it, at whatever moment, finds the old one or the new one."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def outputs(folder: str | Path | None = None) -> Path:

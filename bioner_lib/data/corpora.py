@@ -31,9 +31,8 @@ def load_corpus(
     """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), a silver one that was made here, or a user's own by its path.
 
     `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@500"` so many sentences of it, `"bc5cdr@1/2:Disease"` the first half of
-    its documents with diseases shown; such
-    a corpus goes by its name without the part, because what it is scored on is the whole. `limit` keeps at most so many sentences of
-    each split, before a part is taken; a part of a silver corpus is as large as it says.
+    its documents with diseases shown; such a corpus goes by its name without the part, because what it is scored on is the whole.
+    `limit` keeps at most so many sentences of each split, before a part is taken; a part of a silver corpus is as large as it says.
 
     `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
     downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and

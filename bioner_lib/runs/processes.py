@@ -29,7 +29,7 @@ def join() -> None:
         PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
 
 
-def part() -> None:
+def leave() -> None:
     """Leave the others, all at once: a process that ends with its connections open may take another down."""
     if count() > 1 and torch.distributed.is_initialized():
         torch.distributed.barrier()

@@ -4,7 +4,10 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from ..home import replace_text
 
 VARIABLE = "BIONER_PROGRESS"
 
@@ -27,12 +30,8 @@ def add_run(run_id: str) -> None:
 
 def write_json(path: Path, content: Mapping) -> None:
     """Replace a JSON file in one step; a folder that went away is no reason to stop a run."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(json.dumps(content | {"seen": time.time()}))
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
+    with suppress(OSError):
+        replace_text(path, json.dumps(content | {"seen": time.time()}))
 
 
 def read_json(path: Path) -> dict:

@@ -26,6 +26,7 @@ from ..data.lexicons import Lexicon
 from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
+from ..home import replace_text
 from ..models.heads import heads_for, plan_heads
 from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
 from . import processes
@@ -82,12 +83,17 @@ def run(
     return processes.tell(row)
 
 
+def corpora_of(config: RunConfig, mirror: str | Path | None = None) -> tuple[list[Corpus], list[Corpus]]:
+    """What a run trains on and what else it is scored on; the same sentences for every seed, so that runs can be paired."""
+    return tuple([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
+
+
 def _take_part(config: RunConfig, working: Path, mirror) -> dict:
     """What the other processes of a run do: train where the first one trains, and return its row."""
     if (said := processes.tell()) == _TRAIN:
         from .training import fit
 
-        corpora, also = ([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
+        corpora, also = corpora_of(config, mirror)
         fit(config, corpora, working, progress=False, also=also)
         said = processes.tell()
     return said
@@ -209,8 +215,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     if row := read_row(working):  # killed between its last two steps
         return row
     started = time.perf_counter()
-    # the same sentences for every seed, so that runs can be paired
-    corpora, also = ([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
+    corpora, also = corpora_of(config, mirror)
     names = [corpus.name for corpus in corpora + also]
     if len(set(names)) < len(names):
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
@@ -219,7 +224,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     if begun.exists():
         _check_data(json.loads(begun.read_text()), config, corpora + also)
     else:
-        _replace(begun, data)
+        replace_text(begun, json.dumps(data))
     parents = parents_of(config, working.parent)
     if config.system == "tagger":
         plans = plan_heads(config.heads, corpora)
@@ -247,14 +252,8 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
     }  # fmt: skip
     begun.unlink()
-    _replace(working / "run.json", row)
+    replace_text(working / "run.json", json.dumps(row, indent=1))
     return row
-
-
-def _replace(path: Path, content: dict) -> None:
-    aside = path.with_name(f"{path.name}.tmp")
-    aside.write_text(json.dumps(content, indent=1))
-    aside.replace(path)
 
 
 def _about(corpus: Corpus) -> dict:

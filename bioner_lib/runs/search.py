@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.corpora import load_corpus
 from ..errors import WorkbookError
 from ..home import outputs as outputs_folder
 from .config import RunConfig, number_hint
+from .rows import corpora_of
 from .training import fit
 
 Space = Mapping[str, Sequence]
@@ -34,10 +34,10 @@ def search(
 ) -> Found:
     """Try values of the fields in `space` until this search has so many finished trials; earlier calls' trials count.
 
-    A field has [low, high], [low, high, "log"], or a list of choices (two numbers are a range); "loss_weights.Disease" is
-    one head's weight. After five trials those
-    that are below the median of the earlier ones at the same epoch are pruned. Processes that are given the same, and a number `worker` of
-    their own, share one search.
+    A field has [low, high], [low, high, "log"], or a list of choices (two numbers are a range); "loss_weights.Disease" is one
+    head's weight. After five trials those that are below the median of the earlier ones at the same epoch are pruned. Processes that are
+    given the same, and a number `worker` of their own, share one search.
+
     Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, where no trial was trained to its end, and
     where Optuna isn't installed.
     """
@@ -50,7 +50,7 @@ def search(
             raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")
         for value in values[:2] if _is_range(values) else values:
             _with(base, {name: value})
-    corpora, also = ([load_corpus(n, mirror=mirror, limit=base.limit) for n in names] for names in (base.corpora, base.also_test))
+    corpora, also = corpora_of(base, mirror)
     study = _study(base, space, worker, outputs)
 
     def objective(trial) -> float:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WorkbookError
+from ..home import replace_text
 from ..runs.progress import VARIABLE, read_json, write_json
 from .reading import Job
 
@@ -123,15 +124,10 @@ def _record(job: Job, outputs: Path, said: str, died: bool) -> None:
     record = {"notebook": job.notebook.stem, "parameters": dict(job.parameters), "died": died, "traceback": said, "seen": time.time()}
     path = executed(job.name, outputs).with_suffix(".failed.json")
     try:
-        _replace(path, record)
+        _made(path.parent)
+        replace_text(path, json.dumps(record, indent=1))
     except OSError as error:  # the disk is full: the sweep still says so itself
         print(f"can't write {path}: {error}", file=sys.stderr)
-
-
-def _replace(path: Path, content: dict) -> None:
-    aside = _made(path.parent) / f"{path.name}.tmp"
-    aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    aside.replace(path)
 
 
 def _execute(job: Job, outputs: Path, environment: Mapping[str, str]) -> None:
@@ -173,10 +169,11 @@ def _keep(aside: Path, done: Path, runs: list[str], outputs: Path) -> None:
     """The executed notebook beside each run that it was the first to make, then, as the last step, in its own place."""
     content = json.loads(aside.read_text(encoding="utf-8"))
     content["metadata"]["bioner"] = {"runs": runs}
+    text = json.dumps(content, indent=1)
     for run_id in runs:
         if (run := outputs / "runs" / run_id).is_dir() and not (run / "notebook.ipynb").exists():
-            _replace(run / "notebook.ipynb", content)
-    _replace(done, content)
+            replace_text(run / "notebook.ipynb", text)
+    replace_text(done, text)
     aside.unlink()
 
 
