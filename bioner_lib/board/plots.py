@@ -173,7 +173,7 @@ def trials(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Dev F1 of a search's trials in their order, those that were pruned as crosses, and the best so far."""
     frame = frame.assign(number=range(1, len(frame) + 1), f1=100 * frame["dev F1"])
     for state, mark in (("complete", "o"), ("pruned", "x"), ("fail", "v")):
-        part = frame[frame["state"] == state]
+        part = frame[(frame["state"] == state) & frame["f1"].notna()]
         if len(part):
             ax.scatter(part["number"], part["f1"], marker=mark, color=PALETTE[0 if state == "complete" else 7], label=state)
     whole = frame.assign(best=frame["f1"].where(frame["state"] == "complete").cummax().ffill())
@@ -235,8 +235,18 @@ def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = 
         shown, x="ratio", y="percent", hue="name", hue_order=order, style="name", style_order=order, markers=True, errorbar="sd", ax=ax
     )
     ax.set(xlabel="silver sentences a gold one", ylabel=f"test {measure} x 100")
+    ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))
     ax.legend(fontsize="x-small", title=None) if legend else ax.get_legend().remove()
     return ax
+
+
+def ratio_curves(frame: pd.DataFrame, axes: np.ndarray) -> np.ndarray:
+    """A column of two axes for each type of the frame, in its order: recall above precision, one legend."""
+    for column, (kind, part) in zip(axes.T, frame.groupby("type", sort=False), strict=True):
+        for ax, measure in zip(column, ("recall", "precision"), strict=True):
+            ratio_curve(part, ax, measure, legend=ax is axes[0, 0])
+        column[0].set_title(kind)
+    return axes
 
 
 def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
