@@ -68,7 +68,7 @@ def _fetch(given) -> int:
 def _run(given) -> int:
     from .runs import processes
     from .runs.config import read_config
-    from .runs.rows import run
+    from .runs.run import run
 
     run(read_config(given.config), outputs=given.outputs, track=given.track)
     processes.leave()

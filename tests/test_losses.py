@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.choices import UNANNOTATED
 from bioner_lib.data.batching import IGNORED, Batch
 from bioner_lib.data.schemes import tag_names, to_tags
 from bioner_lib.models.heads import Chain, Head, Output, plan_heads
-from bioner_lib.models.losses import UNANNOTATED, MultiTaskLoss, partial_label_nll
+from bioner_lib.models.losses import MultiTaskLoss, partial_label_nll
 
 
 def brute_force(logits, tag, annotated, unannotated):

@@ -7,10 +7,10 @@ import torch
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.leaderboard import check_budgets, repetitions, results
+from bioner_lib.choices import SHARING
 from bioner_lib.data.schemes import to_tags
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.heads import plan_heads
-from bioner_lib.models.sharing import SHARING
 from bioner_lib.models.tagger import load_encoder
 from bioner_lib.runs.self_labels import label_hidden
 from bioner_lib.runs.training import Loop, build

@@ -1,6 +1,7 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -66,12 +67,12 @@ def test_no_downloaded_corpus_is_committed():
 
 def test_wings_import_only_what_stands_above_them():
     """Between wings and within a wing: an import points up the house, never down."""
-    order = ["errors", "home", "data", "models", "evaluation", "runs", "sweeps", "board", "explorer", "__main__"]
+    order = ["errors", "home", "choices", "data", "models", "evaluation", "runs", "sweeps", "board", "explorer", "__main__"]
     inside = {
         "data": ["schemes", "text", "readers", "lines", "corpus", "fetching", "corpora", "inspection", "terms", "lexicons", "pubmed",
                  "silver", "alignment", "batching"],
         "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics", "silver_quality"],
-        "runs": ["config", "recipes", "energy", "progress", "processes", "self_labels", "checkpoint", "training", "rows", "search"],
+        "runs": ["config", "rows", "recipes", "energy", "progress", "processes", "self_labels", "checkpoint", "training", "run", "search"],
         "sweeps": ["reading", "kernels", "execution", "executors", "status"],
         "board": ["leaderboard", "plots", "corpus_plots"],
     }  # fmt: skip
@@ -86,6 +87,14 @@ def test_wings_import_only_what_stands_above_them():
                 assert inside[wing].index(parts[0]) < inside[wing].index(rest[0]), f"{path}: {target}"
             else:
                 assert order.index(parts[0]) < order.index(wing), f"{path}: {target}"
+
+
+def test_what_only_reads_does_not_wait_for_torch():
+    """Importing torch takes a second or two of every kernel."""
+    names = ["board.leaderboard", "board.plots", "board.corpus_plots", "runs.recipes", "sweeps.executors", "data.terms", "data.inspection"]
+    code = "; ".join(f"import bioner_lib.{name}" for name in names) + "; import sys; print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=home(), capture_output=True, text=True)
+    assert said.stdout == "False\n", said.stderr
 
 
 def test_readme_numbers_come_from_committed_rows():

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
+from bioner_lib.choices import SHARING
 from bioner_lib.data.batching import collate, make_examples
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
-from bioner_lib.models.sharing import SHARING, make_sharing, squared_overlap
+from bioner_lib.models.sharing import DESIGNS, OPTIONS, make_sharing, squared_overlap
 from bioner_lib.models.tagger import load_encoder
 
 PARTS = {"private": ("weight",), "adversarial": ("weight",), "cross": ("weight", "gate_weight"), "moe": ("weight", "router_weight")}
@@ -25,6 +26,10 @@ def tagger_for(folder, sharing, names=THREE, **options):
 def batch_of(tagger, corpora, which):
     heads = {plan.name: plan.types for plan in tagger.plans}
     return collate([e for i in which for e in make_examples(tagger.aligner, corpora[i].train, i, heads, "IOB2")], 0)
+
+
+def test_every_choice_has_its_design():
+    assert tuple(DESIGNS) == SHARING and set(OPTIONS) == set(SHARING)
 
 
 @pytest.mark.parametrize("sharing", SHARING)
@@ -113,7 +118,7 @@ def test_the_router_is_charged_for_a_load_on_one_expert():
 @pytest.mark.parametrize("sharing", SHARING)
 def test_one_task(tiny, sharing):
     """One head: hard sharing, or a private view beside the shared one; there is nobody to confuse, gate or balance against."""
-    design = SHARING[sharing](8, 1, **({"corpora": 1} if sharing == "adversarial" else {}))
+    design = DESIGNS[sharing](8, 1, **({"corpora": 1} if sharing == "adversarial" else {}))
     shared, valid = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
     (view,), penalty = design(shared, valid, torch.zeros(2, dtype=torch.long))
     assert view.shape == (2, 5, design.width) and torch.equal(view[..., :8], shared)

@@ -7,9 +7,8 @@ one of them, the one that shows it with the most context, and is trained and sco
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..choices import LABEL_PIECES
 from ..errors import WorkbookError
-
-LABEL_PIECES = ("first", "all")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from itertools import groupby, islice
 import numpy as np
 import torch
 
+from ..choices import SAMPLING
 from ..errors import unknown
 from .alignment import Aligner, Window
 from .schemes import Span, tag_names, to_tags
 from .text import Sentence
 
-SAMPLING = ("proportional", "sqrt", "uniform", "temperature", "main")
 IGNORED = -100
 POOL = 32  # batches that are sorted by length together: larger pads less, smaller mixes more
 

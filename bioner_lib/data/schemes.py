@@ -7,8 +7,9 @@ IOB2: every mention opens with B-.  IOB1: B- only where a mention touches one of
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from ..choices import SCHEMES
+
 Span = tuple[int, int, str]
-SCHEMES = ("IOB2", "IOBES")
 _PREFIXES = {"IOB2": "BI", "IOBES": "BIES"}
 
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from ..choices import DECODERS, LAYOUTS
 from ..data.corpus import Corpus
 from ..data.schemes import Span, tag_names, to_spans
 from ..errors import WorkbookError, unknown
 
-LAYOUTS = ("per-type", "per-corpus", "joint")
-DECODERS = ("softmax", "crf")
 FORBIDDEN = -1e4  # finite, so that a path which nothing allows has a gradient of 0 and not NaN
 
 

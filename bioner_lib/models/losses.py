@@ -19,12 +19,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from ..choices import UNANNOTATED
 from ..data.batching import IGNORED, Batch
 from ..data.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from .heads import FORBIDDEN, Chain, HeadPlan, Output, annotated_tags
-
-UNANNOTATED = ("negative", "mask", "marginal")
 
 
 def partial_label_nll(

@@ -158,13 +158,13 @@ class MixtureOfExperts(Private):
         return (torch.einsum("bnd,hde->hbne", shared, self.router_weight) + self.router_bias).float().softmax(-1)
 
 
-SHARING = {"hard": Hard, "private": Private, "adversarial": Adversarial, "cross": Cross, "moe": MixtureOfExperts}
+DESIGNS = {"hard": Hard, "private": Private, "adversarial": Adversarial, "cross": Cross, "moe": MixtureOfExperts}
 
 OPTIONS = {"hard": (), "private": (), "adversarial": ("reversal", "orthogonality"), "cross": (), "moe": ("experts", "balance")}
 
 
 def _name(design: Hard) -> str:
-    return next(name for name, kind in SHARING.items() if kind is type(design))
+    return next(name for name, kind in DESIGNS.items() if kind is type(design))
 
 
 def make_sharing(name: str, hidden: int, heads: list[str], corpora: int, options: dict[str, float] | None = None) -> Hard:
@@ -172,12 +172,12 @@ def make_sharing(name: str, hidden: int, heads: list[str], corpora: int, options
 
     Raises WorkbookError for an unknown design and for gates without another head to open them.
     """
-    if name not in SHARING:
-        raise unknown("sharing", name, SHARING)
+    if name not in DESIGNS:
+        raise unknown("sharing", name, DESIGNS)
     if name == "cross" and len(heads) == 1:
         raise WorkbookError(
             f"sharing='cross' gates a head's view by the other heads', but {heads[0]!r} is the only one; "
             "take heads='per-type' with several types, or another sharing"
         )
     more = {"corpora": corpora} if name == "adversarial" else {}
-    return SHARING[name](hidden, len(heads), **more, **{key: value for key, value in (options or {}).items() if key in OPTIONS[name]})
+    return DESIGNS[name](hidden, len(heads), **more, **{key: value for key, value in (options or {}).items() if key in OPTIONS[name]})

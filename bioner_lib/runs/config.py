@@ -8,17 +8,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from ..data.alignment import LABEL_PIECES
-from ..data.batching import SAMPLING
+from ..choices import DECODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
 from ..data.corpora import CORPORA, split_name
-from ..data.schemes import SCHEMES
 from ..errors import WorkbookError, unknown
-from ..models.heads import DECODERS, LAYOUTS
-from ..models.losses import UNANNOTATED
-from ..models.sharing import SHARING
 
-SYSTEMS = ("tagger", "dictionary")
-PRECISIONS = ("auto", "bf16", "fp32")
 # what suits an encoder where learning_rate is left at 0; base-size encoders take the published 3e-5
 _LEARNING_RATES = {"minilm": 2e-4}
 _CHOICES = {

@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import WorkbookError
 from ..home import outputs as outputs_folder
 from .config import RunConfig, number_hint
-from .rows import corpora_of
+from .run import corpora_of
 from .training import fit
 
 Space = Mapping[str, Sequence]

@@ -1,0 +1,11 @@
+"""The values of a run's named choices, apart from the code that carries them out: a table of rows is read without torch."""
+
+SYSTEMS = ("tagger", "dictionary")
+PRECISIONS = ("auto", "bf16", "fp32")
+SCHEMES = ("IOB2", "IOBES")
+LABEL_PIECES = ("first", "all")
+SAMPLING = ("proportional", "sqrt", "uniform", "temperature", "main")
+LAYOUTS = ("per-type", "per-corpus", "joint")
+DECODERS = ("softmax", "crf")
+SHARING = ("hard", "private", "adversarial", "cross", "moe")
+UNANNOTATED = ("negative", "mask", "marginal")

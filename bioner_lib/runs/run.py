@@ -1,0 +1,280 @@
+"""One run: train, choose on dev, score test once, leave what `rows` reads.
+
+A run is made in `.working-<run id>` and renamed last, so a `run.json` means a finished run. A lock lets one process work on it.
+"""
+
+import json
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from ..data.corpora import CORPORA, load_corpus, split_name
+from ..data.corpus import Corpus, Split
+from ..data.lexicons import Lexicon
+from ..errors import WorkbookError
+from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
+from ..home import outputs as outputs_folder
+from ..home import replace_text
+from ..models.heads import heads_for, plan_heads
+from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
+from . import processes
+from .config import RunConfig
+from .progress import add_run
+from .rows import file_name, parents_of, read_row
+
+FORMAT = 1
+_TRAIN = "train"  # what the first of several processes tells the others
+Predictor = Callable[[Split, Corpus], list[list[tuple]]]
+
+
+def run(
+    config: RunConfig,
+    *,
+    outputs: str | Path | None = None,
+    mirror: str | Path | None = None,
+    progress: bool = True,
+    keep_model: bool = True,
+    track: str = "",
+) -> dict:
+    """Train, choose on dev, score test once, leave a row, and return it; a finished run is only read, a killed one goes on.
+
+    Where another process works on the same run this one waits for it. Started in several processes, by torchrun or accelerate launch,
+    they train together, gradients averaged, and the first one leaves the row. `track` names a tracker of accelerate's: "tensorboard"
+    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written or own data has changed since.
+    """
+    folder = outputs_folder(outputs) / "runs" / config.run_id
+    working = folder.with_name(f".working-{config.run_id}")
+    processes.join()
+    if processes.rank() > 0:
+        return _take_part(config, working, mirror)
+    if (row := read_row(folder)) is None:
+        try:
+            with _locked(folder):
+                if (row := read_row(folder)) is None:
+                    row = _make(config, working, mirror, progress, keep_model, track)
+                    if folder.exists():  # somebody deleted its row
+                        folder.rename(folder.with_name(f".without-row-{time.time_ns()}-{folder.name}"))
+                    for leftover in working.glob("*.pt"):
+                        leftover.unlink()
+                    working.replace(folder)
+        except OSError as error:
+            raise WorkbookError(
+                f"run {config.run_id} stopped: {error.strerror or error} ({error.filename or folder}); what was reached is kept: "
+                "mend that (make room, or name another folder with BIONER_OUTPUTS) and start the same run again"
+            ) from error
+    else:
+        own = [name for name in config.corpora + config.also_test if not _is_pinned(name)]
+        _check_data(row["data"], config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in own])
+    add_run(config.run_id)
+    if progress:
+        print(f"row: {folder.parent.name}/{folder.name}/run.json")
+    return processes.tell(row)
+
+
+def corpora_of(config: RunConfig, mirror: str | Path | None = None) -> tuple[list[Corpus], list[Corpus]]:
+    """What a run trains on and what else it is scored on; the same sentences for every seed, so that runs can be paired."""
+    return tuple([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
+
+
+def _take_part(config: RunConfig, working: Path, mirror) -> dict:
+    """What the other processes of a run do: train where the first one trains, and return its row."""
+    if (said := processes.tell()) == _TRAIN:
+        from .training import fit
+
+        corpora, also = corpora_of(config, mirror)
+        fit(config, corpora, working, progress=False, also=also)
+        said = processes.tell()
+    return said
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time works on a run; the operating system frees the lock of a killed one."""
+    from filelock import FileLock, Timeout
+
+    path = folder.parent / ".locks" / f"{folder.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process works on {folder.name}; waiting for it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_pinned(name: str) -> bool:
+    """Whether a corpus's bytes are verified by hash whenever they are read, so that it can't have changed."""
+    return "repository" in CORPORA.get(split_name(name)[0], {})
+
+
+def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Sequence[Corpus]) -> None:
+    """Raises WorkbookError where a corpus isn't what it was when the run was made or begun."""
+    for corpus in corpora:
+        if recorded.get(corpus.name, {}).get("fingerprint") != corpus.fingerprint:
+            raise WorkbookError(
+                f"{corpus.name!r} has changed since run {config.run_id} was made on it; to make it again, delete the old one with "
+                f"from bioner_lib.runs.rows import forget; forget({config.run_id!r})"
+            )
+
+
+def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagger:
+    """The tagger that a run left, ready to predict, on a GPU where there is one."""
+    import torch
+
+    tagger = MultiTaskTagger.load(outputs_folder(outputs) / "runs" / run_id / "model")
+    return tagger.to("cuda") if torch.cuda.is_available() else tagger
+
+
+def evaluate(
+    run_id: str, corpus: str, role: str = "test", *, outputs: str | Path | None = None, mirror: str | Path | None = None, limit: int = 0
+) -> dict[str, dict]:
+    """A finished run's tagger on another corpus: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support. Its row stays as it is.
+
+    Raises WorkbookError where the run left no tagger and where none of its heads knows a type of the corpus.
+    """
+    tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
+    row, split = read_row(outputs_folder(outputs) / "runs" / run_id), loaded.splits[role]
+    autocast = autocast_dtype(row["config"]["precision"])
+    found = tagger.predict([s.tokens for s in split], loaded.name, loaded.types, autocast=autocast)
+    return score([s.spans for s in split], found, loaded.types)
+
+
+def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str) -> dict:
+    if row := read_row(working):  # killed between its last two steps
+        return row
+    started = time.perf_counter()
+    corpora, also = corpora_of(config, mirror)
+    names = [corpus.name for corpus in corpora + also]
+    if len(set(names)) < len(names):
+        raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
+    data, begun = {corpus.name: _about(corpus) for corpus in corpora + also}, working / "data.json"
+    working.mkdir(parents=True, exist_ok=True)
+    if begun.exists():
+        _check_data(json.loads(begun.read_text()), config, corpora + also)
+    else:
+        replace_text(begun, json.dumps(data))
+    parents = parents_of(config, working.parent)
+    if config.system == "tagger":
+        plans = plan_heads(config.heads, corpora)
+        if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
+            plans += read_description(model)[1]
+        for corpus in also:  # refused now rather than after training
+            heads_for(plans, corpus.name, corpus.types)
+    repairs: Counter = Counter()
+    shared = shared_documents(corpora, also)
+    if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in corpora if c.silver and c.name in shared}):
+        raise WorkbookError(
+            f"silver text shares documents with test splits: {leaks}; leave them out when the text is fetched, or say "
+            "allow_shared_documents=True, and the row will tell"
+        )
+    make = _tagger if config.system == "tagger" else _dictionary
+    predictor, history, cost, device, more = make(config, corpora, also, working, progress, keep_model, track, repairs)
+    scores = {}
+    for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [(corpus, ("test",)) for corpus in also]:
+        scores[corpus.name] = {role: _score(predictor, corpus, role, working) for role in roles if role in corpus.splits}
+    row = {
+        "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scores": scores, "history": history, "repairs": dict(repairs),
+        "data": data,
+        "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
+        "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
+    }  # fmt: skip
+    begun.unlink()
+    replace_text(working / "run.json", json.dumps(row, indent=1))
+    return row
+
+
+def _about(corpus: Corpus) -> dict:
+    about = {"types": list(corpus.types), "official": corpus.official, "documented": corpus.documented, "repairs": dict(corpus.repairs)}
+    return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
+
+
+def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = ()) -> dict[str, dict[str, int]]:
+    """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name)."""
+    docs = {corpus.name: {s.doc for s in corpus.test} for corpus in (*corpora, *also) if corpus.documented and "test" in corpus.splits}
+    found = {}
+    for corpus in corpora:
+        train = {sentence.doc for sentence in corpus.train} if corpus.documented else set()
+        found[corpus.name] = {name: len(train & held) for name, held in docs.items() if train & held}
+    return {name: shared for name, shared in found.items() if shared}
+
+
+def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
+    import torch
+
+    from .training import fit
+
+    processes.tell(_TRAIN)
+    fitted = fit(config, corpora, working, progress, track, also)
+    autocast = autocast_dtype(config.precision)
+    if keep_model:
+        fitted.tagger.save(working / "model")
+
+    def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
+        return fitted.tagger.predict([s.tokens for s in split], corpus.name, corpus.types, autocast=autocast, repairs=repairs)
+
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    device = {"name": name, "threads": torch.get_num_threads(), "processes": processes.count()}
+    device["precision"] = "bf16" if autocast else "fp32"
+    parts = {"encoder": fitted.tagger.encoder, "sharing": fitted.tagger.sharing, "heads": fitted.tagger.heads}
+    parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    return predict, fitted.history, fitted.cost, device, {"parameters": parameters, "self_labelled": fitted.labelled}
+
+
+def _dictionary(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
+    started, cpu = time.perf_counter(), time.process_time()
+    lexicons = {corpus.name: Lexicon.from_mentions(corpus.train) for corpus in corpora}
+    cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
+
+    def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
+        lexicon = lexicons.get(corpus.name, lexicons[corpora[0].name])
+        return [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for sentence in split]
+
+    return predict, [], cost, {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"}, {}
+
+
+def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> dict:
+    """Score one split, let the referee check it, write its predictions."""
+    split = corpus.splits[role]
+    gold, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
+    found = [[span for span in spans if span[2] in corpus.types] for spans in predictor(split, corpus)]
+    scores = score(gold, found, corpus.types)
+    check_referee(scores, seqeval_f1(gold, found, lengths, corpus.types))
+    path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for sentence, right, spans in zip(split, gold, found, strict=True):
+            predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans]
+            file.write(
+                json.dumps({"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}, ensure_ascii=False)
+                + "\n"
+            )
+    kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
+    return {"types": scores, "errors": dict(kinds), "token_accuracy": token_accuracy(gold, found, lengths)}
+
+
+def _peak_memory() -> int:
+    """Bytes; on a CPU the peak of the whole process so far, earlier runs in the same kernel included."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in ("bioner-workbook", "torch", "transformers", "seqeval")}
