@@ -1,9 +1,10 @@
 """A local server that fails, throttles and truncates, in place of NCBI's."""
 
-import re
 import threading
+import time
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -25,10 +26,13 @@ def record(pmid, abstract="OPA1 causes optic atrophy."):
 
 
 class Server(BaseHTTPRequestHandler):
-    """Ten records a day; `plan` holds how the next requests fail."""
+    """Ten records a day; `plan` holds how the next requests fail: a status, "truncate", "empty", a text, or seconds of silence."""
 
     plan: ClassVar[list] = []
     log: ClassVar[list] = []
+    gone: ClassVar[set] = set()  # from searches too
+    deleted: ClassVar[set] = set()  # listed, and never handed out
+    retry_after = "0"
     per_day = 10
 
     def do_GET(self):
@@ -36,37 +40,46 @@ class Server(BaseHTTPRequestHandler):
         service = "efetch" if "efetch" in self.path else "esearch"
         Server.log.append((service, query))
         how = Server.plan.pop(0) if Server.plan else None
+        if isinstance(how, float):
+            time.sleep(how)
         if isinstance(how, int):
             self.send_response(how)
-            self.send_header("Retry-After", "0")
+            self.send_header("Retry-After", Server.retry_after)
             self.end_headers()
             return
         text = self.search(query) if service == "esearch" else self.fetch(query)
+        if how == "empty":
+            text = "<PubmedArticleSet></PubmedArticleSet>"
+        elif isinstance(how, str) and how.startswith("<"):
+            text = how
         self.send_response(200)
         self.send_header("Content-Type", "text/xml")
         self.end_headers()
-        self.wfile.write(text.encode()[: 200 if how == "truncate" else None])
+        with suppress(BrokenPipeError):  # nobody waited for it
+            self.wfile.write(text.encode()[: 200 if how == "truncate" else None])
 
     do_POST = do_GET
-
-    def days(self, query):
-        first, last = (date(*map(int, query[name].split("/"))) for name in ("mindate", "maxdate"))
-        return range(first.toordinal(), last.toordinal() + 1)
 
     def search(self, query):
         if query["term"] == "((":
             return "<eSearchResult><ERROR>unbalanced</ERROR></eSearchResult>"
-        days = self.days(query)
-        env = f"{days.start}-{days.stop}"
-        return f"<eSearchResult><Count>{len(days) * self.per_day}</Count><QueryKey>1</QueryKey><WebEnv>{env}</WebEnv></eSearchResult>"
+        first, last = (date(*map(int, query[name].split("/"))) for name in ("mindate", "maxdate"))
+        pmids = [f"{day}{k}" for day in range(first.toordinal(), last.toordinal() + 1) for k in range(self.per_day)]
+        if query["term"] == "nothing":
+            return "<eSearchResult><Count>0</Count><ErrorList><PhraseNotFound>nothing</PhraseNotFound></ErrorList></eSearchResult>"
+        listed = "".join(f"<Id>{pmid}</Id>" for pmid in pmids[: int(query["retmax"])] if pmid not in Server.gone)
+        return f"<eSearchResult><Count>{len(pmids) - len(Server.gone & set(pmids))}</Count><IdList>{listed}</IdList></eSearchResult>"
 
     def fetch(self, query):
-        start, stop = map(int, query["WebEnv"].split("-"))
-        pmids = [f"{day}{k}" for day in range(start, stop) for k in range(self.per_day)]
-        at = int(query["retstart"])
-        records = [record(p, "" if p.endswith("9") else "OPA1 causes x.") for p in pmids[at : at + int(query["retmax"])]]
-        broken = [re.sub("</ArticleTitle>", "", r) if "58</PMID>" in r else r for r in records]
-        return "<PubmedArticleSet>" + "".join(broken) + "</PubmedArticleSet>"
+        records = []
+        for pmid in query["id"].split(","):
+            text = record(pmid, "" if pmid.endswith("9") else "OPA1 causes x.")
+            if pmid.endswith("58"):
+                text = text.replace("</ArticleTitle>", "")
+            if pmid.endswith("57"):
+                text = text.replace("</PubmedArticle>", "")
+            records += [text] if pmid not in Server.gone | Server.deleted else []
+        return "<PubmedArticleSet>" + "".join(records) + "<DeleteCitation><PMID>1</PMID></DeleteCitation></PubmedArticleSet>"
 
     def log_message(self, *_):
         pass
@@ -74,7 +87,7 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    Server.plan, Server.log = [], []
+    Server.plan, Server.log, Server.gone, Server.deleted, Server.retry_after = [], [], set(), set(), "0"
     running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
@@ -82,11 +95,9 @@ def server(monkeypatch):
     def here(request):
         parts = urllib.parse.urlsplit(request.full_url)
         query = "&".join(filter(None, [parts.query, (request.data or b"").decode()]))
-        return urllib.request.urlopen(f"http://127.0.0.1:{running.server_port}{parts.path}?{query}", timeout=5)
+        return urllib.request.urlopen(f"http://127.0.0.1:{running.server_port}{parts.path}?{query}", timeout=pubmed.TIMEOUT)
 
-    from Bio import Entrez
-
-    monkeypatch.setattr(Entrez, "urlopen", here)
+    monkeypatch.setattr(pubmed, "_open", here)
     monkeypatch.setattr(pubmed, "BATCH", 7)
     yield running
     running.shutdown()
@@ -95,64 +106,112 @@ def server(monkeypatch):
 
 
 DAYS = {"since": "2020-01-01", "until": "2020-01-02"}  # twenty records
+FIRST = date(2020, 1, 1).toordinal()  # the first day's are 7374250 to 7374259
 
 
 def client(tmp_path, **options):
     return PubMed("someone@example.org", tmp_path / "cache", **{"pause": 0.0, "tries": 3, "api_key": "k"} | options)
 
 
-def test_records_come_whole_and_what_isnt_handed_on_is_counted(server, tmp_path):
-    entrez = client(tmp_path)
-    excluded = f"{date(2020, 1, 1).toordinal()}0"
-    found = list(entrez.abstracts("OPA1", **DAYS, exclude={excluded}))
-    assert len(found) == 20 - 2 - 1 - 1 and len({a.pmid for a in found}) == len(found)
+def fetched():
+    """How many records were asked for."""
+    return sum(len(query["id"].split(",")) for service, query in Server.log if service == "efetch")
 
-    assert entrez.dropped == {"without an abstract": 2, "of an evaluation corpus": 1, "malformed": 1}
-    assert entrez.malformed == [f"{date(2020, 1, 1).toordinal()}8"] and found[0].year == 2020
+
+def test_records_come_whole_the_newest_first_and_what_isnt_handed_on_is_counted(server, tmp_path):
+    entrez = client(tmp_path)
+    found = list(entrez.abstracts("OPA1", **DAYS, exclude={f"{FIRST}0"}))
+    assert [a.pmid for a in found] == [str(n) for n in range(FIRST * 10 + 19, FIRST * 10, -1) if n % 10 < 9 and n % 100 not in (57, 58)]
+    assert entrez.dropped == {"without an abstract": 2, "of an evaluation corpus": 1, "malformed": 2}
+    assert entrez.malformed == [f"{FIRST}8", f"{FIRST}7"] and found[0].year == 2020
     assert found[0].document == (found[0].pmid, f"About OPA1 {found[0].pmid} OPA1 causes x.")
     assert all(query["email"] == "someone@example.org" and query["tool"] == "bioner_lib" for _, query in Server.log)
-    assert len(list(client(tmp_path).abstracts("OPA1", **DAYS, limit=5))) == 5
+    Server.log.clear()
+    assert list(client(tmp_path / "b").abstracts("OPA1", **DAYS, limit=5)) == found[:5] and fetched() == 7
 
 
-def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path):
-    Server.plan = [429, 500, None, None, "truncate", 503]
-    found = list(client(tmp_path, tries=4).abstracts("OPA1", **DAYS))
-    Server.plan = []
+def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(pubmed, "TIMEOUT", 0.5)
+    backend = "<eSearchResult><ERROR>Search Backend failed: timed out</ERROR></eSearchResult>"
+    lost = "<eFetchResult><ERROR>Unable to obtain query #1</ERROR></eFetchResult>"
+    Server.plan = [429, backend, None, "empty", 500, "truncate", None, 503, lost, None, 1.5]
+    found = list(client(tmp_path, tries=5).abstracts("OPA1", **DAYS))
+    assert not Server.plan
     assert found == list(client(tmp_path / "undisturbed").abstracts("OPA1", **DAYS))
 
 
+def test_a_server_says_how_long_to_wait(server, tmp_path):
+    waits = [pubmed._seconds(said) for said in ("7", "Fri, 20 Nov 2099 10:00:00 GMT", "Fri, 20 Nov 2020 10:00:00 GMT", "soon", None, "-1")]
+    assert waits == [7.0, 600.0, 0.0, 0.0, 0.0, 0.0]
+    Server.plan, Server.retry_after, began = [429], "0.5", time.monotonic()
+    assert len(list(client(tmp_path).abstracts("OPA1", **DAYS))) == 16 and time.monotonic() - began >= 0.5
+
+
 def test_a_download_that_broke_off_goes_on(server, tmp_path):
-    Server.plan = [None, None, None, 500, 500, 500]
+    Server.plan = [None, None, 500, 500, 500]
     broken = client(tmp_path)
     with pytest.raises(WorkbookError, match=r"can't be reached .500 .*3 tries.; what was fetched lies in .*call again to go on"):
         list(broken.abstracts("OPA1", **DAYS))
-    asked = len([s for s, _ in Server.log if s == "efetch"])
     Server.log.clear()
     whole = list(client(tmp_path).abstracts("OPA1", **DAYS))
-    assert len(whole) >= 16 and asked == 4 and [q["retstart"] for s, q in Server.log if s == "efetch"] == ["7", "14"], "the rest only"
+    assert len(whole) == 16 and fetched() == 13 and not [s for s, _ in Server.log if s == "esearch"], "the rest only"
     Server.log.clear()
     assert list(client(tmp_path).abstracts("OPA1", **DAYS)) == whole and not Server.log, "all from the cache"
+    later = list(client(tmp_path).abstracts("optic OR OPA1", "2020-01-01", "2020-01-03"))  # another search over other days
+    assert later[-16:] == whole and fetched() == 10
+
+
+def test_records_that_pubmed_took_back(server, tmp_path):
+    """Between the search and the download, or between two calls: the others all come, and what doesn't is counted."""
+    Server.plan = [None, None, 500, 500, 500]
+    with pytest.raises(WorkbookError):
+        list(client(tmp_path).abstracts("OPA1", **DAYS))
+    Server.gone = {f"{FIRST}3"}
+    entrez = client(tmp_path)
+    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 15 and entrez.dropped["not handed out"] == 1
+    Server.gone, Server.deleted = set(), {f"{FIRST}4", f"{FIRST}5"}
+    entrez = client(tmp_path / "b")
+    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 14 and entrez.dropped["not handed out"] == 2
 
 
 def test_searches_beyond_the_cap_are_cut_by_date(server, tmp_path, monkeypatch):
     monkeypatch.setattr(pubmed, "MOST", 25)
     entrez = client(tmp_path)
-    assert len(list(entrez.abstracts("OPA1", "2020-01-01", "2020-01-08"))) + sum(entrez.dropped.values()) == 80
+    assert len(list(entrez.abstracts("OPA1", "2020-01-30", "2020-02-03"))) + sum(entrez.dropped.values()) == 50
+    asked = [(query["mindate"][5:], query["maxdate"][5:]) for service, query in Server.log if service == "esearch"]
+    assert asked == [("01/30", "02/03"), ("02/01", "02/03"), ("02/03", "02/03"), ("02/02", "02/02"), ("02/01", "02/01"), ("01/30", "01/31")]
     monkeypatch.setattr(pubmed, "MOST", 8)
     one_day = client(tmp_path / "b")
     list(one_day.abstracts("OPA1", "2020-01-01", "2020-01-01"))
     assert one_day.dropped["beyond what Entrez hands out of one day"] == 2 and client(tmp_path).count("OPA1", **DAYS) == 20
 
 
+def test_ranges_are_cut_where_the_calendar_is():
+    day = date.fromisoformat
+    assert [(str(a), str(b)) for a, b in pubmed._parts(day("2018-03-05"), day("2020-02-01"))] == [
+        ("2018-03-05", "2018-12-31"), ("2019-01-01", "2019-12-31"), ("2020-01-01", "2020-02-01"),
+    ]  # fmt: skip
+    assert pubmed._parts(day("2020-12-31"), day("2021-01-01")) == [(day("2020-12-31"),) * 2, (day("2021-01-01"),) * 2]
+    assert len(pubmed._parts(day("2020-02-03"), day("2020-12-20"))) == 11 and len(pubmed._parts(day("2020-02-01"), day("2020-02-29"))) == 29
+
+
 def test_mistakes_are_named(server, tmp_path):
     with pytest.raises(WorkbookError, match="NCBI wants an e-mail address"):
         PubMed("", tmp_path)
-    with pytest.raises(WorkbookError, match="no date; expected YYYY-MM-DD"):
+    with pytest.raises(WorkbookError, match=r"since='1.1.2020', until='': .*; expected YYYY-MM-DD"):
         list(client(tmp_path).abstracts("x", since="1.1.2020"))
     with pytest.raises(WorkbookError, match="lies after"):
         list(client(tmp_path).abstracts("x", since="2020-02-01", until="2020-01-01"))
     with pytest.raises(WorkbookError, match="doesn't understand '\\(\\(': unbalanced"):
         list(client(tmp_path).abstracts("((", **DAYS))
+    with pytest.raises(WorkbookError, match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; it doesn't know 'nothing'"):
+        list(client(tmp_path).abstracts("nothing", **DAYS))
+    with pytest.raises(WorkbookError, match="limit=-3; expected a number of abstracts"):
+        list(client(tmp_path).abstracts("x", limit=-3))
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "pubmed.sqlite").write_text("rubbish " * 1000)
+    with pytest.raises(WorkbookError, match=r"pubmed.sqlite: file is not a database; delete it"):
+        PubMed("someone@example.org", tmp_path / "damaged")
     Server.plan = [400]
     with pytest.raises(WorkbookError, match="refused a request: 400"):
         list(client(tmp_path).abstracts("y", **DAYS))
@@ -161,3 +220,11 @@ def test_mistakes_are_named(server, tmp_path):
 def test_a_record_by_hand():
     medline = record("7").replace("<Year>2020</Year>", "<MedlineDate>1998 Dec-1999 Jan</MedlineDate>")
     assert parse_record(medline) == Abstract("7", "About OPA1 7", "OPA1 causes optic atrophy.", 1998)
+
+
+def test_a_book_by_hand():
+    book = (
+        "<PubmedBookArticle><BookDocument><PMID>8</PMID><ArticleTitle>Optic atrophy</ArticleTitle>"
+        "<Book><PubDate><Year>2011</Year></PubDate></Book><Abstract><AbstractText>OPA1.</AbstractText></Abstract></BookDocument></PubmedBookArticle>"
+    )
+    assert parse_record(book) == Abstract("8", "Optic atrophy", "OPA1.", 2011)

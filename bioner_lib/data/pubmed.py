@@ -1,29 +1,39 @@
 """PubMed's titles and abstracts through NCBI Entrez (library: Biopython, which keeps to NCBI's rate of 3 or, with a key, 10 a second).
 
-A search is cut by publication date into slices below the 10,000 records that Entrez hands out; every batch of records is kept on disk,
-so a download that was killed, or whose network went away, goes on where it was.
+A search is cut by publication date into slices below the 10,000 records that Entrez hands out. Records are fetched by their PMIDs, not
+from Entrez's history server, whose sessions die and whose lists shift: what is kept on disk once is never asked for again, whatever
+the search, so a download that was killed, or whose network went away, goes on where it was.
 """
 
-import gzip
-import hashlib
+import email.utils
 import http.client
 import json
 import re
+import sqlite3
 import time
 import urllib.error
+import urllib.request
 import xml.etree.ElementTree as ElementTree
+import zlib
+from calendar import monthrange
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ..errors import DataError, WorkbookError
 
-MOST = 9_999  # records that one search hands out
+MOST = 9_999  # records that one search lists
 BATCH = 200  # records a request
-_RECORD = re.compile(r"<PubmedArticle>.*?</PubmedArticle>", re.DOTALL)
+TIMEOUT = 60  # seconds of silence
+_LONGEST_WAIT = 600.0  # seconds, whatever a server asks for
+# up to its end tag, or, where that is missing, up to the next record
+_RECORD = re.compile(
+    r"<Pubmed(?:Book)?Article>.*?(?:</Pubmed(?:Book)?Article>|(?=<Pubmed(?:Book)?Article>|</PubmedArticleSet>)|$)", re.DOTALL
+)
 _PMID = re.compile(r"<PMID[^>]*>(\d+)")
+_PASSING = re.compile(r"backend|tim(?:ed|e) ?out|unavailable|try again|unable to obtain", re.IGNORECASE)  # errors that go away
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,76 +73,119 @@ class PubMed:
                 f"email={self.email!r}; NCBI wants an e-mail address with every request, so that it can write before it blocks"
             )
         self.cache = Path(self.cache)
+        self._kept = _Kept(self.cache / "pubmed.sqlite")
 
     def abstracts(
         self, query: str, since: str = "1900-01-01", until: str = "", limit: int = 0, exclude: Container[str] = ()
     ) -> Iterator[Abstract]:
-        """Records published from `since` to `until` (YYYY-MM-DD, today if empty), at most `limit`, those without an abstract left out.
+        """Records published from `since` to `until` (YYYY-MM-DD, today if empty), the newest first, those without an abstract left out.
 
-        `exclude` holds PMIDs, such as `evaluation_documents()`, that are passed over.
+        `limit` ends it after so many, 0 takes all. `exclude` holds PMIDs, such as `evaluation_documents()`, that are passed over. Raises
+        WorkbookError for what is no date or no number, and a search that PubMed doesn't understand or finds nothing for.
         """
-        first, last = _day(since), _day(until) if until else date.today()
-        if first > last:
-            raise WorkbookError(f"since={since!r} lies after until={last.isoformat()!r}")
-        seen: set[str] = set()
-        for start, end, count in self._slices(query, first, last):
-            session: dict[str, str] = {}
-            for at in range(0, min(count, MOST), BATCH):
-                for abstract in self._records(self._batch(query, start, end, at, session)):
-                    why = "of an evaluation corpus" if abstract.pmid in exclude else "repeated" if abstract.pmid in seen else ""
-                    why = why or ("without an abstract" if not abstract.text else "")
-                    if why:
-                        self.dropped[why] += 1
-                        continue
-                    seen.add(abstract.pmid)
+        first, last = _days(since, until)
+        if limit < 0:
+            raise WorkbookError(f"limit={limit}; expected a number of abstracts, or 0 for all")
+        if not (whole := self._search(query, first, last))[0]:
+            raise WorkbookError(f"PubMed finds nothing for {query!r} from {first} to {last}{self._unknown_phrases}")
+        seen: set[int] = set()
+        n_found = 0
+        for pmids in self._slices(query, first, last, whole):
+            wanted = []
+            for pmid in pmids:
+                why = "of an evaluation corpus" if str(pmid) in exclude else "repeated" if pmid in seen else ""
+                self.dropped.update([why] if why else [])
+                seen.add(pmid)
+                wanted += [] if why else [pmid]
+            for at in range(0, len(wanted), BATCH):
+                for abstract in self._records(wanted[at : at + BATCH]):
                     yield abstract
-                    if len(seen) == limit:
+                    n_found += 1
+                    if n_found == limit:
                         return
 
     def count(self, query: str, since: str = "1900-01-01", until: str = "") -> int:
         """How many records a search has."""
-        return self._search(query, _day(since), _day(until) if until else date.today())["count"]
+        return self._search(query, *_days(since, until))[0]
 
-    def _slices(self, query: str, start: date, end: date) -> Iterator[tuple[date, date, int]]:
-        count = self._search(query, start, end)["count"]
-        if count <= MOST or start == end:
-            if count > MOST:
-                self.dropped["beyond what Entrez hands out of one day"] += count - MOST
-            if count:
-                yield start, end, count
+    def _slices(self, query: str, start: date, end: date, found: tuple[int, list[int]]) -> Iterator[list[int]]:
+        """PMIDs, the newest first: by years where they are too many for one search, then by months, then by days."""
+        count, pmids = found
+        if count > MOST and start < end:
+            for first, last in reversed(_parts(start, end)):
+                yield from self._slices(query, first, last, self._search(query, first, last))
             return
-        middle = start + (end - start) // 2
-        yield from self._slices(query, start, middle)
-        yield from self._slices(query, middle + timedelta(days=1), end)
+        if count > len(pmids):
+            self.dropped["beyond what Entrez hands out of one day"] += count - len(pmids)
+        yield sorted(pmids, reverse=True)
 
-    def _search(self, query: str, start: date, end: date, fresh: bool = False) -> dict:
-        text = self._ask("esearch", self._key("esearch", query, start, end, fresh), "</eSearchResult>", term=query, usehistory="y",
-                         mindate=f"{start:%Y/%m/%d}", maxdate=f"{end:%Y/%m/%d}", datetype="pdat", retmax=0)  # fmt: skip
-        found = {tag: re.search(rf"<{tag}>([^<]*)</{tag}>", text) for tag in ("Count", "WebEnv", "QueryKey")}
-        if not found["Count"]:
+    def _search(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
+        """How many records there are, and the PMIDs of the first MOST of them."""
+        self._unknown_phrases = ""
+        if held := self._kept.search(key := json.dumps([query, str(start), str(end)])):
+            return held
+
+        def wrong(text: str) -> str:
+            if re.search(r"<Count>\d+</Count>", text) and text.rstrip().endswith("</eSearchResult>"):
+                return ""
             said = re.search(r"<ERROR>([^<]*)</ERROR>", text)
-            raise WorkbookError(f"PubMed doesn't understand {query!r}: {said[1] if said else text[:200]}")
-        return {"count": int(found["Count"][1])} | {tag: match[1] for tag, match in found.items() if match}
+            if said and not _PASSING.search(said[1]):
+                raise WorkbookError(f"PubMed doesn't understand {query!r}: {said[1]}")
+            return said[1] if said else f"an answer that breaks off after {len(text)} characters"
 
-    def _batch(self, query: str, start: date, end: date, at: int, session: dict[str, str]) -> str:
-        key = self._key("efetch", query, start, end, at)
-        if not session and not (self.cache / key).exists():  # a session is asked for only where something is missing
-            session |= self._search(query, start, end, fresh=True)
-        return self._ask("efetch", key, "</PubmedArticleSet>", WebEnv=session.get("WebEnv", ""), query_key=session.get("QueryKey", ""),
-                         retstart=at, retmax=BATCH, retmode="xml")  # fmt: skip
+        text = self._ask("esearch", wrong, term=query, mindate=f"{start:%Y/%m/%d}", maxdate=f"{end:%Y/%m/%d}", datetype="pdat",
+                         retmax=MOST)  # fmt: skip
+        if phrases := re.findall(r"<PhraseNotFound>([^<]*)</PhraseNotFound>", text):
+            self._unknown_phrases = f"; it doesn't know {', '.join(map(repr, phrases))}"
+        found = int(re.search(r"<Count>(\d+)</Count>", text)[1]), [int(pmid) for pmid in re.findall(r"<Id>(\d+)</Id>", text)]
+        self._kept.add_search(key, *found)
+        return found
 
-    def _key(self, *parts: object) -> str:
-        fresh = parts[0] == "esearch" and parts[-1] is True  # sessions die, so they aren't kept
-        return "" if fresh else f"{parts[0]}-{hashlib.sha256(json.dumps(list(map(str, parts))).encode()).hexdigest()[:20]}.xml.gz"
+    def _records(self, pmids: Sequence[int]) -> Iterator[Abstract]:
+        held = self._kept.records(pmids)
+        if missing := [pmid for pmid in pmids if pmid not in held]:
+            blocks = [(_PMID.search(block), block) for block in _RECORD.findall(self._fetch(missing))]
+            fetched = {int(pmid[1]): block for pmid, block in blocks if pmid}
+            self._kept.add_records(fetched)
+            held |= fetched
+        for pmid in pmids:
+            if pmid not in held:
+                self.dropped["not handed out"] += 1
+                continue
+            try:
+                abstract = parse_record(held[pmid])
+            except (ElementTree.ParseError, DataError):
+                self.dropped["malformed"] += 1
+                self.malformed.append(str(pmid))
+                continue
+            if abstract.text:
+                yield abstract
+            else:
+                self.dropped["without an abstract"] += 1
 
-    def _ask(self, service: str, key: str, ending: str, **parameters) -> str:
-        """One answer, from the cache or from Entrez; an answer that breaks off before its `ending` is asked for again."""
-        path = self.cache / key
-        if key and path.exists():
-            return gzip.decompress(path.read_bytes()).decode()
+    def _fetch(self, pmids: Sequence[int]) -> str:
+        """The records of these PMIDs; deleted ones don't come, so an answer with fewer is believed the second time."""
+        shorter = []
+
+        def wrong(text: str) -> str:
+            if said := re.search(r"<ERROR>([^<]*)</ERROR>", text):
+                return said[1]
+            if not text.rstrip().endswith("</PubmedArticleSet>"):
+                return f"an answer that breaks off after {len(text)} characters"
+            came = {int(pmid[1]) for block in _RECORD.findall(text) if (pmid := _PMID.search(block))}
+            if came >= set(pmids) or came in shorter:
+                return ""
+            shorter.append(came)
+            return f"{len(came & set(pmids))} of {len(pmids)} records"
+
+        return self._ask("efetch", wrong, id=",".join(map(str, pmids)), retmode="xml")
+
+    def _ask(self, service: str, wrong: Callable[[str], str], **parameters) -> str:
+        """An answer in which nothing is `wrong`, asked for again until it is."""
         from Bio import Entrez
 
         Entrez.email, Entrez.api_key, Entrez.tool, Entrez.max_tries = self.email, self.api_key or None, "bioner_lib", 1
+        Entrez.urlopen = _open
         problem: object = ""
         for attempt in range(self.tries):
             wait = self.pause * 2**attempt
@@ -140,15 +193,12 @@ class PubMed:
                 with getattr(Entrez, service)(db="pubmed", **parameters) as answer:
                     content = answer.read()
                 text = content.decode(errors="replace") if isinstance(content, bytes) else content
-                if text.rstrip().endswith(ending):
-                    if key:
-                        self._keep(path, text)
+                if not (problem := wrong(text)):
                     return text
-                problem = f"an answer that breaks off after {len(text)} characters"
             except urllib.error.HTTPError as error:
                 if error.code // 100 == 4 and error.code != 429:
                     raise WorkbookError(f"PubMed refused a request: {error.code} {error.reason}") from None
-                problem, wait = f"{error.code} {error.reason}", max(wait, float(error.headers.get("Retry-After") or 0))
+                problem, wait = f"{error.code} {error.reason}", max(wait, _seconds(error.headers.get("Retry-After")))
             except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
                 problem = error
             if attempt + 1 < self.tries:
@@ -157,28 +207,75 @@ class PubMed:
             f"PubMed can't be reached ({problem}, {self.tries} tries); what was fetched lies in {self.cache}: call again to go on"
         )
 
-    def _keep(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".tmp")
-        aside.write_bytes(gzip.compress(text.encode(), mtime=0))
-        aside.replace(path)
 
-    def _records(self, text: str) -> Iterator[Abstract]:
-        for block in _RECORD.findall(text):
-            try:
-                yield parse_record(block)
-            except (ElementTree.ParseError, DataError):
-                self.dropped["malformed"] += 1
-                self.malformed.append(found[1] if (found := _PMID.search(block)) else block[:60])
+class _Kept:
+    """Searches and records on disk (SQLite), whole ones only, however the process ends. Raises WorkbookError for a damaged file."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._base = sqlite3.connect(path, timeout=TIMEOUT)
+            with self._base:
+                self._base.execute("CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, found TEXT)")
+                self._base.execute("CREATE TABLE IF NOT EXISTS records (pmid INTEGER PRIMARY KEY, xml BLOB)")
+        except sqlite3.DatabaseError as error:
+            raise WorkbookError(f"{path}: {error}; delete it, and what it held is fetched again") from None
+
+    def search(self, key: str) -> tuple[int, list[int]] | None:
+        found = self._base.execute("SELECT found FROM searches WHERE key = ?", [key]).fetchone()
+        return tuple(json.loads(found[0])) if found else None
+
+    def add_search(self, key: str, count: int, pmids: list[int]) -> None:
+        with self._base:
+            self._base.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", [key, json.dumps([count, pmids])])
+
+    def records(self, pmids: Sequence[int]) -> dict[int, str]:
+        """PMID -> XML, of those that are held."""
+        marks = ", ".join("?" * len(pmids))
+        found = self._base.execute(f"SELECT pmid, xml FROM records WHERE pmid IN ({marks})", list(pmids))
+        return {pmid: zlib.decompress(xml).decode() for pmid, xml in found}
+
+    def add_records(self, blocks: dict[int, str]) -> None:
+        with self._base:
+            packed = [(pmid, zlib.compress(block.encode())) for pmid, block in blocks.items()]
+            self._base.executemany("INSERT OR REPLACE INTO records VALUES (?, ?)", packed)
+
+
+def _open(request: urllib.request.Request):
+    return urllib.request.urlopen(request, timeout=TIMEOUT)  # Biopython's own waits for ever
+
+
+def _seconds(retry_after: str | None) -> float:
+    """What a Retry-After says, which is a number of seconds or a date."""
+    try:
+        wait = float(retry_after or 0)
+    except ValueError:
+        try:
+            wait = (email.utils.parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            wait = 0.0
+    return min(max(wait, 0.0), _LONGEST_WAIT)
+
+
+def _parts(start: date, end: date) -> list[tuple[date, date]]:
+    """A range by calendar years; one within a year by months; one within a month by days."""
+    years, months, parts = start.year < end.year, start.month < end.month, []
+    while start <= end:
+        month_ends = start.replace(day=monthrange(start.year, start.month)[1])
+        last = min(end, date(start.year, 12, 31) if years else month_ends if months else start)
+        parts.append((start, last))
+        start = last + timedelta(days=1)
+    return parts
 
 
 def parse_record(block: str) -> Abstract:
-    """A `<PubmedArticle>` element -> Abstract; raises ParseError for broken XML and DataError for a record without a PMID."""
+    """A `<PubmedArticle>` or `<PubmedBookArticle>` -> Abstract; raises ParseError for broken XML and DataError where there is no PMID."""
     record = ElementTree.fromstring(block)
-    pmid = record.findtext("MedlineCitation/PMID")
+    citation = "MedlineCitation" if record.tag == "PubmedArticle" else "BookDocument"
+    pmid = record.findtext(f"{citation}/PMID")
     if not pmid:
         raise DataError(f"a record without a PMID: {block[:80]!r}")
-    article = record.find("MedlineCitation/Article")
+    article = record.find(f"{citation}/Article") if record.tag == "PubmedArticle" else record.find(citation)
     title = _text(article.find("ArticleTitle")) if article is not None else ""
     parts = article.findall("Abstract/AbstractText") if article is not None else []
     year = re.search(r"\d{4}", record.findtext(".//PubDate/Year") or record.findtext(".//PubDate/MedlineDate") or "")
@@ -189,8 +286,11 @@ def _text(element: ElementTree.Element | None) -> str:
     return " ".join("".join(element.itertext()).split()) if element is not None else ""
 
 
-def _day(text: str) -> date:
+def _days(since: str, until: str) -> tuple[date, date]:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise WorkbookError(f"{text!r} is no date; expected YYYY-MM-DD") from None
+        first, last = date.fromisoformat(since), date.fromisoformat(until) if until else date.today()
+    except ValueError as error:
+        raise WorkbookError(f"since={since!r}, until={until!r}: {error}; expected YYYY-MM-DD") from None
+    if first > last:
+        raise WorkbookError(f"since={since!r} lies after until={last.isoformat()!r}")
+    return first, last
