@@ -3,18 +3,9 @@ import lzma
 
 import pytest
 
-from bioner_lib import load_corpus
-from bioner_lib.data.terms import (
-    Term,
-    descendants,
-    mentioned,
-    read_hgnc,
-    read_mesh,
-    read_taxonomy,
-    read_terms,
-    select,
-    source,
-)
+from bioner_lib import Lexicon, WorkbookError, load_corpus
+from bioner_lib.data.taxonomy import descendants, read_taxonomy
+from bioner_lib.data.terms import Term, gather, mentioned, read_hgnc, read_mesh, read_terms, select, source
 from bioner_lib.errors import DataError, SelectionError
 
 HGNC = (
@@ -22,7 +13,9 @@ HGNC = (
     "HGNC:24086\tA1CF\tAPOBEC1 complementation factor\tApproved\tACF, ASP\tA1CFOLD\n"
     "HGNC:9\tGONE\twithdrawn name\tEntry Withdrawn\t\t\n"
 )
-OWN_HGNC = "hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\nHGNC:8140\tOPA1\tOPA1 mitochondrial dynamin\tApproved\tNTG|MGM1\t\n"
+OWN_HGNC = (  # cells with several values are quoted
+    'hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\nHGNC:8140\tOPA1\t"OPA1 mitochondrial dynamin"\tApproved\t"NTG|MGM1"\t\n'
+)
 MESH_TABLE = (
     "D000001\tCalcimycin\tA 23187|Antibiotic A23187\tD03.633|D04.345\t\n"
     "D000163\tAIDS\tAcquired Immune Deficiency Syndrome\tC01.221\t\n"
@@ -127,6 +120,71 @@ def test_filters_are_counted_and_shown(tmp_path):
     assert selection.examples["English word"] == ["rest"] and selection.examples["ambiguous between types"] == ["lead"]
     chosen = select(read_terms(tmp_path / "own.tsv"), priority=("Disease",))
     assert (["lead"], "Disease", "", False) in chosen.entries
+
+
+def test_a_symbol_and_a_name_share_a_form():
+    """A name matches in all letters, the symbol's own too."""
+    cat, CAT, other = Term("cat", "Species", "s"), Term("CAT", "Gene", "g", True), Term("Cat", "Disease", "d", True)
+
+    def tagged(terms, priority=()):
+        lexicon = Lexicon(select(terms, priority=priority).entries)
+        return [lexicon.tag([word])[0][2] if lexicon.tag([word]) else "" for word in ("cat", "CAT", "Cat")]
+
+    assert tagged([CAT, cat]) == ["", "", ""] and select([CAT, cat]).dropped["ambiguous between types", "Gene"] == 1
+    assert tagged([CAT, cat], ("Gene",)) == tagged([cat, CAT], ("Gene", "Species")) == ["Species", "Gene", "Species"]
+    assert tagged([CAT, cat], ("Species",)) == tagged([cat, CAT], ("Species",)) == ["Species", "Species", "Species"]
+    assert tagged([CAT, other]) == ["", "Gene", "Disease"], "symbols in other letters aren't rivals"
+    assert tagged([CAT, other, cat], ("Gene", "Disease")) == ["Species", "Gene", "Disease"]
+    assert tagged([Term("CAT", "Virus", "", True), Term("cat", "Virus")]) == ["Virus"] * 3
+    with pytest.raises(WorkbookError, match="unknown type in priority 'Gen'; did you mean 'Gene'"):
+        select([CAT], priority=("Gen",))
+
+
+def test_lower_case_symbols_that_are_words():
+    terms = [Term(name, "Gene", "", True) for name in ("hole", "MET", "p53")]
+    assert [words for words, *_ in select(terms).entries] == [["MET"], ["p53"]]
+
+
+def test_name_and_type_that_changed_places(tmp_path):
+    lines = "\n".join(f"Gene\tOPA{k}" for k in range(256))
+    with pytest.raises(DataError, match=r"256 types, such as .*have name and type changed places"):
+        select(read_terms(written(tmp_path, "own.tsv", lines)))
+    with pytest.raises(DataError, match=r"line 1: type 'gene'; did you mean 'Gene'\?"):
+        list(read_terms(written(tmp_path, "own.tsv", "OPA1\tgene\n")))
+
+
+def test_a_source_that_holds_nothing_is_named(tmp_path):
+    path = written(tmp_path, "own.tsv", "\ufeffOPA1\tGene\n")
+    assert gather([(path, read_terms)]) == [Term("OPA1", "Gene", "", True)], "the byte order mark isn't part of the name"
+    with pytest.raises(DataError, match=r"empty.tsv: no term in it"):
+        gather([(path, read_terms), (written(tmp_path, "empty.tsv", "# none\n"), read_terms)])
+    with pytest.raises(DataError, match=r"mesh.tsv: no term of \['Disease'\] in it"):
+        gather([(written(tmp_path, "mesh.tsv", "D1\tCells\t\tA01\n"), read_mesh, ["Disease"])])
+
+
+def test_files_that_are_no_lists(tmp_path):
+    (tmp_path / "latin.tsv").write_bytes("Sjögren\tDisease".encode("latin-1"))
+    (tmp_path / "broken.gz").write_bytes(b"no gzip")
+    for path, said in ((tmp_path / "latin.tsv", "not UTF-8"), (tmp_path / "broken.gz", "can't be read: Not a gzipped file"),
+                       (tmp_path / "none.tsv", "can't be read: No such file"), (tmp_path, "can't be read: Is a directory")):  # fmt: skip
+        with pytest.raises(DataError, match=said):
+            list(read_terms(path))
+    with pytest.raises(DataError, match="can't be read: No such file"):
+        list(read_taxonomy(tmp_path))
+    with pytest.raises(DataError, match="no table with tabs between columns"):
+        list(read_hgnc(written(tmp_path, "long.tsv", "symbol\n" + "x" * 200_000)))
+    with pytest.raises(DataError, match=r"a record without MH; expected MeSH's descriptors"):
+        list(read_mesh(written(tmp_path, "c.bin", "*NEWRECORD\nRECTYPE = C\nNM = insulin x\nUI = C000001\n")))
+
+
+def test_one_abbreviation_of_several_species(tmp_path):
+    table = "taxid\tparent\tname\n1\t1\troot\n2\t1\tEscherichia\n562\t2\tEscherichia coli\n5962\t1\tEntamoeba coli\n9606\t1\tHomo sapiens\n"
+    path = written(tmp_path, "names.tsv", table)
+    found = {t.name: t.id for t in read_taxonomy(path, "1:Species")}
+    assert found["E. coli"] == "" and found["H. sapiens"] == "NCBITaxon:9606" and "root" not in found
+    assert [t.name for t in read_taxonomy(path, "9606:Species")] == ["Homo sapiens", "H. sapiens"], "a species is itself"
+    chosen = select([*read_taxonomy(path, "1:Species"), Term("E. coli", "Species", "NCBITaxon:562")])
+    assert (["E", ".", "coli"], "Species", "NCBITaxon:562", False) in chosen.entries
 
 
 def test_nobody_writes_the_taxonomy_s_makeshift_names():

@@ -8,6 +8,7 @@ the search, so a download that was killed, or whose network went away, goes on w
 import email.utils
 import http.client
 import json
+import os
 import re
 import sqlite3
 import time
@@ -55,13 +56,13 @@ class Abstract:
 class PubMed:
     """Searches and downloads; `dropped` counts what isn't handed on and `malformed` names records that couldn't be read.
 
-    `email` is NCBI's rule, `api_key` optional. Raises WorkbookError without an address, and where Entrez can't be reached after
-    `tries` attempts that wait ever longer, `pause` seconds at first.
+    `email` is NCBI's rule; `api_key`, by default the environment's NCBI_API_KEY, is optional. Raises WorkbookError without an address,
+    and where Entrez can't be reached after `tries` attempts that wait ever longer, `pause` seconds at first.
     """
 
     email: str
     cache: Path
-    api_key: str = ""
+    api_key: str = field(default_factory=lambda: os.environ.get("NCBI_API_KEY", ""), repr=False)
     tries: int = 6
     pause: float = 1.0
     dropped: Counter = field(default_factory=Counter)

@@ -5,12 +5,17 @@ Every reader returns a `Reading`; every error names file and line; whatever a re
 is an error. Without a map labels are taken as they are.
 """
 
+import gzip
 import json
+import lzma
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from ..errors import DataError, unknown
 from .schemes import detect_scheme, to_spans, to_tags
@@ -280,14 +285,27 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     return reading
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number, text) with only line feeds as ends: real corpora hold other Unicode separators inside words."""
+@contextmanager
+def open_text(path: str | Path) -> Iterator[TextIO]:
+    """A UTF-8 text file, or a .gz or .xz of one, with only line feeds as ends: real text holds other Unicode separators inside words.
+
+    Raises DataError where it isn't one, or isn't there.
+    """
+    opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="\n") as file:
-            for number, text in enumerate(file, 1):
-                yield number, text.rstrip("\r\n")
+        with opening(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+            yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
+    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, FileNotFoundError, IsADirectoryError) as error:
+        raise DataError(f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number, text)."""
+    with open_text(path) as file:
+        for number, text in enumerate(file, 1):
+            yield number, text.rstrip("\r\n")
 
 
 READERS: dict[str, Callable[..., Reading]] = {

