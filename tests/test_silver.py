@@ -1,14 +1,18 @@
 import json
+import lzma
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
+from bioner_lib.data.corpora import CORPORA
 from bioner_lib.data.lexicons import save_entries
-from bioner_lib.data.silver import label, read_lines, save_sentences, split_documents
+from bioner_lib.data.silver import label, read_lines, save_sentences, silver_folder, split_documents
 from bioner_lib.errors import DataError
+from bioner_lib.runs.run import shared_documents
 from bioner_lib.runs.self_labels import denoise
 
 TEXT = (
@@ -37,6 +41,46 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
     assert second["tokens"][-5:] == ["SARS", "-", "CoV", "-", "2"]
     with pytest.raises(DataError, match="holds a corpus already"):
         label([], lexicon, tmp_path / "silver")
+
+
+def test_a_corpus_stays_until_the_new_one_is_whole(tmp_path, lexicon):
+    label([("1", "OPA1 here")], lexicon, tmp_path / "mine")
+    before = (tmp_path / "mine" / "train.jsonl").read_bytes()
+
+    def breaks_off():
+        yield "2", "OPA1 there"
+        raise WorkbookError("the network is gone")
+
+    with pytest.raises(WorkbookError, match="network is gone"):
+        label(breaks_off(), lexicon, tmp_path / "mine", replace=True)
+    with pytest.raises(DataError, match="no sentence for mine: nothing is left of the text"):
+        label([("1", "")], lexicon, tmp_path / "mine", replace=True)
+    assert (tmp_path / "mine" / "train.jsonl").read_bytes() == before and not list((tmp_path / "mine").glob("*.tmp"))
+    assert label([("2", "OPA1 there")], lexicon, tmp_path / "mine", replace=True)["sentences"] == 1
+    assert [s.doc for s in load_corpus(tmp_path / "mine").train] == ["2"]
+    save_entries([], tmp_path / "empty.gz", [])
+    with pytest.raises(DataError, match="has no entry; there is nothing to label with"):
+        label([("1", "OPA1")], tmp_path / "empty.gz", tmp_path / "other")
+
+
+def test_text_is_read_as_what_it_is(tmp_path):
+    with lzma.open(tmp_path / "text.txt.xz", "wt", encoding="utf-8") as file:
+        file.write("Sjögren syndrome\n")
+    assert list(read_lines(tmp_path / "text.txt.xz", Counter())) == [("text.txt-1", "Sjögren syndrome")]
+    (tmp_path / "latin.txt").write_bytes("Sjögren".encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin.txt: not UTF-8 .*convert it first"):
+        list(read_lines(tmp_path / "latin.txt", Counter()))
+    with pytest.raises(DataError, match=r"none.txt can't be read: No such file"):
+        list(read_lines(tmp_path / "none.txt", Counter()))
+
+
+def test_names_of_silver_corpora(outputs):
+    assert silver_folder("covid-5.2+x") == outputs / "silver" / "covid-5.2+x"
+    for wrong, said in (("bc5cdr", "a registered corpus has it"), ("", "expected letters"), ("v@h:x", "expected"), ("../x", "expected")):
+        with pytest.raises(WorkbookError, match=f"can't be a silver corpus's name: {said}"):
+            silver_folder(wrong)
+    with pytest.raises(DataError, match="'sample:' names no type after its colon"):
+        load_corpus("sample:")
 
 
 def test_processes_write_the_same_bytes(tmp_path, lexicon, monkeypatch):
@@ -90,6 +134,34 @@ def test_silver_text_of_a_test_split_is_refused_unless_forced(tiny, outputs, tmp
     assert row["shared_documents"] == {"mine": {"sample-gene": 1}}
 
 
+def test_silver_from_an_earlier_phase_counts(tiny, outputs, tmp_path, lexicon):
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 24))
+    silver = silver_corpus(tmp_path, lexicon, ["1", min(more - few)])
+    first = run(small(tiny, corpora=silver, also_test="sample-disease", heads="per-type", limit=8), progress=False)
+    with pytest.raises(WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"):
+        run(small(tiny, corpora="sample-gene", heads="per-type", start_from=first["run_id"]), progress=False)
+
+
+def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
+    """Where its own files don't name their documents."""
+    silver, bare = load_corpus(silver_corpus(tmp_path, lexicon, ["1", "2"])), load_corpus("sample-gene")
+    bare = replace(bare, documented=False)
+    assert shared_documents([bare, silver]) == {}
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
+    leaked = load_corpus("sample-virus").test[0].doc
+    (tmp_path / "more").mkdir()
+    assert shared_documents([bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", leaked]))]) == {"mine": {"sample-gene": 1}}
+    assert CORPORA["bc5cdr"]["documents"] in CORPORA and CORPORA["s800"]["documents"] == "s800-virus"
+
+
+def test_one_line_without_a_document_hides_no_other(tmp_path):
+    lines = [{"tokens": ["a"], "tags": ["O"], "doc": None}, {"tokens": ["b"], "tags": ["O"], "pmid": 17}, {"tokens": ["c"], "tags": ["O"]}]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "corpus.toml").write_text('types = ["Gene"]\nsilver = true\n')
+    corpus = load_corpus(tmp_path)
+    assert corpus.documented and corpus.train[1].doc == "17"
+
+
 class Teacher:
     """Says what it was told, and how sure it is."""
 
@@ -119,6 +191,8 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
     assert list(again.train) == kept and again.types == silver.types and again.silver
     with pytest.raises(WorkbookError, match=r"unknown denoising 'dorp'.*did you mean 'drop'"):
         denoise(teacher, silver, "dorp", 0.9)
+    with pytest.raises(WorkbookError, match="confidence=90; expected a probability"):
+        denoise(teacher, silver, "drop", 90)
     with pytest.raises(WorkbookError, match="has nothing to say about 'sample-gene'"):
         denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)
 

@@ -79,6 +79,8 @@ def split_name(name: str) -> tuple[str, str, str]:
     """`base@part:types` -> base, part, types; "" for what isn't there. A path that exists is a base, whatever its letters."""
     if Path(name).exists():
         return name, "", ""
+    if name.endswith(":"):
+        raise DataError(f"{name!r} names no type after its colon")
     found = _NAME.fullmatch(name)
     return (found["base"], found["part"] or "", found["types"] or "") if found else (name, "", "")
 

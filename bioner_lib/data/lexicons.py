@@ -118,7 +118,9 @@ class Lexicon:
 
 def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[str | Path], about: Mapping | None = None) -> None:
     """One file: a line of JSON with the sources' SHA-256 and what else is to be known, then an entry a line."""
-    hashes, path = {Path(source).name: _sha256(Path(source)) for source in sources}, Path(path)
+    sources, path = [Path(source) for source in sources], Path(path)
+    known = Counter(source.name for source in sources)
+    hashes = {source.name if known[source.name] == 1 else f"{source.parent.name}/{source.name}": _sha256(source) for source in sources}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
     with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:

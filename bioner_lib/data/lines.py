@@ -37,8 +37,8 @@ class Lines(Sequence):
 
     @property
     def documented(self) -> bool:
-        """Whether the first lines name their documents."""
-        return all(self._record(at)[2] is not None for at in self._starts[:_PEEK].tolist())
+        """Whether some of the first lines name their documents."""
+        return any(self._record(at)[2] is not None for at in self._starts[:_PEEK].tolist())
 
     def take(self, indices: Iterable[int]) -> "Lines":
         """The sentences with these indices."""

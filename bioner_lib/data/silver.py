@@ -15,8 +15,11 @@ from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, WorkbookError
+from ..home import outputs
+from .corpora import CORPORA
 from .lexicons import Lexicon
+from .readers import open_text
 from .schemes import to_tags
 from .text import Sentence, sentence_bounds, tokenize
 
@@ -29,9 +32,10 @@ _CHUNK = 5_000  # sentences that a worker takes at once
 def read_lines(path: str | Path, dropped: Counter) -> Iterator[tuple[str, str]]:
     """(document, sentence) of a text file with one sentence a line; each line is a document of its own.
 
-    Control characters become blanks. Dropped and counted: empty lines, lines of more than LONGEST characters, repeated sentences.
+    Control characters become blanks. Dropped and counted: empty lines, lines of more than LONGEST characters, repeated sentences. Raises
+    DataError for a file that isn't there or isn't UTF-8; .gz and .xz are read too.
     """
-    with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as file:
+    with open_text(path) as file:
         numbered = ((f"{Path(path).stem}-{number}", line.rstrip("\r\n")) for number, line in enumerate(file, 1))
         yield from clean(numbered, dropped)
 
@@ -60,12 +64,23 @@ def clean(sentences: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tu
             yield doc, text
 
 
-def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str | Path, executor: Executor | None = None) -> dict:
+def silver_folder(name: str) -> Path:
+    """Where the silver corpus of this name lies, and runs look for it; raises WorkbookError for what can't be its name."""
+    if name in CORPORA or not re.fullmatch(r"\w[\w.+-]*", name):
+        taken = "a registered corpus has it" if name in CORPORA else "expected letters, digits, dots, hyphens, plus signs"
+        raise WorkbookError(f"{name!r} can't be a silver corpus's name: {taken}")
+    return outputs() / "silver" / name
+
+
+def label(
+    sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str | Path, executor: Executor | None = None, replace: bool = False
+) -> dict:
     """Label (document, sentence) pairs with a lexicon's file; write train.jsonl and corpus.toml; return how many
     sentences, words, and labels by type.
 
     With an `executor` (processes, or a cluster that shares the file system) chunks of sentences are labelled side by side; the files are
-    the same, byte for byte. Raises DataError for a folder that holds a corpus already.
+    the same, byte for byte. Raises DataError for a lexicon without an entry, no sentence, and a folder that holds a corpus already, which
+    `replace` replaces once the new one is whole.
     """
     counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
     stamp = Path(lexicon).stat().st_mtime_ns
@@ -77,26 +92,36 @@ def label(sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str
             yield made
 
     held = _load(lexicon, stamp)
-    _write(lines(), held.types, folder, lexicon=held.about.get("sources", {}))
+    if not len(held):
+        raise DataError(f"{lexicon} has no entry; there is nothing to label with")
+    _write(lines(), held.types, folder, replace, lexicon=held.about.get("sources", {}))
     return {**counts, "labels": dict(kinds)}
 
 
-def save_sentences(sentences: Iterable[Sentence], types: Iterable[str], folder: str | Path, **about: Mapping[str, str]) -> None:
+def save_sentences(
+    sentences: Iterable[Sentence], types: Iterable[str], folder: str | Path, replace: bool = False, **about: Mapping[str, str]
+) -> None:
     """A silver corpus of sentences whose labels nobody checked; `about` says in corpus.toml where they come from.
 
-    Raises DataError for a folder that holds a corpus already.
+    Raises DataError for no sentence, and for a folder that holds a corpus already, which `replace` replaces.
     """
-    _write((_record(s.tokens, s.tags, s.doc, s.spans) for s in sentences), types, folder, **about)
+    _write((_record(s.tokens, s.tags, s.doc, s.spans) for s in sentences), types, folder, replace, **about)
 
 
-def _write(lines: Iterable[str], types: Iterable[str], folder: str | Path, **about: Mapping[str, str]) -> None:
+def _write(lines: Iterable[str], types: Iterable[str], folder: str | Path, replace: bool, **about: Mapping[str, str]) -> None:
     folder = Path(folder)
-    if (folder / "train.jsonl").exists():
+    if (folder / "train.jsonl").exists() and not replace:
         raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / "train.jsonl.tmp"
-    with aside.open("w", encoding="utf-8") as file:
-        file.writelines(lines)
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+        if not aside.stat().st_size:
+            raise DataError(f"no sentence for {folder.name}: nothing is left of the text")
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
     tables = {name: ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in table.items()) for name, table in about.items()}
     declared = [f"types = {json.dumps(list(types))}", 'reader = "jsonl"', f'tag_field = "{TAG_FIELD}"', "silver = true"]
     declared += [f"{name} = {{{table}}}" for name, table in tables.items()]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import CORPORA, load_corpus, split_name
+from ..data.corpora import CORPORA, load_corpus, made_here, split_name
 from ..data.corpus import Corpus, Split
 from ..data.lexicons import Lexicon
 from ..errors import WorkbookError
@@ -171,8 +171,9 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         for corpus in also:  # refused now rather than after training
             heads_for(plans, corpus.name, corpus.types)
     repairs: Counter = Counter()
-    shared = shared_documents(corpora, also)
-    if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in corpora if c.silver and c.name in shared}):
+    trained = [*corpora, *_silver_of(parents.get("start_from", {}).get("phases", []), mirror)]
+    shared = shared_documents(trained, also, mirror)
+    if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}):
         raise WorkbookError(
             f"silver text shares documents with test splits: {leaks}; leave them out when the text is fetched, or say "
             "allow_shared_documents=True, and the row will tell"
@@ -199,9 +200,23 @@ def _about(corpus: Corpus) -> dict:
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = ()) -> dict[str, dict[str, int]]:
-    """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name)."""
-    docs = {corpus.name: {s.doc for s in corpus.test} for corpus in (*corpora, *also) if corpus.documented and "test" in corpus.splits}
+def _silver_of(phases: Sequence[Mapping], mirror) -> list[Corpus]:
+    """The silver corpora of a run's earlier phases, where they are still there."""
+    bases = {name: split_name(name)[0] for phase in phases for name in phase["corpora"]}
+    held = [name for name, base in bases.items() if base not in CORPORA and (base in made_here() or Path(base).exists())]
+    return [corpus for name in held if (corpus := load_corpus(name, mirror=mirror)).silver]
+
+
+def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None) -> dict[str, dict[str, int]]:
+    """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name).
+
+    Where silver text is trained on, registered corpora without PMIDs are compared by the `documents` of their other form.
+    """
+    tests = [corpus for corpus in (*corpora, *also) if "test" in corpus.splits]
+    docs = {corpus.name: {s.doc for s in corpus.test} for corpus in tests if corpus.documented}
+    if any(corpus.silver and corpus.documented for corpus in corpora):
+        forms = {corpus.name: CORPORA.get(split_name(corpus.name)[0], {}).get("documents") for corpus in tests}
+        docs |= {name: {s.doc for s in load_corpus(form, mirror=mirror).test} for name, form in forms.items() if form}
     found = {}
     for corpus in corpora:
         train = {sentence.doc for sentence in corpus.train} if corpus.documented else set()

@@ -69,8 +69,10 @@ def denoise(
     Of the types that both know: "drop" leaves out the sentences that the teacher labels otherwise and is sure of (confident learning),
     "relabel" gives those that it is sure of the teacher's labels and leaves the others out (self-training). Sure: no word's tag is less
     probable than `confidence`, 0 to 1; choose it on dev. Types that the teacher doesn't know keep the lexicon's labels.
-    Raises WorkbookError for another `how`, for a corpus that isn't silver, and where the teacher knows none of its types.
+    Raises WorkbookError for another `how` or `confidence`, for a corpus that isn't silver, and where the teacher knows none of its types.
     """
+    if not 0 <= confidence <= 1:
+        raise WorkbookError(f"confidence={confidence}; expected a probability, 0 to 1")
     if how not in DENOISING:
         raise unknown("denoising", how, DENOISING)
     shared = [name for name in silver.types if name in {name for plan in teacher.plans for name in plan.types}]
