@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="execute the notebooks of a sweep, what is missing only")
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
     sweep.add_argument("--dry-run", action="store_true", help="only print the jobs, their states and the time that like ones took")
-    sweep.add_argument("--executor", default="", help="threads of this process where none is given; dask, tcp://scheduler:port")
+    sweep.add_argument("--executor", default="", help="threads of this process where none is given; dask, or tcp://scheduler:port")
     sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)")
     sweep.add_argument("--only", action="append", default=[], metavar="NAME=VALUE", help="only the jobs with this parameter; repeatable")
     sweep.add_argument("--retry-failed", action="store_true", help="execute again what failed before")
@@ -82,8 +82,8 @@ def _sweep(given) -> int:
 
     if given.workers < 1:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
-    if given.executor == "processes":
-        raise WorkbookError("--executor processes is for labelling; a sweep takes threads (no --executor), dask, or tcp://scheduler:port")
+    if given.executor and given.executor != "dask" and "://" not in given.executor:
+        raise WorkbookError(f"--executor {given.executor}: a sweep takes threads (no --executor), dask, or tcp://scheduler:port")
     steps = read_sweep(given.file, given.only)
     if given.dry_run:
         print(status.table(steps, given.outputs, given.workers))
@@ -100,6 +100,8 @@ def _status(given) -> int:
     from .sweeps import status
     from .sweeps.reading import read_sweep
 
+    if given.outputs and not Path(given.outputs).is_dir():
+        raise WorkbookError(f"--outputs {given.outputs}: no such folder")
     print(status.table(read_sweep(given.file), given.outputs) if given.file else status.report(given.outputs))
     return 0
 
@@ -117,7 +119,8 @@ def _board(given) -> int:
         ("figures", folder / "figures", "*.png"),
         ("executed notebooks", folder / "notebooks", "*.ipynb"),
     ):
-        print(f"{kind}:", *(f"  {_from_root(path, home())}" for path in sorted(place.glob(pattern))), sep="\n")
+        found = [path for path in sorted(place.glob(pattern)) if Path(path.stem).suffix not in (".failed", ".running")]
+        print(f"{kind}:", *(f"  {_from_root(path, home())}" for path in found), sep="\n")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 from .errors import WorkbookError
 
@@ -14,11 +15,16 @@ def home() -> Path:
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file in one step: whoever reads it, at whatever moment, finds the old one or the new one."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+def replace_text(path: Path, text: str, lasting: bool = True) -> None:
+    """Write a file in one step: whoever reads it, at whatever moment, finds the old one or the new one; a `lasting` one outlives a
+    power cut."""
+    aside = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        aside.write_text(text, encoding="utf-8")
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         aside.replace(path)
     except OSError:
         aside.unlink(missing_ok=True)
@@ -33,7 +39,7 @@ def outputs(folder: str | Path | None = None) -> Path:
     path = Path(folder or os.environ.get("BIONER_OUTPUTS") or home() / "outputs")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".writable-{os.getpid()}"
+        probe = path / f".writable-{uuid4().hex[:8]}"
         probe.write_text("")
         probe.unlink()
     except OSError as error:

@@ -17,6 +17,7 @@ import pytest
 
 from bioner_lib import WorkbookError, read_rows
 from bioner_lib.__main__ import MISTAKE, STOPPED, main
+from bioner_lib.home import replace_text
 from bioner_lib.sweeps import execution, executors, status
 from bioner_lib.sweeps.execution import state_of
 from bioner_lib.sweeps.executors import opened, run_sweep
@@ -194,7 +195,7 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, capsys):
     assert main(["sweep", str(path), "--executor", "tcp://127.0.0.1:9"]) == MISTAKE
     assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err and not list((folder / "outputs").glob("notebooks/*"))
     assert main(["sweep", str(path), "--executor", "slrum"]) == MISTAKE
-    assert "unknown executor 'slrum'" in capsys.readouterr().err
+    assert "--executor slrum: a sweep takes threads" in capsys.readouterr().err
 
 
 def test_no_room(folder, tiny, monkeypatch, capsys):
@@ -202,6 +203,13 @@ def test_no_room(folder, tiny, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1 << 20))
     assert main(["sweep", str(sweep(folder, tiny, "seeds: [1]"))]) == MISTAKE
     assert "has 1 MiB left" in capsys.readouterr().err
+
+
+def test_only_takes_numbers_as_people_write_them(folder, tiny):
+    (folder / "noop.ipynb").write_text((folder / "small.ipynb").read_text().replace("seed: int = 13", "rate: float = 0.1"))
+    path = folder / "noop.yaml"
+    path.write_text("steps: [{notebook: noop.ipynb, grid: {rate: [3.0e-5, 0.1]}}]")
+    assert [job.parameters["rate"] for job in read_sweep(path, ["rate=3e-5"])[0]] == [3e-5]
 
 
 @pytest.mark.parametrize(
@@ -285,20 +293,129 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny)
     assert (outputs / "notebooks" / f"{job.name}.failed.ipynb").stat().st_mtime_ns == stamp
 
 
+def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1]")
+    board = nbformat.read(folder / "small.ipynb", 4)
+    board.cells[1:] = [nbformat.v4.new_code_cell("from bioner_lib import read_rows\nassert read_rows()")]
+    nbformat.write(board, folder / "board.ipynb")
+    path.write_text(path.read_text() + "- {notebook: board.ipynb, always: true}\n")
+    ((_, said),) = run_sweep([read_sweep(path)[1]])
+    assert "AssertionError" in said
+    assert run_sweep(read_sweep(path)) == [] and not list((folder / "outputs" / "notebooks").glob("*.failed.*"))
+
+
+def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1]")
+    steps = read_sweep(path)
+    (folder / "small.ipynb").write_text((folder / "small.ipynb").read_text().replace("as asked", "as wished"))
+    ((_, said),) = run_sweep(steps)
+    assert "small.ipynb has changed since the sweep was started; start it again" in said
+    assert state_of(steps[0][0], folder / "outputs") == "todo" and run_sweep(read_sweep(path)) == []
+
+
+def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
+    path = sweep(folder, tiny, "seeds: [1]")
+    ((job,),) = read_sweep(path)
+    assert main(["sweep", str(path)]) == 0
+    outputs, whole = folder / "outputs", results(folder)
+    execution.executed(job.name, outputs).write_text("")
+    (outputs / "sweeps" / "odd.json").write_text("[]")
+    (outputs / "sweeps" / "mine-old.json").write_text('{"sweep": "mine"}')
+    assert main(["sweep", str(path), "--dry-run"]) == 0 and "1 todo" in capsys.readouterr().out
+    assert main(["status"]) == 0 and main(["sweep", str(path)]) == 0 and results(folder) == whole
+    (row,) = (outputs / "runs").glob("*/run.json")
+    row.write_text(row.read_text()[:100])
+    assert main(["board"]) == MISTAKE
+    assert re.search(r"run.json is damaged .*has to be made again: from bioner_lib.runs.rows import forget", capsys.readouterr().err)
+
+
+def test_how_long_jobs_may_take(folder, tiny):
+    from bioner_lib.sweeps.reading import Job
+
+    def job(**parameters):
+        return Job(Path("30_single_task.ipynb"), parameters)
+
+    took = {"30_single_task": [({"corpus": "sample", "seed": 1}, 10.0), ({"corpus": "sample", "heads": "joint"}, 30.0)]}
+    assert status._expected(job(corpus="sample", seed=2), took) == 10 and status._expected(job(corpus="sample", decoder="crf"), took) == 20
+    assert status._expected(job(corpus="bc5cdr"), took) is None, "another corpus says nothing"
+    assert status._expected(job(corpus="sample", epochs=9), took) is None
+    child = {"30_single_task": [({"corpus": "sample", "options": {"start_from": "x"}}, 5.0)]}
+    assert status._expected(job(corpus="sample", seed=3), child) == 5
+
+
+def test_a_scheduler_that_goes_away_is_told():
+    from concurrent.futures import Future
+
+    future = Future()
+    future.cancel()
+    assert "its scheduler is gone or was closed; the same command goes on" in executors._result(future).said
+
+
+def test_a_runs_processes_share_its_cores(folder, tiny, monkeypatch):
+    (folder / "small.ipynb").write_text((folder / "small.ipynb").read_text().replace("broken: bool = False", "processes: int = 1"))
+    ((job,),) = read_sweep(sweep(folder, tiny, "grid: {processes: [2]}"))
+    seen = []
+
+    def executed(source, target, parameters, config, **_):
+        seen.append(config["Kernel"]["environment"])
+        raise ValueError
+
+    monkeypatch.setattr("papermill.execute_notebook", executed)
+    execution.execute(job, (folder / "outputs").resolve(), dict.fromkeys(execution.THREADS, "8"))
+    assert {seen[0][name] for name in execution.THREADS} == {"4"}
+
+
+def test_files_are_replaced_by_many_at_once(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: replace_text(tmp_path / "one.json", str(k)), range(400)))
+    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
+
+
+def test_what_is_worked_on(folder, tiny, capsys):
+    path = sweep(folder, tiny, "seeds: [1]")
+    ((job,),) = read_sweep(path)
+    outputs = (folder / "outputs").resolve()
+    place = execution.progress_file(job, outputs)
+    place.parent.mkdir(parents=True)
+    place.write_text("{}")
+    with execution._claimed(job, outputs, wait=False):
+        assert "running" in status.table([[job]])
+    assert "todo" in status.table([[job]]) and not place.exists(), "a killed one's trace is gone"
+
+
 def _works(pid):
     """Whether a process is there and more than a zombie."""
     status = Path(f"/proc/{pid}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
-def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny):
+def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
+    path = sweep(folder, tiny, "seeds: [1]")
+    ((job,),) = read_sweep(path)
+    outputs = (folder / "outputs").resolve()
+    with execution._claimed(job, outputs, wait=False):
+        process = start(path)
+        for _ in range(100):
+            time.sleep(0.1)
+            if list((outputs / "sweeps").glob("mine-*.json")):
+                break
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert "the same command goes on" in process.communicate(timeout=60)[1] and process.returncode == STOPPED
+
+
+@pytest.mark.parametrize("after", [0.05, 0.4, 1.0])
+def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny, after):
+    """While kernels start, too."""
     path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
     process = start(path)
     for _ in range(200):
         time.sleep(0.1)
         if list((folder / "outputs" / "sweeps" / ".progress").glob("*.json")):
             break
-    time.sleep(1)
+    time.sleep(after)
     kernels = below(process.pid)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=90)[1]
@@ -309,4 +426,5 @@ def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny):
             break
     assert not left
     assert {state_of(job, folder / "outputs") for job in read_sweep(path)[0]} <= {"todo", "done"}
-    assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4
+    if after == 1.0:
+        assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4

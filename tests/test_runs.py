@@ -179,6 +179,26 @@ def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_pa
         run(small(tiny, corpora="sample-gene", also_test=("sample-virus",)), outputs=tmp_path, progress=False)
 
 
+def test_a_tracker_that_is_not_installed(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: ["tensorboard"])
+    with pytest.raises(WorkbookError, match="tracker 'wandb' isn't installed: pip install wandb"):
+        run(small(tiny), outputs=tmp_path, track="wandb")
+
+
+def test_damaged_checkpoints_are_named(tiny, tmp_path, monkeypatch):
+    config = small(tiny, epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("bioner_lib.runs.run._score", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(config, outputs=tmp_path, progress=False)
+    (last,) = tmp_path.glob("runs/.working-*/last.pt")
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(WorkbookError, match=rf"last.pt is damaged .*forget; forget\('{config.run_id}'\)"):
+        run(config, outputs=tmp_path, progress=False)
+    forget(config.run_id, tmp_path)
+    assert run(config, outputs=tmp_path, progress=False)["scores"]
+
+
 def test_unknown_tracker(tiny, tmp_path):
     with pytest.raises(WorkbookError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"):
         run(small(tiny), outputs=tmp_path, track="tensorbord")

@@ -44,8 +44,37 @@ def test_bad_trials_are_pruned(base, monkeypatch):
         ({"learning_rat": [1e-5, 1e-3]}, "unknown RunConfig field 'learning_rat'; did you mean 'learning_rate'"),
         ({"dropout": [0.1, 3.0]}, "dropout=3.0; expected 0 to 0.9"),
         ({"decoder": ["softmax", "crff"]}, "unknown decoder 'crff'"),
+        ({"loss_weights.Gnee": [0.3, 3.0]}, "unknown head in loss_weights 'Gnee'; did you mean 'Gene'"),
+        ({"learning_rate": [5e-4, 1e-5, "log"]}, "low has to be below high, and above 0 for log"),
+        ({"dropout": [0.0, 0.3, "log"]}, "above 0 for log"),
+        ({"dropout": []}, r"search dropout=\[\]; expected"),
+        ({"dropout": 0.1}, "search dropout=0.1; expected"),
     ],
 )
 def test_mistakes_are_found_before_the_first_trial(base, space, said):
     with pytest.raises(WorkbookError, match=said):
         search(base, space, 2)
+
+
+def test_how_many_trials(base):
+    with pytest.raises(WorkbookError, match="trials=0; expected 1 or more"):
+        search(base, SPACE, 0)
+
+
+def test_a_search_whose_trials_all_fail_says_why(base, monkeypatch):
+    def broken(*args, **options):
+        raise WorkbookError("the loss isn't finite")
+
+    monkeypatch.setattr("bioner_lib.runs.search.fit", broken)
+    with pytest.raises(WorkbookError, match=r"none of 2 trials .*\{'fail': 2\}; the last error: the loss isn't finite"):
+        search(base, SPACE, 2)
+
+
+def test_a_journal_that_breaks_off_goes_on(base, outputs):
+    first = search(base, SPACE, 2)
+    (journal,) = (outputs / "searches").iterdir()
+    journal.write_bytes(journal.read_bytes() + b'{"op_code": 5, "worker')
+    assert search(base, SPACE, 2).trials.equals(first.trials)
+    journal.write_bytes(b"rubbish\n" + journal.read_bytes())
+    with pytest.raises(WorkbookError, match=r"journal is damaged .*delete it"):
+        search(base, SPACE, 2)

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, check_parameters, run
@@ -46,6 +47,18 @@ def test_grid_and_seeds(tmp_path):
         ("steps: [{notebook: 30_single_task, grid: [corpus]}]", r"grid is \['corpus'\]; expected names with their values"),
         ("steps: [{notebook: 30_single_task, parameters: {learning_rate: 3e-5}}]", "expected float; in YAML write it with a point"),
         ("steps: [{notebook: 30_single_task, parameters: {options: {decodr: crf}}}]", "'decodr'; did you mean 'decoder'"),
+        ("steps: [{notebook: 30_single_task, seeds: []}]", r"seeds is \[\]; expected a list that isn't empty"),
+        ("steps: [{notebook: 30_single_task, grid: {}}]", r"grid is \{\}; expected names"),
+        ("steps: [{notebook: 30_single_task, grid: {seed: [1]}, seeds: [2]}]", r"seeds \[2\] and the grid's seed \[1\]; leave one out"),
+        ("steps: [{notebook: 30_single_task, parameters: {seed: 1}, seeds: [2]}]", "'seed' stands in parameters and varies too"),
+        ("{seeds: [1], steps: [{notebook: 30_single_task}]}", "'seeds' stands beside the steps; it belongs into one"),
+        ("steps: [{notebook: 30_single_task, seeds: [1], seeds: [2]}]", "key 'seeds' stands twice in one place"),
+        ("steps: [{notebook: 30_single_task, start_from: [a]}]", r"start_from is \['a'\]; expected one step's name"),
+        ("steps: [{notebook: 30_single_task, parameters: {options: x}}]", "options is 'x'; expected fields of RunConfig"),
+        ("steps: [{notebook: 30_single_task, parameters: {options: {decoder: crff}}}]", "options of 30_.*: unknown decoder 'crff'"),
+        ("steps: [{notebook: 30_single_task, parameters: {options: {learning_rate: 3e-5}}}]", "options of 30_single_task: learning_rate"),
+        ("steps: [{notebook: 30_single_task, parameters: {options: {loss_weights: {1: 2, a: 3}}}}]", "can't be handed to a notebook"),
+        ("steps: [{notebook: 30_single_task, grid: {corpus: [sample, sampel]}}]", "unknown corpus 'sampel'; did you mean 'sample'"),
         ("steps: [{notebook: mine.ipynb}]", "unknown notebook 'mine.ipynb'"),
         ("steps: [{notebook: 30_single_task, name: a}, {notebook: 40_multi_task, name: a}]", "two steps are called 'a'"),
     ],
@@ -53,6 +66,34 @@ def test_grid_and_seeds(tmp_path):
 def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
     with pytest.raises(WorkbookError, match=said):
         read_sweep(sweep(tmp_path, text))
+
+
+def test_what_steps_share_and_corpora_to_come(tmp_path):
+    text = """
+x-all: &all {epochs: 1}
+steps:
+- {notebook: 70_silver_labels, parameters: {name: mine}}
+- {notebook: 30_single_task, parameters: {<<: *all, corpus: "mine@50:Gene"}}
+"""
+    (_, (job,)) = read_sweep(sweep(tmp_path, text))
+    assert dict(job.parameters) == {"epochs": 1, "corpus": "mine@50:Gene"}
+    (tmp_path / "latin.yaml").write_bytes("steps: [é]".encode("latin-1"))
+    with pytest.raises(WorkbookError, match=r"latin.yaml: not UTF-8"):
+        read_sweep(tmp_path / "latin.yaml")
+
+
+def test_own_notebooks_as_papermill_takes_them(tmp_path):
+    """Parameters without kinds, magics beside them, and what is no notebook."""
+    cell = nbformat.v4.new_code_cell("%matplotlib inline\nseed = 13\nrate: float = 0.1")
+    cell.metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "plain.ipynb")
+    (jobs,) = read_sweep(sweep(tmp_path, "steps: [{notebook: plain.ipynb, parameters: {rate: 1}, seeds: [1, 2]}]"))
+    assert [job.parameters["seed"] for job in jobs] == [1, 2]
+    with pytest.raises(WorkbookError, match=r"parameter of plain: 'sead'; did you mean 'seed'"):
+        read_sweep(sweep(tmp_path, "steps: [{notebook: plain.ipynb, grid: {sead: [1]}}]"))
+    (tmp_path / "broken.ipynb").write_text("{")
+    with pytest.raises(WorkbookError, match=r"broken.ipynb is no notebook"):
+        read_sweep(sweep(tmp_path, "steps: [{notebook: broken.ipynb}]"))
 
 
 def test_unknown_sweep(tmp_path):
@@ -99,9 +140,9 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("BIONER_OUTPUTS", str(outputs))
     fixed = f"{{encoder: '{tiny}', epochs: 1, limit: 10, options: {{max_length: 128, overlap: 16}}}}"
-    path = sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{corpus: [sample, sampel]}}}}]")
+    path = sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{corpus: [sample, 'sample:Gen']}}}}]")
     failed = run_sweep(read_sweep(path), workers=2)
-    assert [job.parameters["corpus"] for job, _ in failed] == ["sampel"] and "did you mean 'sample'" in failed[0][1]
+    assert [job.parameters["corpus"] for job, _ in failed] == ["sample:Gen"] and "did you mean 'Gene'" in failed[0][1]
     held = sorted(p.name for p in (outputs / "notebooks").iterdir())
     assert len(held) == 3 and sum(".failed." in name for name in held) == 2
     config = RunConfig(corpora="sample", encoder=tiny, heads="joint", epochs=1, limit=10, max_length=128, overlap=16)

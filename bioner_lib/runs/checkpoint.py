@@ -1,11 +1,14 @@
 """What a training leaves on disk after each epoch, and goes on from."""
 
 import json
+import os
+import pickle
 from pathlib import Path
 
 import torch
 
 from . import processes
+from .rows import damaged
 
 
 class Checkpoint:
@@ -48,7 +51,7 @@ class Checkpoint:
         """Load what is there; returns the history so far."""
         if self.folder is None or not (self.folder / "last.pt").exists():
             return []
-        state = torch.load(self.folder / "last.pt", map_location="cpu", weights_only=True)
+        state = _read(self.folder / "last.pt")
         self.tagger.load_state_dict(state["model"])
         self.loss_of.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -56,8 +59,15 @@ class Checkpoint:
         return json.loads(state["history"])
 
     def restore_best(self, history: list[dict]) -> None:
-        best = self.best if self.folder is None else torch.load(self._best(history), map_location="cpu", weights_only=True)
+        best = self.best if self.folder is None else _read(self._best(history))
         self.tagger.load_state_dict(best)
+
+
+def _read(path: Path) -> dict:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise damaged(path, error) from None
 
 
 def _replace(path: Path, content: dict) -> None:
@@ -66,6 +76,8 @@ def _replace(path: Path, content: dict) -> None:
     try:
         with aside.open("wb") as file:
             torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
     except RuntimeError as error:  # torch's word for a write that failed
         raise OSError(None, str(error).splitlines()[0], str(aside)) from error
     aside.replace(path)

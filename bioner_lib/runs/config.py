@@ -202,13 +202,17 @@ def read_config(said: Sequence[str]) -> RunConfig:
     fields = {}
     for part in said:
         name, equals, value = part.partition("=")
-        if equals and not Path(part).exists():
-            fields[name] = yaml.safe_load(value)
-            continue
-        if not Path(part).is_file():
+        given = equals and not Path(part).exists()
+        if not given and not Path(part).is_file():
             raise WorkbookError(f"{part!r} is neither field=value nor a file")
-        content = yaml.safe_load(Path(part).read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
+        try:
+            content = yaml.safe_load(value if given else Path(part).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise WorkbookError(f"{part}: not YAML: {error}") from None
+        if given:
+            fields[name] = content
+            continue
+        if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
             raise WorkbookError(f"{part}: expected fields of RunConfig with their values")
         fields |= content
     return RunConfig(**fields)

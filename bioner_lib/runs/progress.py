@@ -31,15 +31,16 @@ def add_run(run_id: str) -> None:
 def write_json(path: Path, content: Mapping) -> None:
     """Replace a JSON file in one step; a folder that went away is no reason to stop a run."""
     with suppress(OSError):
-        replace_text(path, json.dumps(content | {"seen": time.time()}))
+        replace_text(path, json.dumps(content | {"seen": time.time()}), lasting=False)
 
 
 def read_json(path: Path) -> dict:
-    """What was written last; empty where there is nothing."""
+    """What was written last; empty where there is nothing that can be read."""
     try:
-        return json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return said if isinstance(said, dict) else {}
 
 
 def line(said: Mapping) -> str:

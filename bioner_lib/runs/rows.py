@@ -21,14 +21,30 @@ PARENTS = ("start_from", "teacher")  # fields that name an earlier run
 def read_row(folder: Path) -> dict | None:
     """A finished run's row, or None."""
     path = Path(folder) / "run.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json_of_run(path) if path.exists() else None
 
 
 def read_rows(outputs: str | Path | None = None) -> list[dict]:
     """The rows of all finished runs, by run id."""
-    return [
-        json.loads(path.read_text()) for path in sorted((outputs_folder(outputs) / "runs").glob("*/run.json")) if path.parent.name[0] != "."
-    ]
+    paths = sorted((outputs_folder(outputs) / "runs").glob("*/run.json"))
+    return [read_json_of_run(path) for path in paths if path.parent.name[0] != "."]
+
+
+def read_json_of_run(path: Path) -> dict:
+    """A JSON file of a run's folder; raises WorkbookError for a damaged one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> WorkbookError:
+    """The error for a file of a run that can't be read."""
+    run_id = path.parent.name.removeprefix(".working-")
+    return WorkbookError(
+        f"{path} is damaged ({str(error).splitlines()[0] if str(error) else 'it breaks off'}); the run has to be made again: "
+        f"from bioner_lib.runs.rows import forget; forget({run_id!r})"
+    )
 
 
 def parents_of(config: RunConfig, runs: Path) -> dict[str, dict]:

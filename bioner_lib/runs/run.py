@@ -26,7 +26,7 @@ from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
 from . import processes
 from .config import RunConfig
 from .progress import add_run
-from .rows import file_name, parents_of, read_row
+from .rows import file_name, parents_of, read_json_of_run, read_row
 
 FORMAT = 1
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -160,7 +160,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     data, begun = {corpus.name: _about(corpus) for corpus in corpora + also}, working / "data.json"
     working.mkdir(parents=True, exist_ok=True)
     if begun.exists():
-        _check_data(json.loads(begun.read_text()), config, corpora + also)
+        _check_data(read_json_of_run(begun), config, corpora + also)
     else:
         replace_text(begun, json.dumps(data))
     parents = parents_of(config, working.parent)

@@ -5,14 +5,16 @@ Trials train and look at dev; no test split is scored. What is found is then a r
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..home import outputs as outputs_folder
+from ..models.heads import plan_heads
 from .config import RunConfig, number_hint
 from .run import corpora_of
 from .training import fit
@@ -45,12 +47,21 @@ def search(
         import optuna
     except ImportError:
         raise WorkbookError("a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'") from None
+    if trials < 1:
+        raise WorkbookError(f"trials={trials}; expected 1 or more")
+    corpora, also = corpora_of(base, mirror)
+    heads = {plan.name for plan in plan_heads(base.heads, corpora)}
     for name, values in space.items():  # refused now rather than in the tenth trial
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise WorkbookError(f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of choices")
+        if (head := name.removeprefix("loss_weights.")) != name and head not in heads:
+            raise unknown("head in loss_weights", head, heads)
+        if _is_range(values) and (values[0] >= values[1] or (values[2:] and values[0] <= 0)):
+            raise WorkbookError(f"search {name}={list(values)}: low has to be below high{', and above 0 for log' if values[2:] else ''}")
         if hints := [hint for value in values if (hint := number_hint(value))]:
             raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")
         for value in values[:2] if _is_range(values) else values:
             _with(base, {name: value})
-    corpora, also = corpora_of(base, mirror)
     study = _study(base, space, worker, outputs)
 
     def objective(trial) -> float:
@@ -61,32 +72,58 @@ def search(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        history = fit(config, corpora, progress=False, also=also, after=after).history
+        try:
+            history = fit(config, corpora, progress=False, also=also, after=after).history
+        except WorkbookError as error:
+            trial.set_user_attr("error", str(error))
+            raise
         return max(record["dev"]["mean"] for record in history)
 
     while sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)) < trials:
         study.optimize(objective, n_trials=1, catch=(WorkbookError,))  # a loss that isn't finite ends a trial, not the search
     table = _table(study)
     if not (table["state"] == "complete").any():
-        raise WorkbookError(f"none of {len(table)} trials was trained to its end: {table['state'].value_counts().to_dict()}")
+        said = next((trial.user_attrs["error"] for trial in reversed(study.trials) if "error" in trial.user_attrs), "")
+        ended = table["state"].value_counts().to_dict()
+        raise WorkbookError(f"none of {len(table)} trials was trained to its end: {ended}{said and f'; the last error: {said}'}")
     return Found(_with(base, study.best_params), study.best_value, table)
 
 
 def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | None):
     import optuna
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = outputs_folder(outputs) / "searches"
     folder.mkdir(exist_ok=True)
     told = json.dumps([base.digest(), {name: list(values) for name, values in space.items()}], sort_keys=True)
     name = f"{base.slug}-s{base.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    storage = JournalStorage(JournalFileBackend(str(folder / f"{name}.journal")))
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    journal = folder / f"{name}.journal"
+    lock = (JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock)(str(journal))
+    _drop_half_a_line(journal, lock)
+    try:
+        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    except ValueError as error:
+        raise WorkbookError(f"{journal} is damaged ({error}); delete it, and the search starts anew") from None
     study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials) + 10_007 * worker)  # others draw others
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     return study
+
+
+def _drop_half_a_line(journal: Path, lock) -> None:
+    """What a full disk or a power cut left of the last entry, while nobody else writes."""
+    if not journal.exists():
+        return
+    lock.acquire()
+    try:
+        content = journal.read_bytes()
+        if content and not content.endswith(b"\n"):
+            with journal.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def _suggest(trial, name: str, values: Sequence) -> object:

@@ -122,10 +122,12 @@ class Loop:
         self, config: RunConfig, corpora: Sequence[Corpus], progress: bool = True, track: str = "", runs: Path | None = None
     ):  # fmt: skip
         from accelerate import Accelerator
-        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
         if track and track not in LOGGER_TYPE_TO_CLASS:
             raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
+        if track and track not in {str(tracker) for tracker in get_available_trackers()}:
+            raise WorkbookError(f"tracker {track!r} isn't installed: pip install {track}")
         self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
         os.environ.pop("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None)  # what changes numbers stands in the configuration
         self.accelerator = Accelerator(

@@ -19,8 +19,9 @@ from pathlib import Path
 from ..errors import WorkbookError
 from ..home import replace_text
 from ..runs.progress import VARIABLE, read_json, write_json
-from .reading import Job
+from .reading import Job, source_of
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # variables that say how many cores a kernel may use
 DIED = ("DeadKernelError", "KilledWorker", "Kernel died")  # what happened to a job rather than what it did
 
 
@@ -34,15 +35,17 @@ class Outcome:
 
 
 class NotYet(WorkbookError):
-    """A job whose parent isn't done."""
+    """A job that can't be executed as things are: its parent isn't done, or its notebook is another one now."""
 
 
 def state_of(job: Job, outputs: Path) -> str:
     """done, failed, or todo; what died or was killed is to do again."""
-    done, record = executed(job.name, outputs), failure(job, outputs)
-    if not job.always and done.exists() and all((outputs / "runs" / run_id / "run.json").exists() for run_id in runs_of(done)):
+    if job.always:
+        return "todo"
+    done, record = read_json(executed(job.name, outputs)), failure(job, outputs)
+    if "metadata" in done and all((outputs / "runs" / run_id / "run.json").exists() for run_id in _runs(done)):
         return "done"
-    return "failed" if record and not record["died"] else "todo"
+    return "failed" if record and not record.get("died") else "todo"
 
 
 def failure(job: Job, outputs: Path) -> dict:
@@ -50,9 +53,9 @@ def failure(job: Job, outputs: Path) -> dict:
     return read_json(executed(job.name, outputs).with_suffix(".failed.json"))
 
 
-def runs_of(notebook: Path) -> list[str]:
+def _runs(notebook: Mapping) -> list[str]:
     """The runs that an executed notebook made or read."""
-    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("bioner", {}).get("runs", [])
+    return notebook.get("metadata", {}).get("bioner", {}).get("runs", [])
 
 
 def executed(name: str, outputs: Path) -> Path:
@@ -78,8 +81,8 @@ def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool 
         try:
             if (state := state_of(job, outputs)) == "done":
                 return Outcome("done")
-            if state == "failed" and (record := failure(job, outputs))["seen"] > since:
-                return Outcome("failed", record["traceback"])
+            if state == "failed" and (record := failure(job, outputs)).get("seen", 0) > since:
+                return Outcome("failed", record.get("traceback", ""))
             _execute(job, outputs, environment)
             return Outcome("done", seconds=time.perf_counter() - started)
         except Exception as error:
@@ -96,23 +99,33 @@ def _claimed(job: Job, outputs: Path, wait: bool):
     from filelock import FileLock, Timeout
 
     lock = FileLock(_made(outputs / "sweeps" / ".locks") / f"{job.name}.lock")
-    try:
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
-        yield False
-        return
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=1 if wait else 0)
+        except Timeout:
+            if not wait or _stopped():
+                yield False
+                return
     try:
         yield True
     finally:
         lock.release()
 
 
-def forget_progress(job: Job, outputs: Path) -> None:
-    """Drop what a killed sweep left, unless the job is worked on."""
-    if (place := progress_file(job, outputs)).exists():
-        with _claimed(job, outputs, wait=False) as mine:
-            if mine:
-                place.unlink(missing_ok=True)
+def _stopped() -> bool:
+    from .kernels import STOPPED
+
+    return STOPPED.is_set()
+
+
+def worked_on(job: Job, outputs: Path) -> bool:
+    """Whether a process works on a job; what a killed one left is dropped."""
+    if not (place := progress_file(job, outputs)).exists():
+        return False
+    with _claimed(job, outputs, wait=False) as mine:
+        if mine:
+            place.unlink(missing_ok=True)
+        return not mine
 
 
 def _made(folder: Path) -> Path:
@@ -137,11 +150,15 @@ def _execute(job: Job, outputs: Path, environment: Mapping[str, str]) -> None:
     from .kernels import Kernel
 
     done, parameters, place = executed(job.name, outputs), dict(job.parameters), progress_file(job, outputs)
+    if source_of(job.notebook) != job.source:
+        raise NotYet(f"{job.notebook.name} has changed since the sweep was started; start it again")
     _made(done.parent), _made(place.parent)
     if job.parent:
         parameters["options"] = {**parameters.get("options", {}), "start_from": _parents_run(job, outputs)}
     write_json(place, {"host": platform.node(), "started": time.time()})
     told = {**environment, "BIONER_OUTPUTS": str(outputs), VARIABLE: str(place)}
+    if (ranks := parameters.get("processes", 1)) > 1:  # one run's processes share its cores
+        told |= {name: str(max(1, int(environment[name]) // ranks)) for name in THREADS if name in environment}
     options = {
         "kernel_name": "python3", "progress_bar": False, "kernel_manager_class": Kernel,
         "resources": {"metadata": {"path": str(job.notebook.parent)}},  # papermill's own cwd= moves the whole process
@@ -179,10 +196,10 @@ def _keep(aside: Path, done: Path, runs: list[str], outputs: Path) -> None:
 
 def _parents_run(job: Job, outputs: Path) -> str:
     """The one run with a tagger that the parent's notebook made."""
-    place = executed(job.parent, outputs)
-    if not place.exists():
+    parent = read_json(executed(job.parent, outputs))
+    if not parent:
         raise NotYet(f"{job.name} starts from {job.parent}, which isn't done")
-    runs = sorted(run_id for run_id in runs_of(place) if (outputs / "runs" / run_id / "model").is_dir())
+    runs = sorted(run_id for run_id in _runs(parent) if (outputs / "runs" / run_id / "model").is_dir())
     if len(runs) != 1:
         raise WorkbookError(f"{job.name} starts from {job.parent}, which has {len(runs)} runs with a tagger: {runs}; it needs one")
     return runs[0]

@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import get_context
@@ -16,7 +17,7 @@ from queue import SimpleQueue
 
 from ..errors import WorkbookError
 from ..home import outputs as outputs_folder
-from .execution import Outcome, execute, failure, forget_progress, state_of
+from .execution import THREADS, Outcome, execute, failure, state_of, worked_on
 from .reading import Job
 
 LOST = 10  # workers that may be lost while they work on one job before the job counts as failed
@@ -59,6 +60,8 @@ def _client(kind: str, workers: int):
         except (OSError, ValueError) as error:
             raise WorkbookError(f"no scheduler answers at {kind} ({type(error).__name__}: {error}); nothing was started") from None
         with client:
+            if not client.scheduler_info()["workers"]:
+                print(f"the scheduler at {kind} has no workers yet; notebooks wait for them", file=sys.stderr)
             yield client
         return
     slots = {"BIONER_SLOTS": str(workers)}
@@ -85,7 +88,7 @@ def run_sweep(
         raise WorkbookError(f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set BIONER_OUTPUTS")
     tell, failed = tell or (lambda job, outcome: None), []
     for job in (job for jobs in steps for job in jobs):
-        forget_progress(job, folder)
+        worked_on(job, folder)  # and what a killed sweep left is gone
     with nullcontext(executor) if executor else _threads(workers) as pool:
         for jobs in steps:
             todo = []
@@ -118,14 +121,17 @@ def _step(pool: Executor, work: Callable, jobs: list[Job], outputs: Path, since:
 def _result(future: Future) -> Outcome:
     try:
         return future.result()
+    except CancelledError:
+        return Outcome("failed", "the cluster gave it up: its scheduler is gone or was closed; the same command goes on")
     except Exception:  # the worker was lost, and with it what it would have said
         return Outcome("failed", traceback.format_exc())
 
 
 @contextmanager
 def _threads(workers: int) -> Iterator[Executor]:
-    from .kernels import stop_all
+    from .kernels import STOPPED, stop_all
 
+    STOPPED.clear()
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool
@@ -145,7 +151,7 @@ def _shares(workers: int) -> list[dict[str, str]]:
     """This machine divided among workers: the environment of each one's kernels."""
     gpus, n = _gpus(), str(max(1, cores() // workers))
     mine = [",".join(gpus[i::workers]) or gpus[i % len(gpus)] for i in range(workers)] if gpus else []
-    threads = {"OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "TOKENIZERS_PARALLELISM": "false"}
+    threads = dict.fromkeys(THREADS, n) | {"TOKENIZERS_PARALLELISM": "false"}
     return [threads | ({"CUDA_VISIBLE_DEVICES": mine[i]} if gpus else {}) for i in range(workers)]
 
 

@@ -2,10 +2,12 @@
 
 import os
 import signal
+from threading import Event
 
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Dict
 
+STOPPED = Event()  # nothing is to be started any more
 _RUNNING: set[int] = set()  # process ids
 
 
@@ -15,12 +17,16 @@ class Kernel(AsyncKernelManager):
     environment = Dict().tag(config=True)
 
     async def _async_pre_start_kernel(self, **options):
+        if STOPPED.is_set():
+            raise KeyboardInterrupt
         return await super()._async_pre_start_kernel(env={**os.environ, **self.environment}, **options)
 
     async def _async_post_start_kernel(self, **options):
         await super()._async_post_start_kernel(**options)
         self._pid = self.provisioner.pid
         _RUNNING.add(self._pid)
+        if STOPPED.is_set():  # since it was asked for
+            stop_all()
 
     async def _async_cleanup_resources(self, restart: bool = False):
         await super()._async_cleanup_resources(restart)
@@ -28,7 +34,8 @@ class Kernel(AsyncKernelManager):
 
 
 def stop_all() -> None:
-    """Kill the kernels of this process."""
+    """Kill the kernels of this process, those too that are being started."""
+    STOPPED.set()
     for pid in list(_RUNNING):
         try:
             os.kill(pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)

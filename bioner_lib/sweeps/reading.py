@@ -17,15 +17,20 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
+from ..data.corpora import CORPORA, made_here, split_name
 from ..errors import WorkbookError, unknown
 from ..home import home
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
+_CORPORA = ("corpus", "corpora", "gold", "also_test")  # parameters that name some
+# fields that can't be judged without the run's corpora and earlier runs
+_BOUND = ("corpora", "also_test", "loss_weights", "corpus_weights", "start_from", "teacher")
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Job:
     parameters: Mapping[str, object]
     always: bool = False
     parent: str = ""
-    digest: str = field(default="")
+    digest: str = ""
+    source: str = ""  # the notebook's, as it was when the sweep was read
 
     @property
     def name(self) -> str:
@@ -52,8 +58,6 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
     `only` leaves those that it names ("seed=13", "notebook=30_single_task"; all of several must hold). Raises WorkbookError for what the
     notebooks don't take, empty grids, duplicate jobs, a start_from that is no earlier step, and an `only` that nothing matches.
     """
-    import yaml
-
     path, held = Path(path), home() / "notebooks" / "sweeps"
     if not path.suffix:  # a name
         path = held / f"{path}.yaml"
@@ -63,11 +67,15 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
         raise WorkbookError(f"{path}: no such file; a YAML file, or one of {sorted(p.stem for p in held.glob('*.yaml'))}")
     path = path.resolve()
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise WorkbookError(f"{path}: not YAML: {error}") from None
+        content = _yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise WorkbookError(f"{path}: not UTF-8 ({error})") from None
+    except WorkbookError as error:
+        raise WorkbookError(f"{path}: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("steps"), list) or not content["steps"]:
         raise WorkbookError(f"{path}: a sweep holds a list of steps, each with a notebook")
+    if strange := [key for key in content if key != "steps" and not str(key).startswith("x-")]:
+        raise WorkbookError(f"{path}: {strange[0]!r} stands beside the steps; it belongs into one (x-… may hold what steps share)")
     named: dict[str, tuple[list[Job], set[str]]] = {}
     steps = [_jobs(step, path, named) for step in content["steps"]]
     seen = set()
@@ -75,6 +83,7 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
         if job.digest in seen and not job.always:
             raise WorkbookError(f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}")
         seen.add(job.digest)
+    _check_corpora([job for jobs in steps for job in jobs], path)
     return _those(steps, only) if only else steps
 
 
@@ -90,26 +99,40 @@ def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]
     if not notebook.is_file():
         raise unknown("notebook", step.get("notebook"), [p.stem for p in sorted(notebook.parent.glob("*.ipynb"))])
     for key in ("parameters", "grid"):
-        if not isinstance(step.get(key) or {}, dict):
+        if not isinstance(step.get(key) or {}, dict) or (key == "grid" and not step.get(key, True)):
             raise WorkbookError(f"{path}: {key} is {step[key]!r}; expected names with their values, e.g. {{corpus: sample}}")
-    if not isinstance(step.get("seeds", []), list):
-        raise WorkbookError(f"{path}: seeds is {step['seeds']!r}; expected a list, e.g. [13, 42, 1337]")
-    grid = dict(step.get("grid") or {}) | ({"seed": step["seeds"]} if step.get("seeds") else {})
+    for key in ("name", "start_from"):
+        if not isinstance(step.get(key, ""), str):
+            raise WorkbookError(f"{path}: {key} is {step[key]!r}; expected one step's name")
+    grid, fixed = dict(step.get("grid") or {}), dict(step.get("parameters") or {})
+    if "seeds" in step:
+        if "seed" in grid:
+            raise WorkbookError(f"{path}: seeds {step['seeds']!r} and the grid's seed {grid['seed']!r}; leave one out")
+        grid["seed"] = step["seeds"]
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
-            raise WorkbookError(f"{path}: grid {name!r} is {values!r}; expected a list that isn't empty")
+            said = "seeds" if "seeds" in step and name == "seed" else f"grid {name!r}"
+            raise WorkbookError(f"{path}: {said} is {values!r}; expected a list that isn't empty")
+    if both := [name for name in grid if name in fixed]:
+        raise WorkbookError(f"{path}: {both[0]!r} stands in parameters and varies too; leave one out")
+    if not isinstance(fixed.get("options", {}), dict):
+        raise WorkbookError(f"{path}: options is {fixed['options']!r}; expected fields of RunConfig with their values")
     first = step.get("start_from")
     if first and first not in named:
         raise WorkbookError(f"{path}: start_from: {first!r} is no earlier step's name; known here: {list(named)}")
-    content, jobs = _sources(notebook), []
+    source, jobs = source_of(notebook), []
     for values in product(*grid.values()):
         varied = dict(zip(grid, values, strict=True))
-        parameters = dict(step.get("parameters") or {}) | varied
+        parameters = fixed | varied
         parent = _parent(*named[first], varied, first, path) if first else ""
         options = {"options": {**parameters.get("options", {}), "start_from": parent}} if parent else {}
         check_against_notebook(notebook, parameters | options)
-        digest = hashlib.sha256(content + json.dumps(parameters, sort_keys=True).encode() + parent.encode()).hexdigest()[:8]
-        jobs.append(Job(notebook, parameters, bool(step.get("always")), parent, digest))
+        try:
+            told = json.dumps(parameters, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise WorkbookError(f"{path}: {parameters} can't be handed to a notebook: {error}") from None
+        digest = hashlib.sha256((source + told + parent).encode()).hexdigest()[:8]
+        jobs.append(Job(notebook, parameters, bool(step.get("always")), parent, digest, source))
     if name := step.get("name"):
         if name in named:
             raise WorkbookError(f"{path}: two steps are called {name!r}")
@@ -117,10 +140,48 @@ def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]
     return jobs
 
 
-def _sources(notebook: Path) -> bytes:
-    """What the cells say; outputs don't count."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells]).encode()
+def _check_corpora(jobs: Sequence[Job], path: Path) -> None:
+    """Raises WorkbookError for a corpus that the workbook's notebooks wouldn't find; what an earlier job makes is there by then."""
+    made = dict.fromkeys(made_here())
+    for job in jobs:
+        if job.notebook.parent != home() / "notebooks":
+            continue
+        for name in " ".join(str(job.parameters.get(key, "")) for key in _CORPORA).split():
+            base = split_name(name)[0]
+            if base not in CORPORA and base not in made and not (job.notebook.parent / base).exists():
+                raise WorkbookError(f"{path}: {unknown('corpus', base, [*CORPORA, *made])}")
+        if name := job.parameters.get("name"):
+            made |= dict.fromkeys([name, *(f"{name}-{how}" for how in ("drop", "relabel"))])
+
+
+def _yaml(text: str) -> object:
+    """A YAML text's content; raises WorkbookError for what is none, and for a key that stands twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node, deep=False):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+            if twice := [key for key in keys if keys.count(key) > 1]:
+                raise WorkbookError(f"key {twice[0]!r} stands twice in one place{node.start_mark}")
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise WorkbookError(f"not YAML: {error}") from None
+
+
+def _cells(notebook: Path) -> list[dict]:
+    try:
+        return json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise WorkbookError(f"{notebook} is no notebook ({type(error).__name__}: {error})") from None
+
+
+def source_of(notebook: Path) -> str:
+    """A digest of what the cells say; outputs don't count."""
+    said = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(notebook)]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _parent(jobs: list[Job], grid: set[str], varied: Mapping[str, object], name: str, path: Path) -> str:
@@ -132,20 +193,20 @@ def _parent(jobs: list[Job], grid: set[str], varied: Mapping[str, object], name:
 
 
 def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
-    import yaml
-
     wanted = {}
     for asked in only:
         name, equals, value = asked.partition("=")
         if not equals:
             raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
-        wanted[name] = yaml.safe_load(value)
+        wanted[name] = [_yaml(value)]
+        with suppress(ValueError):  # 3e-5 is text to YAML
+            wanted[name].append(float(value))
     said = [[{"notebook": job.notebook.stem, **job.parameters} for job in jobs] for jobs in steps]
     known = dict.fromkeys(name for step in said for job in step for name in job)
     if strange := [name for name in wanted if name not in known]:
         raise unknown("parameter in --only:", strange[0], known)
     kept = [
-        [job for job, told in zip(jobs, step, strict=True) if all(name in told and told[name] == value for name, value in wanted.items())]
+        [job for job, told in zip(jobs, step, strict=True) if all(name in told and told[name] in values for name, values in wanted.items())]
         for jobs, step in zip(steps, said, strict=True)
     ]
     if not any(kept):
@@ -156,11 +217,10 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
 
 def check_against_notebook(notebook: Path, parameters: Mapping[str, object]) -> None:
     """Raises WorkbookError for parameters that the notebook doesn't declare or that are of another kind: papermill wouldn't."""
-    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = ["".join(cell["source"]) for cell in _cells(notebook) if "parameters" in cell["metadata"].get("tags", [])]
     if not tagged:
         raise WorkbookError(f"{notebook} has no cell tagged 'parameters', so it can't be given any")
-    _check(parameters, _declared(tagged[0]), Path(notebook).stem)
+    _check(parameters, _assigned(tagged[0]) | _declared(tagged[0]), Path(notebook).stem)
 
 
 def check_parameters(namespace: Mapping[str, object]) -> None:
@@ -177,23 +237,29 @@ def check_parameters(namespace: Mapping[str, object]) -> None:
     _check({name: namespace[name] for name in given if not name.startswith("PAPERMILL_")}, declared, "this notebook")
 
 
+def _statements(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(re.sub(r"^[%!].*", "", source, flags=re.MULTILINE)).body
+    except SyntaxError:
+        return []
+
+
 def _declared(source: str) -> dict[str, str]:
     """Name -> kind of the `name: kind = value` lines of a cell."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:  # a cell with %magics
-        return {}
-    return {
-        node.target.id: ast.unparse(node.annotation)
-        for node in body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
+    found = [node for node in _statements(source) if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
+    return {node.target.id: ast.unparse(node.annotation) for node in found}
+
+
+def _assigned(source: str) -> dict[str, str]:
+    """The names of its `name = value` lines, of any kind."""
+    targets = [target for node in _statements(source) if isinstance(node, ast.Assign) for target in node.targets]
+    return {target.id: "" for target in targets if isinstance(target, ast.Name)}
 
 
 def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where: str) -> None:
     for name, value in parameters.items():
         if name not in declared:
-            from ..runs.config import RunConfig  # and torch with it, which most notebooks and no sweep need
+            from ..runs.config import RunConfig
 
             field_of_run = name in {f.name for f in fields(RunConfig)} and "options" in declared
             hint = f"; a field of RunConfig goes into options: {{{name}: ...}}" if field_of_run else ""
@@ -210,3 +276,7 @@ def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where:
         for name in options:
             if name not in (known := [f.name for f in fields(RunConfig)]):
                 raise unknown(f"field of RunConfig in options of {where}:", name, known)
+        try:
+            RunConfig(**{"corpora": "sample"} | {name: value for name, value in options.items() if name not in _BOUND})
+        except WorkbookError as error:
+            raise WorkbookError(f"options of {where}: {error}") from None
