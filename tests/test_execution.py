@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -60,31 +61,42 @@ def start(path, *more):
 
 
 def below(pid):
-    """The processes that a process started."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
-    return [int(child) for child in found]
+    """The processes that a process started, and those that these started."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.split()
+    children = [(int(child), int(parent)) for child, parent in zip(listed[::2], listed[1::2], strict=True)]
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in children if parent == one]
+    return found[1:]
 
 
-def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatch):
-    """kill -9 on the sweep or on a kernel, at random moments; then rows equal those of an undisturbed sweep."""
-    path, dice = sweep(folder, tiny, "seeds: [1, 2, 3]"), random.Random(KILLS)
+@pytest.mark.parametrize("more", [(), ("--executor", "dask")], ids=["threads", "dask"])
+def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatch, more):
+    """kill -9 on the sweep, a kernel or a worker, at random moments; then rows equal those of an undisturbed sweep."""
+    if more and "BIONER_KILLS" not in os.environ:
+        pytest.skip("a cluster is killed again and again where BIONER_KILLS says how often")
+    seeds, dice = list(range(2 + KILLS // 4)), random.Random(KILLS)
+    path = sweep(folder, tiny, f"seeds: {seeds}")
+    second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
+    path.write_text(path.read_text() + second + "\n")
     for _ in range(KILLS):
-        process = start(path)
+        process = start(path, *more)
         time.sleep(dice.uniform(2.0, 9.0))
-        kernels = below(process.pid)
-        victim = dice.choice([process.pid, *kernels])
+        victim = dice.choice([process.pid, *below(process.pid)])
         if process.poll() is None:
-            os.kill(victim, signal.SIGKILL)
-        if victim != process.pid:
-            process.communicate(timeout=120)
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        if victim != process.pid:  # what is left of the sweep goes on for a while
+            time.sleep(dice.uniform(1.0, 5.0))
+            process.kill()
         process.wait()
-    last = start(path)
+    last = start(path, *more)
     said = last.communicate(timeout=300)[1]
     assert last.returncode == 0, said
     killed = results(folder)
-    assert len(killed) == 3 and not list((folder / "outputs" / "runs").glob(".working*"))
+    assert len(killed) == 2 * len(seeds) and not list((folder / "outputs" / "runs").glob(".working*"))
     held = sorted(file.name for file in (folder / "outputs" / "notebooks").iterdir())
-    assert len(held) == 3 and not any("running" in name or "failed" in name for name in held)
+    assert len(held) == 2 * len(seeds) and not any("running" in name or "failed" in name for name in held)
     monkeypatch.setenv("BIONER_OUTPUTS", str(folder / "calm" / "outputs"))
     assert main(["sweep", str(path), "--workers", "2"]) == 0
     assert results(folder / "calm") == killed
