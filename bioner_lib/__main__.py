@@ -84,7 +84,7 @@ def _sweep(given) -> int:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
     if given.executor and given.executor != "dask" and "://" not in given.executor:
         raise WorkbookError(f"--executor {given.executor}: a sweep takes threads (no --executor), dask, or tcp://scheduler:port")
-    steps = read_sweep(given.file, given.only)
+    steps = read_sweep(given.file, given.only, given.outputs)
     if given.dry_run:
         print(status.table(steps, given.outputs, given.workers))
         return 0
@@ -102,7 +102,7 @@ def _status(given) -> int:
 
     if given.outputs and not Path(given.outputs).is_dir():
         raise WorkbookError(f"--outputs {given.outputs}: no such folder")
-    print(status.table(read_sweep(given.file), given.outputs) if given.file else status.report(given.outputs))
+    print(status.table(read_sweep(given.file, outputs=given.outputs), given.outputs) if given.file else status.report(given.outputs))
     return 0
 
 

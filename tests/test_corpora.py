@@ -285,3 +285,13 @@ def test_an_own_folder_may_have_any_letters(tmp_path):
 def test_documents_of_evaluation_corpora(mirror):
     held = module.evaluation_documents(mirror)
     assert len(held) > 3_500 and all(doc.isdigit() for doc in held) and len(set(held.values())) >= 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "documents" in entry])
+def test_two_forms_have_the_same_test_split(name, mirror):
+    """Where one form's PMIDs stand for the other's."""
+    texts = ["".join("".join(s.tokens) for s in load_corpus(form).test) for form in (CORPORA[name]["documents"], name)]
+    sentences = ["".join(s.tokens) for s in load_corpus(name).test]
+    assert sum(sentence in texts[0] for sentence in sentences) > 0.95 * len(sentences)
+    assert 0.98 < len(texts[1]) / len(texts[0]) < 1.02

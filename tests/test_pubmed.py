@@ -4,6 +4,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -156,9 +157,14 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
     whole = list(client(tmp_path).abstracts("OPA1", **DAYS))
     assert len(whole) == 16 and fetched() == 13 and not [s for s, _ in Server.log if s == "esearch"], "the rest only"
     Server.log.clear()
-    assert list(client(tmp_path).abstracts("OPA1", **DAYS)) == whole and not Server.log, "all from the cache"
+    assert list(client(tmp_path).abstracts("OPA1", **DAYS)) == whole, "all from the cache"
+    assert [query["id"] for _, query in Server.log] == [f"{FIRST}7"], "but for the record that broke off"
+    Server.log.clear()
+    with ThreadPoolExecutor(1) as pool:
+        again = client(tmp_path)
+        assert pool.submit(lambda: list(again.abstracts("OPA1", **DAYS))).result() == whole
     later = list(client(tmp_path).abstracts("optic OR OPA1", "2020-01-01", "2020-01-03"))  # another search over other days
-    assert later[-16:] == whole and fetched() == 10
+    assert later[-16:] == whole and fetched() == 10 + 2
 
 
 def test_records_that_pubmed_took_back(server, tmp_path):
@@ -172,6 +178,23 @@ def test_records_that_pubmed_took_back(server, tmp_path):
     Server.gone, Server.deleted = set(), {f"{FIRST}4", f"{FIRST}5"}
     entrez = client(tmp_path / "b")
     assert len(list(entrez.abstracts("OPA1", **DAYS))) == 14 and entrez.dropped["not handed out"] == 2
+
+
+def test_a_list_that_is_too_short_is_asked_for_again(server, tmp_path):
+    short = f"<eSearchResult><Count>20</Count><IdList><Id>{FIRST}0</Id></IdList></eSearchResult>"
+    Server.plan = [short]
+    assert len(list(client(tmp_path).abstracts("OPA1", **DAYS))) == 16
+    Server.plan = [short, short]
+    entrez = client(tmp_path / "b")
+    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 1, "believed the second time"
+
+
+def test_a_search_that_may_still_grow_is_made_again(server, tmp_path):
+    until = date.today()
+    for _ in range(2):
+        assert client(tmp_path).count("OPA1", until.isoformat()) == 10
+        assert client(tmp_path).count("OPA1", **DAYS) == 20
+    assert len(Server.log) == 3
 
 
 def test_searches_beyond_the_cap_are_cut_by_date(server, tmp_path, monkeypatch):
@@ -210,6 +233,9 @@ def test_mistakes_are_named(server, tmp_path):
         list(client(tmp_path).abstracts("x", limit=-3))
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "pubmed.sqlite").write_text("rubbish " * 1000)
+    for _ in range(2):
+        with pytest.raises(WorkbookError, match="it doesn't know 'nothing'"):
+            client(tmp_path).count("nothing", **DAYS)
     with pytest.raises(WorkbookError, match=r"pubmed.sqlite: file is not a database; delete it"):
         PubMed("someone@example.org", tmp_path / "damaged")
     Server.plan = [400]

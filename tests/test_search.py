@@ -56,6 +56,13 @@ def test_mistakes_are_found_before_the_first_trial(base, space, said):
         search(base, space, 2)
 
 
+def test_heads_that_the_search_itself_brings(base):
+    with pytest.raises(WorkbookError, match="unknown head in loss_weights 'sample-gene'"):
+        search(base, {"heads": ["joint"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)
+    found = search(base, {"heads": ["per-corpus"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)
+    assert found.config.heads == "per-corpus" and "sample-gene" in found.config.loss_weights
+
+
 def test_how_many_trials(base):
     with pytest.raises(WorkbookError, match="trials=0; expected 1 or more"):
         search(base, SPACE, 0)

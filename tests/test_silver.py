@@ -151,15 +151,28 @@ def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
     leaked = load_corpus("sample-virus").test[0].doc
     (tmp_path / "more").mkdir()
     assert shared_documents([bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", leaked]))]) == {"mine": {"sample-gene": 1}}
-    assert CORPORA["bc5cdr"]["documents"] in CORPORA and CORPORA["s800"]["documents"] == "s800-virus"
+
+
+def test_two_parts_of_one_silver_corpus_are_looked_at_together(tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").test[0].doc
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
+    parts = [replace(silver, splits={"train": silver.train.take(i)}) for i in ([1], [0])]
+    assert shared_documents([load_corpus("sample-gene"), *parts]) == {"mine": {"sample-gene": 1}}
+
+
+def test_text_lines_need_no_other_form(tmp_path, lexicon, monkeypatch):
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["lines-1", "lines-2"]))
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "bc4chemd")  # which can't be had here
+    assert shared_documents([replace(load_corpus("sample-gene"), documented=False), silver]) == {}
 
 
 def test_one_line_without_a_document_hides_no_other(tmp_path):
-    lines = [{"tokens": ["a"], "tags": ["O"], "doc": None}, {"tokens": ["b"], "tags": ["O"], "pmid": 17}, {"tokens": ["c"], "tags": ["O"]}]
+    docs = [{"doc": None}, {"pmid": 17}, {}, {"doc": 0}]
+    lines = [{"tokens": [word], "tags": ["O"], **doc} for word, doc in zip("abcd", docs, strict=True)]
     (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (tmp_path / "corpus.toml").write_text('types = ["Gene"]\nsilver = true\n')
     corpus = load_corpus(tmp_path)
-    assert corpus.documented and corpus.train[1].doc == "17"
+    assert corpus.documented and [sentence.doc for sentence in corpus.train][1::2] == ["17", "0"]
 
 
 class Teacher:

@@ -77,9 +77,44 @@ steps:
 """
     (_, (job,)) = read_sweep(sweep(tmp_path, text))
     assert dict(job.parameters) == {"epochs": 1, "corpus": "mine@50:Gene"}
+    text = "x-a: &a {epochs: 1, seed: 2}\nx-b: {c: &b {<<: *a, seed: 3}}\nsteps: [{notebook: 30_single_task, parameters: *b}]"
+    assert dict(read_sweep(sweep(tmp_path, text))[0][0].parameters) == {"epochs": 1, "seed": 3}, "what it merges may be said anew"
     (tmp_path / "latin.yaml").write_bytes("steps: [é]".encode("latin-1"))
     with pytest.raises(WorkbookError, match=r"latin.yaml: not UTF-8"):
         read_sweep(tmp_path / "latin.yaml")
+
+
+def test_corpora_where_notebooks_find_them(tmp_path, monkeypatch):
+    """In the folder of runs that is asked for, beside the notebooks, made by an earlier step, by the name that the board knows."""
+    for folder in (tmp_path / "runs" / "silver" / "mine", tmp_path / "my data"):
+        folder.mkdir(parents=True)
+        (folder / "corpus.toml").touch()
+    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "elsewhere"))
+    text = f"""
+steps:
+- {{notebook: 30_single_task, parameters: {{corpus: "mine@50:Gene"}}}}
+- {{notebook: 30_single_task, parameters: {{corpus: "{tmp_path}/my data"}}}}
+- {{notebook: 40_multi_task, parameters: {{corpora: "sample {tmp_path}/runs/silver/mine ../data/sample"}}}}
+- {{notebook: 70_silver_labels}}
+- {{notebook: 40_multi_task, parameters: {{corpora: sample sample-silver-drop}}}}
+- {{notebook: 90_leaderboard, parameters: {{corpora: my data}}, always: true}}
+"""
+    assert len(read_sweep(sweep(tmp_path, text), outputs=tmp_path / "runs")) == 6
+    with pytest.raises(WorkbookError, match="unknown corpus 'mine'"):
+        read_sweep(sweep(tmp_path, text))
+
+
+def test_options_that_need_the_others(tmp_path):
+    steps = ["{system: gerbera, options: {epochs: [2, 1]}}", "{system: gerbera, options: {max_pieces: 200, overlap: 100}}"]
+    for parameters in steps:
+        assert read_sweep(sweep(tmp_path, f"steps: [{{notebook: 45_published_systems, parameters: {parameters}}}]"))
+    with pytest.raises(WorkbookError, match="options of 45_published_systems: overlap=100"):
+        read_sweep(sweep(tmp_path, "steps: [{notebook: 45_published_systems, parameters: {options: {max_length: 64, overlap: 100}}}]"))
+
+
+def test_only_takes_dates(tmp_path):
+    text = 'steps: [{notebook: 70_silver_labels, grid: {dates: ["2000-01-01", "2020-01-01"]}}]'
+    assert len(read_sweep(sweep(tmp_path, text), ["dates=2000-01-01"])[0]) == 1
 
 
 def test_own_notebooks_as_papermill_takes_them(tmp_path):

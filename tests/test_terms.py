@@ -135,6 +135,7 @@ def test_a_symbol_and_a_name_share_a_form():
     assert tagged([CAT, cat], ("Species",)) == tagged([cat, CAT], ("Species",)) == ["Species", "Species", "Species"]
     assert tagged([CAT, other]) == ["", "Gene", "Disease"], "symbols in other letters aren't rivals"
     assert tagged([CAT, other, cat], ("Gene", "Disease")) == ["Species", "Gene", "Disease"]
+    assert tagged([CAT, other, cat], ("Gene",)) == ["", "Gene", ""], "whether Cat is a species nobody said"
     assert tagged([Term("CAT", "Virus", "", True), Term("cat", "Virus")]) == ["Virus"] * 3
     with pytest.raises(WorkbookError, match="unknown type in priority 'Gen'; did you mean 'Gene'"):
         select([CAT], priority=("Gen",))

@@ -63,9 +63,9 @@ def _hint(name: str) -> str:
     return "; 70_silver_labels makes silver corpora" if "silver" in name else ""
 
 
-def made_here() -> dict[str, Path]:
+def made_here(folder: str | Path | None = None) -> dict[str, Path]:
     """The corpora that 70_silver_labels has left in outputs/silver, by name: they go by it like the registered ones."""
-    return {path.parent.name: path.parent for path in sorted((outputs() / "silver").glob("*/corpus.toml"))}
+    return {path.parent.name: path.parent for path in sorted((outputs(folder) / "silver").glob("*/corpus.toml"))}
 
 
 def evaluation_documents(mirror: str | Path | None = None) -> dict[str, str]:

@@ -19,6 +19,7 @@ import zlib
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -87,8 +88,7 @@ class PubMed:
         first, last = _days(since, until)
         if limit < 0:
             raise WorkbookError(f"limit={limit}; expected a number of abstracts, or 0 for all")
-        if not (whole := self._search(query, first, last))[0]:
-            raise WorkbookError(f"PubMed finds nothing for {query!r} from {first} to {last}{self._unknown_phrases}")
+        whole = self._found(query, first, last)
         seen: set[int] = set()
         n_found = 0
         for pmids in self._slices(query, first, last, whole):
@@ -106,8 +106,14 @@ class PubMed:
                         return
 
     def count(self, query: str, since: str = "1900-01-01", until: str = "") -> int:
-        """How many records a search has."""
-        return self._search(query, *_days(since, until))[0]
+        """How many records a search has; raises WorkbookError for one that has none."""
+        return self._found(query, *_days(since, until))[0]
+
+    def _found(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
+        found = self._search(query, start, end)
+        if not found[0]:
+            raise WorkbookError(f"PubMed finds nothing for {query!r} from {start} to {end}{self._unknown_phrases}")
+        return found
 
     def _slices(self, query: str, start: date, end: date, found: tuple[int, list[int]]) -> Iterator[list[int]]:
         """PMIDs, the newest first: by years where they are too many for one search, then by months, then by days."""
@@ -121,14 +127,18 @@ class PubMed:
         yield sorted(pmids, reverse=True)
 
     def _search(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
-        """How many records there are, and the PMIDs of the first MOST of them."""
-        self._unknown_phrases = ""
+        """How many records there are, and the PMIDs of the first MOST of them; kept where it can't grow any more."""
+        self._unknown_phrases, before = "", []
         if held := self._kept.search(key := json.dumps([query, str(start), str(end)])):
             return held
 
         def wrong(text: str) -> str:
-            if re.search(r"<Count>\d+</Count>", text) and text.rstrip().endswith("</eSearchResult>"):
-                return ""
+            if (count := re.search(r"<Count>(\d+)</Count>", text)) and text.rstrip().endswith("</eSearchResult>"):
+                listed = re.findall(r"<Id>(\d+)</Id>", text)
+                if len(listed) >= min(int(count[1]), MOST) or listed in before:
+                    return ""
+                before.append(listed)
+                return f"a list of {len(listed)} of {count[1]} records"
             said = re.search(r"<ERROR>([^<]*)</ERROR>", text)
             if said and not _PASSING.search(said[1]):
                 raise WorkbookError(f"PubMed doesn't understand {query!r}: {said[1]}")
@@ -139,7 +149,8 @@ class PubMed:
         if phrases := re.findall(r"<PhraseNotFound>([^<]*)</PhraseNotFound>", text):
             self._unknown_phrases = f"; it doesn't know {', '.join(map(repr, phrases))}"
         found = int(re.search(r"<Count>(\d+)</Count>", text)[1]), [int(pmid) for pmid in re.findall(r"<Id>(\d+)</Id>", text)]
-        self._kept.add_search(key, *found)
+        if found[0] and end < date.today():
+            self._kept.add_search(key, *found)
         return found
 
     def _records(self, pmids: Sequence[int]) -> Iterator[Abstract]:
@@ -147,7 +158,7 @@ class PubMed:
         if missing := [pmid for pmid in pmids if pmid not in held]:
             blocks = [(_PMID.search(block), block) for block in _RECORD.findall(self._fetch(missing))]
             fetched = {int(pmid[1]): block for pmid, block in blocks if pmid}
-            self._kept.add_records(fetched)
+            self._kept.add_records({pmid: block for pmid, block in fetched.items() if block.rstrip().endswith("Article>")})
             held |= fetched
         for pmid in pmids:
             if pmid not in held:
@@ -213,33 +224,42 @@ class _Kept:
     """Searches and records on disk (SQLite), whole ones only, however the process ends. Raises WorkbookError for a damaged file."""
 
     def __init__(self, path: Path):
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        with self._base() as base:
+            base.execute("CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, found TEXT)")
+            base.execute("CREATE TABLE IF NOT EXISTS records (pmid INTEGER PRIMARY KEY, xml BLOB)")
+
+    @contextmanager
+    def _base(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one transaction, so that any thread or process may ask."""
         try:
-            self._base = sqlite3.connect(path, timeout=TIMEOUT)
-            with self._base:
-                self._base.execute("CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, found TEXT)")
-                self._base.execute("CREATE TABLE IF NOT EXISTS records (pmid INTEGER PRIMARY KEY, xml BLOB)")
-        except sqlite3.DatabaseError as error:
-            raise WorkbookError(f"{path}: {error}; delete it, and what it held is fetched again") from None
+            with closing(sqlite3.connect(self.path, timeout=TIMEOUT)) as base, base:
+                yield base
+        except sqlite3.OperationalError as error:
+            raise WorkbookError(f"{self.path}: {error}; call again to go on") from None
+        except (sqlite3.DatabaseError, zlib.error) as error:
+            raise WorkbookError(f"{self.path}: {error}; delete it, and what it held is fetched again") from None
 
     def search(self, key: str) -> tuple[int, list[int]] | None:
-        found = self._base.execute("SELECT found FROM searches WHERE key = ?", [key]).fetchone()
+        with self._base() as base:
+            found = base.execute("SELECT found FROM searches WHERE key = ?", [key]).fetchone()
         return tuple(json.loads(found[0])) if found else None
 
     def add_search(self, key: str, count: int, pmids: list[int]) -> None:
-        with self._base:
-            self._base.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", [key, json.dumps([count, pmids])])
+        with self._base() as base:
+            base.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", [key, json.dumps([count, pmids])])
 
     def records(self, pmids: Sequence[int]) -> dict[int, str]:
         """PMID -> XML, of those that are held."""
-        marks = ", ".join("?" * len(pmids))
-        found = self._base.execute(f"SELECT pmid, xml FROM records WHERE pmid IN ({marks})", list(pmids))
-        return {pmid: zlib.decompress(xml).decode() for pmid, xml in found}
+        with self._base() as base:
+            found = base.execute(f"SELECT pmid, xml FROM records WHERE pmid IN ({', '.join('?' * len(pmids))})", list(pmids)).fetchall()
+            return {pmid: zlib.decompress(xml).decode() for pmid, xml in found}
 
     def add_records(self, blocks: dict[int, str]) -> None:
-        with self._base:
+        with self._base() as base:
             packed = [(pmid, zlib.compress(block.encode())) for pmid, block in blocks.items()]
-            self._base.executemany("INSERT OR REPLACE INTO records VALUES (?, ?)", packed)
+            base.executemany("INSERT OR REPLACE INTO records VALUES (?, ?)", packed)
 
 
 def _open(request: urllib.request.Request):

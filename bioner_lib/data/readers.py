@@ -147,7 +147,7 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
         tags = [tag_names[tag] for tag in tags]
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
-    return tokens, tags, record.get("doc") or record.get("pmid") or None
+    return tokens, tags, next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:

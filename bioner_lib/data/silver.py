@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError, WorkbookError
-from ..home import outputs
+from ..home import outputs, replace_text
 from .corpora import CORPORA
 from .lexicons import Lexicon
 from .readers import open_text
@@ -119,14 +119,14 @@ def _write(lines: Iterable[str], types: Iterable[str], folder: str | Path, repla
             file.writelines(lines)
         if not aside.stat().st_size:
             raise DataError(f"no sentence for {folder.name}: nothing is left of the text")
+        aside.replace(folder / "train.jsonl")
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     tables = {name: ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in table.items()) for name, table in about.items()}
     declared = [f"types = {json.dumps(list(types))}", 'reader = "jsonl"', f'tag_field = "{TAG_FIELD}"', "silver = true"]
     declared += [f"{name} = {{{table}}}" for name, table in tables.items()]
-    (folder / "corpus.toml").write_text("\n".join(declared) + "\n", encoding="utf-8")
-    aside.replace(folder / "train.jsonl")
+    replace_text(folder / "corpus.toml", "\n".join(declared) + "\n")
 
 
 def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) -> str:

@@ -235,12 +235,13 @@ def select(terms: Iterable[Term], filters: Mapping[str, Filter] = FILTERS, prior
             raise unknown("type in priority", name, types)
     for forms in by_letters.values():  # symbols, each as it is written, and under "" the names
         kinds = {form: {term.type for _, term in found} for form, found in forms.items()}
+        kept, undecided = set(), set()  # types of the symbols
         for form in sorted(forms, reverse=True):  # the names last: what matches in any letters leaves symbols their turn
-            found = forms[form]
-            rivals = kinds[form] | (kinds.get("", set()) if form else set().union(*kinds.values()))
-            chosen = _chosen(rivals, priority)
-            if chosen not in kinds[form] and not form:  # the symbols go first, and the name is left the other ways to write it
-                chosen = chosen and _chosen(kinds[form], priority)
+            found, names = forms[form], kinds.get("", set())
+            chosen = _chosen(kinds[form] | names, priority) if form else _chosen(names | kept | undecided, priority)
+            if not form and chosen in kept - names:  # the name is left the other ways to write it
+                chosen = _chosen(names | undecided, priority)
+            (kept if chosen else undecided).update([chosen] if chosen else kinds[form])
             if chosen not in kinds[form]:
                 selection.drop("ambiguous between types", found[0][1])
                 continue

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from ..data.corpora import CORPORA, load_corpus, made_here, split_name
 from ..data.corpus import Corpus, Split
 from ..data.lexicons import Lexicon
-from ..errors import WorkbookError
+from ..errors import DataError, WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..home import replace_text
@@ -204,23 +204,27 @@ def _silver_of(phases: Sequence[Mapping], mirror) -> list[Corpus]:
     """The silver corpora of a run's earlier phases, where they are still there."""
     bases = {name: split_name(name)[0] for phase in phases for name in phase["corpora"]}
     held = [name for name, base in bases.items() if base not in CORPORA and (base in made_here() or Path(base).exists())]
-    return [corpus for name in held if (corpus := load_corpus(name, mirror=mirror)).silver]
+    found = []
+    for name in held:
+        with suppress(DataError):
+            found.append(load_corpus(name, mirror=mirror))
+    return [corpus for corpus in found if corpus.silver]
 
 
 def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None) -> dict[str, dict[str, int]]:
     """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name).
 
-    Where silver text is trained on, registered corpora without PMIDs are compared by the `documents` of their other form.
+    Where silver text names PMIDs, registered corpora without them are compared by the `documents` of their other form.
     """
     tests = [corpus for corpus in (*corpora, *also) if "test" in corpus.splits]
     docs = {corpus.name: {s.doc for s in corpus.test} for corpus in tests if corpus.documented}
-    if any(corpus.silver and corpus.documented for corpus in corpora):
+    train: dict[str, set[str]] = {}
+    for corpus in corpora:  # two parts of one corpus have its name
+        train.setdefault(corpus.name, set()).update(s.doc for s in (corpus.train if corpus.documented else ()))
+    if any(doc.isdecimal() for corpus in corpora if corpus.silver for doc in train[corpus.name]):
         forms = {corpus.name: CORPORA.get(split_name(corpus.name)[0], {}).get("documents") for corpus in tests}
         docs |= {name: {s.doc for s in load_corpus(form, mirror=mirror).test} for name, form in forms.items() if form}
-    found = {}
-    for corpus in corpora:
-        train = {sentence.doc for sentence in corpus.train} if corpus.documented else set()
-        found[corpus.name] = {name: len(train & held) for name, held in docs.items() if train & held}
+    found = {name: {test: len(mine & held) for test, held in docs.items() if mine & held} for name, mine in train.items()}
     return {name: shared for name, shared in found.items() if shared}
 
 

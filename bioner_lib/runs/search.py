@@ -50,7 +50,7 @@ def search(
     if trials < 1:
         raise WorkbookError(f"trials={trials}; expected 1 or more")
     corpora, also = corpora_of(base, mirror)
-    heads = {plan.name for plan in plan_heads(base.heads, corpora)}
+    heads = {plan.name for layout in (base.heads, *space.get("heads", ())) for plan in plan_heads(layout, corpora)}
     for name, values in space.items():  # refused now rather than in the tenth trial
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise WorkbookError(f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of choices")

@@ -157,7 +157,7 @@ def _execute(job: Job, outputs: Path, environment: Mapping[str, str]) -> None:
         parameters["options"] = {**parameters.get("options", {}), "start_from": _parents_run(job, outputs)}
     write_json(place, {"host": platform.node(), "started": time.time()})
     told = {**environment, "BIONER_OUTPUTS": str(outputs), VARIABLE: str(place)}
-    if (ranks := parameters.get("processes", 1)) > 1:  # one run's processes share its cores
+    if isinstance(ranks := parameters.get("processes"), int) and ranks > 1:  # one run's processes share its cores
         told |= {name: str(max(1, int(environment[name]) // ranks)) for name in THREADS if name in environment}
     options = {
         "kernel_name": "python3", "progress_bar": False, "kernel_manager_class": Kernel,

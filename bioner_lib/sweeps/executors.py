@@ -131,14 +131,15 @@ def _result(future: Future) -> Outcome:
 def _threads(workers: int) -> Iterator[Executor]:
     from .kernels import STOPPED, stop_all
 
-    STOPPED.clear()
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool
     except BaseException:  # Ctrl-C: what runs goes on from its last epoch next time
-        pool.shutdown(wait=False, cancel_futures=True)
         stop_all()
+        pool.shutdown(cancel_futures=True)
         raise
+    finally:
+        STOPPED.clear()
     pool.shutdown()
 
 

@@ -29,8 +29,10 @@ from ..home import home
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
 _CORPORA = ("corpus", "corpora", "gold", "also_test")  # parameters that name some
+_ELSEWHERE = ("90_leaderboard",)  # where they are names of the board's
+_SILVER = "sample-silver"  # what 70 makes where it is given no name
 # fields that can't be judged without the run's corpora and earlier runs
-_BOUND = ("corpora", "also_test", "loss_weights", "corpus_weights", "start_from", "teacher")
+_BOUND = ("corpora", "also_test", "loss_weights", "corpus_weights", "start_from", "teacher", "epochs")
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Job:
         return f"{slug}-{self.digest}"
 
 
-def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
-    """Steps of jobs, of a YAML file or by the name of one in notebooks/sweeps.
+def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path | None = None) -> list[list[Job]]:
+    """Steps of jobs, of a YAML file or by the name of one in notebooks/sweeps; silver corpora are looked for in `outputs`.
 
     `only` leaves those that it names ("seed=13", "notebook=30_single_task"; all of several must hold). Raises WorkbookError for what the
     notebooks don't take, empty grids, duplicate jobs, a start_from that is no earlier step, and an `only` that nothing matches.
@@ -83,7 +85,7 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
         if job.digest in seen and not job.always:
             raise WorkbookError(f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}")
         seen.add(job.digest)
-    _check_corpora([job for jobs in steps for job in jobs], path)
+    _check_corpora([job for jobs in steps for job in jobs], path, outputs)
     return _those(steps, only) if only else steps
 
 
@@ -140,33 +142,38 @@ def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]
     return jobs
 
 
-def _check_corpora(jobs: Sequence[Job], path: Path) -> None:
+def _check_corpora(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -> None:
     """Raises WorkbookError for a corpus that the workbook's notebooks wouldn't find; what an earlier job makes is there by then."""
-    made = dict.fromkeys(made_here())
+    known = dict.fromkeys([*CORPORA, *made_here(outputs)])
     for job in jobs:
-        if job.notebook.parent != home() / "notebooks":
-            continue
-        for name in " ".join(str(job.parameters.get(key, "")) for key in _CORPORA).split():
-            base = split_name(name)[0]
-            if base not in CORPORA and base not in made and not (job.notebook.parent / base).exists():
-                raise WorkbookError(f"{path}: {unknown('corpus', base, [*CORPORA, *made])}")
-        if name := job.parameters.get("name"):
-            made |= dict.fromkeys([name, *(f"{name}-{how}" for how in ("drop", "relabel"))])
+        own = job.notebook.parent != home() / "notebooks"
+        for value in () if own or job.notebook.stem in _ELSEWHERE else (str(job.parameters.get(key, "")) for key in _CORPORA):
+            names = [value] if (job.notebook.parent / Path(value).expanduser()).exists() else value.split()
+            for name in names:
+                bases = name, split_name(name)[0]
+                if not any(base in known or (job.notebook.parent / Path(base).expanduser()).exists() for base in bases):
+                    raise WorkbookError(f"{path}: {unknown('corpus', bases[1], known)}")
+        if name := job.parameters.get("name", _SILVER if job.notebook.stem == "70_silver_labels" else ""):
+            known |= dict.fromkeys([name, *(f"{name}-{how}" for how in ("drop", "relabel"))])
 
 
 def _yaml(text: str) -> object:
     """A YAML text's content; raises WorkbookError for what is none, and for a key that stands twice."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node, deep=False):
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+    def check(node, seen) -> None:
+        if id(node) not in seen and isinstance(node, yaml.CollectionNode):
+            seen.add(id(node))
+            pairs = node.value if isinstance(node, yaml.MappingNode) else [(node, part) for part in node.value]
+            keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
             if twice := [key for key in keys if keys.count(key) > 1]:
                 raise WorkbookError(f"key {twice[0]!r} stands twice in one place{node.start_mark}")
-            return super().construct_mapping(node, deep)
+            for _, part in pairs:
+                check(part, seen)
 
     try:
-        return yaml.load(text, Loader)
+        check(yaml.compose(text, yaml.SafeLoader), set())
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise WorkbookError(f"not YAML: {error}") from None
 
@@ -179,9 +186,8 @@ def _cells(notebook: Path) -> list[dict]:
 
 
 def source_of(notebook: Path) -> str:
-    """A digest of what the cells say; outputs don't count."""
-    said = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(notebook)]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    """What the cells say, in one text; outputs don't count."""
+    return json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in _cells(notebook)])
 
 
 def _parent(jobs: list[Job], grid: set[str], varied: Mapping[str, object], name: str, path: Path) -> str:
@@ -198,7 +204,7 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
         name, equals, value = asked.partition("=")
         if not equals:
             raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
-        wanted[name] = [_yaml(value)]
+        wanted[name] = [_yaml(value), value]  # 2000-01-01 is a date to YAML
         with suppress(ValueError):  # 3e-5 is text to YAML
             wanted[name].append(float(value))
     said = [[{"notebook": job.notebook.stem, **job.parameters} for job in jobs] for jobs in steps]
@@ -232,7 +238,8 @@ def check_parameters(namespace: Mapping[str, object]) -> None:
     injected = [cell for cell in cells if cell.startswith("# Parameters\n")]
     if not injected:
         return
-    declared = {name: kind for cell in cells if cell not in injected for name, kind in _declared(cell).items()}
+    before = cells[max(0, cells.index(injected[0]) - 1)]  # the tagged cell
+    declared = _assigned(before) | {name: kind for cell in cells if cell not in injected for name, kind in _declared(cell).items()}
     given = {node.targets[0].id for node in ast.parse(injected[-1]).body if isinstance(node, ast.Assign)}
     _check({name: namespace[name] for name in given if not name.startswith("PAPERMILL_")}, declared, "this notebook")
 
@@ -277,6 +284,7 @@ def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where:
             if name not in (known := [f.name for f in fields(RunConfig)]):
                 raise unknown(f"field of RunConfig in options of {where}:", name, known)
         try:
-            RunConfig(**{"corpora": "sample"} | {name: value for name, value in options.items() if name not in _BOUND})
+            apart = _BOUND if "max_length" in options else (*_BOUND, "overlap", "max_pieces")
+            RunConfig(**{"corpora": "sample"} | {name: value for name, value in options.items() if name not in apart})
         except WorkbookError as error:
             raise WorkbookError(f"options of {where}: {error}") from None

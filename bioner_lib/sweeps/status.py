@@ -31,8 +31,8 @@ def table(steps: Iterable[list[Job]], outputs: str | Path | None = None, workers
     counts: Counter = Counter()
     for job in (job for jobs in steps for job in jobs):
         state, seconds = state_of(job, folder), _expected(job, took)
-        if state == "todo":
-            state = "running" if worked_on(job, folder) else state
+        state = "running" if state != "done" and worked_on(job, folder) else state
+        if state in ("todo", "running"):
             left, unknown = left + (seconds or 0.0), unknown + (seconds is None)
         counts[state] += 1
         about = "?" if seconds is None else duration(seconds)
