@@ -11,6 +11,7 @@ import sys
 import time
 from collections import namedtuple
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -57,7 +58,8 @@ def results(folder):
 
 def start(path, *more):
     command = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2", *more]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to it, and so are their children
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
 
 
 def below(pid):
