@@ -94,10 +94,13 @@ class PubMed:
         for pmids in self._slices(query, first, last, whole):
             wanted = []
             for pmid in pmids:
-                why = "of an evaluation corpus" if str(pmid) in exclude else "repeated" if pmid in seen else ""
-                self.dropped.update([why] if why else [])
-                seen.add(pmid)
-                wanted += [] if why else [pmid]
+                if str(pmid) in exclude:
+                    self.dropped["of an evaluation corpus"] += 1
+                elif pmid in seen:
+                    self.dropped["repeated"] += 1
+                else:
+                    wanted.append(pmid)
+            seen.update(wanted)
             for at in range(0, len(wanted), BATCH):
                 for abstract in self._records(wanted[at : at + BATCH]):
                     yield abstract

@@ -32,15 +32,21 @@ def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[
                 f"taxon {taxon!r}: expected a taxid of {path}, a colon and a type, as in {VIRUSES}:Virus, blanks between several"
             )
         root, kind, below = match["root"], match["type"], descendants(parents, match["root"])
-        if len(below) > 1 and not _BINOMIAL.fullmatch(next(iter(names[root]), "")):
+        if len(below) > 1 and not _abbreviated(names[root]):
             below.discard(root)
-        called = {taxid: f"{m[1]}. {m[2]}" for taxid in below - viruses if (m := _BINOMIAL.fullmatch(next(iter(names[taxid]), "")))}
+        called = {taxid: short for taxid in below - viruses if (short := _abbreviated(names[taxid]))}
         sharing = Counter(called.values())
         for taxid in (taxid for taxid in parents if taxid in below):
             yield from (Term(name, kind, f"NCBITaxon:{taxid}") for name in names[taxid])
             if short := called.get(taxid):
                 yield Term(short, kind, f"NCBITaxon:{taxid}" if sharing[short] == 1 else "")
         yield from (replace(alias, type=kind) for alias in _virus_aliases() if alias.id.removeprefix("NCBITaxon:") in below)
+
+
+def _abbreviated(names: list[str]) -> str:
+    """E. coli, where the scientific name, which is the first, is a species'."""
+    binomial = _BINOMIAL.fullmatch(names[0]) if names else None
+    return f"{binomial[1]}. {binomial[2]}" if binomial else ""
 
 
 def _taxonomy(path: Path) -> tuple[dict[str, str], Mapping[str, list[str]]]:

@@ -155,11 +155,11 @@ def _looks_like_a_symbol(name: str) -> bool:
     return len(name) <= 6 and name.upper() == name and any(sign.isalpha() for sign in name)
 
 
-def read_table(path: str | Path, delimiter: str = "\t") -> Iterator[dict[str, str]]:
+def read_table(path: str | Path) -> Iterator[dict[str, str]]:
     """The rows of a table with a header; raises DataError for what is none."""
     with open_text(path) as file:
         try:
-            yield from csv.DictReader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+            yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         except csv.Error as error:
             raise DataError(f"{path}: no table with tabs between columns ({error})") from None
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import torch
 
+from ..choices import DENOISING
 from ..data.corpus import Corpus, Split, refuse_test
 from ..data.schemes import flat, to_tags
 from ..data.text import Sentence
@@ -55,9 +56,6 @@ def label_hidden(
             f"the teacher knows {list(known)}, and none of these is hidden in a corpus of this run: { {c.name: c.types for c in corpora} }"
         )
     return rest, labelled
-
-
-DENOISING = ("drop", "relabel")
 
 
 def denoise(

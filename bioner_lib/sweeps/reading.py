@@ -22,6 +22,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
+from ..choices import DENOISING
 from ..data.corpora import CORPORA, made_here, split_name
 from ..errors import WorkbookError, unknown
 from ..home import home
@@ -30,7 +31,6 @@ _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": l
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
 _CORPORA = ("corpus", "corpora", "gold", "also_test")  # parameters that name some
 _ELSEWHERE = ("90_leaderboard",)  # where they are names of the board's
-_SILVER = "sample-silver"  # what 70 makes where it is given no name
 # fields that can't be judged without the run's corpora and earlier runs
 _BOUND = ("corpora", "also_test", "loss_weights", "corpus_weights", "start_from", "teacher", "epochs")
 
@@ -153,8 +153,8 @@ def _check_corpora(jobs: Sequence[Job], path: Path, outputs: str | Path | None) 
                 bases = name, split_name(name)[0]
                 if not any(base in known or (job.notebook.parent / Path(base).expanduser()).exists() for base in bases):
                     raise WorkbookError(f"{path}: {unknown('corpus', bases[1], known)}")
-        if name := job.parameters.get("name", _SILVER if job.notebook.stem == "70_silver_labels" else ""):
-            known |= dict.fromkeys([name, *(f"{name}-{how}" for how in ("drop", "relabel"))])
+        if name := job.parameters.get("name", _default(job.notebook, "name")):
+            known |= dict.fromkeys([name, *(f"{name}-{how}" for how in DENOISING)])
 
 
 def _yaml(text: str) -> object:
@@ -223,10 +223,23 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
 
 def check_against_notebook(notebook: Path, parameters: Mapping[str, object]) -> None:
     """Raises WorkbookError for parameters that the notebook doesn't declare or that are of another kind: papermill wouldn't."""
+    cell = _tagged(notebook)
+    _check(parameters, _assigned(cell) | _declared(cell), Path(notebook).stem)
+
+
+def _tagged(notebook: Path) -> str:
     tagged = ["".join(cell["source"]) for cell in _cells(notebook) if "parameters" in cell["metadata"].get("tags", [])]
     if not tagged:
         raise WorkbookError(f"{notebook} has no cell tagged 'parameters', so it can't be given any")
-    _check(parameters, _assigned(tagged[0]) | _declared(tagged[0]), Path(notebook).stem)
+    return tagged[0]
+
+
+def _default(notebook: Path, parameter: str) -> str:
+    """The text that a parameter of a notebook holds where nobody says otherwise; "" where it has none."""
+    for node in _statements(_tagged(notebook)):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == parameter:
+            return node.value.value if isinstance(node.value, ast.Constant) else ""
+    return ""
 
 
 def check_parameters(namespace: Mapping[str, object]) -> None:
