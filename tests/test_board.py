@@ -85,6 +85,42 @@ def test_two_arms_never_share_a_name():
     assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
 
 
+def in_precision(made, precision):
+    return made | {"run_id": f"{made['run_id']}-{precision}", "device": {"precision": precision}}
+
+
+def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
+    """precision="auto" is one configuration, which two machines carry out in two ways."""
+    rows = [in_precision(row(seed, 0.5), precision) for seed in (1, 2) for precision in ("bf16", "fp32")]
+    frame = results(rows)
+    assert frame["arm"].nunique() == 2
+    assert {name.rsplit(" ", 1)[1] for name in frame["name"]} == {"bf16", "fp32"}
+    assert aggregate(frame)["runs"].max() == 2
+    said = in_precision(row(1, 0.5, precision="bf16"), "bf16")
+    assert results([rows[0], said])["arm"].nunique() == 1, "said or resolved, it is the same arithmetic"
+    with pytest.raises(WorkbookError, match=r"precision differs \(.*bf16.*fp32"):
+        check_budgets(rows)
+    check_budgets(rows[::2])
+    for made in rows:
+        (outputs / "runs" / made["run_id"]).mkdir(parents=True)
+        (outputs / "runs" / made["run_id"] / "run.json").write_text(json.dumps(made))
+    config = RunConfig(corpora="sample", seed=3)
+    with pytest.raises(WorkbookError, match="computed in bf16 and fp32; say which with precision="):
+        repetitions(config)
+    assert len(repetitions(RunConfig(corpora="sample", precision="fp32"))) == 2
+    finished = in_precision(row(3, 0.5), "bf16") | {"run_id": config.run_id}
+    (outputs / "runs" / config.run_id).mkdir()
+    (outputs / "runs" / config.run_id / "run.json").write_text(json.dumps(finished))
+    assert [made["config"]["seed"] for made in repetitions(config)] == [3, 1, 2]
+
+
+def test_a_row_that_cannot_be_read_is_named():
+    made = row(1, 0.5)
+    made["config"]["colour"] = "red"
+    with pytest.raises(WorkbookError, match=rf"row of run {made['run_id']} .*unknown RunConfig field 'colour'.*forget\("):
+        results([row(2, 0.5), made])
+
+
 def test_only_corpora():
     table = aggregate(results([row(1, 0.5), row(1, 0.6, corpus="sample-gene")]))
     assert set(only_corpora(table, ["sample"])["corpus"]) == {"sample"} and only_corpora(table, []) is table

@@ -14,7 +14,7 @@ from ..evaluation.statistics import document_counts, holm, paired_bootstrap, pai
 from ..home import home
 from ..home import outputs as outputs_folder
 from ..runs.config import RunConfig
-from ..runs.rows import PARENTS, arm, parents_of, phases, read_predictions, read_row, read_rows
+from ..runs.rows import PARENTS, arm, arm_of, config_of, parents_of, phases, precision_of, read_predictions, read_row, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
@@ -46,12 +46,12 @@ def arm_name(config: RunConfig, corpus: str, parents: Mapping[str, Mapping[str, 
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     """One line per run x corpus x split x type, `micro` and `macro` among the types; measures between 0 and 1."""
     rows = list(rows)
-    configs = {row["run_id"]: _config(row) for row in rows}
+    configs = {row["run_id"]: config_of(row) for row in rows}
     lines = []
     for row in rows:
         config, parents = configs[row["run_id"]], row.get("parents", {})
         about = {
-            "run_id": row["run_id"], "arm": arm(config, parents), "seed": config.seed, "system": config.system,
+            "run_id": row["run_id"], "arm": arm_of(row), "arithmetic": precision_of(row), "seed": config.seed, "system": config.system,
             "encoder": config.encoder, "heads": config.heads, "trained_on": " + ".join(config.corpora),
             "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
         }  # fmt: skip
@@ -67,14 +67,16 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     if not lines:
         raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")
     frame = pd.DataFrame(lines)
-    # whatever else two arms differ in, they never share a name
-    shared = frame.groupby(["name", "corpus"])["arm"].transform("nunique") > 1
-    frame.loc[shared, "name"] += " #" + frame.loc[shared, "arm"].str[:4]
+    return _told_apart(frame)
+
+
+def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Arms that would share a name get their precision, or else their hash, added to it."""
+    for column, mark in (("arithmetic", " "), ("arm", " #")):
+        groups = frame.groupby(["name", "corpus"])
+        shared = (groups["arm"].transform("nunique") > 1) & (groups[column].transform("nunique") > 1)
+        frame["name"] = frame["name"].where(~shared, frame["name"] + mark + frame[column].str[:4])
     return frame
-
-
-def _config(row: Mapping) -> RunConfig:
-    return RunConfig(**row["config"])
 
 
 def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
@@ -244,12 +246,22 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
 
 
 def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
-    """All finished runs that differ from this one in their seed at most; none where what it builds on isn't finished."""
+    """All finished runs that differ from this one in their seed at most; none where what it builds on isn't finished.
+
+    Runs count that computed in this one's precision. Where `precision="auto"` and this one isn't finished, raises WorkbookError if
+    the others computed in several.
+    """
     runs = outputs_folder(outputs) / "runs"
     if any(getattr(config, name) and read_row(runs / getattr(config, name)) is None for name in PARENTS):
         return []
-    wanted = arm(config, parents_of(config, runs))
-    return [row for row in read_rows(outputs) if arm(_config(row), row.get("parents", {})) == wanted]
+    parents, mine = parents_of(config, runs), read_row(runs / config.run_id)
+    rows = [row for row in read_rows(outputs) if arm_of(row) == arm(config, parents, precision_of(row))]
+    wanted = precision_of(mine) if mine else config.precision
+    if wanted != "auto":
+        return [row for row in rows if precision_of(row) in (wanted, "none")]
+    if len(used := {precision_of(row) for row in rows}) > 1:
+        raise WorkbookError(f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with precision=")
+    return rows
 
 
 def check_budgets(rows: Sequence[Mapping]) -> None:

@@ -101,16 +101,28 @@ class Corpus:
             raise DataError(f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}")
         return self.splits[role]
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """16 hex digits over every word and tag: the data version that a run's row records."""
-        seen = hashlib.sha256()
-        for i, (role, split) in enumerate(sorted(self.splits.items())):  # the bytes of one JSON list, never all of them in memory
-            seen.update(f'{", " if i else "["}["{role}", ['.encode())
+        return self._digests[0]
+
+    @property
+    def documents_digest(self) -> str:
+        """16 hex digits over the name of every sentence's document."""
+        return self._digests[1]
+
+    @cached_property
+    def _digests(self) -> tuple[str, str]:
+        """Both in one pass over sentences that may lie on disk: the bytes of one JSON list, never all of them in memory."""
+        content, documents = hashlib.sha256(), hashlib.sha256()
+        for i, (role, split) in enumerate(sorted(self.splits.items())):
+            content.update(f'{", " if i else "["}["{role}", ['.encode())
             for j, sentence in enumerate(split):
-                seen.update((", " if j else "").encode() + json.dumps([sentence.tokens, sentence.tags]).encode())
-            seen.update(b"]]")
-        return (seen.update(b"]") or seen).hexdigest()[:16]
+                content.update((", " if j else "").encode() + json.dumps([sentence.tokens, sentence.tags]).encode())
+                documents.update(json.dumps([role, sentence.doc]).encode())
+            content.update(b"]]")
+        content.update(b"]")
+        return content.hexdigest()[:16], documents.hexdigest()[:16]
 
     def counts(self, role: str) -> Counter:
         """Mentions by type in a split."""

@@ -16,22 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..choices import ENCODERS
 from ..data.alignment import Aligner, Window
 from ..data.batching import Batch, Example, collate, inference_batches
 from ..data.schemes import flat
 from ..errors import WorkbookError, unknown
 from .heads import Head, HeadPlan, Output, heads_for
 from .sharing import make_sharing
-
-ENCODERS = {
-    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
-    "bert": "google-bert/bert-base-cased",
-    "biobert": "dmis-lab/biobert-base-cased-v1.2",
-    "scibert": "allenai/scibert_scivocab_uncased",
-    "pubmedbert": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
-    "biolinkbert": "michiyasunaga/BioLinkBERT-base",
-    "roberta": "FacebookAI/roberta-base",
-}
 
 
 def encoder_path(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from ..choices import DECODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
+from ..choices import DECODERS, ENCODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
 from ..data.corpora import CORPORA, split_name
 from ..errors import WorkbookError, unknown
 
@@ -82,6 +82,7 @@ class RunConfig:
             value = (value,) if isinstance(value, str) else tuple(value)
             object.__setattr__(self, name, tuple(_whole_path(corpus) if isinstance(corpus, str) else corpus for corpus in value))
         self._check_types()
+        object.__setattr__(self, "encoder", _whole_encoder(self.encoder))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
@@ -181,6 +182,13 @@ def _whole_path(name: str) -> str:
     base = split_name(name)[0]
     known = base in CORPORA or not Path(base).expanduser().exists()
     return name if known else f"{Path(base).expanduser().resolve()}{name[len(base) :]}"
+
+
+def _whole_encoder(name: str) -> str:
+    """An encoder's folder from the root, so that one name is one encoder wherever a run is started; an alias or hub name as it is."""
+    if name in ENCODERS or not Path(name).expanduser().is_dir():
+        return name
+    return str(Path(name).expanduser().resolve())
 
 
 def _revive(given: dict) -> RunConfig:

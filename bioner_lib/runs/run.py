@@ -22,13 +22,14 @@ from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token
 from ..home import outputs as outputs_folder
 from ..home import replace_text
 from ..models.heads import heads_for, plan_heads
-from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
+from ..models.tagger import MultiTaskTagger, autocast_dtype, load_tokenizer, read_description
 from . import processes
 from .config import RunConfig
 from .progress import add_run
+from .provenance import check_unchanged, compare_made_from, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
 
-FORMAT = 1
+FORMAT = 2  # 2: rows say what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
 Predictor = Callable[[Split, Corpus], list[list[tuple]]]
 
@@ -46,7 +47,8 @@ def run(
 
     Where another process works on the same run this one waits for it. Started in several processes, by torchrun or accelerate launch,
     they train together, gradients averaged, and the first one leaves the row. `track` names a tracker of accelerate's: "tensorboard"
-    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written or own data has changed since.
+    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written, and where what a finished run was made from
+    (data, encoder, parents, precision, library) has changed since.
     """
     folder = outputs_folder(outputs) / "runs" / config.run_id
     working = folder.with_name(f".working-{config.run_id}")
@@ -69,8 +71,7 @@ def run(
                 "mend that (make room, or name another folder with BIONER_OUTPUTS) and start the same run again"
             ) from error
     else:
-        own = [name for name in config.corpora + config.also_test if not _is_pinned(name)]
-        _check_data(row["data"], config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in own])
+        check_unchanged(row, folder.parent, mirror)
     add_run(config.run_id)
     if progress:
         print(f"row: {folder.parent.name}/{folder.name}/run.json")
@@ -112,21 +113,6 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _is_pinned(name: str) -> bool:
-    """Whether a corpus's bytes are verified by hash whenever they are read, so that it can't have changed."""
-    return "repository" in CORPORA.get(split_name(name)[0], {})
-
-
-def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Sequence[Corpus]) -> None:
-    """Raises WorkbookError where a corpus isn't what it was when the run was made or begun."""
-    for corpus in corpora:
-        if recorded.get(corpus.name, {}).get("fingerprint") != corpus.fingerprint:
-            raise WorkbookError(
-                f"{corpus.name!r} has changed since run {config.run_id} was made on it; to make it again, delete the old one with "
-                f"from bioner_lib.runs.rows import forget; forget({config.run_id!r})"
-            )
-
-
 def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagger:
     """The tagger that a run left, ready to predict, on a GPU where there is one."""
     import torch
@@ -157,13 +143,15 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     names = [corpus.name for corpus in corpora + also]
     if len(set(names)) < len(names):
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
-    data, begun = {corpus.name: _about(corpus) for corpus in corpora + also}, working / "data.json"
+    parents = parents_of(config, working.parent)
+    if config.system == "tagger":
+        load_tokenizer(config.encoder)  # so that a hub's encoder is on this machine, and its commit is known
+    made, begun = made_from(config, corpora + also, working.parent), working / "made_from.json"
     working.mkdir(parents=True, exist_ok=True)
     if begun.exists():
-        _check_data(read_json_of_run(begun), config, corpora + also)
+        compare_made_from(config.run_id, read_json_of_run(begun), made)
     else:
-        replace_text(begun, json.dumps(data))
-    parents = parents_of(config, working.parent)
+        replace_text(begun, json.dumps(made))
     if config.system == "tagger":
         plans = plan_heads(config.heads, corpora)
         if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
@@ -186,7 +174,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "scores": scores, "history": history, "repairs": dict(repairs),
-        "data": data,
+        "data": {corpus.name: _about(corpus) for corpus in corpora + also}, "made_from": made,
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
         "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
     }  # fmt: skip
