@@ -111,7 +111,7 @@ def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
     finished = in_precision(row(3, 0.5), "bf16") | {"run_id": config.run_id}
     (outputs / "runs" / config.run_id).mkdir()
     (outputs / "runs" / config.run_id / "run.json").write_text(json.dumps(finished))
-    assert [made["config"]["seed"] for made in repetitions(config)] == [3, 1, 2]
+    assert [made["config"]["seed"] for made in repetitions(config)] == [1, 2, 3]
 
 
 def test_a_row_that_cannot_be_read_is_named():

@@ -12,7 +12,7 @@ from bioner_lib.data.schemes import to_tags
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.tagger import load_encoder
-from bioner_lib.runs.self_labels import label_hidden
+from bioner_lib.runs.self_labels import denoise, label_hidden
 from bioner_lib.runs.training import Loop, build
 
 SMALL = {"epochs": 1, "learning_rate": 3e-3, "limit": 40, "max_length": 128, "overlap": 16, "batch_size": 8, "precision": "fp32"}
@@ -125,11 +125,9 @@ class Oracle(MultiTaskTagger):
         self.sure = sure
         return self
 
-    def predict(self, sentences, types, **_):
-        return [[(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types] for tokens in sentences]
-
-    def confidence(self, sentences, types, **_):
-        return [self.sure(tokens) for tokens in sentences]
+    def predictions(self, sentences, types, **_):
+        for tokens in sentences:
+            yield [(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types], self.sure(tokens)
 
 
 def oracle(tiny, corpus, sure=lambda tokens: 1.0):
@@ -147,6 +145,19 @@ def test_a_perfect_teacher_restores_what_was_hidden(tiny):
         assert set(corpus.types) == {"Gene", "Disease"} and all(s.tags == truth[tuple(s.tokens)] for s in corpus.train)
     assert sum(len(corpus.train) for corpus in labelled.values()) == len(full.train)
     assert all(corpus.dev == half.dev for corpus, half in zip(rest, halves, strict=True))
+
+
+def test_a_teacher_reads_each_sentence_once(tiny, monkeypatch):
+    encoder, tokenizer = load_encoder(tiny)
+    half = load_corpus("sample:Gene").limit(30)
+    teacher = MultiTaskTagger(encoder, tokenizer, plan_heads("per-type", [load_corpus("sample-virus")]), max_length=128)
+    seen, inner = [], teacher.aligner.pieces
+    monkeypatch.setattr(teacher.aligner, "pieces", lambda sentences: seen.extend(sentences) or inner(sentences))
+    label_hidden(teacher, [half, load_corpus("sample-virus").limit(5)], 0.5)
+    assert len(seen) == len(half.train)
+    seen.clear()
+    denoise(teacher, replace(load_corpus("sample-virus").limit(30), silver=True), "drop", 0.5)
+    assert len(seen) == len(load_corpus("sample-virus").limit(30).train)
 
 
 def test_unsure_sentences_stay_hidden_and_people_are_never_overruled(tiny):

@@ -181,12 +181,10 @@ class Teacher:
     def __init__(self, said, sure):
         self.plans, self.said, self.sure = [SimpleNamespace(types=("Gene",))], said, sure
 
-    def predict(self, tokens, types, autocast):
+    def predictions(self, tokens, types, autocast):
         assert types == ["Gene"]
-        return [[(*span, 0.9) for span in self.said[tuple(words)]] for words in tokens]
-
-    def confidence(self, tokens, types, autocast):
-        return [self.sure[tuple(words)] for words in tokens]
+        for words in tokens:
+            yield [(*span, 0.9) for span in self.said[tuple(words)]], self.sure[tuple(words)]
 
 
 def test_a_teacher_contradicts_silver(tmp_path, lexicon):

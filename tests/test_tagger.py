@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from conftest import FAMILIES, make_encoder
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.data.batching import collate, make_examples
-from bioner_lib.models.heads import plan_heads
+from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
 from bioner_lib.models.tagger import encoder_path, load_encoder, load_tokenizer
 from bioner_lib.runs.training import fit
@@ -101,7 +102,7 @@ def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
         load_encoder(str(broken.parent))
     with pytest.raises(WorkbookError, match=r"no tagger\.json"):
         MultiTaskTagger.load(tmp_path)
-    with pytest.raises(WorkbookError, match=r"max_length=512, but .* has only 130"):
+    with pytest.raises(WorkbookError, match=r"max_length=512 is too long for .*: its windows hold at most 128 pieces"):
         encoder, tokenizer = load_encoder(tiny)
         MultiTaskTagger(encoder, tokenizer, plan_heads("joint", [load_corpus("sample")]), max_length=512)
 
@@ -136,3 +137,76 @@ def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
         batch_size=8, max_length=128, overlap=16, precision="fp32", dropout=0.0,
     )  # fmt: skip
     assert fit(config, [known], progress=False).history[-1]["dev"]["mean"] > 0.8
+
+
+@pytest.mark.parametrize("text", ["Mutations in OPA1", ["Mutations in OPA1", "optic atrophy"], [["OPA1"], "optic atrophy"]])
+def test_text_where_words_belong_is_refused(tiny, text):
+    tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
+    with pytest.raises(WorkbookError, match=r"' is text; .* lists of words: .*tokenize"):
+        tagger.predict(text)
+
+
+def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
+    tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
+    tokens = [s.tokens for s in load_corpus("sample").test[:20]]
+    whole = tagger.predict(tokens)
+    monkeypatch.setattr("bioner_lib.models.tagger.BLOCK", 3)
+    read = []
+    lazily = tagger.predictions(read.append(words) or words for words in tokens)
+    first = next(lazily)
+    assert len(read) == 3
+    found = [first, *lazily]
+    assert [[span[:3] for span in spans] for spans, _ in found] == [[span[:3] for span in spans] for spans in whole]
+    assert all(0 < confidence <= 1 for _, confidence in found)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra", "deberta-v2", "modernbert", "distilbert", "xlnet", "funnel"])
+def test_dropout_reaches_every_family(tmp_path, family):
+    """Each has its own names for it: hidden_dropout_prob, dropout, hidden_dropout, attention_dropout, mlp_dropout."""
+    folder = make_encoder(family, tmp_path / "encoder")
+    for probability in (0.0, 0.37):
+        encoder, _ = load_encoder(str(folder), probability)
+        layers = {name: m.p for name, m in encoder.named_modules() if isinstance(m, torch.nn.Dropout)}
+        assert layers
+        assert {p for name, p in layers.items()} == {probability}, layers
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "deberta-v2"])
+def test_the_longest_window_that_an_encoder_takes(tmp_path, family):
+    """Its 130 positions: 128 in a multiple of 8; RoBERTa's begin at 2."""
+    encoder, tokenizer = load_encoder(str(make_encoder(family, tmp_path / "encoder")))
+    plans = plan_heads("joint", [load_corpus("sample")])
+    tagger = MultiTaskTagger(encoder, tokenizer, plans, max_length=128, overlap=16)
+    tagger.predict([["OPA1"] * 300])
+    assert max(len(window.input_ids) for window in tagger.aligner.windows([["OPA1"] * 300])) > 120
+    for too_long in (129, 130):
+        with pytest.raises(WorkbookError, match=f"max_length={too_long} is too long .* at most 128 pieces"):
+            MultiTaskTagger(encoder, tokenizer, plans, max_length=too_long)
+
+
+@pytest.mark.parametrize("label_pieces", ["first", "all"])
+@pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
+def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_pieces):
+    """Its heads answer with the gold tags of every labelled piece."""
+    corpus = load_corpus("sample").limit(40)
+    encoder, tokenizer = load_encoder(tiny)
+    tagger = MultiTaskTagger(
+        encoder, tokenizer, plan_heads("joint", [corpus]), scheme=scheme, max_length=48, overlap=8, label_pieces=label_pieces
+    )
+    gold = {}
+    for example in make_examples(tagger.aligner, corpus.test, 0, {"joint": corpus.types}, scheme):
+        gold[tuple(example.window.input_ids), tuple(example.window.positions)] = example.tags["joint"]
+
+    def oracle(input_ids, attention_mask, positions, valid, corpus):
+        logits = torch.zeros(*positions.shape, len(tagger.heads[0].tags))
+        for row in range(len(positions)):
+            ids = tuple(input_ids[row][attention_mask[row].bool()].tolist())
+            for place, tag in enumerate(gold[ids, tuple(positions[row][valid[row]].tolist())]):
+                logits[row, place, tag] = 20.0
+        return Output({"joint": logits})
+
+    monkeypatch.setattr(tagger, "forward", oracle)
+    repairs = Counter()
+    found = tagger.predict([s.tokens for s in corpus.test], repairs=repairs)
+    assert [[span[:3] for span in spans] for spans in found] == [s.spans for s in corpus.test]
+    assert repairs == {}

@@ -6,10 +6,11 @@ B sentences   P pieces   N labelled pieces   D hidden   T tags
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,13 @@ from torch import nn
 
 from ..choices import ENCODERS
 from ..data.alignment import Aligner, Window
-from ..data.batching import Batch, Example, collate, inference_batches
+from ..data.batching import PAD_TO, Batch, Example, collate, inference_batches
 from ..data.schemes import flat
 from ..errors import WorkbookError, unknown
 from .heads import Head, HeadPlan, Output, heads_for
 from .sharing import make_sharing
+
+BLOCK = 4_096  # sentences that are tagged together, the longest last: bounds memory
 
 
 def encoder_path(name: str) -> str:
@@ -49,8 +52,9 @@ def load_encoder(name: str, dropout: float = 0.1):
 
 
 def _with_dropout(config, dropout: float):
-    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout", "embedding_dropout"):
-        if hasattr(config, key):
+    """Every family names its probabilities otherwise (hidden_dropout_prob, dropout, mlp_dropout …): all of them are set."""
+    for key, value in config.to_dict().items():
+        if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, key, dropout)
     return config
 
@@ -100,6 +104,20 @@ def _without_pooler(config) -> dict:
     return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
 
 
+def longest_window(encoder) -> int | None:
+    """How many pieces the encoder has positions for; None where positions are relative.
+
+    RoBERTa's positions begin behind that of padding, and batches are padded to a multiple of PAD_TO.
+    """
+    tables = [m for name, m in encoder.named_modules() if name.endswith("position_embeddings") and isinstance(m, nn.Embedding)]
+    if not tables:
+        positions = getattr(encoder.config, "max_position_embeddings", None)
+    else:
+        first = 0 if tables[0].padding_idx is None else tables[0].padding_idx + 1
+        positions = tables[0].num_embeddings - first
+    return None if positions is None else positions // PAD_TO * PAD_TO
+
+
 def autocast_dtype(precision: str) -> torch.dtype | None:
     """ "auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
     if precision == "auto":
@@ -124,9 +142,11 @@ class MultiTaskTagger(nn.Module):
         decoder: str = "softmax", sharing: str = "hard", sharing_options: Mapping[str, float] | None = None,
     ):  # fmt: skip
         super().__init__()
-        positions = getattr(encoder.config, "max_position_embeddings", None) or max_length
-        if max_length > positions:
-            raise WorkbookError(f"max_length={max_length}, but {encoder_name or 'the encoder'} has only {positions} positions")
+        longest = longest_window(encoder)
+        if longest is not None and max_length > longest:
+            raise WorkbookError(
+                f"max_length={max_length} is too long for {encoder_name or 'this encoder'}: its windows hold at most {longest} pieces"
+            )
         self.encoder, self.dropout = encoder, nn.Dropout(dropout)
         corpora = dict.fromkeys(name for plan in plans for name in plan.corpora)
         self.sharing = make_sharing(sharing, encoder.config.hidden_size, [plan.name for plan in plans], len(corpora), sharing_options)
@@ -154,28 +174,41 @@ class MultiTaskTagger(nn.Module):
         return self.dropout(hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1])))  # (B P D) -> (B N D)
 
     def predict(
-        self, sentences: Sequence[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None,
-        max_pieces: int = 8192, autocast: torch.dtype | None = None, repairs: Counter | None = None,
+        self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
+        autocast: torch.dtype | None = None, repairs: Counter | None = None,
     ) -> list[list[tuple[int, int, str, float]]]:  # fmt: skip
-        """Spans (start word, end word, type, score) of tokenized sentences, the score between 0 and 1.
+        """Spans (start word, end word, type, score) of tokenized sentences; arguments and errors as for `predictions`."""
+        return [spans for spans, _ in self.predictions(sentences, corpus, types, max_pieces, autocast, repairs)]
 
+    def predictions(
+        self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
+        autocast: torch.dtype | None = None, repairs: Counter | None = None,
+    ) -> Iterator[tuple[list[tuple[int, int, str, float]], float]]:  # fmt: skip
+        """For each tokenized sentence its spans (start word, end word, type, score) and the confidence in its tags.
+
+        Scores and confidence are probabilities; a sentence's confidence is that of its least probable tag, 1 for no words.
         `types` keeps only spans of these; `corpus` picks that corpus's own head where heads are per corpus. Where several heads
-        know one type, overlapping spans of that type are settled in favour of the leftmost, then the longest.
-        """
-        wanted = self._wanted(types)
-        tagged = self._tagged(sentences, set(heads_for(self.plans, corpus, wanted)), max_pieces, autocast)
-        return [self._spans(k, len(tokens), tagged, set(wanted), repairs) for k, tokens in enumerate(sentences)]
+        know one type, overlapping spans of that type are settled in favour of the leftmost, then the longest. `max_pieces` bounds
+        a batch (0: what suits the device). Sentences are read block by block, so a long text may be a generator.
 
-    def confidence(
-        self, sentences: Sequence[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None,
-        max_pieces: int = 8192, autocast: torch.dtype | None = None,
-    ) -> list[float]:  # fmt: skip
-        """How sure the heads of these types are of a sentence: the least probability of any word's tag; 1 for no words."""
-        tagged = self._tagged(sentences, set(heads_for(self.plans, corpus, self._wanted(types))), max_pieces, autocast)
-        return [min((p for words in tagged.values() for _, p in words[k].values()), default=1.0) for k in range(len(sentences))]
+        Raises WorkbookError for text that isn't cut into words, and where no head knows one of `types`.
+        """
+        wanted = list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
+        chosen = set(heads_for(self.plans, corpus, wanted))
+        if isinstance(sentences, str):
+            raise _not_words(sentences)
+        sentences = iter(sentences)
+        while block := list(islice(sentences, BLOCK)):
+            if text := next((sentence for sentence in block if isinstance(sentence, str)), None):
+                raise _not_words(text)
+            tagged = self._tagged(block, chosen, max_pieces, autocast)
+            for k, tokens in enumerate(block):
+                words = {name: found[k] for name, found in tagged.items()}
+                confidence = min((p for by_word in words.values() for _, p, _ in by_word.values()), default=1.0)
+                yield self._spans(words, len(tokens), set(wanted), repairs), confidence
 
     @torch.inference_mode()
-    def sharing_weights(self, sentences: Sequence[Sequence[str]], max_pieces: int = 8192) -> list[np.ndarray]:
+    def sharing_weights(self, sentences: Sequence[Sequence[str]], max_pieces: int = 0) -> list[np.ndarray]:
         """What each head takes of each expert (moe) or other head (cross), word by word: one (H K W) a sentence, W its words."""
         found: list[np.ndarray | None] = [None] * len(sentences)
         for windows, batch in self._batches(sentences, max_pieces):
@@ -187,14 +220,12 @@ class MultiTaskTagger(nn.Module):
                     found[window.sentence][:, :, word] = weights[:, :, row, i]
         return found
 
-    def _wanted(self, types: Sequence[str] | None) -> list[str]:
-        return list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
-
     def _batches(self, sentences: Sequence[Sequence[str]], max_pieces: int) -> Iterator[tuple[list[Window], Batch]]:
         self.eval()
         windows = [window for window in self.aligner.windows(sentences) if window.words]  # an empty sentence has an empty one
         device = next(self.parameters()).device
-        for group in inference_batches(windows, max_pieces):
+        suits = 16_384 if device.type == "cuda" else 1_024  # on a CPU larger batches leave its caches
+        for group in inference_batches(windows, max_pieces or suits):
             yield (
                 [windows[i] for i in group],
                 collate([Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0).to(device),
@@ -203,9 +234,9 @@ class MultiTaskTagger(nn.Module):
     @torch.inference_mode()
     def _tagged(
         self, sentences: Sequence[Sequence[str]], chosen: set[str], max_pieces: int, autocast: torch.dtype | None
-    ) -> dict[str, list[dict[int, tuple[int, float]]]]:
-        """head -> for each sentence word -> tag index and its probability."""
-        tagged: dict[str, list[dict[int, tuple[int, float]]]] = {name: [{} for _ in sentences] for name in chosen}
+    ) -> dict[str, list[dict[int, tuple[int, float, int]]]]:
+        """head -> for each sentence word -> tag index of its first piece and its probability, tag index of its last labelled piece."""
+        tagged: dict[str, list[dict[int, tuple[int, float, int]]]] = {name: [{} for _ in sentences] for name in chosen}
         for windows, batch in self._batches(sentences, max_pieces):
             with torch.autocast(batch.input_ids.device.type, dtype=autocast, enabled=autocast is not None):
                 output = self(**batch.inputs)
@@ -217,13 +248,15 @@ class MultiTaskTagger(nn.Module):
                         _collect(window, tags[row], scores[row], tagged[plan.name][window.sentence])
         return tagged
 
-    def _spans(self, sentence: int, length: int, tagged, wanted: set[str], repairs: Counter | None) -> list[tuple[int, int, str, float]]:
+    def _spans(self, tagged, length: int, wanted: set[str], repairs: Counter | None) -> list[tuple[int, int, str, float]]:
+        """One sentence's spans; `tagged`: head -> word -> what `_tagged` found."""
         repairs = Counter() if repairs is None else repairs
         by_type: dict[str, list[tuple[int, int, str, float]]] = {}
         for plan, head in zip(self.plans, self.heads, strict=True):
             if plan.name in tagged:
-                words = tagged[plan.name][sentence]
-                for span in head.spans([words[w][0] for w in range(length)], [words[w][1] for w in range(length)], repairs):
+                words = [tagged[plan.name][w] for w in range(length)]
+                tags = [head.word_tag(first, last) for first, _, last in words]
+                for span in head.spans(tags, [p for _, p, _ in words], repairs):
                     if span[2] in wanted:
                         by_type.setdefault(span[2], []).append(span)
         return sorted(span for spans in by_type.values() for span in flat(spans))
@@ -290,7 +323,15 @@ def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
     return said, [HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in said.pop("heads")]
 
 
-def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float]]) -> None:
-    """Keep for each word the tag of its first labelled piece."""
+def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float, int]]) -> None:
+    """Keep for each word tag and probability of its first labelled piece, and the tag of its last one."""
     for i, word in enumerate(window.words):
-        words.setdefault(word, (tags[i], scores[i]))
+        first, p, _ = words.get(word, (tags[i], scores[i], 0))
+        words[word] = first, p, tags[i]
+
+
+def _not_words(text: str) -> WorkbookError:
+    return WorkbookError(
+        f"{text[:40]!r} is text; the tagger takes sentences as lists of words: "
+        "from bioner_lib.data.text import tokenize; tagger.predict([tokenize(text)])"
+    )
