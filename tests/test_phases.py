@@ -73,7 +73,7 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
         quiet(small(tiny, "sample-disease", heads="joint", start_from=joint.run_id))
     without = small(tiny, "sample-disease")
     run(without, progress=False, keep_model=False)
-    with pytest.raises(WorkbookError, match="with a model"):
+    with pytest.raises(WorkbookError, match=rf"left no tagger .*forget\('{without.run_id}'\), and make it again"):
         quiet(small(tiny, "sample-disease", start_from=without.run_id))
 
 
@@ -208,7 +208,23 @@ def test_a_run_with_a_teacher(tiny, outputs):
 def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
     config = small(tiny, "sample")
     row = run(config, progress=False)
-    assert evaluate(config.run_id, "sample", limit=40) == row["scores"]["sample"]["test"]["types"]
-    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)) == {"Gene", "micro", "macro"}
+    assert evaluate(config.run_id, "sample", limit=40)["types"] == row["scores"]["sample"]["test"]["types"]
+    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)["types"]) == {"Gene", "micro", "macro"}
     with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
         evaluate("nothing", "sample")
+
+
+def test_types_that_no_head_knows_are_not_asked_and_miss_nothing(tiny, outputs):
+    """In training's own row, and when a finished tagger is scored elsewhere."""
+    config = small(tiny, ["sample-gene", "sample-disease"], also_test=("sample",))
+    row = quiet(config)
+    whole = load_corpus("sample").limit(40)
+    support = sum(whole.counts("test")[name] for name in ("Gene", "Disease"))
+    for scored in (row["scores"]["sample"]["test"], evaluate(config.run_id, "sample", limit=40)):
+        assert set(scored["types"]) == {"Gene", "Disease", "micro", "macro"}
+        assert scored["types"]["micro"]["support"] == support
+        assert scored["not_asked"] == ["Chemical", "Virus"]
+    assert row["scores"]["sample"]["test"]["errors"].get("missed", 0) <= support
+    assert row["scores"]["sample-gene"]["test"]["not_asked"] == []
+    frame = results([row])
+    assert set(frame[frame["corpus"] == "sample"]["type"]) == {"Gene", "Disease"}, "a micro figure over some types is no micro figure"

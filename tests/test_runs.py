@@ -320,6 +320,46 @@ def test_dictionary_baseline_is_a_run_too(outputs):
     assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1 and row["history"] == []
 
 
+def own_text(folder, **splits):
+    """A folder in inline markup, a list of lines a split."""
+    folder.mkdir()
+    for role, lines in splits.items():
+        (folder / f"{role}.txt").write_text("# d\n" + "\n".join(lines))
+    return str(folder)
+
+
+def test_a_dictionary_knows_all_its_corpora(tmp_path, outputs):
+    """Elsewhere it finds what any of its training corpora taught, of the types that the test corpus annotates."""
+    genes = own_text(tmp_path / "genes", train=["[OPA1](Gene) x", "[MS](Gene) x"], dev=["x"])
+    diseases = own_text(tmp_path / "diseases", train=["[optic atrophy](Disease) x"], dev=["x"])
+    both = own_text(tmp_path / "both", test=["[OPA1](Gene) in [optic atrophy](Disease)"])
+    strange = own_text(tmp_path / "viruses", test=["[SARS](Virus) x"])
+    row = run(RunConfig(corpora=(genes, diseases), system="dictionary", also_test=(both,)), progress=False)
+    scored = row["scores"]["both"]["test"]
+    assert [scored["types"][name]["tp"] for name in ("Gene", "Disease")] == [1, 1]
+    assert scored["types"]["micro"]["f1"] == 1.0
+    alone = run(RunConfig(corpora=genes, system="dictionary", also_test=(both,)), progress=False)["scores"]["both"]["test"]
+    assert alone["not_asked"] == ["Disease"]
+    assert alone["types"]["micro"]["f1"] == 1.0
+    with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\] \(viruses\)"):
+        run(RunConfig(corpora=genes, system="dictionary", also_test=(strange,)), progress=False)
+
+
+def test_every_run_is_checked_by_the_referee(outputs, monkeypatch):
+    """A scorer that says more than seqeval does stops the run before it leaves a row."""
+    inner = score
+
+    def flattering(*sides):
+        scores = inner(*sides)
+        scores["Gene"]["f1"] += 0.01
+        return scores
+
+    monkeypatch.setattr("bioner_lib.runs.run.score", flattering)
+    with pytest.raises(AssertionError, match=r"Gene: strict F1 .* by seqeval"):
+        run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+    assert read_rows() == []
+
+
 def test_tensorboard_when_asked_for(tiny, outputs, capsys):
     run(small(tiny, epochs=2), track="tensorboard")
     assert list((outputs / "tensorboard").rglob("events.out.tfevents*"))

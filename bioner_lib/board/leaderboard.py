@@ -63,6 +63,8 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
             }
             for split, scored in splits.items():
                 for kind, measures in scored["types"].items():
+                    if kind in ("micro", "macro") and scored.get("not_asked"):
+                        continue  # over some of the corpus's types only: it can't stand beside a whole one
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
     if not lines:
         raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")

@@ -17,11 +17,12 @@ from pathlib import Path
 from ..data.corpora import CORPORA, load_corpus, made_here, split_name
 from ..data.corpus import Corpus, Split
 from ..data.lexicons import Lexicon
+from ..data.schemes import Span, flat
 from ..errors import DataError, WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..home import replace_text
-from ..models.heads import heads_for, plan_heads
+from ..models.heads import HeadPlan, heads_for, plan_heads
 from ..models.tagger import MultiTaskTagger, autocast_dtype, load_tokenizer, read_description
 from . import processes
 from .config import RunConfig
@@ -124,15 +125,29 @@ def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagg
 def evaluate(
     run_id: str, corpus: str, role: str = "test", *, outputs: str | Path | None = None, mirror: str | Path | None = None, limit: int = 0
 ) -> dict[str, dict]:
-    """A finished run's tagger on another corpus: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support. Its row stays as it is.
+    """A finished run's tagger on another corpus; its row stays as it is.
 
-    Raises WorkbookError where the run left no tagger and where none of its heads knows a type of the corpus.
+    Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; and `not_asked`: the corpus's types that
+    no head knows, which count in none of these. Raises WorkbookError where the run left no tagger and where none of its heads
+    knows a type of the corpus.
     """
     tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
     row, split = read_row(outputs_folder(outputs) / "runs" / run_id), loaded.splits[role]
+    asked = asked_types(tagger.plans, loaded)
     autocast = autocast_dtype(row["config"]["precision"])
-    found = tagger.predict([s.tokens for s in split], loaded.name, loaded.types, autocast=autocast)
-    return score([s.spans for s in split], found, loaded.types)
+    found = tagger.predict([s.tokens for s in split], loaded.name, asked, autocast=autocast)
+    return {"types": score([s.spans for s in split], found, asked), "not_asked": _rest(loaded, asked)}
+
+
+def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
+    """The types of a corpus that the heads which read it know; raises WorkbookError where there is none."""
+    reading = heads_for(plans, corpus.name, corpus.types)
+    known = {name for plan in plans if plan.name in reading for name in plan.types}
+    return [name for name in corpus.types if name in known]
+
+
+def _rest(corpus: Corpus, asked: Sequence[str]) -> list[str]:
+    return [name for name in corpus.types if name not in asked]
 
 
 def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str) -> dict:
@@ -152,12 +167,11 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         compare_made_from(config.run_id, read_json_of_run(begun), made)
     else:
         replace_text(begun, json.dumps(made))
-    if config.system == "tagger":
-        plans = plan_heads(config.heads, corpora)
-        if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
-            plans += read_description(model)[1]
-        for corpus in also:  # refused now rather than after training
-            heads_for(plans, corpus.name, corpus.types)
+    # a dictionary has no heads, but knows types as a tagger with one head a type would
+    plans = plan_heads(config.heads if config.system == "tagger" else "per-type", corpora)
+    if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
+        plans += read_description(model)[1]
+    asked = {corpus.name: asked_types(plans, corpus) for corpus in corpora + also}  # refused now rather than after training
     repairs: Counter = Counter()
     trained = [*corpora, *_silver_of(parents.get("start_from", {}).get("phases", []), mirror)]
     shared = shared_documents(trained, also, mirror)
@@ -170,7 +184,9 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     predictor, history, cost, device, more = make(config, corpora, also, working, progress, keep_model, track, repairs)
     scores = {}
     for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [(corpus, ("test",)) for corpus in also]:
-        scores[corpus.name] = {role: _score(predictor, corpus, role, working) for role in roles if role in corpus.splits}
+        scores[corpus.name] = {
+            role: _score(predictor, corpus, role, asked[corpus.name], working) for role in roles if role in corpus.splits
+        }
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "scores": scores, "history": history, "repairs": dict(repairs),
@@ -244,30 +260,35 @@ def _dictionary(config, corpora: Sequence[Corpus], also, working: Path, progress
     cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
 
     def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
-        lexicon = lexicons.get(corpus.name, lexicons[corpora[0].name])
-        return [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for sentence in split]
+        own = lexicons.get(corpus.name)
+        asked = [own] if own else list(lexicons.values())  # a corpus that wasn't trained on: all that the others know
+        return [[(*span, 1.0) for span in _found(asked, sentence.tokens, corpus.types)] for sentence in split]
 
     return predict, [], cost, {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"}, {}
 
 
-def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> dict:
-    """Score one split, let the referee check it, write its predictions."""
+def _found(lexicons: Sequence[Lexicon], tokens: Sequence[str], types: Sequence[str]) -> list[Span]:
+    """The spans of these types that any of the lexicons finds; of those that overlap the leftmost, then the longest."""
+    return flat({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types})
+
+
+def _score(predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str], working: Path) -> dict:
+    """Score one split for the types that were asked for, let the referee check it, write its predictions."""
     split = corpus.splits[role]
-    gold, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
-    found = [[span for span in spans if span[2] in corpus.types] for spans in predictor(split, corpus)]
-    scores = score(gold, found, corpus.types)
-    check_referee(scores, seqeval_f1(gold, found, lengths, corpus.types))
+    whole, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
+    gold, found = ([[span for span in spans if span[2] in asked] for spans in side] for side in (whole, predictor(split, corpus)))
+    scores = score(gold, found, asked)
+    check_referee(scores, seqeval_f1(gold, found, lengths, asked))
     path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
-        for sentence, right, spans in zip(split, gold, found, strict=True):
+        for sentence, right, spans in zip(split, whole, found, strict=True):
             predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans]
-            file.write(
-                json.dumps({"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}, ensure_ascii=False)
-                + "\n"
-            )
+            record = {"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
     kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
-    return {"types": scores, "errors": dict(kinds), "token_accuracy": token_accuracy(gold, found, lengths)}
+    accuracy = token_accuracy(gold, found, lengths)
+    return {"types": scores, "errors": dict(kinds), "token_accuracy": accuracy, "not_asked": _rest(corpus, asked)}
 
 
 def _peak_memory() -> int:

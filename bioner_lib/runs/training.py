@@ -84,12 +84,15 @@ def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
 
 def earlier(config: RunConfig, name: str, runs: Path | None = None, dropout: float | None = None) -> MultiTaskTagger:
     """The tagger of the run that `start_from` or `teacher` names; raises WorkbookError where that run left none."""
-    folder = (runs or outputs_folder() / "runs") / getattr(config, name) / "model"
-    if not folder.is_dir():
-        raise WorkbookError(
-            f"{name}={getattr(config, name)!r}: no finished run of that name with a model in {folder.parents[1]}; make that run first"
-        )
-    return MultiTaskTagger.load(folder, dropout)
+    folder = (runs or outputs_folder() / "runs") / getattr(config, name)
+    if not (folder / "model").is_dir():
+        if (folder / "run.json").exists():
+            raise WorkbookError(
+                f"{name}={folder.name!r}: that run is finished but left no tagger (keep_model=False); delete it, "
+                f"from bioner_lib.runs.rows import forget; forget({folder.name!r}), and make it again with its model"
+            )
+        raise WorkbookError(f"{name}={folder.name!r}: no finished run of that name in {folder.parent}; make that run first")
+    return MultiTaskTagger.load(folder / "model", dropout)
 
 
 def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corpus], autocast: torch.dtype | None) -> dict[str, float]:
