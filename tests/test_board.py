@@ -209,9 +209,10 @@ def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
     assert led(steady + rival + once + longer) == {(name, 0.81, 3, 1)}, "neither one lucky run nor another budget leads"
     assert led(steady + once) == set(), "nobody to lead"
     assert led(arms([0.0] * 3) + arms([0.0] * 3, scheme="IOB2")) == set()
-    baseline = [row(1, 0.75, system="dictionary")]
+    baseline = [row(1, 0.75, system="dictionary") | {"device": {"precision": "none"}}]
     assert led(steady + baseline) == {(name, 0.81, 3, 1)}
     assert led(rival + baseline) == {("dictionary", 0.75, 1, 1)}, "a baseline without seeds may win"
+    assert leaders(rival + baseline)["epochs"].tolist() == [rival[0]["config"]["epochs"]], "of those that were trained"
 
 
 def test_corpora_are_never_averaged_as_if_they_were_seeds():

@@ -86,7 +86,7 @@ def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
 
 def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     """One line per arm x corpus x type: runs, mean and sd (n-1) of each measure, and every F1 with its seed."""
-    keys = ["name", "arm", "system", "encoder", "heads", "task", "trained_on", "epochs", "corpus", "type", "official"]
+    keys = ["name", "corpus", "type", "arm", "system", "encoder", "heads", "task", "trained_on", "epochs", "official"]
     groups = frame[frame["split"] == split].sort_values("seed").groupby(keys, sort=True)
     table = groups.agg(
         runs=("f1", "size"),
@@ -317,10 +317,10 @@ def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
             ranked = [name for name in others if name not in rivals]
             if rivals:
                 f1, seeds = arms[best]["f1"], arms[best]["seed"].nunique()
-                lines.append(
-                    [corpus, kind, official, best, f1.mean(), f1.std(), seeds, len(rivals), f"{arms[best]['epochs'].max()} epochs"]
-                )
-    return pd.DataFrame(lines, columns=["corpus", "type", "official", "name", "f1", "sd", "seeds", "rivals", "budget"])
+                trained = [arms[name] for name in (best, *rivals) if "tagger" in set(arms[name]["system"])]
+                epochs = max((group["epochs"].max() for group in trained), default=0)
+                lines.append([corpus, kind, official, best, f1.mean(), f1.std(), seeds, len(rivals), epochs])
+    return pd.DataFrame(lines, columns=["corpus", "type", "official", "name", "f1", "sd", "seeds", "rivals", "epochs"])
 
 
 def _takes_part(group: pd.DataFrame) -> bool:

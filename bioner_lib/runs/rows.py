@@ -93,8 +93,8 @@ def arm_of(row: Mapping) -> str:
 
 def phases(row: Mapping) -> list[dict]:
     """The configs of all phases that made a run's weights, the first one first, each with the precision that it computed in."""
-    earlier = row.get("parents", {}).get("start_from", {}).get("phases", [])
-    return [*earlier, {**row["config"], "precision": precision_of(row)}]
+    earlier, used = row.get("parents", {}).get("start_from", {}).get("phases", []), precision_of(row)
+    return [*earlier, {**row["config"]} | ({} if used == "none" else {"precision": used})]
 
 
 def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | None = None) -> list[dict]:
