@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
 from bioner_lib.errors import WorkbookError
-from bioner_lib.evaluation.statistics import document_counts, f1, holm, paired_difference
+from bioner_lib.evaluation.statistics import _error_of_seeds, _resampled, document_counts, f1, holm, paired_difference
 
 
 def arm(rng, quality, spread=0.0, seeds=3):
@@ -109,3 +111,56 @@ def test_document_counts_and_pairing():
         paired_difference(one, swapped)
     with pytest.raises(WorkbookError, match="same documents with the same gold"):
         paired_difference(np.concatenate([one, swapped]), one)
+
+
+def test_two_seeds_tell_how_far_seeds_spread():
+    rng = np.random.default_rng(6)
+    a = np.stack([arm(rng, np.full(60, q), seeds=1)[0] for q in (0.6, 0.9)])
+    b = np.stack([arm(rng, np.full(60, q), seeds=1)[0] for q in (0.75, 0.75)])
+    both = paired_difference(a, b, 2_000)
+    assert both["low"] < -0.2
+    assert both["high"] > 0.2
+    assert paired_difference(a[:1], b[:1], 2_000)["high"] < 0, "one of the seeds alone looks sure"
+
+
+def test_the_error_of_seeds_by_hand():
+    """Variances .01 and .04 of two and three seeds, none of it due to documents: Welch's error and degrees of freedom."""
+    sides = [np.array([0.5, 0.5 + np.sqrt(0.02)]), np.array([0.4, 0.6, 0.8])]
+    still = [np.tile(side, (50, 1)) for side in sides]
+    error, freedom = _error_of_seeds(sides, still)
+    assert error == pytest.approx(np.sqrt(0.01 / 2 + 0.04 / 3))
+    assert freedom == pytest.approx((0.01 / 2 + 0.04 / 3) ** 2 / ((0.01 / 2) ** 2 / 1 + (0.04 / 3) ** 2 / 2))
+    shaken = [still[0] + 0.05 * np.array([[1, -1], [-1, 1]] * 25), still[1]]
+    by_documents = 2 * 0.05**2 / 1  # each seed moves by ±.05 around the mean of both
+    assert _error_of_seeds(sides, shaken)[0] == pytest.approx(np.sqrt((0.01 - by_documents) / 2 + 0.04 / 3))
+    wild = [still[0] + np.array([[1, -1], [-1, 1]] * 25), still[1]]
+    assert _error_of_seeds(sides, wild)[0] == pytest.approx(np.sqrt(0.04 / 3)), "a variance is never below 0"
+    assert _error_of_seeds([side[:1] for side in sides], still)[0] == 0.0
+
+
+def test_resampling_draws_as_many_documents_as_there_are(monkeypatch):
+    monkeypatch.setattr("bioner_lib.evaluation.statistics._CELLS", 25)
+    chunks = list(_resampled(10, 7, np.random.default_rng(0)))
+    assert [chunk.shape for chunk in chunks] == [(2, 10), (2, 10), (2, 10), (1, 10)]
+    assert {float(total) for chunk in chunks for total in chunk.sum(1)} == {10.0}
+    whole = np.concatenate(list(_resampled(10, 4_000, np.random.default_rng(0))))
+    assert whole.mean(0) == pytest.approx(np.ones(10), abs=0.1), "each document as often as any other"
+
+
+def test_p_by_hand():
+    """Ten documents, of which the first system alone finds one: its difference is as far as any resample that draws it at least twice."""
+    a, b = np.array([[[1, 0, 0]] * 10]), np.array([[[1, 0, 0]] * 9 + [[0, 0, 1]]])
+    found = paired_difference(a, b, 20_000)
+    times = np.arange(11)
+    chance = np.array([math.comb(10, k) * 0.1**k * 0.9 ** (10 - k) for k in times])
+    moved = 1 - 2 * (10 - times) / (20 - times)
+    assert found["p"] == pytest.approx(chance[np.abs(moved - moved[1]) >= moved[1]].sum(), abs=0.01)
+    assert found == paired_difference(a, b, 20_000), "the same every time"
+    assert found != paired_difference(a, b, 20_000, seed=14)
+
+
+def test_the_error_counts_documents():
+    three, two = np.array([[[1, 0, 0]] * 3]), np.array([[[1, 0, 0]] * 2])
+    with pytest.raises(WorkbookError, match="got 3 and 2 documents"):
+        paired_difference(three, two)
+    assert paired_difference(three[:, :1], two[:, :1], 10)["difference"] == 0.0, "one document is enough"
