@@ -39,7 +39,7 @@ def _tokenizer(family: str):
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     else:
-        bpe = ByteLevelBPETokenizer(add_prefix_space=True)
+        bpe = ByteLevelBPETokenizer(add_prefix_space=family != "modernbert")  # whose tokenizer.json says false
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
         bpe.train_from_iterator(text, vocab_size=500, special_tokens=special, show_progress=False)
         tokenizer = bpe._tokenizer

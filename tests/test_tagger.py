@@ -210,3 +210,48 @@ def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_piece
     found = tagger.predict([s.tokens for s in corpus.test], repairs=repairs)
     assert [[span[:3] for span in spans] for spans in found] == [s.spans for s in corpus.test]
     assert repairs == {}
+
+
+def pieces_of(tokenizer, words):
+    return tokenizer.convert_ids_to_tokens(tokenizer(words, is_split_into_words=True, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
+    """ModernBERT's tokenizer.json says add_prefix_space=false, and a generic tokenizer doesn't carry out what it is told."""
+    folder = make_encoder(family, tmp_path / "encoder")
+    tagger = tagger_for(str(folder), [load_corpus("sample").limit(4)])
+    tagger.save(tmp_path / "saved")
+    text = "Mutations in OPA1 cause optic atrophy"
+    for tokenizer in (tagger.tokenizer, MultiTaskTagger.load(tmp_path / "saved").tokenizer):
+        in_text = tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+        assert pieces_of(tokenizer, text.split()) == in_text
+        first, second = pieces_of(tokenizer, ["in"]), pieces_of(tokenizer, ["OPA1", "in"])
+        assert second[len(pieces_of(tokenizer, ["OPA1"])) :] == first, "the same word in another place"
+    if family == "modernbert":
+        assert pieces_of(tagger.tokenizer, ["OPA1", "in"])[-1] == "Ġin"
+
+
+def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
+    """Its normalizer joins what isn't separated by a blank already."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {name: i for i, name in enumerate(["[UNK]", "of in", "of", "in", "a"])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("never", "removed")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(WorkbookError, match=r"cuts 'in' into \['in'\] in a list of words and into \[\] in running text; take an encoder"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monkeypatch):
+    import shutil
+
+    folder = Path(shutil.copytree(tiny, tmp_path / "odd"))
+    (folder / "config.json").write_text('{"model_type": "odd", "auto_map": {"AutoConfig": "odd.Config", "AutoModel": "odd.Model"}}')
+    (folder / "odd.py").write_text("raise SystemExit('ran')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    with pytest.raises(WorkbookError, match=r"can't be loaded"):
+        load_encoder(str(folder))

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict
 from importlib.util import find_spec
 from itertools import islice
@@ -43,8 +44,8 @@ def load_encoder(name: str, dropout: float = 0.1):
 
     path, tokenizer = encoder_path(name), load_tokenizer(name)
     with _reachable(name, path):
-        config = _with_dropout(AutoConfig.from_pretrained(path), dropout)
-        options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_without_pooler(config)}
+        config = _with_dropout(AutoConfig.from_pretrained(path, **_SAFE), dropout)
+        options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_SAFE, **_without_pooler(config)}
         encoder, loading = AutoModel.from_pretrained(path, **options)
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
         raise WorkbookError(f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them")
@@ -60,16 +61,60 @@ def _with_dropout(config, dropout: float):
 
 
 def load_tokenizer(name: str):
-    """The tokenizer of an encoder; raises WorkbookError where it can't be had."""
+    """The tokenizer of an encoder; raises WorkbookError where it can't be had, and where it can't cut a list of words."""
     from transformers import AutoTokenizer
 
     path = encoder_path(name)
     with _reachable(name, path):
-        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **_SAFE)
         if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
             # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
-            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False)
+            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False, **_SAFE)
+    return _for_words(tokenizer, name)
+
+
+def _for_words(tokenizer, name: str):
+    """The tokenizer, told that a blank stands before each word of a list; raises WorkbookError if it cuts words otherwise in text.
+
+    A generic fast tokenizer (ModernBERT's) keeps `add_prefix_space=True` and doesn't carry it out: "in" stays what continues a word.
+    """
+    if not tokenizer.is_fast:
+        return tokenizer  # which the aligner refuses
+    if (before := tokenizer.backend_tokenizer.pre_tokenizer) is not None:
+        tokenizer.backend_tokenizer.pre_tokenizer = _with_blanks(before)
+    for word in _PROBES:
+        listed, in_text, alone = (
+            tokenizer(text, is_split_into_words=not isinstance(text, str), add_special_tokens=False)["input_ids"]
+            for text in (["of", word], f"of {word}", ["of"])
+        )
+        if listed[len(alone) :] != in_text[len(alone) :]:
+            raise WorkbookError(
+                f"encoder {name!r} cuts {word!r} into {tokenizer.convert_ids_to_tokens(listed[len(alone) :])} in a list of words and into "
+                f"{tokenizer.convert_ids_to_tokens(in_text[len(alone) :])} in running text; take an encoder whose tokenizer.json cuts "
+                "both alike"
+            )
     return tokenizer
+
+
+_PROBES = ("in", "Mutations", "optic", "OPA1")
+_SAFE = {"trust_remote_code": False}  # an encoder's own code is never run, nor offered at a prompt
+
+
+def _with_blanks(pre_tokenizer):
+    """The same pre-tokenizer with a blank before each word, wherever in it that is said."""
+
+    def told(state):
+        if isinstance(state, list):
+            return [told(part) for part in state]
+        if not isinstance(state, dict):
+            return state
+        changed = {"add_prefix_space": True} if state.get("type") == "ByteLevel" else {}
+        changed |= {"prepend_scheme": "always"} if state.get("type") == "Metaspace" else {}
+        return {key: told(value) for key, value in state.items()} | changed
+
+    same = copy(pre_tokenizer)
+    same.__setstate__(json.dumps(told(json.loads(pre_tokenizer.__getstate__()))).encode())
+    return same
 
 
 def _is_cased(tokenizer) -> bool:
@@ -287,9 +332,9 @@ class MultiTaskTagger(nn.Module):
         description, plans = read_description(folder)
         if dropout is not None:
             description["dropout"] = dropout
-        config = _with_dropout(AutoConfig.from_pretrained(folder), description["dropout"])
-        encoder = AutoModel.from_config(config, dtype=torch.float32, **_without_pooler(config))
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        config = _with_dropout(AutoConfig.from_pretrained(folder, **_SAFE), description["dropout"])
+        encoder = AutoModel.from_config(config, dtype=torch.float32, **_SAFE, **_without_pooler(config))
+        tokenizer = _for_words(AutoTokenizer.from_pretrained(folder, **_SAFE), str(folder))
         tagger = cls(encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description)
         load_model(tagger, str(folder / "model.safetensors"))
         return tagger.eval()
