@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import DataError, unknown
-from .schemes import detect_scheme, to_spans, to_tags
-from .text import Sentence, annotate, snap, words
+from .schemes import PREFIXES, detect_scheme, to_spans, to_tags
+from .text import Sentence, annotate, cut_words, snap, words
 
-_INLINE = re.compile(r"\[([^\[\]]+)\]\((\w+)\)")
+_INLINE = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+)\)")  # [surface](Type), no backslash before it
 _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 
 
@@ -39,10 +39,17 @@ class Reading:
 
 
 # the repairs that lose a mention: what the source counts, less these, is what is trained and scored
-DROPS = ("overlapping mention dropped", "mention without a word dropped", "mentions of repeated documents dropped")
+DROPS = (
+    "overlapping mention dropped", "mention without a word dropped", "mentions of repeated documents dropped",
+    "discontinuous mention dropped",
+)  # fmt: skip
+_NO_TYPE = "annotation without a type passed over"
+_OTHER_TEXT = "mention text differs from its offsets"
 
 
 def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
+    """The workbook's type of a source's label, "" for one that is left out; blanks around a label don't count."""
+    label = label.strip()
     if labels is None:
         return label
     if label not in labels:
@@ -67,10 +74,34 @@ def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_
     return reading
 
 
+@dataclass
+class _Surfaces:
+    """Mention texts that a source states beside their offsets, compared with the text that stands there."""
+
+    compared: int = 0
+    different: int = 0
+    example: str = ""
+
+    def compare(self, stated: str, text: str, start: int, end: int, where: str, repairs: Counter) -> None:
+        self.compared += 1
+        if " ".join(stated.split()) != " ".join(text[start:end].split()):
+            self.different += 1
+            repairs[_OTHER_TEXT] += 1
+            self.example = self.example or f"{where}: {stated!r}, but at {start}-{end} stands {text[start:end]!r}"
+
+    def check(self, path: Path) -> None:
+        """Raises DataError where most differ: then the offsets count something else than the characters of this text."""
+        if 2 * self.different > self.compared:
+            raise DataError(
+                f"{path}: {self.different} of {self.compared} mentions have another text than stands at their offsets ({self.example}); "
+                "offsets count characters from 0, of title, one blank, abstract: mend the offsets or the text"
+            )
+
+
 def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: str | None = None) -> Reading:
     """One word a line, the word first and its tag last (2-4 columns, tab or space); a blank line ends a sentence.
 
-    IOB1, IOB2 or IOBES is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
+    IOB1, IOB2 or IOBES (BILOU, BMES, BMEWO) is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
     `-DOCSTART-` lines open documents; without them each sentence is a document of its own.
     """
     path, reading = Path(path), Reading()
@@ -96,10 +127,10 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
             wanted = f"{columns} columns as above" if columns else "2 to 4 columns, word first and tag last"
             raise DataError(f"{path}:{line}: {len(cells)} columns in {text!r}; expected {wanted}")
         columns = len(cells)
-        tag = cells[-1]
-        if bare_type and tag in ("B", "I", "E", "S"):
+        tag = cells[-1].strip()
+        if bare_type and tag in PREFIXES:
             tag = f"{tag}-{bare_type}"
-        elif tag in ("B", "I", "E", "S"):
+        elif tag in PREFIXES:
             raise DataError(f"{path}:{line}: bare tag {tag!r}; name the type that the file annotates (bare_type=)")
         tokens.append(cells[0])
         tags.append(tag)
@@ -155,19 +186,27 @@ def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts:
 
     Relation lines are passed over. A document that stands twice is read once. With `concepts` only mentions of these are read.
     """
-    path, reading, seen = Path(path), Reading(), {}
+    path, reading, seen, surfaces = Path(path), Reading(), {}, _Surfaces()
     for block in _blocks(path):
-        doc, text, mentions = _pubtator_document(path, block, labels, reading, concepts and set(concepts))
+        doc, text, mentions = _pubtator_document(path, block, labels, reading, surfaces, concepts and set(concepts))
         reading.mentions.update(name for _, _, name in mentions)
-        if doc in seen:
-            if seen[doc] != text:
-                raise DataError(f"{path}:{block[0][0]}: document {doc!r} stands twice with different texts")
-            reading.repairs["repeated document dropped"] += 1
-            reading.repairs["mentions of repeated documents dropped"] += len(mentions)
+        if _is_repeated(doc, text, len(mentions), seen, f"{path}:{block[0][0]}", reading):
             continue
-        seen[doc] = text
         reading.sentences += annotate(text, mentions, doc, reading.repairs)
+    surfaces.check(path)
     return reading
+
+
+def _is_repeated(doc: str, text: str, mentions: int, seen: dict[str, str], where: str, reading: Reading) -> bool:
+    """Whether a document was read before, which is counted; raises DataError where it had another text."""
+    if doc not in seen:
+        seen[doc] = text
+        return False
+    if seen[doc] != text:
+        raise DataError(f"{where}: document {doc!r} stands twice with different texts")
+    reading.repairs["repeated document dropped"] += 1
+    reading.repairs["mentions of repeated documents dropped"] += mentions
+    return True
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
@@ -183,7 +222,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
 
 
 def _pubtator_document(
-    path: Path, block, labels, reading: Reading, concepts: set[str] | None = None
+    path: Path, block, labels, reading: Reading, surfaces: _Surfaces, concepts: set[str] | None = None
 ) -> tuple[str, str, list[tuple[int, int, str]]]:
     passages, mentions, doc = {}, [], None
     for line, text in block:
@@ -206,11 +245,13 @@ def _pubtator_document(
         whole = f"{passages.get('t', '')} {passages.get('a', '')}"
         if not 0 <= start < end <= len(whole):
             raise DataError(f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters")
+        if not label.strip():
+            reading.repairs[_NO_TYPE] += 1
+            continue
         name = _type_of(label, labels, where)
         if not name or (concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))):
             continue
-        if whole[start:end] != surface:
-            reading.repairs["mention text differs from its offsets"] += 1
+        surfaces.compare(surface, whole, start, end, where, reading.repairs)
         mentions.append((start, end, name))
     if doc is None or "t" not in passages:
         raise DataError(f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}")
@@ -218,10 +259,14 @@ def _pubtator_document(
 
 
 def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
-    """BioC XML or JSON (library: bioc), the format by the file's ending; passage by passage."""
+    """BioC XML or JSON (library: bioc), the format by the file's ending; passage by passage.
+
+    Annotations may stand in the document, its passages or their sentences. A document that stands twice is read once. A discontinuous
+    mention, which a tag sequence can't hold, and an annotation without a type are counted and left out.
+    """
     from bioc import biocjson, biocxml
 
-    path, reading = Path(path), Reading()
+    path, reading, seen, surfaces = Path(path), Reading(), {}, _Surfaces()
     load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
     try:
         with path.open(encoding="utf-8") as file:
@@ -229,32 +274,74 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     except Exception as error:  # lxml, json and bioc each raise their own
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
     for document in collection.documents:
-        for passage in document.passages:
-            # text and annotations stand in the passage, or in the sentences below it
-            parts = [passage] if passage.text else passage.sentences
-            inner = [annotation for sentence in passage.sentences for annotation in sentence.annotations] if passage.text else []
-            for part in parts:
-                where = f"{path}: document {document.id}"
-                mentions = [m for annotation in [*part.annotations, *inner] if (m := _bioc_mention(annotation, part, labels, where))]
-                reading.mentions.update(name for _, _, name in mentions)
-                reading.sentences += annotate(part.text or "", mentions, document.id, reading.repairs, part.offset)
+        where = f"{path}: document {document.id}"
+        passages = [_BiocPassage(passage) for passage in document.passages]
+        for annotation in _bioc_annotations(document):
+            _place(annotation, passages, labels, where, reading, surfaces)
+        whole = "\n".join(passage.text for passage in passages)
+        if _is_repeated(document.id, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading):
+            continue
+        for passage in passages:
+            reading.sentences += annotate(passage.text, passage.mentions, document.id, reading.repairs, passage.offset, passage.bounds)
+    surfaces.check(path)
     return reading
 
 
-def _bioc_mention(annotation, part, labels: Mapping[str, str] | None, where: str) -> tuple[int, int, str] | None:
+class _BiocPassage:
+    """A passage's text, where it begins in its document, its sentences where only they hold the text, and its mentions."""
+
+    def __init__(self, passage):
+        self.offset, self.mentions = passage.offset, []
+        self.text, self.bounds = passage.text or "", None
+        if not passage.text and passage.sentences:
+            self.bounds = []
+            for sentence in passage.sentences:
+                start = sentence.offset - passage.offset
+                self.text = self.text.ljust(start)[:start] + (sentence.text or "")
+                self.bounds.append((start, len(self.text)))
+
+
+def _bioc_annotations(document) -> Iterator:
+    yield from document.annotations
+    for passage in document.passages:
+        yield from passage.annotations
+        for sentence in passage.sentences:
+            yield from sentence.annotations
+
+
+def _place(annotation, passages: Sequence[_BiocPassage], labels, where: str, reading: Reading, surfaces: _Surfaces) -> None:
+    """Put a BioC annotation into the passage that holds it; raises DataError where none does."""
     where = f"{where}, annotation {annotation.id}"
-    name = _type_of(annotation.infons.get("type", ""), labels, where)
+    label = annotation.infons.get("type") or ""
+    if not label.strip():
+        reading.repairs[_NO_TYPE] += 1
+        return
+    name = _type_of(label, labels, where)
     if not annotation.locations:
         raise DataError(f"{where}: no location")
+    if not name:
+        return
     span = annotation.total_span
-    start, end = span.offset - part.offset, span.offset + span.length - part.offset
-    if not 0 <= start < end <= len(part.text or ""):
-        raise DataError(f"{where}: offsets {span.offset}+{span.length} lie outside their passage")
-    return (start, end, name) if name else None
+    for passage in passages:
+        start, end = span.offset - passage.offset, span.offset + span.length - passage.offset
+        if 0 <= start < end <= len(passage.text):
+            break
+    else:
+        raise DataError(f"{where}: offsets {span.offset}+{span.length} are empty or lie outside of every passage")
+    reading.mentions[name] += 1
+    if len(annotation.locations) > 1:
+        reading.repairs["discontinuous mention dropped"] += 1
+        return
+    if annotation.text:
+        surfaces.compare(annotation.text, passage.text, start, end, where, reading.repairs)
+    passage.mentions.append((start, end, name))
 
 
 def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
-    """One sentence a line with `[surface](Type)` mentions; `# name` lines open documents."""
+    """One sentence a line with `[surface](Type)` mentions; `# name` lines open documents.
+
+    A backslash before a bracket makes it plain text: `[3H\\](+)-thymidine`.
+    """
     path, reading, doc, base = Path(path), Reading(), None, 0
     for line, text in _lines(path):
         if not text.strip():
@@ -262,20 +349,20 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         if text.startswith("# "):
             doc, base = text[2:].strip(), 0
             continue
-        plain, mentions, reached = "", [], 0
+        plain, mentions, reached, outside = "", [], 0, []
         for match in _INLINE.finditer(text):
-            plain += text[reached : match.start()]
-            name = _type_of(match[2], labels, f"{path}:{line}")
-            mentions.append((len(plain), len(plain) + len(match[1]), name))
-            plain += match[1]
+            outside.append(text[reached : match.start()])
+            plain += _unescaped(outside[-1])
+            start = len(plain)
+            plain += _unescaped(match[1])
+            mentions.append((start, len(plain), _type_of(match[2], labels, f"{path}:{line}")))
             reached = match.end()
-        plain += text[reached:]
-        broken = next((mark for mark in ["](", *(f"({label})" for label in labels or ())] if mark in plain), None)
-        if broken:
-            near = plain[max(0, plain.index(broken) - 10) :][:40]
-            raise DataError(f"{path}:{line}: broken markup near {near!r}; a mention is [surface](Type)")
-        offsets = words(plain)
-        spans = snap(offsets, [m for m in mentions if m[2]], reading.repairs)
+        outside.append(text[reached:])
+        plain += _unescaped(outside[-1])
+        _refuse_broken(outside, labels, f"{path}:{line}")
+        mentions = [mention for mention in mentions if mention[2]]
+        offsets = cut_words(words(plain), mentions, reading.repairs)
+        spans = snap(offsets, mentions, reading.repairs)
         reading.mentions.update(name for _, _, name in spans)
         reading.documented &= doc is not None
         name = doc if doc is not None else f"{path.stem}-s{line}"
@@ -283,6 +370,21 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted))
         base += len(plain) + 1
     return reading
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([][()\\])", r"\1", text)
+
+
+def _refuse_broken(outside: Sequence[str], labels: Iterable[str] | None, where: str) -> None:
+    """Raises DataError for text outside of mentions that looks like markup."""
+    looks = "|".join([r"\]\(", *(rf"\({re.escape(label)}\)" for label in labels or ())])
+    for text in outside:
+        if broken := re.search(rf"(?<!\\)(?:{looks})", text):
+            near = text[max(0, broken.start() - 10) :][:40]
+            raise DataError(
+                f"{where}: broken markup near {near!r}; a mention is [surface](Type), and a backslash before a bracket makes it plain text"
+            )
 
 
 @contextmanager
