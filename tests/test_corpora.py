@@ -170,7 +170,6 @@ def test_own_folder(tmp_path):
     (tmp_path / "mine-train.tsv").write_text("TP53\tB-Gene\nx\tO\n\ny\tO\n")
     (tmp_path / "mine_valid.tsv").write_text("BRCA1\tB-Gene\n")
     (tmp_path / "notes.md").write_text("not a split")
-    (tmp_path / "train_dev.tsv").write_text("both, so neither\tO\n")
     corpus = load_corpus(tmp_path)
     assert corpus.types == ("Gene",) and {role: len(split) for role, split in corpus.splits.items()} == {"train": 2, "dev": 1}
     assert load_corpus(tmp_path, types=["Gene", "Disease"]).types == ("Gene", "Disease")
@@ -180,6 +179,61 @@ def test_own_folder(tmp_path):
         corpus.test  # noqa: B018
     with pytest.raises(WorkbookError, match="unknown reader 'conl'"):
         load_corpus(tmp_path, reader="conl")
+
+
+@pytest.mark.parametrize("name", ["train_dev.tsv", "pubmed_scrapping.jsonl", "more.txt", "extra.PubTator"])
+def test_no_data_file_is_left_out_unseen(tmp_path, name):
+    """A folder that loaded as less than it holds would be trained and scored as less."""
+    (tmp_path / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    for beside in ("README.txt", "LICENSE", "notes.md", "train.jsonl.tmp", ".DS_Store", "corpus.toml"):
+        (tmp_path / beside).write_text("")
+    assert len(load_corpus(tmp_path).splits) == 2
+    (tmp_path / name).write_text("TP53\tB-Gene\n")
+    with pytest.raises(DataError, match=rf"\['{name}'\] belong to no split; name each file after one"):
+        load_corpus(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('silver = "no"', r"silver = 'no'; expected true or false"),
+        ('labels = ["Gene"]', r"labels = \['Gene'\]; expected a table of texts"),
+        ("labels = { GENE = 1 }", "expected a table of texts"),
+        ("types = 3", r"types = 3; expected a list of texts, or one"),
+        ("types = [1]", "expected a list of texts, or one"),
+        ('tag_names = "O"', "expected a list of texts"),
+        ("reader = true", "reader = True; expected a text"),
+        ("bare_type = {}", "expected a text"),
+        ('types = ["micro"]', "a type can't be called 'micro'"),
+        ('labels = { Gene = "macro" }', "a type can't be called 'macro'"),
+    ],
+)
+def test_what_corpus_toml_says_has_its_kind(tmp_path, line, said):
+    (tmp_path / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    (tmp_path / "corpus.toml").write_text(line)
+    with pytest.raises(DataError, match=said):
+        load_corpus(tmp_path)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    (tmp_path / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    (tmp_path / "corpus.toml").write_bytes("# d\xe9j\xe0 vu\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"corpus\.toml: .*utf-8"):
+        load_corpus(tmp_path)
+    (tmp_path / "corpus.toml").unlink()
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(DataError, match=r"train\.tsv can't be read: Permission denied"):
+        load_corpus(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "x" * 5000 + "/y"])
+def test_a_name_that_can_be_no_path_is_unknown(name):
+    with pytest.raises(WorkbookError, match="unknown corpus"):
+        load_corpus(name)
 
 
 def test_own_corpora_never_pose_as_published_ones(tmp_path):

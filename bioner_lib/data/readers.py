@@ -170,6 +170,8 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
     tags = record[tag_field]
     if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
+    if "\\ud" in (text if isinstance(text, str) else text.decode(errors="replace")) and (broken := _half_a_character(tokens)):
+        raise DataError(f"{where}: {broken!r} holds half of a surrogate pair, which is no character; mend the escape")
     if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
         raise DataError(f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
     if any(isinstance(tag, int) for tag in tags):
@@ -178,7 +180,23 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
         tags = [tag_names[tag] for tag in tags]
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
-    return tokens, tags, next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    named = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    return tokens, tags, None if named is None else document_name(named)
+
+
+def _half_a_character(tokens: Sequence[str]) -> str:
+    """The first word that can't be written as UTF-8, or ""."""
+    for token in tokens:
+        try:
+            token.encode()
+        except UnicodeEncodeError:
+            return token
+    return ""
+
+
+def document_name(doc: object) -> str:
+    """One name for one document: PMID:123, "PMID 123" and 123 are the same."""
+    return re.sub(r"^PMID[:\s]*(?=\d+$)", "", str(doc).strip(), flags=re.IGNORECASE)
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:
@@ -255,7 +273,7 @@ def _pubtator_document(
         mentions.append((start, end, name))
     if doc is None or "t" not in passages:
         raise DataError(f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}")
-    return doc, f"{passages['t']} {passages.get('a', '')}", mentions
+    return document_name(doc), f"{passages['t']} {passages.get('a', '')}", mentions
 
 
 def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
@@ -279,10 +297,11 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         for annotation in _bioc_annotations(document):
             _place(annotation, passages, labels, where, reading, surfaces)
         whole = "\n".join(passage.text for passage in passages)
-        if _is_repeated(document.id, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading):
+        name = document_name(document.id)
+        if _is_repeated(name, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading):
             continue
         for passage in passages:
-            reading.sentences += annotate(passage.text, passage.mentions, document.id, reading.repairs, passage.offset, passage.bounds)
+            reading.sentences += annotate(passage.text, passage.mentions, name, reading.repairs, passage.offset, passage.bounds)
     surfaces.check(path)
     return reading
 
@@ -347,7 +366,7 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         if not text.strip():
             continue
         if text.startswith("# "):
-            doc, base = text[2:].strip(), 0
+            doc, base = document_name(text[2:]), 0
             continue
         plain, mentions, reached, outside = "", [], 0, []
         for match in _INLINE.finditer(text):
@@ -399,7 +418,7 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
-    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, FileNotFoundError, IsADirectoryError) as error:
+    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}") from None
 
 

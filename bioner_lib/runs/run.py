@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import CORPORA, load_corpus, made_here, split_name
+from ..data.corpora import CORPORA, load_corpus, split_name
 from ..data.corpus import Corpus, Split
 from ..data.lexicons import Lexicon
 from ..data.schemes import Span, flat
-from ..errors import DataError, WorkbookError
+from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..home import replace_text
@@ -28,7 +28,7 @@ from . import processes
 from .config import RunConfig
 from .progress import add_run
 from .provenance import check_unchanged, compare_made_from, made_from
-from .rows import file_name, parents_of, read_json_of_run, read_row
+from .rows import PARENTS, file_name, parents_of, read_json_of_run, read_row
 
 FORMAT = 2  # 2: rows say what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -173,7 +173,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         plans += read_description(model)[1]
     asked = {corpus.name: asked_types(plans, corpus) for corpus in corpora + also}  # refused now rather than after training
     repairs: Counter = Counter()
-    trained = [*corpora, *_silver_of(parents.get("start_from", {}).get("phases", []), mirror)]
+    trained = [*corpora, *_trained_before(config, parents, working.parent, {c.name for c in corpora}, mirror)]
     shared = shared_documents(trained, also, mirror)
     if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}):
         raise WorkbookError(
@@ -204,15 +204,25 @@ def _about(corpus: Corpus) -> dict:
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def _silver_of(phases: Sequence[Mapping], mirror) -> list[Corpus]:
-    """The silver corpora of a run's earlier phases, where they are still there."""
-    bases = {name: split_name(name)[0] for phase in phases for name in phase["corpora"]}
-    held = [name for name, base in bases.items() if base not in CORPORA and (base in made_here() or Path(base).exists())]
-    found = []
-    for name in held:
-        with suppress(DataError):
-            found.append(load_corpus(name, mirror=mirror))
-    return [corpus for corpus in found if corpus.silver]
+def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, known: set[str], mirror) -> list[Corpus]:
+    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), where they are still there."""
+    behind = [phase for parent in parents.values() for phase in parent["phases"]]
+    behind += _behind(config.as_dict(), runs)
+    found: dict[str, Corpus] = {}
+    for phase in behind:
+        for name in phase["corpora"]:
+            with suppress(WorkbookError):
+                corpus = load_corpus(name, mirror=mirror, limit=phase.get("limit", 0))
+                if corpus.name not in known:
+                    found.setdefault(name, corpus)
+    return list(found.values())
+
+
+def _behind(config: Mapping, runs: Path) -> list[dict]:
+    """The configurations of a run's parents, and of theirs."""
+    rows = [read_row(runs / config[name]) for name in PARENTS if config.get(name)]
+    configs = [row["config"] for row in rows if row]
+    return [*configs, *(earlier for parent in configs for earlier in _behind(parent, runs))]
 
 
 def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None) -> dict[str, dict[str, int]]:

@@ -256,7 +256,7 @@ def fit(
     accelerate's, such as "tensorboard". `after` hears of each epoch and its mean dev F1; what it raises ends the training.
     Raises WorkbookError for a loss that isn't finite.
     """
-    choosing = [corpus for corpus in corpora if not corpus.silver] or [corpus for corpus in also if "dev" in corpus.splits]
+    choosing = [corpus for corpus in corpora if not corpus.silver] or [c for c in also if "dev" in c.splits and not c.silver]
     if not choosing:
         raise WorkbookError(
             f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on labels that nobody checked; "
