@@ -88,7 +88,7 @@ def test_unknown_names_come_with_the_nearest():
 
 def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes):
     """A registered corpus in a mirror folder."""
-    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy").mkdir(exist_ok=True)
     (tmp_path / "toy" / "train.tsv").write_text(text)
     entry = {
         "reader": "conll", "repository": "a/b", "commit": "c", "labels": {"GENE": "Gene"}, "licence": "CC0", "cite": "me",
@@ -349,3 +349,131 @@ def test_two_forms_have_the_same_test_split(name, mirror):
     sentences = ["".join(s.tokens) for s in load_corpus(name).test]
     assert sum(sentence in texts[0] for sentence in sentences) > 0.95 * len(sentences)
     assert 0.98 < len(texts[1]) / len(texts[0]) < 1.02
+
+
+@pytest.mark.parametrize("kind", ["sha256", "git_blob"])
+def test_every_byte_is_verified_wherever_it_comes_from(tmp_path, monkeypatch, kind):
+    """A mirror, data/raw from an earlier day, a download: one wrong byte is an error, each time it is read."""
+    text = b"TP53\tB-GENE\nx\tO\n"
+    digest = hashlib.sha256(text) if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(text) + text)
+    small_registry(tmp_path, monkeypatch, files={"train": {"path": "train.tsv", kind: digest.hexdigest()}})
+    raw = tmp_path / "home" / "data" / "raw" / "toy" / "train.tsv"
+    raw.parent.mkdir(parents=True)
+    monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "home")
+    monkeypatch.delenv("BIONER_MIRROR", raising=False)
+    raw.write_bytes(text)
+    assert load_corpus("toy").counts("train") == {"Gene": 1}
+    for place, mirror in ((raw, None), (tmp_path / "toy" / "train.tsv", tmp_path)):
+        place.write_bytes(text.replace(b"TP53", b"TP54"))
+        with pytest.raises(DataError, match=rf"train\.tsv has {kind} .* delete it and fetch it again"):
+            load_corpus("toy", mirror=mirror)
+    raw.unlink()
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "train.tsv").write_bytes(text.replace(b"TP53", b"TP54"))
+    monkeypatch.setattr(module, "GITHUB", f"file://{served}/{{path}}")
+
+    def retrieve(address, known_hash, fname, path, progressbar):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / fname).write_bytes((served / "train.tsv").read_bytes())
+
+    monkeypatch.setattr("pooch.retrieve", retrieve)
+    with pytest.raises(DataError, match=rf"has {kind}"):
+        load_corpus("toy")
+
+
+def test_pooch_is_told_the_hash(tmp_path, monkeypatch):
+    """So that a broken download never gets its name."""
+    import http.server
+    import threading
+
+    small_registry(tmp_path, monkeypatch)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "a" / "b" / "c" / "data").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c" / "data" / "train.tsv").write_text("broken")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *given):
+            super().__init__(*given, directory=str(tmp_path))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(module, "GITHUB", f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}")
+        monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "home")
+        monkeypatch.delenv("BIONER_MIRROR", raising=False)
+        with pytest.raises(DataError, match=r"can.t fetch .*hash"):
+            load_corpus("toy")
+        server.shutdown()
+    assert not (tmp_path / "home" / "data" / "raw" / "toy" / "train.tsv").exists()
+
+
+def pubtator_registry(tmp_path, monkeypatch, nested):
+    lines = ["1|t|TNF alpha receptor", "1|a|", "1\t0\t9\tTNF alpha\tGENE"]
+    lines += ["1\t0\t3\tTNF\tGENE"] if nested else []
+    files, counts = {}, {}
+    for role in ("train", "test"):
+        text = "\n".join(lines) + "\n"
+        small_registry(tmp_path, monkeypatch)
+        (tmp_path / "toy" / f"{role}.PubTator").write_text(text)
+        files[role] = {"path": f"{role}.PubTator", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        counts[role] = {"Gene": 1 + nested}
+    small_registry(tmp_path, monkeypatch, reader="pubtator", files=files, counts=counts)
+
+
+def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
+    """Mentions inside others, which one tag sequence can't hold: their number stands in `repairs`, and the score isn't official."""
+    pubtator_registry(tmp_path, monkeypatch, nested=False)
+    whole = load_corpus("toy", mirror=tmp_path)
+    assert whole.official
+    assert whole.counts("test") == {"Gene": 1}
+    pubtator_registry(tmp_path, monkeypatch, nested=True)
+    less = load_corpus("toy", mirror=tmp_path)
+    assert not less.official
+    assert less.repairs["overlapping mention dropped"] == 2
+
+
+def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
+    pubtator_registry(tmp_path, monkeypatch, nested=False)
+    monkeypatch.setattr("bioner_lib.data.readers.annotate", lambda text, mentions, *rest: [module_sentence(text)])
+    with pytest.raises(DataError, match="a mention was lost that no repair counts"):
+        load_corpus("toy", mirror=tmp_path)
+
+
+def module_sentence(text):
+    from bioner_lib.data.text import Sentence, tokenize
+
+    return Sentence(tokenize(text), ["O"] * len(tokenize(text)), "1")
+
+
+def test_a_fingerprint_is_over_words_and_tags():
+    from bioner_lib.data.corpus import Corpus, Split
+    from bioner_lib.data.text import Sentence
+
+    def of(tokens, tags, doc="d", role="train"):
+        return Corpus("c", ("Gene",), {role: Split([Sentence(tokens, tags, doc)], role, "c")})
+
+    base = of(["TP53", "x"], ["B-Gene", "O"])
+    assert base.fingerprint == of(["TP53", "x"], ["B-Gene", "O"], "other").fingerprint
+    others = [of(["TP53", "y"], ["B-Gene", "O"]), of(["TP53", "x"], ["B-Gene", "I-Gene"]), of(["TP53", "x"], ["B-Gene", "O"], role="dev")]
+    assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 4
+    assert base.documents_digest != of(["TP53", "x"], ["B-Gene", "O"], "other").documents_digest
+
+
+@pytest.mark.real
+def test_real_gold_is_scored_or_marked(mirror):
+    """Every mention that a source counts is trained and scored, or the corpus says how many are not."""
+    marked = {}
+    for name, entry in CORPORA.items():
+        if "repository" not in entry or name == "bc4chemd":
+            continue
+        corpus = load_corpus(name, mirror=mirror)
+        for role, published in entry.get("counts", {}).items():
+            official = sum(n for kind, n in published.items() if kind not in ("sentences", "documents"))
+            scored = sum(corpus.counts(role).values())
+            if role == "test" and scored != official:
+                marked[name] = (scored, official)
+                assert not corpus.official
+    assert marked == {"nlm-gene": (2354, 2365)}
