@@ -1,21 +1,27 @@
 """python -m bioner_lib fetch | run | sweep | status | board"""
 
 import argparse
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import WorkbookError
 
-STOPPED = 130  # by Ctrl-C
+STOPPED = 130  # by Ctrl-C or SIGTERM
 MISTAKE = 120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0; 1 to 100, so many notebooks of a sweep failed (100: or more); 120, a mistake in the call; 130, Ctrl-C."""
+    """Returns the exit status: 0; 1 to 100, so many notebooks of a sweep failed (100: or more); 120, a mistake in the call; 130, Ctrl-C
+    or SIGTERM."""
     try:
         given = _parser().parse_args(arguments)
     except SystemExit as error:  # argparse's own status is 2
         return MISTAKE if error.code else 0
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _interrupt)  # what a scheduler sends ends a sweep as Ctrl-C does
     commands = {"fetch": _fetch, "run": _run, "sweep": _sweep, "status": _status, "board": _board}
     try:
         return commands[given.command](given)
@@ -25,6 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return STOPPED
+    except BrokenPipeError:  # status | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is flushed into the broken pipe at exit
+        return 0
+    except OSError as error:
+        print(f"error: {error}; make room or mend that, and call again", file=sys.stderr)
+        return MISTAKE
+
+
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--dry-run", action="store_true", help="only print the jobs, their states and the time that like ones took")
     sweep.add_argument("--executor", default="", help="threads of this process where none is given; dask, or tcp://scheduler:port")
     sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)")
-    sweep.add_argument("--only", action="append", default=[], metavar="NAME=VALUE", help="only the jobs with this parameter; repeatable")
+    sweep.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="only the jobs with this parameter; the same name twice: either value",
+    )
     sweep.add_argument("--retry-failed", action="store_true", help="execute again what failed before")
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
@@ -100,20 +122,35 @@ def _status(given) -> int:
     from .sweeps import status
     from .sweeps.reading import read_sweep
 
-    if given.outputs and not Path(given.outputs).is_dir():
-        raise WorkbookError(f"--outputs {given.outputs}: no such folder")
-    print(status.table(read_sweep(given.file, outputs=given.outputs), given.outputs) if given.file else status.report(given.outputs))
+    folder = _existing(given.outputs)
+    print(status.table(read_sweep(given.file, outputs=folder), folder) if given.file else status.report(folder))
     return 0
 
 
+def _existing(given: str | None) -> Path:
+    """The folder of runs; raises WorkbookError where it isn't there: what only reads makes no folder of a misspelt name."""
+    from .home import outputs
+
+    if not (folder := outputs(given)).is_dir():
+        raise WorkbookError(f"{folder}: no such folder; --outputs or BIONER_OUTPUTS names the folder that holds runs/")
+    return folder
+
+
 def _board(given) -> int:
-    from .board.leaderboard import write_leaderboard
-    from .home import home, outputs
+    from .board.leaderboard import aggregate, board_text, results, write_leaderboard
+    from .home import home
     from .runs.rows import read_rows
 
-    write_leaderboard(read_rows(given.outputs), given.outputs)
-    folder = outputs(given.outputs)
-    print((folder / "leaderboard.md").read_text(encoding="utf-8"))
+    folder = _existing(given.outputs)
+    rows = read_rows(folder)
+    try:
+        table = write_leaderboard(rows, folder)
+    except WorkbookError as error:
+        if "can't write" not in str(error):
+            raise
+        table = aggregate(results(rows))  # a folder that may only be read still has its board
+        print(f"{error}: the tables are only printed", file=sys.stderr)
+    print(board_text(table))
     for kind, place, pattern in (
         ("tables", folder, "leaderboard.*"),
         ("figures", folder / "figures", "*.png"),

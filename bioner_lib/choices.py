@@ -1,5 +1,10 @@
 """The values of a run's named choices, apart from the code that carries them out: a table of rows is read without torch."""
 
+from pathlib import Path
+
+from .errors import unknown
+from .home import is_there
+
 SYSTEMS = ("tagger", "dictionary")
 PRECISIONS = ("auto", "bf16", "fp32")
 SCHEMES = ("IOB2", "IOBES")
@@ -19,3 +24,9 @@ ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an install
     "biolinkbert": "michiyasunaga/BioLinkBERT-base",
     "roberta": "FacebookAI/roberta-base",
 }
+
+
+def check_encoder(name: str, folder: Path | None = None) -> None:
+    """Raises WorkbookError for what is no alias, no folder (seen from `folder`), and no name on a hub (owner/name)."""
+    if name not in ENCODERS and "/" not in name and not is_there((folder or Path()) / Path(name).expanduser()):
+        raise unknown("encoder", name, ENCODERS)

@@ -10,9 +10,18 @@ from .errors import WorkbookError
 def home() -> Path:
     """The workbook's root: `BIONER_HOME`, else the checkout that holds this library, else the working folder."""
     if given := os.environ.get("BIONER_HOME"):
-        return Path(given)
+        return Path(given).expanduser().resolve()
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def from_environment(name: str) -> Path | None:
+    """The folder that an environment variable names; a relative one begins at the workbook's root.
+
+    A command and a notebook's kernel have different working folders, and mean the same one.
+    """
+    given = os.environ.get(name)
+    return home() / Path(given).expanduser() if given else None
 
 
 def is_there(path: str | Path) -> bool:
@@ -39,17 +48,19 @@ def replace_text(path: Path, text: str, lasting: bool = True) -> None:
         raise
 
 
-def outputs(folder: str | Path | None = None) -> Path:
-    """The folder of runs, made where it is missing; raises WorkbookError where it can't be written.
+def outputs(folder: str | Path | None = None, write: bool = False) -> Path:
+    """The folder of runs: `folder`, else `BIONER_OUTPUTS`, else `outputs/`. Reading makes no folder.
 
-    `folder` or `BIONER_OUTPUTS` take the place of `outputs/`.
+    With `write` it is made where it is missing; raises WorkbookError where it can't be written.
     """
-    path = Path(folder or os.environ.get("BIONER_OUTPUTS") or home() / "outputs")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".writable-{uuid4().hex[:8]}"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise WorkbookError(f"can't write to {path} ({error.strerror}); name another folder with BIONER_OUTPUTS") from None
+    path = Path(folder).expanduser().absolute() if folder else from_environment("BIONER_OUTPUTS") or home() / "outputs"
+    if write:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            probe = path / f".writable-{uuid4().hex[:8]}"
+            probe.write_text("")
+            probe.unlink()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise WorkbookError(f"can't write to {path} ({reason}); name another folder with BIONER_OUTPUTS") from None
     return path

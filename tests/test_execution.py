@@ -81,17 +81,21 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
     path = sweep(folder, tiny, f"seeds: {seeds}")
     second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
     path.write_text(path.read_text() + second + "\n")
+    hits = 0
     for _ in range(KILLS):
         process = start(path, *more)
         time.sleep(dice.uniform(2.0, 9.0))
+        worked_on = list((folder / "outputs" / "sweeps" / ".progress").glob("*.json"))
         victim = dice.choice([process.pid, *below(process.pid)])
         if process.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
+                hits += bool(worked_on)
         if victim != process.pid:  # what is left of the sweep goes on for a while
             time.sleep(dice.uniform(1.0, 5.0))
             process.kill()
         process.wait()
+    assert hits, "no kill hit a job that was being worked on"
     last = start(path, *more)
     said = last.communicate(timeout=300)[1]
     assert last.returncode == 0, said
@@ -105,11 +109,16 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
 
 
 def test_two_sweeps_share_the_work(folder, tiny):
+    """Each job is executed by one of them: its notebook leaves one line."""
+    notebook = nbformat.read(folder / "small.ipynb", 4)
+    notebook.cells[1].source += f"\nopen({str(folder / 'executed')!r}, 'a').write(f'{{seed}}\\n')"
+    nbformat.write(notebook, folder / "small.ipynb")
     path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
     both = [start(path), start(path)]
     assert [process.communicate(timeout=300)[1] and process.returncode for process in both] == [0, 0]
     assert len(results(folder)) == 4 and len(list((folder / "outputs" / "notebooks").iterdir())) == 4
     assert len(list((folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
+    assert sorted((folder / "executed").read_text().split()) == ["1", "2", "3", "4"]
 
 
 def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
@@ -230,7 +239,7 @@ def test_only_takes_numbers_as_people_write_them(folder, tiny):
     ("only", "said"),
     [
         ("sead=1", "unknown parameter in --only: 'sead'; did you mean 'seed'"),
-        ("seed=9", "no job of the sweep is so"),
+        ("seed=9", "no job matches"),
         ("seed", "expected name=value"),
     ],
 )
@@ -300,11 +309,27 @@ def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
 def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny):
     ((job,),) = read_sweep(sweep(folder, tiny, "grid: {broken: [true]}"))
     outputs = (folder / "outputs").resolve()
-    began = time.time()
     assert execution.execute(job, outputs, {}).state == "failed"
-    stamp = (outputs / "notebooks" / f"{job.name}.failed.ipynb").stat().st_mtime_ns
-    assert execution.execute(job, outputs, {}, wait=True, since=began).said.rstrip().endswith("as asked")
-    assert (outputs / "notebooks" / f"{job.name}.failed.ipynb").stat().st_mtime_ns == stamp
+    failed = outputs / "notebooks" / f"{job.name}.failed.ipynb"
+    stamp = failed.stat().st_mtime_ns
+    assert execution.execute(job, outputs, {}, wait=True, known=None).said.rstrip().endswith("as asked")
+    assert failed.stat().st_mtime_ns == stamp, "it failed since this sweep looked"
+    seen = execution.failure(job, outputs)["seen"]
+    assert execution.execute(job, outputs, {}, known=seen).state == "failed"
+    assert failed.stat().st_mtime_ns > stamp, "what is known to have failed is tried again"
+
+
+def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny):
+    """A worker's clock may be hours ahead of the one that asks."""
+    path = sweep(folder, tiny, "grid: {broken: [true]}")
+    ((job,),) = read_sweep(path)
+    assert main(["sweep", str(path)]) == 1
+    record = folder / "outputs" / "notebooks" / f"{job.name}.failed.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"seen": time.time() + 9e5}))
+    failed = record.with_suffix(".ipynb")
+    stamp = failed.stat().st_mtime_ns
+    assert main(["sweep", str(path), "--retry-failed"]) == 1
+    assert failed.stat().st_mtime_ns > stamp
 
 
 def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
@@ -420,8 +445,8 @@ def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
         assert "the same command goes on" in process.communicate(timeout=60)[1] and process.returncode == STOPPED
 
 
-@pytest.mark.parametrize("after", [0.05, 0.4, 1.0])
-def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny, after):
+@pytest.mark.parametrize(("after", "sent"), [(0.05, signal.SIGINT), (0.4, signal.SIGTERM), (1.0, signal.SIGINT)])
+def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, sent):
     """While kernels start, too."""
     path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
     process = start(path)
@@ -431,7 +456,7 @@ def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny, after):
             break
     time.sleep(after)
     kernels = below(process.pid)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     said = process.communicate(timeout=90)[1]
     assert process.returncode == STOPPED and "the same command goes on" in said
     for _ in range(100):  # they are killed, and reaped by whoever took them over
@@ -442,3 +467,23 @@ def test_ctrl_c_stops_at_once_and_loses_nothing(folder, tiny, after):
     assert {state_of(job, folder / "outputs") for job in read_sweep(path)[0]} <= {"todo", "done"}
     if after == 1.0:
         assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4
+
+
+def test_a_silver_corpus_that_was_deleted_is_made_again(folder, tiny):
+    """A job is done while what it made is there, be it a run or a corpus."""
+    notebook = nbformat.read(folder / "small.ipynb", 4)
+    notebook.cells[1:] = [
+        nbformat.v4.new_code_cell(
+            "from bioner_lib.home import outputs\nfrom bioner_lib.runs.progress import add_made\n"
+            "made = outputs() / 'silver' / 'x' / 'corpus.toml'\nmade.parent.mkdir(parents=True)\nmade.touch()\nadd_made(made)"
+        )
+    ]
+    nbformat.write(notebook, folder / "small.ipynb")
+    steps = read_sweep(sweep(folder, tiny, "seeds: [1]"))
+    ((job,),) = steps
+    assert run_sweep(steps) == []
+    assert state_of(job, folder / "outputs") == "done"
+    shutil.rmtree(folder / "outputs" / "silver")
+    assert state_of(job, folder / "outputs") == "todo"
+    assert run_sweep(steps) == []
+    assert (folder / "outputs" / "silver" / "x" / "corpus.toml").exists()

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -6,7 +9,8 @@ import pytest
 
 from bioner_lib import RunConfig, WorkbookError, check_parameters, run
 from bioner_lib.__main__ import MISTAKE, main
-from bioner_lib.home import home
+from bioner_lib.home import from_environment, home
+from bioner_lib.home import outputs as outputs_folder
 from bioner_lib.sweeps.executors import run_sweep
 from bioner_lib.sweeps.reading import check_against_notebook, read_sweep
 
@@ -68,6 +72,144 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
         read_sweep(sweep(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("{notebook: 60_general_domain, parameters: {general: wnut}}", "unknown corpus 'wnut'; did you mean 'wnut17'"),
+        ("{notebook: 75_silver_ratio, parameters: {silver: sampel}}", "unknown corpus 'sampel'; did you mean 'sample'"),
+        ("{notebook: 45_published_systems, parameters: {added: wnut}}", "unknown corpus 'wnut'; did you mean 'wnut17'"),
+        ("{notebook: 45_published_systems, parameters: {system: gerberra}}", "unknown system 'gerberra'; did you mean 'gerbera'"),
+        ("{notebook: 40_multi_task, parameters: {heads: per-types}}", "unknown heads 'per-types'; did you mean 'per-type'"),
+        ("{notebook: 40_multi_task, parameters: {sharing: cros}}", "unknown sharing 'cros'; did you mean 'cross'"),
+        ("{notebook: 30_single_task, parameters: {encoder: minilmm}}", "unknown encoder 'minilmm'; did you mean 'minilm'"),
+        ("{notebook: 30_single_task, parameters: {options: {encoder: minilmm}}}", "unknown encoder 'minilmm'"),
+        ("{notebook: 30_single_task, parameters: {options: {also_test: sampel}}}", "unknown corpus 'sampel'"),
+        ("{notebook: 30_single_task, parameters: {options: {also_test: [sample, sampel]}}}", "unknown corpus 'sampel'"),
+        ("{notebook: 30_single_task, parameters: {corpus: 'sample:Gen'}}", "unknown type for corpus 'sample': 'Gen'; did you mean 'Gene'"),
+        ("{notebook: 30_single_task, parameters: {corpus: 'sample-gene:Virus'}}", "unknown type for corpus 'sample-gene': 'Virus'"),
+        ("{notebook: 30_single_task, parameters: {corpus: sample@9/2}}", "part '9/2' of 'sample': expected a percentage"),
+        ("{notebook: 30_single_task, parameters: {corpus: sample@101%}}", "part '101%' of 'sample'"),
+        ("{notebook: 50_ablations, parameters: {factors: {decodr: [crf]}}}", "unknown RunConfig field 'decodr'; did you mean 'decoder'"),
+        ("{notebook: 50_ablations, parameters: {factors: {decoder: [crff]}}}", "unknown decoder 'crff'; did you mean 'crf'"),
+        ("{notebook: 50_ablations, parameters: {search: {learning_rat: [1, 2]}}}", "unknown RunConfig field in search: 'learning_rat'"),
+        ("{notebook: 70_silver_labels, parameters: {text: a.txt}}, {notebook: 70_silver_labels, parameters: {text: b.txt}}",
+         "two jobs of 70_silver_labels make one corpus, 'sample-silver': .* give each a name"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
+    with pytest.raises(WorkbookError, match=said):
+        read_sweep(sweep(tmp_path, f"steps: [{step}]"))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{notebook: 30_single_task, parameters: {corpus: 'bc5cdr@25%:Disease', encoder: biolinkbert}}",
+        "{notebook: 30_single_task, parameters: {corpus: 'sample-gene:Gene', encoder: owner/name}}",
+        "{notebook: 50_ablations, parameters: {factors: {loss_weights: [{Gene: 0.5}]}, search: {loss_weights.Gene: [0.5, 2.0]}}}",
+        "{notebook: 70_silver_labels, parameters: {name: a}}, {notebook: 70_silver_labels, parameters: {name: b}}",
+        "{notebook: 20_align_words, parameters: {max_length: 20, overlap: 16}}",
+    ],
+)
+def test_what_is_right_passes(tmp_path, step):
+    assert read_sweep(sweep(tmp_path, f"steps: [{step}]"))
+
+
+@pytest.mark.parametrize("text", ["steps: [{notebook: 30_single_task, parameters: {corpus: 2026-13-45}}]", "[" * 5_000])
+def test_yaml_that_breaks_the_reader_is_named(tmp_path, text):
+    with pytest.raises(WorkbookError, match=r"mine\.yaml: not YAML"):
+        read_sweep(sweep(tmp_path, text))
+
+
+def test_the_same_name_twice_in_only_means_either(tmp_path):
+    text = "steps: [{notebook: 30_single_task, grid: {heads: [joint, per-type]}, seeds: [13, 42, 1337]}]"
+    chosen = read_sweep(sweep(tmp_path, text), ["seed=13", "seed=42", "heads=joint"])
+    assert [(job.parameters["seed"], job.parameters["heads"]) for jobs in chosen for job in jobs] == [(13, "joint"), (42, "joint")]
+
+
+def test_an_edited_notebook_is_another_job(tmp_path):
+    def named(source):
+        cell = nbformat.v4.new_code_cell("seed: int = 13  # one")
+        cell.metadata["tags"] = ["parameters"]
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(source)]), tmp_path / "own.ipynb")
+        return read_sweep(sweep(tmp_path, "steps: [{notebook: own.ipynb}]"))[0][0].name
+
+    assert named("print(1)") != named("print(2)")
+    assert named("print(1)") == named("print(1)")
+
+
+def test_an_address_stands_in_no_files_name(tmp_path):
+    step = "{notebook: 70_silver_labels, parameters: {name: mine, query: ataxia, email: you@example.org}}"
+    ((job,),) = read_sweep(sweep(tmp_path, f"steps: [{step}]"))
+    assert "you" not in job.name
+    assert "ataxia" in job.name
+    long = read_sweep(sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {{corpus: sample, track: {'x' * 900}}}}}]"))
+    assert len(long[0][0].name) < 120
+
+
+def test_folders_are_the_same_wherever_they_are_said(tmp_path, monkeypatch):
+    """A command at the root and a kernel in notebooks/ mean one folder by one relative name; ~ is the user's own."""
+    monkeypatch.setenv("BIONER_OUTPUTS", "my-runs")
+    monkeypatch.setenv("BIONER_MIRROR", "~/mirror")
+    places = []
+    for folder in (tmp_path, home() / "notebooks"):
+        monkeypatch.chdir(folder)
+        places.append(outputs_folder())
+    assert places == [home() / "my-runs"] * 2
+    assert not places[0].exists(), "asking makes no folder"
+    assert from_environment("BIONER_MIRROR") == Path("~/mirror").expanduser()
+    monkeypatch.setenv("BIONER_OUTPUTS", "~/runs")
+    assert outputs_folder() == Path("~/runs").expanduser()
+    assert outputs_folder("~/other") == Path("~/other").expanduser()
+    monkeypatch.setenv("BIONER_HOME", "~")
+    assert home() == Path("~").expanduser().resolve()
+
+
+@pytest.mark.parametrize("command", [["board"], ["status"], ["status", "quick"]])
+def test_a_misspelt_folder_is_refused_and_not_made(tmp_path, capsys, command):
+    assert main([*command, "--outputs", str(tmp_path / "otputs")]) == MISTAKE
+    assert "otputs: no such folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_makes_nothing(tmp_path, capsys):
+    assert main(["sweep", "quick", "--dry-run", "--outputs", str(tmp_path / "new")]) == 0
+    assert "todo" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_may_only_be_read_has_its_board(outputs, capsys, monkeypatch):
+    run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+
+    def refused(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert main(["board"]) == 0
+    said = capsys.readouterr()
+    assert "| dictionary | 1 |" in said.out
+    assert "Read-only file system" in said.err
+    assert main(["status"]) == 0
+
+
+def test_a_full_disk_and_a_reader_that_leaves_are_no_tracebacks(outputs, capsys, monkeypatch):
+    run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bioner_lib.board.leaderboard.replace_text", full)
+        assert main(["board"]) == MISTAKE
+    assert "No space left on device; make room" in capsys.readouterr().err
+    environment = os.environ | {"BIONER_OUTPUTS": str(outputs)}
+    call = f"{sys.executable} -m bioner_lib board | head -0"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {call}"], env=environment, cwd=home(), capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
 def test_what_steps_share_and_corpora_to_come(tmp_path):
     text = """
 x-all: &all {epochs: 1}
@@ -113,7 +255,8 @@ def test_options_that_need_the_others(tmp_path):
 
 
 def test_only_takes_dates(tmp_path):
-    text = 'steps: [{notebook: 70_silver_labels, grid: {dates: ["2000-01-01", "2020-01-01"]}}]'
+    step = '{{notebook: 70_silver_labels, parameters: {{name: {}, dates: "{}"}}}}'
+    text = f"steps: [{step.format('a', '2000-01-01')}, {step.format('b', '2020-01-01')}]"
     assert len(read_sweep(sweep(tmp_path, text), ["dates=2000-01-01"])[0]) == 1
 
 
@@ -174,10 +317,10 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     """Two jobs of which one fails; the second call executes only what is missing."""
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("BIONER_OUTPUTS", str(outputs))
-    fixed = f"{{encoder: '{tiny}', epochs: 1, limit: 10, options: {{max_length: 128, overlap: 16}}}}"
-    path = sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{corpus: [sample, 'sample:Gen']}}}}]")
+    fixed = "{epochs: 1, limit: 10, options: {max_length: 128, overlap: 16}}"
+    path = sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{encoder: ['{tiny}', no/where]}}}}]")
     failed = run_sweep(read_sweep(path), workers=2)
-    assert [job.parameters["corpus"] for job, _ in failed] == ["sample:Gen"] and "did you mean 'Gene'" in failed[0][1]
+    assert [job.parameters["encoder"] for job, _ in failed] == ["no/where"] and "can't be loaded" in failed[0][1]
     held = sorted(p.name for p in (outputs / "notebooks").iterdir())
     assert len(held) == 3 and sum(".failed." in name for name in held) == 2
     config = RunConfig(corpora="sample", encoder=tiny, heads="joint", epochs=1, limit=10, max_length=128, overlap=16)
@@ -189,6 +332,8 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
 
 
 def test_command_line(outputs, capsys, monkeypatch):
+    assert main(["board"]) == MISTAKE and "no such folder" in capsys.readouterr().err
+    outputs.mkdir()
     assert main(["board"]) == MISTAKE and "no finished runs" in capsys.readouterr().err
     assert main(["sweep", "quik"]) == MISTAKE and "did you mean 'quick'" in capsys.readouterr().err
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)

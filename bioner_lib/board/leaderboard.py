@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import document_counts, holm, paired_difference
-from ..home import home
+from ..home import home, replace_text
 from ..home import outputs as outputs_folder
 from ..runs.config import RunConfig
 from ..runs.rows import PARENTS, arm, arm_of, config_of, parents_of, phases, precision_of, read_predictions, read_row, read_rows
@@ -133,16 +133,28 @@ def _cell(line) -> str:
 def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None) -> pd.DataFrame:
     """Write leaderboard.csv, .json (all raw values) and .md to the outputs folder; returns the table."""
     frame = results(rows)
-    table, folder = aggregate(frame), outputs_folder(outputs)
-    table.drop(columns=["values", "seeds"]).to_csv(folder / "leaderboard.csv", index=False)
+    table, folder = aggregate(frame), outputs_folder(outputs, write=True)
+    replace_text(folder / "leaderboard.csv", table.drop(columns=["values", "seeds"]).to_csv(index=False))
     records = {
         key: json.loads(part.to_json(orient="records", double_precision=15)) for key, part in (("aggregated", table), ("runs", frame))
     }
-    (folder / "leaderboard.json").write_text(json.dumps(records, indent=1))
-    note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
-    note += "" if table["official"].all() else "\n\\* on a limited split or a corpus of your own: not comparable with published figures.\n"
-    (folder / "leaderboard.md").write_text(markdown(table) + note, encoding="utf-8")
+    replace_text(folder / "leaderboard.json", json.dumps(records, indent=1))
+    replace_text(folder / "leaderboard.md", board_text(table))
     return table
+
+
+def board_text(table: pd.DataFrame) -> str:
+    """The board as Markdown with its notes."""
+    note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
+    note += (
+        ""
+        if table["official"].all()
+        else (
+            "\n\\* on a limited split, a corpus of your own, or one whose test split isn't scored whole: "
+            "not comparable with published figures.\n"
+        )
+    )
+    return markdown(table) + note
 
 
 def anchors() -> pd.DataFrame:

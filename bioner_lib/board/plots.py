@@ -25,7 +25,7 @@ def use_style() -> None:
 
 def save_figure(figure: plt.Figure, name: str, published: bool = False) -> Path:
     """Write name.png and name.pdf to outputs/figures, or to figures/ if drawn from published rows; returns the png's path."""
-    folder = home() / "figures" if published else outputs_folder() / "figures"
+    folder = home() / "figures" if published else outputs_folder(write=True) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for kind in ("pdf", "png"):
         metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same data gives the same bytes

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import home, is_there, outputs
-from .corpus import SPLITS, Corpus, Split
+from .corpus import SPLITS, Corpus, Split, check_part
 from .fetching import GITHUB, fetch
 from .lines import Lines
 from .readers import DROPS, READERS, Reading, guess_reader
@@ -85,6 +85,38 @@ def split_name(name: str) -> tuple[str, str, str]:
         raise DataError(f"{name!r} names no type after its colon")
     found = _NAME.fullmatch(name)
     return (found["base"], found["part"] or "", found["types"] or "") if found else (name, "", "")
+
+
+def check_name(name: str, known: Iterable[str] = (), folder: Path | None = None) -> None:
+    """Raises WorkbookError for a corpus's name that `load_corpus` would refuse, without reading its text.
+
+    `known` are names that will be there by then; own folders may begin at `folder`. Types are checked for registered corpora and for
+    folders whose corpus.toml declares them.
+    """
+    if is_there((folder or Path()) / Path(name).expanduser()):
+        return
+    base, part, shown = split_name(name)
+    own = (folder or Path()) / Path(base).expanduser()
+    if base not in CORPORA and base not in known and not is_there(own):
+        raise unknown("corpus", base, [*CORPORA, *known])
+    if part:
+        check_part(part, base)
+    types = _types_of(base, own)
+    for wanted in shown.split("+") if shown and types else ():
+        if wanted not in types:
+            raise unknown(f"type for corpus {base!r}:", wanted, types)
+
+
+def _types_of(name: str, own: Path) -> list[str]:
+    """The types that are declared somewhere; [] where only the text would tell."""
+    if name not in CORPORA:
+        declared = _declared(own if is_there(own) else made_here().get(name, own)).get("types", [])
+        return [declared] if isinstance(declared, str) else declared
+    entry = CORPORA[name]
+    if "view" in entry:
+        base, _, shown = split_name(entry["view"])
+        return shown.split("+") if shown else _types_of(base, own)
+    return [label for label in dict.fromkeys(entry["labels"].values()) if label]
 
 
 def _load_registered(name: str, mirror: str | Path | None) -> Corpus:

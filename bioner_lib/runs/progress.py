@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ..home import replace_text
+from ..home import outputs, replace_text
 
 VARIABLE = "BIONER_PROGRESS"
 
@@ -23,9 +23,18 @@ def report(run_id: str, epoch: int, epochs: int, share: float, dev: float | None
 
 def add_run(run_id: str) -> None:
     """Say that this run was made or read."""
+    _add("runs", run_id)
+
+
+def add_made(path: Path) -> None:
+    """Say that this file or folder below the outputs was made: a sweep's job is done only while it is there."""
+    _add("made", str(path.resolve().relative_to(outputs().resolve())))
+
+
+def _add(what: str, name: str) -> None:
     if place := os.environ.get(VARIABLE):
-        said = read_json(Path(place))
-        write_json(Path(place), said | {"runs": list(dict.fromkeys([*said.get("runs", []), run_id]))})
+        told = read_json(Path(place))
+        write_json(Path(place), told | {what: list(dict.fromkeys([*told.get(what, []), name]))})
 
 
 def write_json(path: Path, content: Mapping) -> None:

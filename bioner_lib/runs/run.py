@@ -51,7 +51,7 @@ def run(
     writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written, and where what a finished run was made from
     (data, encoder, parents, precision, library) has changed since.
     """
-    folder = outputs_folder(outputs) / "runs" / config.run_id
+    folder = outputs_folder(outputs, write=True) / "runs" / config.run_id
     working = folder.with_name(f".working-{config.run_id}")
     processes.join()
     if processes.rank() > 0:

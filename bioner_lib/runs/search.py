@@ -96,7 +96,7 @@ def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | Non
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder = outputs_folder(outputs) / "searches"
+    folder = outputs_folder(outputs, write=True) / "searches"
     folder.mkdir(exist_ok=True)
     told = json.dumps([base.digest(), {name: list(values) for name, values in space.items()}], sort_keys=True)
     name = f"{base.slug}-s{base.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"

@@ -39,11 +39,13 @@ class NotYet(WorkbookError):
 
 
 def state_of(job: Job, outputs: Path) -> str:
-    """done, failed, or todo; what died or was killed is to do again."""
+    """done, failed, or todo. A job that was killed counts as todo, and so does one whose runs or silver corpora are gone."""
     if job.always:
         return "todo"
     done, record = read_json(executed(job.name, outputs)), failure(job, outputs)
-    if "metadata" in done and all((outputs / "runs" / run_id / "run.json").exists() for run_id in _runs(done)):
+    left = [outputs / "runs" / run_id / "run.json" for run_id in _noted(done, "runs")]
+    left += [outputs / made for made in _noted(done, "made")]
+    if "metadata" in done and all(path.exists() for path in left):
         return "done"
     return "failed" if record and not record.get("died") else "todo"
 
@@ -53,9 +55,9 @@ def failure(job: Job, outputs: Path) -> dict:
     return read_json(executed(job.name, outputs).with_suffix(".failed.json"))
 
 
-def _runs(notebook: Mapping) -> list[str]:
-    """The runs that an executed notebook made or read."""
-    return notebook.get("metadata", {}).get("bioner", {}).get("runs", [])
+def _noted(notebook: Mapping, what: str) -> list[str]:
+    """The `runs` that an executed notebook made or read, or what else it `made` (paths below the outputs)."""
+    return notebook.get("metadata", {}).get("bioner", {}).get(what, [])
 
 
 def executed(name: str, outputs: Path) -> Path:
@@ -68,9 +70,9 @@ def progress_file(job: Job, outputs: Path) -> Path:
     return outputs / "sweeps" / ".progress" / f"{job.name}.json"
 
 
-def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool = False, since: float = 0.0) -> Outcome:
-    """Execute one job unless it is done, or has failed after `since` (Unix seconds: another sweep tried it). What goes wrong in it is its
-    outcome; raises OSError only where its lock can't be had.
+def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool = False, known: float | None = None) -> Outcome:
+    """Execute one job unless it is done, or has failed otherwise than is `known` (the `seen` of its last failure, None for none:
+    another sweep tried it meanwhile). What goes wrong in it is its outcome; raises OSError only where its lock can't be had.
 
     With `wait` it waits for another process that works on it.
     """
@@ -81,7 +83,7 @@ def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool 
         try:
             if (state := state_of(job, outputs)) == "done":
                 return Outcome("done")
-            if state == "failed" and (record := failure(job, outputs)).get("seen", 0) > since:
+            if state == "failed" and (record := failure(job, outputs)).get("seen") != known:
                 return Outcome("failed", record.get("traceback", ""))
             _execute(job, outputs, environment)
             return Outcome("done", seconds=time.perf_counter() - started)
@@ -177,17 +179,17 @@ def _execute(job: Job, outputs: Path, environment: Mapping[str, str]) -> None:
         if aside.exists():
             aside.replace(failed)
         raise
-    _keep(aside, done, list(read_json(place).get("runs", [])), outputs)
+    _keep(aside, done, read_json(place), outputs)
     for leftover in (failed, failed.with_suffix(".json")):
         leftover.unlink(missing_ok=True)
 
 
-def _keep(aside: Path, done: Path, runs: list[str], outputs: Path) -> None:
+def _keep(aside: Path, done: Path, told: Mapping, outputs: Path) -> None:
     """The executed notebook beside each run that it was the first to make, then, as the last step, in its own place."""
     content = json.loads(aside.read_text(encoding="utf-8"))
-    content["metadata"]["bioner"] = {"runs": runs}
+    content["metadata"]["bioner"] = {what: list(told.get(what, [])) for what in ("runs", "made")}
     text = json.dumps(content, indent=1)
-    for run_id in runs:
+    for run_id in told.get("runs", []):
         if (run := outputs / "runs" / run_id).is_dir() and not (run / "notebook.ipynb").exists():
             replace_text(run / "notebook.ipynb", text)
     replace_text(done, text)
@@ -199,7 +201,7 @@ def _parents_run(job: Job, outputs: Path) -> str:
     parent = read_json(executed(job.parent, outputs))
     if not parent:
         raise NotYet(f"{job.name} starts from {job.parent}, which isn't done")
-    runs = sorted(run_id for run_id in _runs(parent) if (outputs / "runs" / run_id / "model").is_dir())
+    runs = sorted(run_id for run_id in _noted(parent, "runs") if (outputs / "runs" / run_id / "model").is_dir())
     if len(runs) != 1:
         raise WorkbookError(f"{job.name} starts from {job.parent}, which has {len(runs)} runs with a tagger: {runs}; it needs one")
     return runs[0]

@@ -5,9 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -16,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ..errors import WorkbookError
+from ..home import from_environment, home
 from ..home import outputs as outputs_folder
 from .execution import THREADS, Outcome, execute, failure, state_of, worked_on
 from .reading import Job
@@ -83,7 +83,7 @@ def run_sweep(
     `executor` there are `workers` threads, each with a kernel of its own, cores and GPUs divided among them; when they are interrupted
     the kernels are stopped. Raises WorkbookError where outputs have no room left.
     """
-    folder, since, steps = outputs_folder(outputs).resolve(), time.time(), list(steps)
+    folder, steps = outputs_folder(outputs, write=True).resolve(), list(steps)
     if (free := shutil.disk_usage(folder).free) < _ROOM:
         raise WorkbookError(f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set BIONER_OUTPUTS")
     tell, failed = tell or (lambda job, outcome: None), []
@@ -91,22 +91,25 @@ def run_sweep(
         worked_on(job, folder)  # and what a killed sweep left is gone
     with nullcontext(executor) if executor else _threads(workers) as pool:
         for jobs in steps:
-            todo = []
+            todo, known = [], {}
             for job in jobs:
+                known[job.name] = failure(job, folder).get("seen")
                 if not retry_failed and state_of(job, folder) == "failed":
                     said = f"failed before; --retry-failed tries again\n{failure(job, folder).get('traceback', '')}"
                     failed.append((job, said)), tell(job, Outcome("failed", said))
                 else:
                     todo.append(job)
             work = partial(_on_a_worker, told=_folders()) if executor else _Places(min(workers, len(jobs))).execute
-            failed += _step(pool, work, todo, folder, since, tell)
+            failed += _step(pool, work, todo, folder, known, tell)
     return failed
 
 
-def _step(pool: Executor, work: Callable, jobs: list[Job], outputs: Path, since: float, tell: Callable) -> list[tuple[Job, str]]:
+def _step(
+    pool: Executor, work: Callable, jobs: list[Job], outputs: Path, known: Mapping[str, float | None], tell: Callable
+) -> list[tuple[Job, str]]:
     failed, wait = [], False
     while jobs:
-        waiting: dict[Future, Job] = {pool.submit(work, job, outputs, wait=wait, since=since): job for job in jobs}
+        waiting: dict[Future, Job] = {pool.submit(work, job, outputs, wait=wait, known=known[job.name]): job for job in jobs}
         jobs, wait = [], True  # first all others, then those that another sweep works on
         for future in as_completed(waiting):
             job, outcome = waiting[future], _result(future)
@@ -158,7 +161,8 @@ def _shares(workers: int) -> list[dict[str, str]]:
 
 def _folders() -> dict[str, str]:
     """What kernels must know wherever they work."""
-    return {name: str(Path(os.environ[name]).resolve()) for name in ("BIONER_MIRROR", "BIONER_HOME") if os.environ.get(name)}
+    folders = {"BIONER_HOME": home() if os.environ.get("BIONER_HOME") else None, "BIONER_MIRROR": from_environment("BIONER_MIRROR")}
+    return {name: str(path) for name, path in folders.items() if path}
 
 
 def _gpus() -> list[str]:
@@ -178,18 +182,18 @@ class _Places:
         for share in _shares(workers):
             self._free.put(_folders() | share)
 
-    def execute(self, job: Job, outputs: Path, wait: bool, since: float) -> Outcome:
+    def execute(self, job: Job, outputs: Path, wait: bool, known: float | None) -> Outcome:
         place = self._free.get()
         try:
-            return execute(job, outputs, place, wait, since)
+            return execute(job, outputs, place, wait, known)
         finally:
             self._free.put(place)
 
 
-def _on_a_worker(job: Job, outputs: Path, wait: bool, since: float, told: dict[str, str]) -> Outcome:
+def _on_a_worker(job: Job, outputs: Path, wait: bool, known: float | None, told: dict[str, str]) -> Outcome:
     """On a machine of a cluster: of BIONER_SLOTS workers each has its share; one alone has what its scheduler bound it to."""
     from distributed import get_worker
 
     slots, name = int(os.environ.get("BIONER_SLOTS", "1")), str(get_worker().name)
     share = _shares(slots)[int(name) % slots if name.isdigit() else 0]
-    return execute(job, outputs, told | share, wait, since)
+    return execute(job, outputs, told | share, wait, known)

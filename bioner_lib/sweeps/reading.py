@@ -16,21 +16,23 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
-from ..choices import DENOISING
-from ..data.corpora import CORPORA, made_here, split_name
+from ..choices import DENOISING, check_encoder
+from ..data.corpora import CORPORA, check_name, made_here
 from ..errors import WorkbookError, unknown
 from ..home import home, is_there
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+_PRIVATE = ("email",)  # parameters that no file's name may tell
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
-_CORPORA = ("corpus", "corpora", "gold", "also_test")  # parameters that name some
+_CORPORA = ("corpus", "corpora", "gold", "also_test", "general", "silver", "added")  # parameters that name some
 _ELSEWHERE = ("90_leaderboard",)  # where they are names of the board's
+_NOT_OF_A_RUN = ("10_explore_corpora", "20_align_words", "70_silver_labels")  # whose limit, overlap … are their own
 # fields that can't be judged without the run's corpora and earlier runs
 _BOUND = ("corpora", "also_test", "loss_weights", "corpus_weights", "start_from", "teacher", "epochs")
 
@@ -49,7 +51,8 @@ class Job:
     @property
     def name(self) -> str:
         """The executed notebook's name: notebook, what tells it from its neighbours, 8 hex digits of source, parameters and parent."""
-        told = "-".join(str(v) for v in self.parameters.values() if isinstance(v, str | int | float) and not isinstance(v, bool))
+        shown = [value for name, value in self.parameters.items() if name not in _PRIVATE and not isinstance(value, bool)]
+        told = "-".join(str(value) for value in shown if isinstance(value, str | int | float))
         slug = re.sub(r"[^A-Za-z0-9_+.]+", "-", f"{self.notebook.stem}-{told}").strip("-")[:80]
         return f"{slug}-{self.digest}"
 
@@ -57,8 +60,9 @@ class Job:
 def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path | None = None) -> list[list[Job]]:
     """Steps of jobs, of a YAML file or by the name of one in notebooks/sweeps; silver corpora are looked for in `outputs`.
 
-    `only` leaves those that it names ("seed=13", "notebook=30_single_task"; all of several must hold). Raises WorkbookError for what the
-    notebooks don't take, empty grids, duplicate jobs, a start_from that is no earlier step, and an `only` that nothing matches.
+    `only` leaves those that it names: "seed=13", "notebook=30_single_task"; of several names all must hold, of one name's values
+    any. Raises WorkbookError for what the notebooks don't take, empty grids, duplicate jobs, two jobs that make one silver corpus, a
+    start_from that is no earlier step, and an `only` that nothing matches.
     """
     path, held = Path(path), home() / "notebooks" / "sweeps"
     if not path.suffix:  # a name
@@ -85,7 +89,7 @@ def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path |
         if job.digest in seen and not job.always:
             raise WorkbookError(f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}")
         seen.add(job.digest)
-    _check_corpora([job for jobs in steps for job in jobs], path, outputs)
+    _check_values([job for jobs in steps for job in jobs], path, outputs)
     return _those(steps, only) if only else steps
 
 
@@ -142,19 +146,55 @@ def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]
     return jobs
 
 
-def _check_corpora(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -> None:
-    """Raises WorkbookError for a corpus that the workbook's notebooks wouldn't find; what an earlier job makes is there by then."""
-    known = dict.fromkeys([*CORPORA, *made_here(outputs)])
+def _check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -> None:
+    """Raises WorkbookError for values that the workbook's own notebooks would refuse once they run.
+
+    What an earlier job makes is there by then; two jobs that make one silver corpus are refused.
+    """
+    known, makers = dict.fromkeys([*CORPORA, *made_here(outputs)]), {}
     for job in jobs:
-        own = job.notebook.parent != home() / "notebooks"
-        for value in () if own or job.notebook.stem in _ELSEWHERE else (str(job.parameters.get(key, "")) for key in _CORPORA):
-            names = [value] if is_there(job.notebook.parent / Path(value).expanduser()) else value.split()
-            for name in names:
-                bases = name, split_name(name)[0]
-                if not any(base in known or is_there(job.notebook.parent / Path(base).expanduser()) for base in bases):
-                    raise WorkbookError(f"{path}: {unknown('corpus', bases[1], known)}")
+        if job.notebook.parent != home() / "notebooks" or job.notebook.stem in _ELSEWHERE:
+            continue
+        try:
+            _check_job(job, known)
+        except WorkbookError as error:
+            raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
         if name := job.parameters.get("name", _default(job.notebook, "name")):
+            if name in makers:
+                raise WorkbookError(
+                    f"{path}: two jobs of {job.notebook.stem} make one corpus, {name!r}: {makers[name]} and {dict(job.parameters)}; "
+                    "give each a name"
+                )
+            makers[name] = dict(job.parameters)
             known |= dict.fromkeys([name, *(f"{name}-{how}" for how in DENOISING)])
+
+
+def _check_job(job: Job, known: Iterable[str]) -> None:
+    """One job's parameters, each by what the library itself does with a value of that name."""
+    from ..runs.config import RunConfig
+
+    for source in (job.parameters, job.parameters.get("options", {})):
+        for key in _CORPORA:
+            value = source.get(key, "")
+            whole = is_there(job.notebook.parent / str(value))
+            for name in value if isinstance(value, list) else [value] if whole else str(value).split():
+                check_name(str(name), known, job.notebook.parent)
+        if source.get("encoder"):
+            check_encoder(source["encoder"], job.notebook.parent)
+    if job.parameters.get("system"):
+        from ..runs.recipes import RECIPES
+
+        if job.parameters["system"] not in RECIPES:
+            raise unknown("system", job.parameters["system"], RECIPES)
+    own = {f.name for f in fields(RunConfig)} - {*_BOUND, "system"}
+    same = {name: value for name, value in job.parameters.items() if name in own and job.notebook.stem not in _NOT_OF_A_RUN}
+    RunConfig(**{"corpora": "sample"} | same)
+    for name, values in (job.parameters.get("factors") or {}).items():
+        for value in values if isinstance(values, list) else [values]:
+            RunConfig(**{"corpora": "sample"} | ({name: value} if name not in _BOUND else {}))
+    for name in job.parameters.get("search") or {}:
+        if name.split(".")[0] not in {f.name for f in fields(RunConfig)}:
+            raise unknown("RunConfig field in search:", name, [f.name for f in fields(RunConfig)])
 
 
 def _yaml(text: str) -> object:
@@ -174,8 +214,10 @@ def _yaml(text: str) -> object:
     try:
         check(yaml.compose(text, yaml.SafeLoader), set())
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for 2026-13-45, which YAML takes for a date
         raise WorkbookError(f"not YAML: {error}") from None
+    except RecursionError:
+        raise WorkbookError("not YAML: nested too deeply") from None
 
 
 def _cells(notebook: Path) -> list[dict]:
@@ -199,12 +241,12 @@ def _parent(jobs: list[Job], grid: set[str], varied: Mapping[str, object], name:
 
 
 def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
-    wanted = {}
+    wanted: dict[str, list] = {}
     for asked in only:
         name, equals, value = asked.partition("=")
         if not equals:
             raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
-        wanted[name] = [_yaml(value), value]  # 2000-01-01 is a date to YAML
+        wanted.setdefault(name, []).extend([_yaml(value), value])  # 2000-01-01 is a date to YAML
         with suppress(ValueError):  # 3e-5 is text to YAML
             wanted[name].append(float(value))
     said = [[{"notebook": job.notebook.stem, **job.parameters} for job in jobs] for jobs in steps]
@@ -217,7 +259,7 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
     ]
     if not any(kept):
         values = {name: sorted({str(job[name]) for step in said for job in step if name in job}) for name in wanted}
-        raise WorkbookError(f"--only {' '.join(only)}: no job of the sweep is so; there are {values}")
+        raise WorkbookError(f"--only {' '.join(only)}: no job matches; there are {values}")
     return [jobs for jobs in kept if jobs]
 
 

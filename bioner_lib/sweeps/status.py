@@ -72,7 +72,7 @@ class Watch:
     """Shows a sweep while it goes on, on the terminal and in its status file: inside `with ... as watch`, run_sweep(tell=watch.tell)."""
 
     def __init__(self, name: str, steps: Sequence[list[Job]], outputs: str | Path | None = None):
-        self.folder = outputs_folder(outputs).resolve()
+        self.folder = outputs_folder(outputs, write=True).resolve()
         self.jobs = {job.name: job for jobs in steps for job in jobs}
         self.outcomes: dict[str, Outcome] = {}
         self._about = {"sweep": name, "host": platform.node(), "pid": os.getpid(), "started": time.time()}
