@@ -39,7 +39,8 @@ def _tokenizer(family: str):
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     else:
-        bpe = ByteLevelBPETokenizer(add_prefix_space=True)
+        # ModernBERT's own tokenizer.json says add_prefix_space=False
+        bpe = ByteLevelBPETokenizer(add_prefix_space=family == "roberta", unicode_normalizer="nfc")
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
         bpe.train_from_iterator(text, vocab_size=500, special_tokens=special, show_progress=False)
         tokenizer = bpe._tokenizer

@@ -1,10 +1,13 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import FAMILIES, make_encoder
+from tokenizers import Tokenizer
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
+from bioner_lib.data.alignment import Aligner
 from bioner_lib.data.batching import collate, make_examples
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
@@ -38,6 +41,57 @@ def test_every_family_trains_saves_and_loads(family, tmp_path):
     tokens = [s.tokens for s in corpus.test]
     assert again.predict(tokens) == tagger.predict(tokens)
     assert again.plans == tagger.plans and again.settings == tagger.settings
+
+
+def pieces(tokenizer, text):
+    return tokenizer.convert_ids_to_tokens(Aligner(tokenizer, 64, 8).pieces([text.split()])[0][-1])
+
+
+@pytest.mark.parametrize("steps", [[], ["Digits"]])
+def test_a_word_is_cut_as_in_running_text(steps, tmp_path):
+    """A generic tokenizer.json with a ByteLevel step that puts no space before words, alone or behind another step."""
+    folder = make_encoder("modernbert", tmp_path / "encoder")
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    before = [{"type": step, "individual_digits": True} for step in steps]
+    if before:
+        saved["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [*before, saved["pre_tokenizer"]]}
+    (folder / "tokenizer.json").write_text(json.dumps(saved))
+    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    running = {text: raw.encode(text, add_special_tokens=False).tokens for text in ("Mutations in", "Mutations the", "the OPA1")}
+    assert running["Mutations in"][-1] == "Ġin"
+    tagger = tagger_for(str(folder), [load_corpus("sample")])
+    tagger.save(tmp_path / "model")
+    again = MultiTaskTagger.load(tmp_path / "model")
+    for tokenizer in (tagger.tokenizer, again.tokenizer):
+        for text, whole in running.items():
+            cut = pieces(tokenizer, text)
+            assert cut == whole[-len(cut) :]
+            assert cut[0].startswith("Ġ")
+
+
+def test_a_tokenizer_that_cuts_words_otherwise_is_refused(tmp_path):
+    """This one knows whole texts only: it has no step that cuts text into words."""
+    folder = make_encoder("bert", tmp_path / "encoder")
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    saved["pre_tokenizer"] = None
+    (folder / "tokenizer.json").write_text(json.dumps(saved))
+    with pytest.raises(WorkbookError, match="the same running text into .* take another encoder"):
+        load_tokenizer(str(folder))
+
+
+@pytest.mark.parametrize("load", [load_tokenizer, load_encoder, MultiTaskTagger.load])
+def test_an_encoders_own_code_is_never_offered(load, tiny, tmp_path, monkeypatch):
+    """transformers asks at a prompt whether to run the code in a model's folder, unless it is told not to."""
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda *_: asked.append("run it?") or "n")
+    auto = {"AutoConfig": "own.Config", "AutoModel": "own.Model", "AutoTokenizer": [None, "own.Tokenizer"]}
+    tagger_for(tiny, [load_corpus("sample")]).save(tmp_path)
+    (tmp_path / "own.py").write_text("raise SystemExit('run')\n")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": auto}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Own", "auto_map": auto}))
+    with pytest.raises(ValueError, match="trust_remote_code|can't be loaded"):
+        load(str(tmp_path))
+    assert not asked
 
 
 def test_every_tasks_gradient_reaches_the_shared_encoder(tiny):

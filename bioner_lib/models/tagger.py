@@ -32,6 +32,7 @@ ENCODERS = {
     "biolinkbert": "michiyasunaga/BioLinkBERT-base",
     "roberta": "FacebookAI/roberta-base",
 }
+_PROBE = ("the", "mutations", "in", "OPA1", "cause", "atrophy")  # a tokenizer must cut these words alike in a list and in text
 
 
 def encoder_path(name: str) -> str:
@@ -49,9 +50,9 @@ def load_encoder(name: str, dropout: float = 0.1):
 
     path, tokenizer = encoder_path(name), load_tokenizer(name)
     with _reachable(name, path):
-        config = _with_dropout(AutoConfig.from_pretrained(path), dropout)
+        config = _with_dropout(AutoConfig.from_pretrained(path, trust_remote_code=False), dropout)
         options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_without_pooler(config)}
-        encoder, loading = AutoModel.from_pretrained(path, **options)
+        encoder, loading = AutoModel.from_pretrained(path, trust_remote_code=False, **options)
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
         raise WorkbookError(f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them")
     return encoder, tokenizer
@@ -65,16 +66,52 @@ def _with_dropout(config, dropout: float):
 
 
 def load_tokenizer(name: str):
-    """The tokenizer of an encoder; raises WorkbookError where it can't be had."""
+    """The tokenizer of an encoder, which cuts the words of a sentence as it cuts running text.
+
+    Raises WorkbookError where it can't be had, and where it cuts them otherwise.
+    """
     from transformers import AutoTokenizer
 
     path = encoder_path(name)
+    options = {"add_prefix_space": True, "trust_remote_code": False}
     with _reachable(name, path):
-        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
         if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
             # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
-            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False)
+            tokenizer = AutoTokenizer.from_pretrained(path, do_lower_case=False, **options)
+    return _cutting_as_in_text(tokenizer, name)
+
+
+def _cutting_as_in_text(tokenizer, name: str):
+    """The tokenizer, which puts a space before each word where it needs one to cut the word as in running text.
+
+    transformers sets `add_prefix_space` for classes that it knows (RoBERTa). A generic tokenizer.json (ModernBERT) stores the
+    option and doesn't apply it. A normalizer puts the space there: the option of a ByteLevel that stands behind other steps
+    would also put spaces inside words. Raises WorkbookError where words are still cut otherwise.
+    """
+    from tokenizers import normalizers
+
+    if not tokenizer.is_fast:  # the aligner refuses it
+        return tokenizer
+    second, running = _pieces_from_second_word(tokenizer), tokenizer(" ".join(_PROBE), add_special_tokens=False)["input_ids"]
+    if running[-len(second) :] != second:
+        backend = tokenizer.backend_tokenizer
+        before = [backend.normalizer] if backend.normalizer else []
+        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(" ")])
+        second = _pieces_from_second_word(tokenizer)
+    if running[-len(second) :] != second:
+        cut = " ".join(tokenizer.convert_ids_to_tokens(second))
+        raise WorkbookError(
+            f"encoder {name!r}: its tokenizer cuts the words of {' '.join(_PROBE)!r} into {cut!r}, and the same running text into "
+            f"{' '.join(tokenizer.convert_ids_to_tokens(running))!r}; it would see other text than it was trained on: take another encoder"
+        )
     return tokenizer
+
+
+def _pieces_from_second_word(tokenizer) -> list[int]:
+    """The pieces of `_PROBE`, given word by word, without those of its first word, which may have no space before it."""
+    encoded = tokenizer(list(_PROBE), is_split_into_words=True, add_special_tokens=False)
+    return [piece for piece, word in zip(encoded["input_ids"], encoded.word_ids(), strict=True) if word]
 
 
 def _is_cased(tokenizer) -> bool:
@@ -263,9 +300,9 @@ class MultiTaskTagger(nn.Module):
         description, plans = read_description(folder)
         if dropout is not None:
             description["dropout"] = dropout
-        config = _with_dropout(AutoConfig.from_pretrained(folder), description["dropout"])
-        encoder = AutoModel.from_config(config, dtype=torch.float32, **_without_pooler(config))
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        config = _with_dropout(AutoConfig.from_pretrained(folder, trust_remote_code=False), description["dropout"])
+        encoder = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False, **_without_pooler(config))
+        tokenizer = _cutting_as_in_text(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), description["encoder"])
         tagger = cls(encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description)
         load_model(tagger, str(folder / "model.safetensors"))
         return tagger.eval()
