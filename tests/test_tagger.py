@@ -75,7 +75,7 @@ def test_a_tokenizer_that_cuts_words_otherwise_is_refused(tmp_path):
     saved = json.loads((folder / "tokenizer.json").read_text())
     saved["pre_tokenizer"] = None
     (folder / "tokenizer.json").write_text(json.dumps(saved))
-    with pytest.raises(WorkbookError, match="the same running text into .* take another encoder"):
+    with pytest.raises(WorkbookError, match=r"the same running text into .* take another encoder"):
         load_tokenizer(str(folder))
 
 
@@ -89,7 +89,7 @@ def test_an_encoders_own_code_is_never_offered(load, tiny, tmp_path, monkeypatch
     (tmp_path / "own.py").write_text("raise SystemExit('run')\n")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": auto}))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Own", "auto_map": auto}))
-    with pytest.raises(ValueError, match="trust_remote_code|can't be loaded"):
+    with pytest.raises(ValueError, match=r"trust_remote_code|can't be loaded"):
         load(str(tmp_path))
     assert not asked
 
