@@ -124,6 +124,47 @@ def test_wrong_hash_counts_and_labels_are_errors(tmp_path, monkeypatch):
         load_corpus("toy", mirror=tmp_path)
 
 
+def overlapping(role):
+    text = b"1|t|Loss of p53 protein.\n1|a|\n1\t8\t19\tp53 protein\tGENE\n1\t8\t11\tp53\tGENE\n"
+    file = {"path": "train.tsv", "sha256": hashlib.sha256(text).hexdigest()}
+    return text.decode(), {"reader": "pubtator", "files": {role: file}, "counts": {role: {"Gene": 2}}}
+
+
+@pytest.mark.parametrize(("role", "official", "use"), [("test", False, "scored"), ("train", True, "trained on")])
+def test_a_corpus_says_where_it_scores_less_than_the_official_gold(role, official, use, tmp_path, monkeypatch):
+    """Tags hold no overlapping mentions; scores without them are not those of the official test split."""
+    text, changes = overlapping(role)
+    small_registry(tmp_path, monkeypatch, text, **changes)
+    corpus = load_corpus("toy", mirror=tmp_path)
+    assert corpus.counts(role) == {"Gene": 1}
+    assert corpus.official == official
+    assert corpus.note == f"1 of 2 official mentions of {role} are {use}"
+
+
+def test_a_mention_that_a_reader_loses_is_noticed(tmp_path, monkeypatch):
+    small_registry(tmp_path, monkeypatch)
+    read = module.READERS["conll"]
+
+    def forgetful(path, **options):
+        reading = read(path, **options)
+        reading.sentences = [module.replace(sentence, tags=["O"] * len(sentence.tokens)) for sentence in reading.sentences]
+        return reading
+
+    monkeypatch.setitem(module.READERS, "conll", forgetful)
+    with pytest.raises(DataError, match="a mention was lost that no repair counts"):
+        load_corpus("toy", mirror=tmp_path)
+
+
+def test_a_fingerprint_covers_words_tags_and_splits(tmp_path):
+    prints = set()
+    for name, text in (("a", "x\tB-Gene\n"), ("b", "x\tB-Cell\n"), ("c", "y\tB-Gene\n"), ("d", "x\tB-Gene\n\nx\tB-Gene\n")):
+        (tmp_path / name).mkdir()
+        for role in ("train", "dev"):
+            (tmp_path / name / f"{role}.tsv").write_text(text)
+        prints.add(load_corpus(tmp_path / name).fingerprint)
+    assert len(prints) == 4
+
+
 def test_unreachable_download_says_where_to_put_the_file(tmp_path, monkeypatch):
     import pooch
 
@@ -219,6 +260,19 @@ def test_registry_entries_are_complete(name):
 def test_real_corpora_have_their_published_counts(name, mirror):
     corpus = load_corpus(name, mirror=mirror)
     assert set(corpus.splits) == {"train", "dev", "test"}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "repository" in entry and name != "bc4chemd"])
+def test_real_gold_is_scored_whole_or_the_corpus_says_so(name, mirror):
+    corpus = load_corpus(name, mirror=mirror)
+    assert "mention grown to whole words" not in corpus.repairs
+    if name == "nlm-gene":
+        assert corpus.incomplete == {"train": (11157, 11233), "test": (2354, 2365)}
+        assert not corpus.official
+    else:
+        assert corpus.official
+        assert not corpus.incomplete
 
 
 @pytest.mark.real

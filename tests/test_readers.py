@@ -130,9 +130,75 @@ def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
 
 
 def test_mention_across_a_sentence_boundary_joins_the_sentences(tmp_path):
-    text = "1|t|We saw S. aureus. Cells died.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n"
+    text = "1|t|The drug kills. Cells died here.\n1|a|\n"
+    apart = read_pubtator(write(tmp_path, "a.txt", text))
+    assert [len(s.tokens) for s in apart.sentences] == [4, 4]
+    joined = read_pubtator(write(tmp_path, "b.txt", text + "1\t9\t21\tkills. Cells\tGene\n"))
+    assert [s.spans for s in joined.sentences] == [[(2, 5, "Gene")]]
+    assert joined.repairs == {"sentence boundary inside a mention": 1}
+
+
+def test_words_are_cut_where_mentions_begin_and_end(tmp_path):
+    """No boundary grows to whole words, and neighbours inside one word don't overlap."""
+    text = "1|t|AntiTNFalpha and IL6R.\n1|a|\n1\t4\t7\tTNF\tGene\n1\t7\t12\talpha\tGene\n1\t16\t20\t IL6\tGene\n"
     reading = read_pubtator(write(tmp_path, "a.txt", text))
-    assert reading.mentions == {"Species": 1} and sum(len(s.spans) for s in reading.sentences) == 1
+    (sentence,) = reading.sentences
+    assert sentence.tokens == ["Anti", "TNF", "alpha", "and", "IL6", "R", "."]
+    assert sentence.spans == [(1, 2, "Gene"), (2, 3, "Gene"), (4, 5, "Gene")]
+    assert sentence.offsets[:3] == [(0, 4), (4, 7), (7, 12)]
+    assert reading.repairs == {"blank at a mention's end cut off": 1}
+    inline = read_inline(write(tmp_path, "b.txt", "Anti[TNF](Gene)[alpha](Gene) and[ IL6](Gene)R."))
+    assert inline.sentences[0].tags == sentence.tags
+
+
+def test_a_file_whose_offsets_are_shifted_is_refused(tmp_path):
+    line = "1\t{}\t{}\tTP53\tGene\n"
+    text = "1|t|Loss of TP53, tp53 and TP53.\n1|a|\n" + line.format(8, 12) + line.format(14, 18)
+    assert read_pubtator(write(tmp_path, "a.txt", text + line.format(24, 28))).repairs["mention text differs from its offsets"] == 1
+    shifted = text + line.format(24, 28) + line.format(22, 26) + line.format(9, 13)
+    with pytest.raises(DataError, match=r"b.txt: 3 of 5 mentions don't stand at their offsets, e.g. .*b.txt:5: 'TP53' .* 'P53\.'"):
+        read_pubtator(write(tmp_path, "b.txt", shifted))
+
+
+def test_types_lose_their_blanks_and_an_annotation_without_one_is_counted(tmp_path):
+    text = "1|t|Loss of TP53 and p21.\n1|a|\n1\t8\t12\tTP53\tGene \n1\t17\t20\tp21\t\n"
+    for labels in (None, {"Gene": "Gene"}):
+        reading = read_pubtator(write(tmp_path, "a.txt", text), labels=labels)
+        assert reading.mentions == {"Gene": 1}
+        assert reading.repairs == {"annotation without a type dropped": 1}
+    assert read_conll(write(tmp_path, "a.tsv", "TP53\tB-Gene \nloss\tI-Gene\n")).mentions == {"Gene": 1}
+    assert read_jsonl(write(tmp_path, "a.jsonl", '{"tokens": ["a", "b"], "tags": ["B-Gene", "I-Gene "]}')).mentions == {"Gene": 1}
+
+
+def test_a_pmid_is_one_document_however_it_is_written(tmp_path):
+    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("PMID:123", "pmid 123", "123", 123, 123.0, "PMC123")]
+    reading = read_jsonl(write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines))))
+    assert [s.doc for s in reading.sentences] == ["123"] * 5 + ["PMC123"]
+    pubtator = read_pubtator(write(tmp_path, "a.txt", "PMID:123|t|Loss.\nPMID:123|a|\n"))
+    inline = read_inline(write(tmp_path, "b.txt", "# PMID: 123\nLoss.\n"))
+    assert [s.doc for s in pubtator.sentences + inline.sentences] == ["123", "123"]
+
+
+def test_one_sentence_without_a_document_hides_no_other(tmp_path):
+    lines = ['{"tokens": ["a"], "tags": ["O"]}', '{"tokens": ["a"], "tags": ["O"], "pmid": 7}']
+    assert read_jsonl(write(tmp_path, "a.jsonl", "\n".join(lines))).documented
+    assert not read_jsonl(write(tmp_path, "b.jsonl", lines[0])).documented
+    assert read_inline(write(tmp_path, "a.txt", "Loss.\n# 7\nLoss.\n")).documented
+    assert not read_inline(write(tmp_path, "b.txt", "Loss.\n")).documented
+
+
+def test_half_a_character_is_refused(tmp_path):
+    whole = '{"tokens": ["\\ud83d\\ude00"], "tags": ["O"]}'
+    assert read_jsonl(write(tmp_path, "a.jsonl", whole)).sentences[0].tokens == ["😀"]
+    with pytest.raises(DataError, match=r"b.jsonl:1: '.ud83d' is half of a character"):
+        read_jsonl(write(tmp_path, "b.jsonl", whole.replace("\\ude00", "")))
+
+
+def test_what_cant_be_opened_is_named(tmp_path):
+    write(tmp_path, "a.tsv", "a\tO\n")
+    for path in (tmp_path / "a.tsv" / "b.tsv", tmp_path / ("a" * 300), tmp_path):
+        with pytest.raises(DataError, match="can't be read: "):
+            read_conll(path)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +240,94 @@ def test_bioc_xml_and_json_agree(tmp_path):
         read_bioc(write(tmp_path, "b.xml", biocxml.dumps(collection)))
     with pytest.raises(DataError, match="not BioC"):
         read_bioc(write(tmp_path, "c.xml", "<x"))
+
+
+def bioc_document(passages, identifier="1", annotations=()):
+    return {"id": identifier, "infons": {}, "passages": passages, "annotations": list(annotations), "relations": []}
+
+
+def bioc_annotation(text, *places, type="Gene"):
+    where = [{"offset": offset, "length": length} for offset, length in places]
+    return {"id": f"a{places[0][0]}", "infons": {"type": type} if type else {}, "text": text, "locations": where}
+
+
+def bioc_passage(offset, text, annotations=(), sentences=()):
+    empty = {"infons": {}, "relations": []}
+    inner = [{"offset": at, "text": said, "annotations": [], **empty} for at, said in sentences]
+    return {"offset": offset, "text": text, "annotations": list(annotations), "sentences": inner, **empty}
+
+
+def read_documents(folder, *documents):
+    path = write(folder, "a.json", json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": documents}))
+    reading = read_bioc(path)
+    return reading, [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
+
+
+def test_bioc_annotations_stand_in_documents_passages_and_sentences(tmp_path):
+    """The text of the second passage stands in its sentences, its annotations in the passage and in the document."""
+    passages = [
+        bioc_passage(0, "Loss of TP53.", [bioc_annotation("TP53", (8, 4))]),
+        bioc_passage(14, "", [bioc_annotation("p21", (14, 3))], sentences=[(14, "p21 is low."), (27, "OPA1 too.")]),
+    ]
+    reading, found = read_documents(tmp_path, bioc_document(passages, annotations=[bioc_annotation("OPA1", (27, 4))]))
+    assert found == [("TP53", "Gene"), ("p21", "Gene"), ("OPA1", "Gene")]
+    assert [s.offsets[0][0] for s in reading.sentences] == [0, 14, 27]
+    assert not reading.repairs
+
+
+def test_bioc_mentions_that_a_tag_sequence_cant_hold_are_counted(tmp_path):
+    """Breast and ovarian cancer: breast ... cancer has two places, and its hull would be another mention."""
+    annotations = [
+        bioc_annotation("breast cancer", (0, 6), (19, 6), type="Disease"),
+        bioc_annotation("ovarian cancer", (11, 14), type="Disease "),
+        bioc_annotation("breast", (0, 6), type=""),
+    ]
+    document = bioc_document([bioc_passage(0, "Breast and ovarian cancer.", annotations)])
+    reading, found = read_documents(tmp_path, document)
+    assert found == [("ovarian cancer", "Disease")]
+    assert reading.mentions == {"Disease": 2}
+    assert reading.repairs == {"discontinuous mention dropped": 1, "annotation without a type dropped": 1}
+
+
+def test_bioc_documents_are_read_once(tmp_path):
+    one = bioc_document([bioc_passage(0, "Loss of TP53.", [bioc_annotation("TP53", (8, 4))])])
+    reading, found = read_documents(tmp_path, one, {**one, "id": "PMID:1"}, {**one, "id": ""})
+    assert found == [("TP53", "Gene")] * 2
+    assert [s.doc for s in reading.sentences] == ["1", "a-3"]
+    assert reading.repairs == {"repeated document dropped": 1, "mentions of repeated documents dropped": 1}
+    with pytest.raises(DataError, match="document 1 stands twice with different texts"):
+        read_documents(tmp_path, one, bioc_document([bioc_passage(0, "Loss of p21.")]))
+
+
+def test_bioc_text_is_compared_with_its_offsets(tmp_path):
+    """Offsets that are off by four once trained "ovarian cancer in" as a disease."""
+    shifted = bioc_document([bioc_passage(0, "In ovarian cancer in women.", [bioc_annotation("ovarian cancer", (7, 14))])])
+    with pytest.raises(DataError, match=r"1 of 1 mentions don't stand .* annotation a7: 'ovarian cancer' .* 'ian cancer in '"):
+        read_documents(tmp_path, shifted)
+    with pytest.raises(DataError, match="is half of a character"):
+        read_documents(tmp_path, bioc_document([bioc_passage(0, "Loss \ud83d.")]))
+
+
+def test_inline_brackets_can_be_plain_text(tmp_path):
+    reading = read_inline(write(tmp_path, "a.txt", r"\[3H\](+) binds [\[3H\]DHT](Chemical), [4] \ and C:\\."))
+    text = "[ 3H ] ( + ) binds [ 3H ] DHT , [ 4 ] \\ and C : \\ ."
+    assert " ".join(reading.sentences[0].tokens) == text
+    assert [" ".join(reading.sentences[0].tokens[a:b]) for a, b, _ in reading.sentences[0].spans] == ["[ 3H ] DHT"]
+    with pytest.raises(DataError, match=r"broken markup near '\[3H\]\(\+\)'.* as in \\\[3H\\\]"):
+        read_inline(write(tmp_path, "b.txt", "[3H](+)"))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tags"),
+    [("BILOU", "B I L U O"), ("BMES", "B M E S O"), ("BMEWO", "B M E W O"), ("IOBES", "B I E S O")],
+)
+def test_dialects_of_iobes_are_read(tmp_path, scheme, tags):
+    rows = [(word, tag if tag == "O" else f"{tag}-Gene") for word, tag in zip("abcde", tags.split(), strict=True)]
+    named = read_conll(write(tmp_path, f"{scheme}.tsv", "".join(f"{word}\t{tag}\n" for word, tag in rows)))
+    bare = read_conll(write(tmp_path, "bare.tsv", "".join(f"{word}\t{tag[0]}\n" for word, tag in rows)), bare_type="Gene")
+    assert named.sentences[0].spans == [(0, 3, "Gene"), (3, 4, "Gene")]
+    assert bare.sentences[0].tags == named.sentences[0].tags
+    assert not named.repairs
 
 
 def test_inline(tmp_path):

@@ -17,7 +17,7 @@ from ..home import home, outputs
 from .corpus import SPLITS, Corpus, Split
 from .fetching import GITHUB, fetch
 from .lines import Lines
-from .readers import DROPS, READERS, Reading, guess_reader
+from .readers import DROPS, READERS, REPEATED, Reading, guess_reader
 
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
 _NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:]*))?")
@@ -97,7 +97,17 @@ def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
         if "counts" in entry:
             _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
     types = dict.fromkeys(name for name in entry["labels"].values() if name)
-    return _corpus(name, tuple(types), readings, licence=entry["licence"], cite=entry["cite"]).carve_dev()
+    incomplete = {role: numbers for role, reading in readings.items() if (numbers := _scored_of_official(reading))}
+    official = "test" not in incomplete
+    about = {"licence": entry["licence"], "cite": entry["cite"], "official": official, "incomplete": incomplete}
+    return _corpus(name, tuple(types), readings, **about).carve_dev()
+
+
+def _scored_of_official(reading: Reading) -> tuple[int, int] | None:
+    """(mentions that the tags hold, official mentions), where these differ: one tag sequence holds no overlapping mentions."""
+    scored = sum(len(sentence.spans) for sentence in reading.sentences)
+    official = sum(reading.mentions.values()) - reading.repairs[REPEATED]
+    return (scored, official) if scored != official else None
 
 
 def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:

@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import DataError, unknown
-from .schemes import detect_scheme, to_spans, to_tags
-from .text import Sentence, annotate, snap, words
+from .schemes import BARE, detect_scheme, to_spans, to_tags
+from .text import Sentence, annotate, trimmed, word_spans, words
 
-_INLINE = re.compile(r"\[([^\[\]]+)\]\((\w+)\)")
+_INLINE = re.compile(r"\[((?:\\[\\\[\]()]|[^\[\]])+?)\]\((\w+)\)")
+_ESCAPED = re.compile(r"\\([\\\[\]()])")
+_MARKUP = re.compile(f"{_ESCAPED.pattern}|{_INLINE.pattern}")
+_PMID = re.compile(r"(?:pmid|pubmed)[\W_]*(\d+)", re.IGNORECASE)
 _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 
 
@@ -29,20 +32,55 @@ _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 class Reading:
     """What one file held: sentences, mentions by type as the source counts them, and repairs by name.
 
-    `documented` says whether `doc` is a real document or only a sentence's own name.
+    `documented` says whether some sentence's `doc` is a real document; a sentence without one goes by a name of its own.
+    `compared` counts the mentions whose text the file gives beside their offsets, and `differs` shows the first that differs.
     """
 
     sentences: list[Sentence] = field(default_factory=list)
     mentions: Counter = field(default_factory=Counter)
     repairs: Counter = field(default_factory=Counter)
     documented: bool = True
+    compared: int = 0
+    differs: str = ""
+
+    def compare(self, given: str, text: str, start: int, end: int, where: str) -> None:
+        """Count a mention whose text, as the file gives it, differs from the text at its offsets by more than case and blanks."""
+        self.compared += 1
+        if "".join(given.split()).casefold() != "".join(text[start:end].split()).casefold():
+            self.repairs[_DIFFERS] += 1
+            self.differs = self.differs or f"{where}: {given!r} is said to stand where the text is {text[start:end]!r}"
+
+    def checked(self, path: Path) -> "Reading":
+        """This reading; raises DataError where most mentions don't stand at their offsets."""
+        if 2 * self.repairs[_DIFFERS] > self.compared:
+            raise DataError(
+                f"{path}: {self.repairs[_DIFFERS]} of {self.compared} mentions don't stand at their offsets, e.g. {self.differs}; "
+                "offsets count characters, from 0, and the end is exclusive: correct them in the file"
+            )
+        return self
 
 
+_DIFFERS = "mention text differs from its offsets"
+REPEATED = "mentions of repeated documents dropped"
 # the repairs that lose a mention: what the source counts, less these, is what is trained and scored
-DROPS = ("overlapping mention dropped", "mention without a word dropped", "mentions of repeated documents dropped")
+DROPS = ("overlapping mention dropped", "mention without a word dropped", "discontinuous mention dropped", REPEATED)
 
 
-def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
+def document_name(given: object) -> str:
+    """A document's name as every reader writes it: PMID:123, PMID 123 and 123.0 are 123."""
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    name = str(given).strip()
+    pmid = _PMID.fullmatch(name)
+    return pmid[1] if pmid else name
+
+
+def _type_of(label: str, labels: Mapping[str, str] | None, where: str, repairs: Counter) -> str:
+    """The workbook's type of a label, "" where it is left out."""
+    label = (label or "").strip()
+    if not label:
+        repairs["annotation without a type dropped"] += 1
+        return ""
     if labels is None:
         return label
     if label not in labels:
@@ -60,7 +98,7 @@ def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_
         except ValueError as error:
             raise DataError(f"{path}:{line}: {error}, in the sentence that starts here") from None
         step = int(one_word_a_line)
-        spans = [(start, end, _type_of(name, labels, f"{path}:{line + step * start}")) for start, end, name in found]
+        spans = [(start, end, _type_of(name, labels, f"{path}:{line + step * start}", reading.repairs)) for start, end, name in found]
         spans = [span for span in spans if span[2]]
         reading.mentions.update(name for _, _, name in spans)
         reading.sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc))
@@ -70,7 +108,7 @@ def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_
 def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: str | None = None) -> Reading:
     """One word a line, the word first and its tag last (2-4 columns, tab or space); a blank line ends a sentence.
 
-    IOB1, IOB2 or IOBES is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
+    IOB1, IOB2, IOBES, BILOU, BMES or BMEWO is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
     `-DOCSTART-` lines open documents; without them each sentence is a document of its own.
     """
     path, reading = Path(path), Reading()
@@ -96,10 +134,10 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
             wanted = f"{columns} columns as above" if columns else "2 to 4 columns, word first and tag last"
             raise DataError(f"{path}:{line}: {len(cells)} columns in {text!r}; expected {wanted}")
         columns = len(cells)
-        tag = cells[-1]
-        if bare_type and tag in ("B", "I", "E", "S"):
+        tag = cells[-1].strip()
+        if bare_type and tag in BARE:
             tag = f"{tag}-{bare_type}"
-        elif tag in ("B", "I", "E", "S"):
+        elif tag in BARE:
             raise DataError(f"{path}:{line}: bare tag {tag!r}; name the type that the file annotates (bare_type=)")
         tokens.append(cells[0])
         tags.append(tag)
@@ -113,7 +151,7 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
 
     `doc` (or `pmid`) names the document where the file has it.
     """
-    path, reading = Path(path), Reading(documented=True)
+    path, reading = Path(path), Reading(documented=False)
     rows = []
     for line, text in _lines(path):
         if not text.strip():
@@ -122,18 +160,22 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
         if not tokens:
             reading.repairs["empty sentence dropped"] += 1
             continue
-        reading.documented &= doc is not None
-        rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
+        reading.documented |= doc is not None
+        rows.append((tokens, tags, doc if doc is not None else f"{path.stem}-s{len(rows)}", line))
     return _from_tags(rows, path, labels, reading)
 
 
-def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None) -> tuple[list, list, object]:
+def jsonl_record(
+    text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None
+) -> tuple[list[str], list[str], str | None]:
     """One line of JSON -> tokens, tags, document (None where it isn't named); raises DataError, which opens with `where`."""
     try:
         record = json.loads(text)
         tokens = record["tokens"]
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{where}: no JSON object with 'tokens' here ({error!r})") from None
+    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
+        _refuse_half_characters(record, where)
     if tag_field not in record:
         raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
     tags = record[tag_field]
@@ -147,13 +189,24 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
         tags = [tag_names[tag] for tag in tags]
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
-    return tokens, tags, next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    doc = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    return tokens, [tag.strip() for tag in tags], None if doc is None else document_name(doc)
+
+
+def _refuse_half_characters(record: object, where: str) -> None:
+    """JSON can hold half of a surrogate pair, which no UTF-8 file can: predictions on it could not be written."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise DataError(f"{where}: {half!r} is half of a character (a lone surrogate); replace it in the file") from None
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:
     """`id|t|title`, `id|a|abstract`, then tab-separated `id start end text type [concept]` over title + " " + abstract.
 
     Relation lines are passed over. A document that stands twice is read once. With `concepts` only mentions of these are read.
+    Raises DataError where most mentions don't stand at their offsets.
     """
     path, reading, seen = Path(path), Reading(), {}
     for block in _blocks(path):
@@ -163,11 +216,11 @@ def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts:
             if seen[doc] != text:
                 raise DataError(f"{path}:{block[0][0]}: document {doc!r} stands twice with different texts")
             reading.repairs["repeated document dropped"] += 1
-            reading.repairs["mentions of repeated documents dropped"] += len(mentions)
+            reading.repairs[REPEATED] += len(mentions)
             continue
         seen[doc] = text
         reading.sentences += annotate(text, mentions, doc, reading.repairs)
-    return reading
+    return reading.checked(path)
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
@@ -206,83 +259,143 @@ def _pubtator_document(
         whole = f"{passages.get('t', '')} {passages.get('a', '')}"
         if not 0 <= start < end <= len(whole):
             raise DataError(f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters")
-        name = _type_of(label, labels, where)
+        name = _type_of(label, labels, where, reading.repairs)
         if not name or (concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))):
             continue
-        if whole[start:end] != surface:
-            reading.repairs["mention text differs from its offsets"] += 1
+        reading.compare(surface, whole, start, end, where)
         mentions.append((start, end, name))
     if doc is None or "t" not in passages:
         raise DataError(f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}")
-    return doc, f"{passages['t']} {passages.get('a', '')}", mentions
+    return document_name(doc), f"{passages['t']} {passages.get('a', '')}", mentions
 
 
 def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
-    """BioC XML or JSON (library: bioc), the format by the file's ending; passage by passage."""
+    """BioC XML or JSON (library: bioc), the format by the file's ending; passage by passage.
+
+    Annotations may stand in the document, in its passages or in their sentences, and so may the text of a passage. A document
+    that stands twice is read once. A mention in several pieces is dropped and counted: a tag sequence holds none.
+    Raises DataError where most mentions don't stand at their offsets.
+    """
     from bioc import biocjson, biocxml
 
-    path, reading = Path(path), Reading()
+    path, reading, seen = Path(path), Reading(), {}
     load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
     try:
         with path.open(encoding="utf-8") as file:
             collection = load(file)
     except Exception as error:  # lxml, json and bioc each raise their own
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
-    for document in collection.documents:
-        for passage in document.passages:
-            # text and annotations stand in the passage, or in the sentences below it
-            parts = [passage] if passage.text else passage.sentences
-            inner = [annotation for sentence in passage.sentences for annotation in sentence.annotations] if passage.text else []
-            for part in parts:
-                where = f"{path}: document {document.id}"
-                mentions = [m for annotation in [*part.annotations, *inner] if (m := _bioc_mention(annotation, part, labels, where))]
-                reading.mentions.update(name for _, _, name in mentions)
-                reading.sentences += annotate(part.text or "", mentions, document.id, reading.repairs, part.offset)
-    return reading
+    for number, document in enumerate(collection.documents, 1):
+        doc = document_name(document.id) if document.id else f"{path.stem}-{number}"
+        where = f"{path}: document {doc}"
+        parts = [(passage.offset or 0, _bioc_text(passage, where)) for passage in document.passages]
+        mentions: list[list[tuple[int, int, str]]] = [[] for _ in parts]
+        for annotation, own in _bioc_annotations(document):
+            if found := _bioc_mention(annotation, own, parts, labels, where, reading):
+                mentions[found[0]].append(found[1:])
+        if doc in seen:
+            if seen[doc] != parts:
+                raise DataError(f"{where} stands twice with different texts")
+            reading.repairs["repeated document dropped"] += 1
+            reading.repairs[REPEATED] += sum(map(len, mentions))
+            continue
+        seen[doc] = parts
+        for (base, text), inside in zip(parts, mentions, strict=True):
+            reading.sentences += annotate(text, inside, doc, reading.repairs, base)
+    return reading.checked(path)
 
 
-def _bioc_mention(annotation, part, labels: Mapping[str, str] | None, where: str) -> tuple[int, int, str] | None:
+def _bioc_text(passage, where: str) -> str:
+    """A passage's text, or that of its sentences, each at its place."""
+    text, base = passage.text or "", passage.offset or 0
+    for sentence in () if passage.text else passage.sentences:
+        if sentence.offset - base < len(text):
+            raise DataError(f"{where}: the sentence at offset {sentence.offset} overlaps the one before it")
+        text = text.ljust(sentence.offset - base) + (sentence.text or "")
+    _refuse_half_characters(text, where)
+    return text
+
+
+def _bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
+    """(annotation, number of its passage or None) of a document."""
+    yield from ((annotation, None) for annotation in document.annotations)
+    for i, passage in enumerate(document.passages):
+        yield from ((annotation, i) for annotation in passage.annotations)
+        yield from ((annotation, i) for sentence in passage.sentences for annotation in sentence.annotations)
+
+
+def _bioc_mention(
+    annotation, own: int | None, parts: list[tuple[int, str]], labels: Mapping[str, str] | None, where: str, reading: Reading
+) -> tuple[int, int, int, str] | None:
+    """(number of the passage, start, end, type), or None for what is left out; `own` is the passage that it stands in."""
     where = f"{where}, annotation {annotation.id}"
-    name = _type_of(annotation.infons.get("type", ""), labels, where)
+    name = _type_of(annotation.infons.get("type", ""), labels, where, reading.repairs)
+    if not name:
+        return None
     if not annotation.locations:
         raise DataError(f"{where}: no location")
-    span = annotation.total_span
-    start, end = span.offset - part.offset, span.offset + span.length - part.offset
-    if not 0 <= start < end <= len(part.text or ""):
-        raise DataError(f"{where}: offsets {span.offset}+{span.length} lie outside their passage")
-    return (start, end, name) if name else None
+    reading.mentions[name] += 1
+    if len(annotation.locations) > 1:
+        reading.repairs["discontinuous mention dropped"] += 1
+        return None
+    begin, length = annotation.locations[0].offset, annotation.locations[0].length
+    for i, (base, text) in enumerate(parts):
+        start, end = begin - base, begin - base + length
+        if own in (None, i) and 0 <= start < end <= len(text):
+            if annotation.text:
+                reading.compare(annotation.text, text, start, end, where)
+            return i, start, end, name
+    raise DataError(f"{where}: offsets {begin}+{length} lie outside {'the document' if own is None else 'their passage'}")
 
 
 def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
-    """One sentence a line with `[surface](Type)` mentions; `# name` lines open documents."""
-    path, reading, doc, base = Path(path), Reading(), None, 0
+    """One sentence a line with `[surface](Type)` mentions; `# name` lines open documents.
+
+    A backslash makes a bracket, parenthesis or backslash plain text: `\\[3H\\](+)`.
+    """
+    path, reading, doc, base = Path(path), Reading(documented=False), None, 0
     for line, text in _lines(path):
         if not text.strip():
             continue
         if text.startswith("# "):
-            doc, base = text[2:].strip(), 0
+            doc, base = document_name(text[2:]), 0
             continue
-        plain, mentions, reached = "", [], 0
-        for match in _INLINE.finditer(text):
-            plain += text[reached : match.start()]
-            name = _type_of(match[2], labels, f"{path}:{line}")
-            mentions.append((len(plain), len(plain) + len(match[1]), name))
-            plain += match[1]
-            reached = match.end()
-        plain += text[reached:]
-        broken = next((mark for mark in ["](", *(f"({label})" for label in labels or ())] if mark in plain), None)
-        if broken:
-            near = plain[max(0, plain.index(broken) - 10) :][:40]
-            raise DataError(f"{path}:{line}: broken markup near {near!r}; a mention is [surface](Type)")
-        offsets = words(plain)
-        spans = snap(offsets, [m for m in mentions if m[2]], reading.repairs)
+        plain, mentions = _without_markup(text, labels, f"{path}:{line}", reading.repairs)
+        spans = trimmed(plain, mentions, reading.repairs)
+        offsets = words(plain, {at for span in spans for at in span[:2]})
         reading.mentions.update(name for _, _, name in spans)
-        reading.documented &= doc is not None
+        reading.documented |= doc is not None
         name = doc if doc is not None else f"{path.stem}-s{line}"
         shifted = [(base + a, base + b) for a, b in offsets]
-        reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted))
+        tags = to_tags(word_spans(offsets, spans), len(offsets))
+        reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], tags, name, shifted))
         base += len(plain) + 1
     return reading
+
+
+def _without_markup(text: str, labels: Mapping[str, str] | None, where: str, repairs: Counter) -> tuple[str, list[tuple[int, int, str]]]:
+    """A line of inline markup -> its plain text and its mentions by character; raises DataError for broken markup."""
+    plain, mentions, reached = "", [], 0
+    left = ""  # the plain text, with a placeholder for each character that is no markup for sure
+    for match in _MARKUP.finditer(text):
+        between = text[reached : match.start()]
+        escaped, surface, label = match.groups()
+        inside = escaped or _ESCAPED.sub(r"\1", surface)
+        if label and (name := _type_of(label, labels, where, repairs)):
+            start = len(plain) + len(between)
+            mentions.append((start, start + len(inside), name))
+        plain += between + inside
+        left += between + "\0" * len(inside)
+        reached = match.end()
+    plain, left = plain + text[reached:], left + text[reached:]
+    broken = next((mark for mark in ["](", *(f"({label})" for label in labels or ())] if mark in left), None)
+    if broken:
+        near = plain[max(0, left.index(broken) - 10) :][:40]
+        raise DataError(
+            f"{where}: broken markup near {near!r}; a mention is [surface](Type), and brackets that are plain text have "
+            r"a backslash before them, as in \[3H\](+)"
+        )
+    return plain, mentions
 
 
 @contextmanager
@@ -297,7 +410,7 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
-    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, FileNotFoundError, IsADirectoryError) as error:
+    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}") from None
 
 

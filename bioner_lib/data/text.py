@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .schemes import Span, flat, to_spans, to_tags
 
@@ -25,9 +26,16 @@ class Sentence:
         return to_spans(self.tags)
 
 
-def words(text: str) -> list[tuple[int, int]]:
-    """Character offsets of the words of a text: runs of letters and digits, every other sign alone."""
-    return [match.span() for match in _WORD.finditer(text)]
+def words(text: str, borders: Iterable[int] = ()) -> list[tuple[int, int]]:
+    """Character offsets of the words of a text: runs of letters and digits, every other sign alone.
+
+    A word is cut in two where one of the `borders` lies inside it.
+    """
+    cuts, found = set(borders), []
+    for match in _WORD.finditer(text):
+        inside = cuts.intersection(range(match.start() + 1, match.end()))
+        found += pairwise([match.start(), *sorted(inside), match.end()])
+    return found
 
 
 def tokenize(text: str) -> list[str]:
@@ -45,10 +53,11 @@ def sentence_bounds(text: str) -> list[tuple[int, int]]:
 def annotate(text: str, mentions: Iterable[tuple[int, int, str]], doc: str, repairs: Counter, base: int = 0) -> list[Sentence]:
     """Text with character mentions -> sentences of words with IOB2 tags.
 
-    A mention that starts or ends inside a word takes the whole word; of overlapping mentions the leftmost longest stays;
-    two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in the document.
+    A word is cut where a mention begins or ends inside it, so that every mention keeps its boundaries. Of overlapping mentions
+    the leftmost longest stays; two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's
+    place in the document.
     """
-    kept = _flat(list(mentions), repairs)
+    kept = trimmed(text, mentions, repairs)
     bounds: list[list[int]] = []
     for start, end in sentence_bounds(text):
         if bounds and any(m[0] < start < m[1] for m in kept):
@@ -58,32 +67,38 @@ def annotate(text: str, mentions: Iterable[tuple[int, int, str]], doc: str, repa
             bounds.append([start, end])
     sentences = []
     for start, end in bounds:
-        offsets = [(start + a, start + b) for a, b in words(text[start:end])]
+        inside = [m for m in kept if start <= m[0] < end]
+        borders = {at - start for mention in inside for at in mention[:2]}
+        offsets = [(start + a, start + b) for a, b in words(text[start:end], borders)]
         if not offsets:
             continue
-        spans = snap(offsets, [m for m in kept if start <= m[0] < end], repairs)
+        spans = word_spans(offsets, inside)
         tokens = [text[a:b] for a, b in offsets]
         shifted = [(base + a, base + b) for a, b in offsets]
         sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc, shifted))
     return sentences
 
 
-def snap(offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], repairs: Counter) -> list[Span]:
-    """Character mentions -> word spans."""
-    spans = []
+def trimmed(text: str, mentions: Iterable[tuple[int, int, str]], repairs: Counter) -> list[tuple[int, int, str]]:
+    """Mentions without the blanks at their ends, those that overlap another not among them; each change is counted in `repairs`."""
+    found = []
     for start, end, name in mentions:
-        inside = [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
-        if not inside:
+        surface = text[start:end]
+        first, last = start + len(surface) - len(surface.lstrip()), end - len(surface) + len(surface.rstrip())
+        if not surface.strip():
             repairs["mention without a word dropped"] += 1
             continue
-        if (offsets[inside[0]][0], offsets[inside[-1]][1]) != (start, end):
-            repairs["mention grown to whole words"] += 1
-        spans.append((inside[0], inside[-1] + 1, name))
-    return _flat(spans, repairs)
-
-
-def _flat(spans: list[tuple], repairs: Counter) -> list[tuple]:
-    kept = flat(spans)
-    if dropped := len(spans) - len(kept):
-        repairs["overlapping mention dropped"] += dropped
+        if (first, last) != (start, end):
+            repairs["blank at a mention's end cut off"] += 1
+        found.append((first, last, name))
+    kept = flat(found)
+    if len(kept) < len(found):
+        repairs["overlapping mention dropped"] += len(found) - len(kept)
     return kept
+
+
+def word_spans(offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]]) -> list[Span]:
+    """Character mentions -> word spans; the words were cut at the mentions' borders."""
+    first = {start: i for i, (start, _) in enumerate(offsets)}
+    last = {end: i for i, (_, end) in enumerate(offsets, 1)}
+    return [(first[start], last[end], name) for start, end, name in mentions]
