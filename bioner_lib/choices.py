@@ -10,3 +10,12 @@ DECODERS = ("softmax", "crf")
 SHARING = ("hard", "private", "adversarial", "cross", "moe")
 UNANNOTATED = ("negative", "mask", "marginal")
 DENOISING = ("drop", "relabel")
+ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an installed package too
+    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
+    "bert": "google-bert/bert-base-cased",
+    "biobert": "dmis-lab/biobert-base-cased-v1.2",
+    "scibert": "allenai/scibert_scivocab_uncased",
+    "pubmedbert": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
+    "biolinkbert": "michiyasunaga/BioLinkBERT-base",
+    "roberta": "FacebookAI/roberta-base",
+}

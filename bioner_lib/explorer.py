@@ -5,7 +5,7 @@ from html import escape
 
 import seaborn as sns
 
-from .data.corpus import Corpus
+from .data.corpus import Corpus, Split
 from .data.text import Sentence
 
 _FILLS = sns.color_palette("pastel", 10).as_hex()
@@ -27,13 +27,35 @@ def sentence_html(sentence: Sentence, colours: dict[str, str]) -> str:
     return f'<div style="margin:6px 0;line-height:1.7"><code style="opacity:.6">{escape(sentence.doc)}</code> {" ".join(parts)}</div>'
 
 
-def find(corpus: Corpus, role: str, kind: str = "", text: str = "") -> list[Sentence]:
-    """Sentences of a split that hold a mention of type `kind` and the words `text` (case doesn't matter)."""
+_MOST = 8  # splits whose texts are kept for searching
+_TEXTS: dict[int, tuple[Split, list[str], list[frozenset[str]]]] = {}
+
+
+def find(corpus: Corpus, role: str, kind: str = "", text: str = "") -> Split:
+    """Sentences of a split that hold a mention of type `kind` and the words `text` (case doesn't matter).
+
+    The first search reads the split; later ones look at what was kept of it.
+    """
+    split = corpus.splits[role]
+    if not kind and not text:
+        return split
+    texts, types = _searchable(split)
     wanted = text.casefold()
-    return [
-        sentence for sentence in corpus.splits[role]
-        if (not kind or any(span[2] == kind for span in sentence.spans)) and wanted in " ".join(sentence.tokens).casefold()
-    ]  # fmt: skip
+    return split.take(i for i, held in enumerate(texts) if wanted in held and (not kind or kind in types[i]))
+
+
+def _searchable(split: Split) -> tuple[list[str], list[frozenset[str]]]:
+    """For each sentence its case-folded text and the types of its mentions."""
+    if id(split) not in _TEXTS:
+        while len(_TEXTS) >= _MOST:
+            del _TEXTS[next(iter(_TEXTS))]
+        texts, types, known = [], [], {}
+        for sentence in split:
+            texts.append(" ".join(sentence.tokens).casefold())
+            held = frozenset(name for _, _, name in sentence.spans)
+            types.append(known.setdefault(held, held))
+        _TEXTS[id(split)] = split, texts, types  # the split too, so that its id stays its own
+    return _TEXTS[id(split)][1:]
 
 
 def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: int = 0) -> str:

@@ -15,6 +15,14 @@ def home() -> Path:
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether a file or folder is there; False too for what can't be a path (too long, a NUL inside)."""
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
 def replace_text(path: Path, text: str, lasting: bool = True) -> None:
     """Write a file in one step: whoever reads it, at whatever moment, finds the old one or the new one; a `lasting` one outlives a
     power cut."""

@@ -23,14 +23,14 @@ def _tokenizer(family: str):
     from transformers import PreTrainedTokenizerFast
 
     text = sample_text()
-    if family in ("bert", "electra"):
+    if family in ("bert", "electra", "distilbert", "funnel"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
         tokenizer.train_from_iterator(text, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False))
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    elif family == "deberta-v2":
+    elif family in ("deberta-v2", "xlnet"):
         special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
         tokenizer = Tokenizer(models.Unigram())
         tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
@@ -39,8 +39,7 @@ def _tokenizer(family: str):
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     else:
-        # ModernBERT's own tokenizer.json says add_prefix_space=False
-        bpe = ByteLevelBPETokenizer(add_prefix_space=family == "roberta", unicode_normalizer="nfc")
+        bpe = ByteLevelBPETokenizer(add_prefix_space=family != "modernbert")  # whose tokenizer.json says false
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
         bpe.train_from_iterator(text, vocab_size=500, special_tokens=special, show_progress=False)
         tokenizer = bpe._tokenizer
@@ -69,6 +68,12 @@ def make_encoder(family: str, folder: Path) -> Path:
         }
     if family == "roberta":
         sizes |= {"pad_token_id": 1}
+    if family == "distilbert":  # the same sizes by other names
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 130}
+    if family == "xlnet":
+        sizes = {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64}
+    if family == "funnel":
+        sizes = {"d_model": 32, "block_sizes": [1, 1], "n_head": 2, "d_head": 16, "d_inner": 64, "architectures": ["FunnelModel"]}
     config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **sizes)
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

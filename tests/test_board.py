@@ -10,6 +10,7 @@ from bioner_lib.board import corpus_plots, plots
 from bioner_lib.board.leaderboard import (
     aggregate,
     anchors,
+    apart_by_corpus,
     by_ratio,
     by_type,
     check_budgets,
@@ -17,6 +18,7 @@ from bioner_lib.board.leaderboard import (
     compare,
     compare_arms,
     finals,
+    leaders,
     markdown,
     named,
     only_corpora,
@@ -83,6 +85,42 @@ def test_two_arms_never_share_a_name():
     table = aggregate(frame)
     assert all(figure in markdown(table) for figure in ("30.0", "40.0", "60.0", "70.0"))
     assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
+
+
+def in_precision(made, precision):
+    return made | {"run_id": f"{made['run_id']}-{precision}", "device": {"precision": precision}}
+
+
+def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
+    """precision="auto" is one configuration, which two machines carry out in two ways."""
+    rows = [in_precision(row(seed, 0.5), precision) for seed in (1, 2) for precision in ("bf16", "fp32")]
+    frame = results(rows)
+    assert frame["arm"].nunique() == 2
+    assert {name.rsplit(" ", 1)[1] for name in frame["name"]} == {"bf16", "fp32"}
+    assert aggregate(frame)["runs"].max() == 2
+    said = in_precision(row(1, 0.5, precision="bf16"), "bf16")
+    assert results([rows[0], said])["arm"].nunique() == 1, "said or resolved, it is the same arithmetic"
+    with pytest.raises(WorkbookError, match=r"precision differs \(.*bf16.*fp32"):
+        check_budgets(rows)
+    check_budgets(rows[::2])
+    for made in rows:
+        (outputs / "runs" / made["run_id"]).mkdir(parents=True)
+        (outputs / "runs" / made["run_id"] / "run.json").write_text(json.dumps(made))
+    config = RunConfig(corpora="sample", seed=3)
+    with pytest.raises(WorkbookError, match="computed in bf16 and fp32; say which with precision="):
+        repetitions(config)
+    assert len(repetitions(RunConfig(corpora="sample", precision="fp32"))) == 2
+    finished = in_precision(row(3, 0.5), "bf16") | {"run_id": config.run_id}
+    (outputs / "runs" / config.run_id).mkdir()
+    (outputs / "runs" / config.run_id / "run.json").write_text(json.dumps(finished))
+    assert [made["config"]["seed"] for made in repetitions(config)] == [1, 2, 3]
+
+
+def test_a_row_that_cannot_be_read_is_named():
+    made = row(1, 0.5)
+    made["config"]["colour"] = "red"
+    with pytest.raises(WorkbookError, match=rf"row of run {made['run_id']} .*unknown RunConfig field 'colour'.*forget\("):
+        results([row(2, 0.5), made])
 
 
 def test_only_corpora():
@@ -156,6 +194,113 @@ def test_several_arms_against_one_base(tiny, outputs):
     ax = plots.differences(found, plt.subplots()[1], label="arm")
     assert [text.get_text() for text in ax.get_yticklabels()] == ["joint", "moe"]
     assert len(plots.arms_by_type(frame[frame["split"] == "test"], plt.subplots()[1], "recall", ["base", "moe"]).get_yticks()) == 2
+
+
+def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
+    def arms(f1s, **config):
+        return [row(seed, f1, **config) for seed, f1 in enumerate(f1s, 1)]
+
+    def led(rows):
+        return {(line.name, round(line.f1, 3), line.seeds, line.rivals) for line in leaders(rows).itertuples()}
+
+    steady, rival = arms([0.80, 0.81, 0.82]), arms([0.7, 0.7, 0.7], scheme="IOB2")
+    once, longer = arms([0.99], decoder="crf"), arms([0.9, 0.9, 0.9], epochs=20)
+    name = results(steady)["name"].iloc[0]
+    assert led(steady + rival + once + longer) == {(name, 0.81, 3, 1)}, "neither one lucky run nor another budget leads"
+    assert led(steady + once) == set(), "nobody to lead"
+    assert led(arms([0.0] * 3) + arms([0.0] * 3, scheme="IOB2")) == set()
+    baseline = [row(1, 0.75, system="dictionary") | {"device": {"precision": "none"}}]
+    assert led(steady + baseline) == {(name, 0.81, 3, 1)}
+    assert led(rival + baseline) == {("dictionary", 0.75, 1, 1)}, "a baseline without seeds may win"
+    assert leaders(rival + baseline)["epochs"].tolist() == [rival[0]["config"]["epochs"]], "of those that were trained"
+
+
+def test_corpora_are_never_averaged_as_if_they_were_seeds():
+    """One run that is scored on two corpora with one type; and views of one corpus, which share their test text."""
+    made = row(1, 0.5)
+    made["scores"]["sample-gene"] = {"test": {"types": {"Gene": made["scores"]["sample"]["test"]["types"]["Gene"] | {"f1": 0.9}}}}
+    made["data"]["sample-gene"] = made["data"]["sample"]
+    made["name"] = "mask"
+    frame = results([made])
+    table = by_type(frame, ["Gene"])
+    assert "| mask | 1 | 50.0 | 90.0 |" in table, "no mean, no sd"
+    assert "Gene on sample-gene F1" in table
+    assert apart_by_corpus(frame.assign(corpus="sample"))["type"].unique().tolist() == ["Gene", "micro", "macro"]
+    views = frame[frame["type"] == "Gene"].assign(corpus=["sample:Gene", "sample:Gene+Virus"])
+    assert apart_by_corpus(views)["f1"].tolist() == [0.5], "the same test text twice is one score"
+
+
+def predicted(outputs, made, predictions, role="test"):
+    """Leave a row and its predictions where a run would."""
+    folder = outputs / "runs" / made["run_id"]
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    (folder / "predictions" / f"sample.{role}.jsonl").write_text("\n".join(map(json.dumps, predictions)))
+    return made
+
+
+def answers(right, of=40):
+    """`of` documents with one gene each; the first `right` of them are found."""
+    return [{"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)} for i in range(of)]
+
+
+def test_compare_by_hand(outputs):
+    """Which way round, on which split, over which seeds, for which types."""
+    better = [predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))]
+    worse = [predicted(outputs, row(seed, 0.5, scheme="IOB2"), answers(right)) for seed, right in ((1, 20), (2, 22))]
+    for made in better + worse:  # dev says the opposite
+        predicted(outputs, made, answers(10 if made in better else 40), "dev")
+    found = compare({"sample": better}, {"sample": worse}, resamples=500).iloc[0]
+    f1 = {right: 2 * right / (2 * right + 40 - right) for right in (36, 38, 20, 22)}
+    assert found["difference"] == pytest.approx((f1[36] + f1[38] - f1[20] - f1[22]) / 2)
+    assert 0 < found["low"] < found["difference"] < found["high"]
+    assert found["seeds"] == 2
+    assert found["p"] == found["p_holm"] < 0.05
+    first = compare({"sample": better[:1]}, {"sample": worse[:1]}, resamples=500).iloc[0]
+    assert first["difference"] == pytest.approx(f1[36] - f1[20])
+    assert compare({"sample": worse}, {"sample": better}, resamples=500).iloc[0]["difference"] == -found["difference"]
+    with pytest.raises(WorkbookError, match="epochs differs"):
+        compare({"sample": better}, {"sample": [predicted(outputs, row(1, 0.5, epochs=20), answers(1))]})
+
+
+def test_compare_refuses_other_documents_and_other_questions(outputs):
+    mine = predicted(outputs, row(1, 0.5), answers(30))
+    other = predicted(outputs, row(1, 0.5, scheme="IOB2"), [p | {"doc": f"e{p['doc']}"} for p in answers(30)])
+    with pytest.raises(WorkbookError, match="sample: these runs were tested on different documents"):
+        compare({"sample": [mine]}, {"sample": [other]})
+    fewer = predicted(outputs, row(1, 0.5, decoder="crf"), answers(30))
+    fewer["data"]["sample"]["types"] = ["Gene", "Virus"]
+    with pytest.raises(WorkbookError, match=r"asked for different types, \[\('Gene',\), \('Gene', 'Virus'\)\]"):
+        compare({"sample": [mine]}, {"sample": [fewer]})
+    fewer["scores"]["sample"]["test"]["not_asked"] = ["Virus"]
+    assert len(compare({"sample": [mine]}, {"sample": [fewer]}, resamples=50)) == 1
+
+
+def test_holm_counts_every_comparison_of_a_table(outputs):
+    """Two arms against one base, a corpus each: two p values, corrected together; no arm, an empty table with the same columns."""
+    base = predicted(outputs, row(1, 0.5), answers(20))
+    arms = {
+        name: {"sample": [predicted(outputs, row(1, 0.5, scheme="IOB2", decoder=name), answers(right))]}
+        for name, right in (("softmax", 24), ("crf", 25))
+    }
+    found = compare_arms(arms, {"sample": [base]}).set_index("arm")
+    p = found["p"].sort_values()
+    assert found.loc[p.index[0], "p_holm"] == pytest.approx(min(1, 2 * p.iloc[0]))
+    assert found.loc[p.index[1], "p_holm"] == pytest.approx(max(p.iloc[1], min(1, 2 * p.iloc[0])))
+    assert list(compare_arms({}, {"sample": [base]}).columns) == [*found.columns, "arm"]
+    assert len(compare_arms({"crf": {}}, {"sample": [base]})) == 0
+    assert len(compare({}, {})) == 0
+
+
+def test_an_arm_is_named_only_on_the_corpora_it_is_given_for():
+    """40 with also_test in options: every single-task tagger is scored there too, and isn't the arm's figure there."""
+    rows = {name: row(1, f1, corpus=name) for name, f1 in (("sample", 0.5), ("sample-gene", 0.6))}
+    for made in rows.values():
+        made["scores"]["sample-virus"] = made["scores"][made["config"]["corpora"][0]]
+        made["data"]["sample-virus"] = {"official": True, "types": ["Gene"]}
+    frame = named({"single-task": {name: [made] for name, made in rows.items()}})
+    assert set(frame["corpus"]) == {"sample", "sample-gene"}
+    assert len(plots.f1_bars(aggregate(frame), anchors(), plt.subplots()[1]).patches) == 2
 
 
 def test_transfer_by_hand():

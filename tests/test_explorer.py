@@ -1,19 +1,45 @@
+from dataclasses import replace
+
 from bioner_lib import load_corpus
+from bioner_lib.data.corpus import Corpus, Split
 from bioner_lib.data.text import Sentence
 from bioner_lib.explorer import explore, find, page_html, sentence_html
 
 
 def test_corpus_text_is_escaped():
-    sentence = Sentence(["<script>alert(1)</script>", "&", "<b>"], ["B-Gene", "O", "O"], "<doc>")
-    html = sentence_html(sentence, {"Gene": "#fff"})
-    assert "<script" not in html and "&lt;script&gt;" in html and "<b>" not in html and "<doc>" not in html
+    """Words, documents, types and the corpus's own name: none of them becomes markup."""
+    evil = "<i onload=x>&"
+    sentence = Sentence([evil, "&", evil], [f"B-{evil}", "O", "O"], evil)
+    split = Split([sentence], "train", evil)
+    for html in (sentence_html(sentence, {evil: "#fff"}), page_html(Corpus(evil, (evil,), {"train": split}), "train")):
+        assert "<i" not in html
+        assert "&lt;i onload=x&gt;&amp;" in html
+    assert page_html(Corpus(evil, (evil,), {"train": split}), "train").count("&lt;i") == 6, "legend and name too"
 
 
 def test_find_by_type_and_text():
     sample = load_corpus("sample")
     assert all(any(span[2] == "Virus" for span in s.spans) for s in find(sample, "train", "Virus"))
-    assert find(sample, "dev", text="THE ") == [s for s in sample.dev if "the " in " ".join(s.tokens).casefold()]
+    assert list(find(sample, "dev", text="THE ")) == [s for s in sample.dev if "the " in " ".join(s.tokens).casefold()]
+    both = [s for s in sample.dev if "Gene" in {span[2] for span in s.spans} and "in" in " ".join(s.tokens).casefold()]
+    assert list(find(sample, "dev", "Gene", "in")) == both
     assert "0 sentences" in page_html(sample, "train", text="no such words")
+
+
+def test_a_split_is_read_once_for_all_searches(monkeypatch):
+    """Turning a page of a large silver corpus reads a page, and a search reads the split once."""
+    read = []
+    sample = load_corpus("sample")
+    watched = sample.train.map(lambda s: s, "sample")
+    monkeypatch.setattr(Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._held))
+    corpus = replace(sample, splits={"train": watched})
+    page_html(corpus, "train")
+    page_html(corpus, "train", page=3)
+    assert len(read) <= 20
+    read.clear()
+    for page in range(3):
+        page_html(corpus, "train", "Gene", "in", page)
+    assert len(read) <= len(watched) + 30
 
 
 def test_widget_follows_its_controls():

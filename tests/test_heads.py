@@ -82,7 +82,7 @@ def test_decoding_never_needs_repair(decoder, scheme):
     head, repairs, yes = Head(4, ["X", "Y"], scheme, decoder), Counter(), torch.ones(20, dtype=torch.bool)
     tags, scores = head.decode(3 * torch.randn(20, 9, len(head.tags)), torch.ones(20, 9, dtype=torch.bool), yes, yes)
     for row, probabilities in zip(tags.tolist(), scores.tolist(), strict=True):
-        spans = head.spans(row, probabilities, repairs)
+        spans = head.spans([head.tags[t] for t in row], probabilities, repairs)
         assert [span[:3] for span in spans] == to_spans([head.tags[t] for t in row], scheme)
         assert all(0 < span[3] <= 1 for span in spans)
     assert not repairs

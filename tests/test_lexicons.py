@@ -75,3 +75,32 @@ def test_dictionary_of_a_training_split():
     assert len(Lexicon.from_mentions(sample.train, min_precision=0.0)) > len(lexicon)
     with pytest.raises(SelectionError, match="must not see the test split"):
         Lexicon.from_mentions(sample.test)
+
+
+def test_a_lexicon_is_written_in_one_step(tmp_path):
+    """Whatever breaks off leaves the old file, and no other."""
+    path = tmp_path / "lexicon.gz"
+    save_entries([(["OPA1"], "Gene", "1", True)], path, [])
+    before = path.read_bytes()
+
+    def breaks_off():
+        yield ["TP53"], "Gene", "2", True
+        assert path.read_bytes() == before
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_entries(breaks_off(), path, [])
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
+
+
+def test_a_word_that_holds_a_blank_is_found():
+    """As words of a user's own corpus may."""
+    lexicon = Lexicon([(["type 2", "diabetes"], "Disease", "", False), (["a"], "X", "", False)])
+    assert lexicon.tag(["in", "Type 2", "diabetes", "a", "a b"]) == [(1, 3, "Disease"), (3, 4, "X")]
+    assert lexicon.tag(["type", "2", "diabetes"]) == [], "other words"
+
+
+def test_three_hundred_types():
+    lexicon = Lexicon([([f"w{i}"], f"T{i}", "\U0001f9ec", False) for i in range(300)])
+    assert lexicon.find(["w299", "w0"]) == [(0, 1, "T299", "\U0001f9ec"), (1, 2, "T0", "\U0001f9ec")]

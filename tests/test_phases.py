@@ -12,7 +12,7 @@ from bioner_lib.data.schemes import to_tags
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.tagger import load_encoder
-from bioner_lib.runs.self_labels import label_hidden
+from bioner_lib.runs.self_labels import denoise, label_hidden
 from bioner_lib.runs.training import Loop, build
 
 SMALL = {"epochs": 1, "learning_rate": 3e-3, "limit": 40, "max_length": 128, "overlap": 16, "batch_size": 8, "precision": "fp32"}
@@ -73,7 +73,7 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
         quiet(small(tiny, "sample-disease", heads="joint", start_from=joint.run_id))
     without = small(tiny, "sample-disease")
     run(without, progress=False, keep_model=False)
-    with pytest.raises(WorkbookError, match="with a model"):
+    with pytest.raises(WorkbookError, match=rf"left no tagger .*forget\('{without.run_id}'\), and make it again"):
         quiet(small(tiny, "sample-disease", start_from=without.run_id))
 
 
@@ -125,11 +125,9 @@ class Oracle(MultiTaskTagger):
         self.sure = sure
         return self
 
-    def predict(self, sentences, types, **_):
-        return [[(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types] for tokens in sentences]
-
-    def confidence(self, sentences, types, **_):
-        return [self.sure(tokens) for tokens in sentences]
+    def predictions(self, sentences, types, **_):
+        for tokens in sentences:
+            yield [(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types], self.sure(tokens)
 
 
 def oracle(tiny, corpus, sure=lambda tokens: 1.0):
@@ -147,6 +145,19 @@ def test_a_perfect_teacher_restores_what_was_hidden(tiny):
         assert set(corpus.types) == {"Gene", "Disease"} and all(s.tags == truth[tuple(s.tokens)] for s in corpus.train)
     assert sum(len(corpus.train) for corpus in labelled.values()) == len(full.train)
     assert all(corpus.dev == half.dev for corpus, half in zip(rest, halves, strict=True))
+
+
+def test_a_teacher_reads_each_sentence_once(tiny, monkeypatch):
+    encoder, tokenizer = load_encoder(tiny)
+    half = load_corpus("sample:Gene").limit(30)
+    teacher = MultiTaskTagger(encoder, tokenizer, plan_heads("per-type", [load_corpus("sample-virus")]), max_length=128)
+    seen, inner = [], teacher.aligner.pieces
+    monkeypatch.setattr(teacher.aligner, "pieces", lambda sentences: seen.extend(sentences) or inner(sentences))
+    label_hidden(teacher, [half, load_corpus("sample-virus").limit(5)], 0.5)
+    assert len(seen) == len(half.train)
+    seen.clear()
+    denoise(teacher, replace(load_corpus("sample-virus").limit(30), silver=True), "drop", 0.5)
+    assert len(seen) == len(load_corpus("sample-virus").limit(30).train)
 
 
 def test_unsure_sentences_stay_hidden_and_people_are_never_overruled(tiny):
@@ -197,7 +208,23 @@ def test_a_run_with_a_teacher(tiny, outputs):
 def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
     config = small(tiny, "sample")
     row = run(config, progress=False)
-    assert evaluate(config.run_id, "sample", limit=40) == row["scores"]["sample"]["test"]["types"]
-    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)) == {"Gene", "micro", "macro"}
+    assert evaluate(config.run_id, "sample", limit=40)["types"] == row["scores"]["sample"]["test"]["types"]
+    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)["types"]) == {"Gene", "micro", "macro"}
     with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
         evaluate("nothing", "sample")
+
+
+def test_types_that_no_head_knows_are_not_asked_and_miss_nothing(tiny, outputs):
+    """In training's own row, and when a finished tagger is scored elsewhere."""
+    config = small(tiny, ["sample-gene", "sample-disease"], also_test=("sample",))
+    row = quiet(config)
+    whole = load_corpus("sample").limit(40)
+    support = sum(whole.counts("test")[name] for name in ("Gene", "Disease"))
+    for scored in (row["scores"]["sample"]["test"], evaluate(config.run_id, "sample", limit=40)):
+        assert set(scored["types"]) == {"Gene", "Disease", "micro", "macro"}
+        assert scored["types"]["micro"]["support"] == support
+        assert scored["not_asked"] == ["Chemical", "Virus"]
+    assert row["scores"]["sample"]["test"]["errors"].get("missed", 0) <= support
+    assert row["scores"]["sample-gene"]["test"]["not_asked"] == []
+    frame = results([row])
+    assert set(frame[frame["corpus"] == "sample"]["type"]) == {"Gene", "Disease"}, "a micro figure over some types is no micro figure"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -89,6 +90,65 @@ def test_shares_add_up(tiny, monkeypatch):
 def test_a_mistake_ends_all_processes(tiny, tmp_path):
     done = together(tmp_path, FIELDS | {"corpora": "sampel", "encoder": str(tiny)})
     assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not read_rows(tmp_path)
+
+
+LAUNCHED = """
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a kernel's ranks are while they compute: torch asks for no more when a parent dies
+from bioner_lib import RunConfig, run
+from bioner_lib.runs.processes import launch
+launch(run, RunConfig(**json.loads(sys.argv[1])), 2)
+"""
+
+
+def launched(outputs, config):
+    """What a notebook's cell does."""
+    environment = os.environ | {"BIONER_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    call = [sys.executable, "-c", LAUNCHED, json.dumps(config)]
+    with (outputs / "said.txt").open("a") as said:  # no pipe, which would break and end them with its reader
+        return subprocess.Popen(call, env=environment, stdout=said, stderr=said)
+
+
+def test_ranks_die_with_the_kernel_and_the_same_call_goes_on(tiny, tmp_path):
+    """kill -9 on the process that forked them: nobody is left, neither the lock nor a port is held."""
+    import psutil
+
+    config = FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 40}
+    first = launched(tmp_path, config)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/.working-*/last.pt")):
+        assert first.poll() is None, (tmp_path / "said.txt").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ranks = psutil.Process(first.pid).children(recursive=True)
+    assert len(ranks) >= 2
+    first.kill()
+    first.wait()
+    _, alive = psutil.wait_procs(ranks, timeout=2)
+    assert not alive
+    assert read_rows(tmp_path) == [], "the kill hit a run that was going on"
+    again = launched(tmp_path, config)
+    assert again.wait(timeout=300) == 0, (tmp_path / "said.txt").read_text()
+    (row,) = read_rows(tmp_path)
+    assert len(row["history"]) == 40
+    assert row["device"]["processes"] == 2
+
+
+def test_two_launches_side_by_side_both_finish(tiny, tmp_path):
+    config = FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 1}
+    both = [launched(tmp_path, config | {"seed": seed}) for seed in (1, 2)]
+    assert [process.wait(timeout=300) for process in both] == [0, 0], (tmp_path / "said.txt").read_text()
+    assert len(read_rows(tmp_path)) == 2
+
+
+def test_where_the_kernel_cannot_tell_a_thread_watches(monkeypatch):
+    ended = []
+    parents = iter([7, 7, 1])
+    monkeypatch.setattr(processes.os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(processes.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(processes.os, "_exit", ended.append)
+    processes._watch(7)
+    assert ended == [1]
 
 
 def test_one_process_needs_nobody():

@@ -72,7 +72,8 @@ def test_wings_import_only_what_stands_above_them():
         "data": ["schemes", "text", "readers", "lines", "corpus", "fetching", "corpora", "inspection", "terms", "taxonomy", "lexicons",
                  "pubmed", "silver", "alignment", "batching"],
         "models": ["heads", "sharing", "losses", "tagger"], "evaluation": ["scoring", "statistics", "silver_quality"],
-        "runs": ["config", "rows", "recipes", "energy", "progress", "processes", "self_labels", "checkpoint", "training", "run", "search"],
+        "runs": ["config", "rows", "recipes", "energy", "progress", "processes", "self_labels", "checkpoint", "training",
+                 "provenance", "run", "search"],
         "sweeps": ["reading", "kernels", "execution", "executors", "status"],
         "board": ["leaderboard", "plots", "corpus_plots"],
     }  # fmt: skip

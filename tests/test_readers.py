@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bioner_lib.data.readers import guess_reader, read_bioc, read_conll, read_inline, read_jsonl, read_pubtator
+from bioner_lib.data.readers import DROPS, guess_reader, read_bioc, read_conll, read_inline, read_jsonl, read_pubtator
 from bioner_lib.errors import DataError
 
 
@@ -130,75 +130,9 @@ def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
 
 
 def test_mention_across_a_sentence_boundary_joins_the_sentences(tmp_path):
-    text = "1|t|The drug kills. Cells died here.\n1|a|\n"
-    apart = read_pubtator(write(tmp_path, "a.txt", text))
-    assert [len(s.tokens) for s in apart.sentences] == [4, 4]
-    joined = read_pubtator(write(tmp_path, "b.txt", text + "1\t9\t21\tkills. Cells\tGene\n"))
-    assert [s.spans for s in joined.sentences] == [[(2, 5, "Gene")]]
-    assert joined.repairs == {"sentence boundary inside a mention": 1}
-
-
-def test_words_are_cut_where_mentions_begin_and_end(tmp_path):
-    """No boundary grows to whole words, and neighbours inside one word don't overlap."""
-    text = "1|t|AntiTNFalpha and IL6R.\n1|a|\n1\t4\t7\tTNF\tGene\n1\t7\t12\talpha\tGene\n1\t16\t20\t IL6\tGene\n"
+    text = "1|t|We saw S. aureus. Cells died.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n"
     reading = read_pubtator(write(tmp_path, "a.txt", text))
-    (sentence,) = reading.sentences
-    assert sentence.tokens == ["Anti", "TNF", "alpha", "and", "IL6", "R", "."]
-    assert sentence.spans == [(1, 2, "Gene"), (2, 3, "Gene"), (4, 5, "Gene")]
-    assert sentence.offsets[:3] == [(0, 4), (4, 7), (7, 12)]
-    assert reading.repairs == {"blank at a mention's end cut off": 1}
-    inline = read_inline(write(tmp_path, "b.txt", "Anti[TNF](Gene)[alpha](Gene) and[ IL6](Gene)R."))
-    assert inline.sentences[0].tags == sentence.tags
-
-
-def test_a_file_whose_offsets_are_shifted_is_refused(tmp_path):
-    line = "1\t{}\t{}\tTP53\tGene\n"
-    text = "1|t|Loss of TP53, tp53 and TP53.\n1|a|\n" + line.format(8, 12) + line.format(14, 18)
-    assert read_pubtator(write(tmp_path, "a.txt", text + line.format(24, 28))).repairs["mention text differs from its offsets"] == 1
-    shifted = text + line.format(24, 28) + line.format(22, 26) + line.format(9, 13)
-    with pytest.raises(DataError, match=r"b.txt: 3 of 5 mentions don't stand at their offsets, e.g. .*b.txt:5: 'TP53' .* 'P53\.'"):
-        read_pubtator(write(tmp_path, "b.txt", shifted))
-
-
-def test_types_lose_their_blanks_and_an_annotation_without_one_is_counted(tmp_path):
-    text = "1|t|Loss of TP53 and p21.\n1|a|\n1\t8\t12\tTP53\tGene \n1\t17\t20\tp21\t\n"
-    for labels in (None, {"Gene": "Gene"}):
-        reading = read_pubtator(write(tmp_path, "a.txt", text), labels=labels)
-        assert reading.mentions == {"Gene": 1}
-        assert reading.repairs == {"annotation without a type dropped": 1}
-    assert read_conll(write(tmp_path, "a.tsv", "TP53\tB-Gene \nloss\tI-Gene\n")).mentions == {"Gene": 1}
-    assert read_jsonl(write(tmp_path, "a.jsonl", '{"tokens": ["a", "b"], "tags": ["B-Gene", "I-Gene "]}')).mentions == {"Gene": 1}
-
-
-def test_a_pmid_is_one_document_however_it_is_written(tmp_path):
-    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("PMID:123", "pmid 123", "123", 123, 123.0, "PMC123")]
-    reading = read_jsonl(write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines))))
-    assert [s.doc for s in reading.sentences] == ["123"] * 5 + ["PMC123"]
-    pubtator = read_pubtator(write(tmp_path, "a.txt", "PMID:123|t|Loss.\nPMID:123|a|\n"))
-    inline = read_inline(write(tmp_path, "b.txt", "# PMID: 123\nLoss.\n"))
-    assert [s.doc for s in pubtator.sentences + inline.sentences] == ["123", "123"]
-
-
-def test_one_sentence_without_a_document_hides_no_other(tmp_path):
-    lines = ['{"tokens": ["a"], "tags": ["O"]}', '{"tokens": ["a"], "tags": ["O"], "pmid": 7}']
-    assert read_jsonl(write(tmp_path, "a.jsonl", "\n".join(lines))).documented
-    assert not read_jsonl(write(tmp_path, "b.jsonl", lines[0])).documented
-    assert read_inline(write(tmp_path, "a.txt", "Loss.\n# 7\nLoss.\n")).documented
-    assert not read_inline(write(tmp_path, "b.txt", "Loss.\n")).documented
-
-
-def test_half_a_character_is_refused(tmp_path):
-    whole = '{"tokens": ["\\ud83d\\ude00"], "tags": ["O"]}'
-    assert read_jsonl(write(tmp_path, "a.jsonl", whole)).sentences[0].tokens == ["😀"]
-    with pytest.raises(DataError, match=r"b.jsonl:1: '.ud83d' is half of a character"):
-        read_jsonl(write(tmp_path, "b.jsonl", whole.replace("\\ude00", "")))
-
-
-def test_what_cant_be_opened_is_named(tmp_path):
-    write(tmp_path, "a.tsv", "a\tO\n")
-    for path in (tmp_path / "a.tsv" / "b.tsv", tmp_path / ("a" * 300), tmp_path):
-        with pytest.raises(DataError, match="can't be read: "):
-            read_conll(path)
+    assert reading.mentions == {"Species": 1} and sum(len(s.spans) for s in reading.sentences) == 1
 
 
 @pytest.mark.parametrize(
@@ -242,94 +176,6 @@ def test_bioc_xml_and_json_agree(tmp_path):
         read_bioc(write(tmp_path, "c.xml", "<x"))
 
 
-def bioc_document(passages, identifier="1", annotations=()):
-    return {"id": identifier, "infons": {}, "passages": passages, "annotations": list(annotations), "relations": []}
-
-
-def bioc_annotation(text, *places, type="Gene"):
-    where = [{"offset": offset, "length": length} for offset, length in places]
-    return {"id": f"a{places[0][0]}", "infons": {"type": type} if type else {}, "text": text, "locations": where}
-
-
-def bioc_passage(offset, text, annotations=(), sentences=()):
-    empty = {"infons": {}, "relations": []}
-    inner = [{"offset": at, "text": said, "annotations": [], **empty} for at, said in sentences]
-    return {"offset": offset, "text": text, "annotations": list(annotations), "sentences": inner, **empty}
-
-
-def read_documents(folder, *documents):
-    path = write(folder, "a.json", json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": documents}))
-    reading = read_bioc(path)
-    return reading, [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
-
-
-def test_bioc_annotations_stand_in_documents_passages_and_sentences(tmp_path):
-    """The text of the second passage stands in its sentences, its annotations in the passage and in the document."""
-    passages = [
-        bioc_passage(0, "Loss of TP53.", [bioc_annotation("TP53", (8, 4))]),
-        bioc_passage(14, "", [bioc_annotation("p21", (14, 3))], sentences=[(14, "p21 is low."), (27, "OPA1 too.")]),
-    ]
-    reading, found = read_documents(tmp_path, bioc_document(passages, annotations=[bioc_annotation("OPA1", (27, 4))]))
-    assert found == [("TP53", "Gene"), ("p21", "Gene"), ("OPA1", "Gene")]
-    assert [s.offsets[0][0] for s in reading.sentences] == [0, 14, 27]
-    assert not reading.repairs
-
-
-def test_bioc_mentions_that_a_tag_sequence_cant_hold_are_counted(tmp_path):
-    """Breast and ovarian cancer: breast ... cancer has two places, and its hull would be another mention."""
-    annotations = [
-        bioc_annotation("breast cancer", (0, 6), (19, 6), type="Disease"),
-        bioc_annotation("ovarian cancer", (11, 14), type="Disease "),
-        bioc_annotation("breast", (0, 6), type=""),
-    ]
-    document = bioc_document([bioc_passage(0, "Breast and ovarian cancer.", annotations)])
-    reading, found = read_documents(tmp_path, document)
-    assert found == [("ovarian cancer", "Disease")]
-    assert reading.mentions == {"Disease": 2}
-    assert reading.repairs == {"discontinuous mention dropped": 1, "annotation without a type dropped": 1}
-
-
-def test_bioc_documents_are_read_once(tmp_path):
-    one = bioc_document([bioc_passage(0, "Loss of TP53.", [bioc_annotation("TP53", (8, 4))])])
-    reading, found = read_documents(tmp_path, one, {**one, "id": "PMID:1"}, {**one, "id": ""})
-    assert found == [("TP53", "Gene")] * 2
-    assert [s.doc for s in reading.sentences] == ["1", "a-3"]
-    assert reading.repairs == {"repeated document dropped": 1, "mentions of repeated documents dropped": 1}
-    with pytest.raises(DataError, match="document 1 stands twice with different texts"):
-        read_documents(tmp_path, one, bioc_document([bioc_passage(0, "Loss of p21.")]))
-
-
-def test_bioc_text_is_compared_with_its_offsets(tmp_path):
-    """Offsets that are off by four once trained "ovarian cancer in" as a disease."""
-    shifted = bioc_document([bioc_passage(0, "In ovarian cancer in women.", [bioc_annotation("ovarian cancer", (7, 14))])])
-    with pytest.raises(DataError, match=r"1 of 1 mentions don't stand .* annotation a7: 'ovarian cancer' .* 'ian cancer in '"):
-        read_documents(tmp_path, shifted)
-    with pytest.raises(DataError, match="is half of a character"):
-        read_documents(tmp_path, bioc_document([bioc_passage(0, "Loss \ud83d.")]))
-
-
-def test_inline_brackets_can_be_plain_text(tmp_path):
-    reading = read_inline(write(tmp_path, "a.txt", r"\[3H\](+) binds [\[3H\]DHT](Chemical), [4] \ and C:\\."))
-    text = "[ 3H ] ( + ) binds [ 3H ] DHT , [ 4 ] \\ and C : \\ ."
-    assert " ".join(reading.sentences[0].tokens) == text
-    assert [" ".join(reading.sentences[0].tokens[a:b]) for a, b, _ in reading.sentences[0].spans] == ["[ 3H ] DHT"]
-    with pytest.raises(DataError, match=r"broken markup near '\[3H\]\(\+\)'.* as in \\\[3H\\\]"):
-        read_inline(write(tmp_path, "b.txt", "[3H](+)"))
-
-
-@pytest.mark.parametrize(
-    ("scheme", "tags"),
-    [("BILOU", "B I L U O"), ("BMES", "B M E S O"), ("BMEWO", "B M E W O"), ("IOBES", "B I E S O")],
-)
-def test_dialects_of_iobes_are_read(tmp_path, scheme, tags):
-    rows = [(word, tag if tag == "O" else f"{tag}-Gene") for word, tag in zip("abcde", tags.split(), strict=True)]
-    named = read_conll(write(tmp_path, f"{scheme}.tsv", "".join(f"{word}\t{tag}\n" for word, tag in rows)))
-    bare = read_conll(write(tmp_path, "bare.tsv", "".join(f"{word}\t{tag[0]}\n" for word, tag in rows)), bare_type="Gene")
-    assert named.sentences[0].spans == [(0, 3, "Gene"), (3, 4, "Gene")]
-    assert bare.sentences[0].tags == named.sentences[0].tags
-    assert not named.repairs
-
-
 def test_inline(tmp_path):
     path = write(
         tmp_path, "a.txt", "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n"
@@ -369,3 +215,161 @@ def test_pubtator_mentions_of_some_concepts(tmp_path):
     (tmp_path / "x.PubTator").write_text(text)
     reading = read_pubtator(tmp_path / "x.PubTator", labels={"Species": "Virus"}, concepts=["11676", "10298"])
     assert [s.spans for s in reading.sentences if s.spans] == [[(2, 3, "Virus")]] and reading.mentions == {"Virus": 1}
+
+
+def bioc_file(folder, name, passages, annotations=(), document_id="1"):
+    """A BioC XML file; passages: (offset, text, annotations, sentences), annotations: (text, type, [(offset, length)])."""
+    import bioc
+    from bioc import biocxml
+
+    def filled(holder, given):
+        for i, (text, kind, locations) in enumerate(given):
+            annotation = bioc.BioCAnnotation()
+            annotation.id, annotation.text, annotation.infons = f"a{i}", text, {} if kind is None else {"type": kind}
+            annotation.locations = [bioc.BioCLocation(offset, length) for offset, length in locations]
+            holder.add_annotation(annotation)
+        return holder
+
+    collection = bioc.BioCCollection()
+    for identifier in document_id.split():
+        document = bioc.BioCDocument()
+        document.id = identifier
+        for offset, text, held, sentences in passages:
+            passage = bioc.BioCPassage()
+            passage.offset, passage.text = offset, text
+            for at, inner in sentences:
+                sentence = bioc.BioCSentence()
+                sentence.offset, sentence.text = at, inner
+                passage.add_sentence(sentence)
+            document.add_passage(filled(passage, held))
+        collection.add_document(filled(document, annotations))
+    return write(folder, name, biocxml.dumps(collection))
+
+
+def found_in(reading):
+    return [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
+
+
+def test_bioc_annotations_are_read_wherever_they_stand(tmp_path):
+    """In the document, in a passage whose text stands in its sentences, across two of them."""
+    passages = [
+        (0, "Loss of TP53.", [], []),
+        (20, None, [("BRCA1", "Gene", [(20, 5)]), ("ovary. Cells", "Disease", [(29, 12)])], [(20, "BRCA1 in ovary."), (36, "Cells died.")]),
+    ]
+    path = bioc_file(tmp_path, "a.xml", passages, [("TP53", "Gene ", [(8, 4)]), ("died", "Disease", [(42, 4)])])
+    reading = read_bioc(path)
+    assert found_in(reading) == [("TP53", "Gene"), ("BRCA1", "Gene"), ("ovary . Cells", "Disease"), ("died", "Disease")]
+    assert reading.mentions == {"Gene": 2, "Disease": 2}, "a blank behind a label makes no second type"
+    assert reading.repairs == {"sentence boundary inside a mention": 1}
+    assert [s.offsets[0][0] for s in reading.sentences] == [0, 20]
+
+
+def test_bioc_sentences_are_kept_as_they_are_given(tmp_path):
+    path = bioc_file(tmp_path, "a.xml", [(5, None, [], [(5, "No stop here"), (20, "and on. It goes")])])
+    assert [s.tokens for s in read_bioc(path).sentences] == [["No", "stop", "here"], ["and", "on", ".", "It", "goes"]]
+
+
+def test_bioc_counts_what_it_leaves_out(tmp_path):
+    mentions = [
+        ("breast cancer", "Disease", [(0, 6), (18, 6)]), ("ovarian cancer", "Disease", [(11, 14)]), ("breast", None, [(0, 6)]),
+        ("breast", " ", [(0, 6)]),
+    ]  # fmt: skip
+    reading = read_bioc(bioc_file(tmp_path, "a.xml", [(0, "breast and ovarian cancer", mentions, [])], document_id="1 PMID:1 2"))
+    assert found_in(reading) == [("ovarian cancer", "Disease")] * 2
+    assert reading.mentions == {"Disease": 6}
+    assert reading.repairs == {
+        "discontinuous mention dropped": 3, "annotation without a type passed over": 6, "repeated document dropped": 1,
+        "mentions of repeated documents dropped": 1,
+    }  # fmt: skip
+    kept = sum(len(s.spans) for s in reading.sentences)
+    assert sum(reading.mentions.values()) - sum(reading.repairs[key] for key in DROPS) == kept, "nothing else was lost"
+    assert {s.doc for s in reading.sentences} == {"1", "2"}
+
+
+@pytest.mark.parametrize("shift", [4, -1])
+def test_offsets_that_count_something_else_are_refused(tmp_path, shift):
+    """Off by four they would train "ian cancer in"."""
+    text, words = "An ovarian cancer in mice and TP53 loss", ("ovarian cancer", "mice", "TP53")
+    places = [(word, text.index(word)) for word in words]
+    mentions = [(word, "Gene", [(at + shift, len(word))]) for word, at in places]
+    with pytest.raises(DataError, match=r"a\.xml: 3 of 3 mentions have another text .*'ovarian cancer', but at .* mend the offsets"):
+        read_bioc(bioc_file(tmp_path, "a.xml", [(0, text, mentions, [])]))
+    lines = [f"1\t{at + shift}\t{at + shift + len(word)}\t{word}\tGene" for word, at in places]
+    with pytest.raises(DataError, match=r"a\.PubTator: 3 of 3 mentions have another text"):
+        read_pubtator(write(tmp_path, "a.PubTator", "\n".join([f"1|t|{text}", "1|a|", *lines])))
+    right = [f"1\t{at}\t{at + len(word)}\t{word}\tGene" for word, at in places]
+    reading = read_pubtator(write(tmp_path, "b.PubTator", "\n".join([f"1|t|{text}", "1|a|", *right[:2], lines[2]])))
+    assert reading.repairs["mention text differs from its offsets"] == 1, "a few are counted"
+
+
+def test_pubtator_labels_with_blanks_and_without_a_name(tmp_path):
+    text = "1|t|TP53 and BRCA1\n1|a|\n1\t0\t4\tTP53\tGene \n1\t9\t14\tBRCA1\t\n1\t9\t14\tBRCA1\t Gene\n"
+    reading = read_pubtator(write(tmp_path, "a.PubTator", text))
+    assert reading.mentions == {"Gene": 2}
+    assert reading.repairs == {"annotation without a type passed over": 1}
+    assert read_conll(write(tmp_path, "a.tsv", "TP53\tB-Gene \nx\tO\n")).mentions == {"Gene": 1}
+
+
+def test_words_are_cut_where_a_mention_begins_or_ends(tmp_path):
+    """So that its boundaries are scored as they were annotated."""
+    text = "1|t|antip53null cells of E2F1p\n1|a|\n1\t4\t7\tp53\tGene\n1\t21\t25\tE2F1\tGene\n"
+    (sentence,) = read_pubtator(write(tmp_path, "a.PubTator", text)).sentences
+    assert sentence.tokens == ["anti", "p53", "null", "cells", "of", "E2F1", "p"]
+    assert sentence.spans == [(1, 2, "Gene"), (5, 6, "Gene")]
+    assert sentence.offsets[:3] == [(0, 4), (4, 7), (7, 11)]
+    inline = read_inline(write(tmp_path, "a.txt", "anti[p53](Gene)null"))
+    assert inline.sentences[0].tokens == ["anti", "p53", "null"]
+    assert inline.repairs == {"word cut at the border of a mention": 1}
+
+
+def test_a_mention_across_a_sentence_border_keeps_its_words_and_its_neighbours(tmp_path):
+    text = "1|t|We saw S. aureus. Cells died. TP53 too.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n1\t30\t34\tTP53\tGene\n"
+    reading = read_pubtator(write(tmp_path, "a.PubTator", text))
+    assert found_in(reading) == [("aureus . Cells", "Species"), ("TP53", "Gene")]
+    assert [s.tokens[-3:] for s in reading.sentences] == [["Cells", "died", "."], ["TP53", "too", "."]]
+    assert reading.repairs == {"sentence boundary inside a mention": 1}
+
+
+def test_brackets_that_are_text_are_written_with_a_backslash(tmp_path):
+    reading = read_inline(
+        write(tmp_path, "a.txt", r"[3H\](+)-thymidine and [\[3H\](+)-drug](Chemical) \(Gene) \\ a\b"),
+        {"Chemical": "Chemical", "Gene": "Gene"},
+    )
+    (sentence,) = reading.sentences
+    assert "".join(sentence.tokens) == r"[3H](+)-thymidineand[3H](+)-drug(Gene)\a\b"
+    assert "".join(sentence.tokens[slice(*sentence.spans[0][:2])]) == "[3H](+)-drug"
+    with pytest.raises(DataError, match=r"broken markup near '.*\]\(\+\)'; .* a backslash before a bracket makes it plain text"):
+        read_inline(write(tmp_path, "b.txt", "[3H](+)"))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["B-X", "I-X", "L-X", "O", "U-X"],
+        ["B-X", "M-X", "E-X", "O", "S-X"],
+        ["B-X", "M-X", "E-X", "O", "W-X"],
+        ["B-X", "I-X", "E-X", "O", "S-X"],
+    ],
+    ids=["BILOU", "BMES", "BMEWO", "IOBES"],
+)
+def test_schemes_by_their_other_names(tmp_path, tags):
+    reading = read_conll(write(tmp_path, "a.tsv", "\n".join(f"w\t{tag}" for tag in tags)))
+    assert reading.sentences[0].tags == ["B-X", "I-X", "I-X", "O", "B-X"]
+    assert reading.repairs == {}
+    bare = read_conll(write(tmp_path, "b.tsv", "\n".join(f"w\t{tag[0]}" for tag in tags)), bare_type="X")
+    assert bare.sentences[0].tags == reading.sentences[0].tags
+
+
+def test_half_a_character_is_noticed_at_once(tmp_path):
+    with pytest.raises(DataError, match=r"a\.jsonl:1: .* holds half of a surrogate pair"):
+        read_jsonl(write(tmp_path, "a.jsonl", r'{"tokens": ["ok", "\ud83d"], "tags": ["O", "O"]}'))
+    whole = read_jsonl(write(tmp_path, "b.jsonl", r'{"tokens": ["\ud83d\ude00"], "tags": ["O"]}'))
+    assert whole.sentences[0].tokens == ["\U0001f600"]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [("PMID:123", "123"), ("pmid 123", "123"), ("PMID123", "123"), (123, "123"), ("PMID:x", "PMID:x"), (" a ", "a")]
+)
+def test_one_document_has_one_name(tmp_path, said, name):
+    reading = read_jsonl(write(tmp_path, "a.jsonl", json.dumps({"tokens": ["a"], "tags": ["O"], "doc": said})))
+    assert reading.sentences[0].doc == name

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from bioner_lib import CORPORA, WorkbookError, read_rows, run
+from bioner_lib.choices import ENCODERS
 from bioner_lib.data.corpora import split_name
-from bioner_lib.models.tagger import ENCODERS
 from bioner_lib.runs.recipes import ORDERS, RECIPES, family, recipe
 
 SMALL = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}

@@ -13,7 +13,7 @@ from bioner_lib.data.corpus import Corpus
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.tagger import autocast_dtype
 from bioner_lib.runs import checkpoint, training
-from bioner_lib.runs.rows import forget
+from bioner_lib.runs.rows import file_name, forget
 from bioner_lib.runs.training import dev_f1, fit
 
 ONE_RUN = """
@@ -125,6 +125,24 @@ def test_a_deleted_row_is_made_again(tiny, tmp_path):
     assert result(run(config, outputs=tmp_path, progress=False)) == result(first)
 
 
+@pytest.mark.parametrize("wrong", ["", ".", "..", "../runs", "sample-dictionary-s13", "a/b"])
+def test_forgetting_takes_one_run_by_its_id(outputs, wrong):
+    config = RunConfig(corpora="sample", system="dictionary")
+    run(config, progress=False)
+    with pytest.raises(WorkbookError, match=f"unknown run .*known: .*{config.run_id}"):
+        forget(wrong)
+    assert read_rows()[0]["run_id"] == config.run_id
+    forget(config.run_id)
+    assert read_rows() == []
+
+
+def test_two_corpora_never_share_a_predictions_file():
+    names = ["sample_Gene", "sample:Gene", "sample/Gene", "sample Gene", "a" * 300, "a" * 301, "Größe:Gene"]
+    assert len({file_name(name) for name in names}) == len(names)
+    assert all(len(file_name(name)) < 120 for name in names)
+    assert file_name("ncbi-disease") == "ncbi-disease"
+
+
 def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
     config = small(tiny, epochs=1)
     first = run(config, outputs=tmp_path, progress=False)
@@ -146,7 +164,7 @@ def test_changed_data_is_never_mistaken_for_the_old(tiny, tmp_path, monkeypatch)
     config = small(tiny, corpora=own_corpus(tmp_path / "mine", sample[:20]), limit=0, epochs=2)
     run(config, outputs=tmp_path / "o", progress=False)
     own_corpus(tmp_path / "mine", sample[:25])
-    with pytest.raises(WorkbookError, match=r"'mine' has changed since run .*forget\("):
+    with pytest.raises(WorkbookError, match=r"has changed since: data / mine / fingerprint: .*forget\("):
         run(config, outputs=tmp_path / "o", progress=False)
     forget(config.run_id, tmp_path / "o")
     monkeypatch.setattr(training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -300,6 +318,46 @@ def test_dictionary_baseline_is_a_run_too(outputs):
     row = run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     types = row["scores"]["sample"]["test"]["types"]
     assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1 and row["history"] == []
+
+
+def own_text(folder, **splits):
+    """A folder in inline markup, a list of lines a split."""
+    folder.mkdir()
+    for role, lines in splits.items():
+        (folder / f"{role}.txt").write_text("# d\n" + "\n".join(lines))
+    return str(folder)
+
+
+def test_a_dictionary_knows_all_its_corpora(tmp_path, outputs):
+    """Elsewhere it finds what any of its training corpora taught, of the types that the test corpus annotates."""
+    genes = own_text(tmp_path / "genes", train=["[OPA1](Gene) x", "[MS](Gene) x"], dev=["x"])
+    diseases = own_text(tmp_path / "diseases", train=["[optic atrophy](Disease) x"], dev=["x"])
+    both = own_text(tmp_path / "both", test=["[OPA1](Gene) in [optic atrophy](Disease)"])
+    strange = own_text(tmp_path / "viruses", test=["[SARS](Virus) x"])
+    row = run(RunConfig(corpora=(genes, diseases), system="dictionary", also_test=(both,)), progress=False)
+    scored = row["scores"]["both"]["test"]
+    assert [scored["types"][name]["tp"] for name in ("Gene", "Disease")] == [1, 1]
+    assert scored["types"]["micro"]["f1"] == 1.0
+    alone = run(RunConfig(corpora=genes, system="dictionary", also_test=(both,)), progress=False)["scores"]["both"]["test"]
+    assert alone["not_asked"] == ["Disease"]
+    assert alone["types"]["micro"]["f1"] == 1.0
+    with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\] \(viruses\)"):
+        run(RunConfig(corpora=genes, system="dictionary", also_test=(strange,)), progress=False)
+
+
+def test_every_run_is_checked_by_the_referee(outputs, monkeypatch):
+    """A scorer that says more than seqeval does stops the run before it leaves a row."""
+    inner = score
+
+    def flattering(*sides):
+        scores = inner(*sides)
+        scores["Gene"]["f1"] += 0.01
+        return scores
+
+    monkeypatch.setattr("bioner_lib.runs.run.score", flattering)
+    with pytest.raises(AssertionError, match=r"Gene: strict F1 .* by seqeval"):
+        run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+    assert read_rows() == []
 
 
 def test_tensorboard_when_asked_for(tiny, outputs, capsys):

@@ -21,6 +21,21 @@ def test_equals_seqeval_strict(pairs):
     assert scores["micro"]["tp"] + scores["micro"]["fp"] == sum(map(len, found))
 
 
+def test_the_referee_reads_only_sentences_that_hold_the_type(monkeypatch):
+    """seqeval is slow, and a sentence without a span of the type on either side changes nothing."""
+    import seqeval.metrics
+
+    read, inner = [], seqeval.metrics.f1_score
+    monkeypatch.setattr(
+        seqeval.metrics, "f1_score", lambda right, found, **options: read.append(len(right)) or inner(right, found, **options)
+    )
+    gold = [[(0, 1, "Gene")], [], [], [(2, 3, "Disease")]]
+    found = [[], [(0, 1, "Gene")], [], [(2, 3, "Disease")]]
+    assert seqeval_f1(gold, found, [5] * 4, TYPES) == {"Gene": 0.0, "Disease": 1.0}
+    assert read == [2, 1]
+    assert seqeval_f1([[]], [[]], [5], TYPES) == {"Gene": 0.0, "Disease": 0.0}
+
+
 def test_referee_refuses_another_f1():
     with pytest.raises(AssertionError, match="by seqeval"):
         check_referee(score([[(0, 1, "Gene")]], [[(0, 1, "Gene")]], ["Gene"]), {"Gene": 0.5})

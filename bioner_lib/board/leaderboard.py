@@ -7,14 +7,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..errors import WorkbookError, unknown
-from ..evaluation.statistics import document_counts, holm, paired_bootstrap, paired_permutation
+from ..evaluation.statistics import document_counts, holm, paired_difference
 from ..home import home
 from ..home import outputs as outputs_folder
 from ..runs.config import RunConfig
-from ..runs.rows import PARENTS, arm, parents_of, phases, read_predictions, read_row, read_rows
+from ..runs.rows import PARENTS, arm, arm_of, config_of, parents_of, phases, precision_of, read_predictions, read_row, read_rows
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
@@ -24,6 +25,8 @@ _VARIED = (
     "scheme", "unannotated", "label_pieces", "loss_weights", "corpus_weights", "sampling", "temperature", "start_from", "teacher",
     "confidence", "seed",
 )  # fmt: skip
+_COMPARED = ("corpus", "seeds", "difference", "low", "high", "p", "p_holm")
+ENOUGH = 3  # seeds for a claim
 _NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
 
 
@@ -46,12 +49,12 @@ def arm_name(config: RunConfig, corpus: str, parents: Mapping[str, Mapping[str, 
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     """One line per run x corpus x split x type, `micro` and `macro` among the types; measures between 0 and 1."""
     rows = list(rows)
-    configs = {row["run_id"]: _config(row) for row in rows}
+    configs = {row["run_id"]: config_of(row) for row in rows}
     lines = []
     for row in rows:
         config, parents = configs[row["run_id"]], row.get("parents", {})
         about = {
-            "run_id": row["run_id"], "arm": arm(config, parents), "seed": config.seed, "system": config.system,
+            "run_id": row["run_id"], "arm": arm_of(row), "arithmetic": precision_of(row), "seed": config.seed, "system": config.system,
             "encoder": config.encoder, "heads": config.heads, "trained_on": " + ".join(config.corpora),
             "task": "single-task" if len(config.corpora) == 1 else "multi-task", "epochs": config.epochs,
         }  # fmt: skip
@@ -63,23 +66,27 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
             }
             for split, scored in splits.items():
                 for kind, measures in scored["types"].items():
+                    if kind in ("micro", "macro") and scored.get("not_asked"):
+                        continue  # over some of the corpus's types only: it can't stand beside a whole one
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
     if not lines:
         raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")
     frame = pd.DataFrame(lines)
-    # whatever else two arms differ in, they never share a name
-    shared = frame.groupby(["name", "corpus"])["arm"].transform("nunique") > 1
-    frame.loc[shared, "name"] += " #" + frame.loc[shared, "arm"].str[:4]
+    return _told_apart(frame)
+
+
+def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Arms that would share a name get their precision, or else their hash, added to it."""
+    for column, mark in (("arithmetic", " "), ("arm", " #")):
+        groups = frame.groupby(["name", "corpus"])
+        shared = (groups["arm"].transform("nunique") > 1) & (groups[column].transform("nunique") > 1)
+        frame["name"] = frame["name"].where(~shared, frame["name"] + mark + frame[column].str[:4])
     return frame
-
-
-def _config(row: Mapping) -> RunConfig:
-    return RunConfig(**row["config"])
 
 
 def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     """One line per arm x corpus x type: runs, mean and sd (n-1) of each measure, and every F1 with its seed."""
-    keys = ["name", "arm", "system", "encoder", "heads", "task", "trained_on", "epochs", "corpus", "type", "official"]
+    keys = ["name", "corpus", "type", "arm", "system", "encoder", "heads", "task", "trained_on", "epochs", "official"]
     groups = frame[frame["split"] == split].sort_values("seed").groupby(keys, sort=True)
     table = groups.agg(
         runs=("f1", "size"),
@@ -146,11 +153,11 @@ def anchors() -> pd.DataFrame:
 
 
 def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | Path | None = None, resamples: int = 2_000) -> pd.DataFrame:
-    """Two arms' rows by corpus -> F1 difference a - b on test with 95 % interval and Holm-corrected p.
+    """Two arms' rows by corpus -> F1 difference a - b on test with its 95 % interval and Holm-corrected p.
 
-    `a` and `b` map a corpus to a list of rows, one a seed. Seeds that both arms have are used; a document's counts are summed over
-    them, and documents (sentences, where a corpus has no documents) are resampled. Raises WorkbookError where budgets differ or no
-    seed is shared.
+    `a` and `b` map a corpus to a list of rows, one per seed. The seeds that both arms have are used; documents (sentences, where a
+    corpus has no documents) and seeds count as luck, as `statistics.paired_difference` says. Raises WorkbookError where budgets or
+    the types that were asked for differ, and where no seed is shared.
     """
     lines = []
     for corpus in sorted(set(a) & set(b)):
@@ -163,29 +170,37 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
             raise WorkbookError(
                 f"{corpus}: seeds {sorted(by_seed[0])} against {sorted(by_seed[1])}; paired runs need a seed in common: make them first"
             )
-        tables = []
-        for side in by_seed:
-            types = next(iter(side.values()))["data"][corpus]["types"]
-            tables.append(sum(document_counts(read_predictions(side[seed]["run_id"], corpus, "test", outputs), types) for seed in seeds))
-        lines.append(
-            {
-                "corpus": corpus,
-                "seeds": len(seeds),
-                **paired_bootstrap(*tables, resamples=resamples),
-                "p": paired_permutation(*tables, resamples=resamples),
-            }
-        )
-    frame = pd.DataFrame(lines)
-    return frame.assign(p_holm=holm(frame["p"].tolist())) if len(frame) else frame
+        asked = {tuple(_asked(rows[seed], corpus)) for rows in by_seed for seed in seeds}
+        if len(asked) > 1:
+            raise WorkbookError(f"{corpus}: these runs were asked for different types, {sorted(asked)}; they can't be compared there")
+        types = asked.pop()
+        predictions = [[read_predictions(rows[seed]["run_id"], corpus, "test", outputs) for seed in seeds] for rows in by_seed]
+        if len({tuple(sorted({p["doc"] for p in read})) for side in predictions for read in side}) > 1:
+            raise WorkbookError(f"{corpus}: these runs were tested on different documents; they can't be compared there")
+        tables = [np.stack([document_counts(read, types) for read in side]) for side in predictions]
+        lines.append({"corpus": corpus, "seeds": len(seeds), **paired_difference(*tables, resamples=resamples)})
+    return _corrected(pd.DataFrame(lines, columns=_COMPARED[:-1]))
+
+
+def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(p_holm=holm(frame["p"].tolist()))
+
+
+def _asked(row: Mapping, corpus: str) -> list[str]:
+    """The types that a run was asked for on a corpus."""
+    left_out = row["scores"][corpus]["test"].get("not_asked", [])
+    return [name for name in row["data"][corpus]["types"] if name not in left_out]
 
 
 def compare_arms(
     arms: Mapping[str, Mapping[str, Sequence[Mapping]]], base: Mapping[str, Sequence[Mapping]], outputs: str | Path | None = None
 ) -> pd.DataFrame:
-    """`compare` of each arm with one base, a line an arm and corpus; Holm's correction is for all of them together."""
+    """`compare` of each arm with one base, a line per arm and corpus; Holm's correction is for all of them together."""
     parts = [compare(rows, base, outputs).assign(arm=name) for name, rows in arms.items()]
-    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return frame.assign(p_holm=holm(frame["p"].tolist()))
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=[*_COMPARED, "arm"])
+    return _corrected(pd.concat(parts, ignore_index=True))
 
 
 def finals(configs: Sequence[RunConfig], outputs: str | Path | None = None) -> dict[str, list[dict]]:
@@ -208,19 +223,18 @@ def comparable(arm_rows: Mapping[str, Sequence[Mapping]], base: Mapping[str, Seq
     """Whether `compare` can say something of two arms: a corpus and a seed in common, and equal budgets."""
     shared = [corpus for corpus in arm_rows if corpus in base]
     seeds = [[{row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base)] for corpus in shared]
-    try:
-        check_budgets([row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])])
-    except WorkbookError:
-        return False
-    return bool(shared) and all(a & b for a, b in seeds)
+    equal = _equal_budgets([row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])])
+    return equal and bool(shared) and all(a & b for a, b in seeds)
 
 
 def named(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
-    """`results` of arms under names of one's own; an arm is what `finals` returns."""
+    """`results` of arms under names of one's own, each on the corpora that it is given for; an arm is what `finals` returns."""
     parts = []
-    for name, found in arms.items():
-        rows = {row["run_id"]: row for rows in found.values() for row in rows}
-        parts.append(results(rows.values()).assign(name=name))
+    for name, by_corpus in arms.items():
+        rows = {row["run_id"]: row for rows in by_corpus.values() for row in rows}
+        frame = results(rows.values()).assign(name=name)
+        given = {(corpus, row["run_id"]) for corpus, rows in by_corpus.items() for row in rows}
+        parts.append(frame[[pair in given for pair in zip(frame["corpus"], frame["run_id"], strict=True)]])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -244,12 +258,22 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
 
 
 def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
-    """All finished runs that differ from this one in their seed at most; none where what it builds on isn't finished."""
+    """All finished runs that differ from this one in their seed at most; none where what it builds on isn't finished.
+
+    Runs count that computed in this one's precision. Where `precision="auto"` and this one isn't finished, raises WorkbookError if
+    the others computed in several.
+    """
     runs = outputs_folder(outputs) / "runs"
     if any(getattr(config, name) and read_row(runs / getattr(config, name)) is None for name in PARENTS):
         return []
-    wanted = arm(config, parents_of(config, runs))
-    return [row for row in read_rows(outputs) if arm(_config(row), row.get("parents", {})) == wanted]
+    parents, mine = parents_of(config, runs), read_row(runs / config.run_id)
+    rows = [row for row in read_rows(outputs) if arm_of(row) == arm(config, parents, precision_of(row))]
+    wanted = precision_of(mine) if mine else config.precision
+    if wanted != "auto":
+        return [row for row in rows if precision_of(row) in (wanted, "none")]
+    if len(used := {precision_of(row) for row in rows}) > 1:
+        raise WorkbookError(f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with precision=")
+    return rows
 
 
 def check_budgets(rows: Sequence[Mapping]) -> None:
@@ -272,9 +296,61 @@ def check_budgets(rows: Sequence[Mapping]) -> None:
             raise WorkbookError(f"these runs can't be compared: {key} differs ({said}); run both arms with one budget")
 
 
+def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Per corpus, type and budget the arm with the best mean test F1: corpus, type, official, name, f1, sd, seeds, rivals, epochs.
+
+    An arm takes part with ENOUGH seeds or, without a neural network, with one run, and with an F1 above 0; it needs a rival of equal
+    budget. Corpora and types without such a pair have no line.
+    """
+    rows = list(rows)
+    by_id = {row["run_id"]: row for row in rows}
+    frame = results(rows)
+    frame = frame[(frame["split"] == "test") & ~frame["type"].isin(["micro", "macro"]) & (frame["support"] >= FEW)]
+    lines = []
+    for (corpus, kind, official), part in frame.groupby(["corpus", "type", "official"]):
+        arms = {name: group for name, group in part.groupby("name") if group["f1"].mean() > 0 and _takes_part(group)}
+        ranked = sorted(arms, key=lambda name: -arms[name]["f1"].mean())
+        while ranked:
+            best, *others = ranked
+            mine = [by_id[run_id] for run_id in arms[best]["run_id"]]
+            rivals = [name for name in others if _equal_budgets([*mine, *(by_id[run_id] for run_id in arms[name]["run_id"])])]
+            ranked = [name for name in others if name not in rivals]
+            if rivals:
+                f1, seeds = arms[best]["f1"], arms[best]["seed"].nunique()
+                trained = [arms[name] for name in (best, *rivals) if "tagger" in set(arms[name]["system"])]
+                epochs = max((group["epochs"].max() for group in trained), default=0)
+                lines.append([corpus, kind, official, best, f1.mean(), f1.std(), seeds, len(rivals), epochs])
+    return pd.DataFrame(lines, columns=["corpus", "type", "official", "name", "f1", "sd", "seeds", "rivals", "epochs"])
+
+
+def _takes_part(group: pd.DataFrame) -> bool:
+    return group["seed"].nunique() >= ENOUGH or "tagger" not in set(group["system"])
+
+
+def _equal_budgets(rows: Sequence[Mapping]) -> bool:
+    try:
+        check_budgets(rows)
+    except WorkbookError:
+        return False
+    return True
+
+
+def apart_by_corpus(frame: pd.DataFrame) -> pd.DataFrame:
+    """Where one type is scored on several corpora, its name gets the corpus's, so that corpora are never averaged as if they were seeds.
+
+    Views of one corpus share its test text and are one corpus here: a run that is scored on several keeps the first one's line.
+    """
+    base = frame["corpus"].str.split(":").str[0]
+    frame = frame.assign(base=base).drop_duplicates(["name", "run_id", "split", "base", "type"])
+    several = frame.groupby("type")["base"].transform("nunique") > 1
+    frame["type"] = frame["type"].where(~several, frame["type"] + " on " + frame["base"])
+    return frame.drop(columns="base")
+
+
 def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
     """Markdown of `results` or `named`: arms down, test F1 and recall x 100 of each type across, mean ± sd over seeds."""
-    tests = frame[(frame["split"] == "test") & frame["type"].isin(types)]
+    tests = apart_by_corpus(frame[(frame["split"] == "test") & frame["type"].isin(types)])
+    types = sorted(tests["type"].unique(), key=lambda name: (list(types).index(name.split(" on ")[0]), name))
     lines = [
         "| " + " | ".join(["arm", "runs", *(f"{name} {measure}" for measure in ("F1", "recall") for name in types)]) + " |",
         "|" + "---|" * (2 + 2 * len(types)),

@@ -17,6 +17,7 @@ from .schemes import Span, tag_names, to_tags
 from .text import Sentence
 
 IGNORED = -100
+PAD_TO = 8  # batches are as wide as a multiple of this: few distinct shapes, so kernels are compiled once for each
 POOL = 32  # batches that are sorted by length together: larger pads less, smaller mixes more
 
 
@@ -84,10 +85,10 @@ def _piece_spans(spans: list[Span], words: list[int]) -> list[Span]:
 
 
 def collate(examples: Sequence[Example], pad: int) -> Batch:
-    """Pad to the longest, rounded up to a multiple of 8; positions of padding point at 0 and are not valid."""
+    """Pad to the longest, rounded up to a multiple of PAD_TO; positions of padding point at 0 and are not valid."""
 
     def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
-        width = -(-max(map(len, rows)) // 8) * 8  # few distinct shapes: kernels are compiled once for each
+        width = -(-max(map(len, rows)) // PAD_TO) * PAD_TO
         return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
     ids = [example.window.input_ids for example in examples]

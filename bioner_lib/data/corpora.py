@@ -4,20 +4,22 @@ The registry is `corpora.toml`. Files come from their public address (library: p
 either way each is verified, and what was read is compared with the published counts.
 """
 
+import hashlib
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, unknown
-from ..home import home, outputs
+from ..home import home, is_there, outputs
 from .corpus import SPLITS, Corpus, Split
 from .fetching import GITHUB, fetch
 from .lines import Lines
-from .readers import DROPS, READERS, REPEATED, Reading, guess_reader
+from .readers import DROPS, READERS, Reading, guess_reader
 
 CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
 _NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:]*))?")
@@ -46,8 +48,8 @@ def load_corpus(
         if given := [key for key, value in {"types": types, "reader": reader, **options}.items() if value is not None]:
             raise DataError(f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')")
         corpus = _load_registered(base, mirror)
-    elif Path(base).exists():
-        corpus = _load_own(Path(base), types, reader, options)
+    elif is_there(base):
+        corpus = _load_own(Path(base).expanduser(), types, reader, options)
     elif base in (made := made_here()):
         corpus = _load_own(made[base], types, reader, options)
     else:
@@ -77,7 +79,7 @@ def evaluation_documents(mirror: str | Path | None = None) -> dict[str, str]:
 
 def split_name(name: str) -> tuple[str, str, str]:
     """`base@part:types` -> base, part, types; "" for what isn't there. A path that exists is a base, whatever its letters."""
-    if Path(name).exists():
+    if is_there(name):
         return name, "", ""
     if name.endswith(":"):
         raise DataError(f"{name!r} names no type after its colon")
@@ -97,17 +99,14 @@ def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
         if "counts" in entry:
             _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
     types = dict.fromkeys(name for name in entry["labels"].values() if name)
-    incomplete = {role: numbers for role, reading in readings.items() if (numbers := _scored_of_official(reading))}
-    official = "test" not in incomplete
-    about = {"licence": entry["licence"], "cite": entry["cite"], "official": official, "incomplete": incomplete}
-    return _corpus(name, tuple(types), readings, **about).carve_dev()
+    # where the test split holds mentions that one tag sequence can't, its score isn't the official one
+    official = not _dropped(readings.get("test", Reading()))
+    return _corpus(name, tuple(types), readings, licence=entry["licence"], cite=entry["cite"], official=official).carve_dev()
 
 
-def _scored_of_official(reading: Reading) -> tuple[int, int] | None:
-    """(mentions that the tags hold, official mentions), where these differ: one tag sequence holds no overlapping mentions."""
-    scored = sum(len(sentence.spans) for sentence in reading.sentences)
-    official = sum(reading.mentions.values()) - reading.repairs[REPEATED]
-    return (scored, official) if scored != official else None
+def _dropped(reading: Reading) -> int:
+    """How many mentions a file holds that are neither trained nor scored."""
+    return sum(reading.repairs[key] for key in DROPS)
 
 
 def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:
@@ -124,8 +123,7 @@ def _compare_counts(name: str, role: str, reading: Reading, published: Mapping[s
     if "documents" in published:
         repeated = reading.repairs["repeated document dropped"]
         found["documents"] = len({sentence.doc for sentence in reading.sentences}) + repeated
-    dropped = sum(reading.repairs[key] for key in DROPS)
-    if sum(reading.mentions.values()) - dropped != sum(len(sentence.spans) for sentence in reading.sentences):
+    if sum(reading.mentions.values()) - _dropped(reading) != sum(len(sentence.spans) for sentence in reading.sentences):
         raise DataError(f"{name} {role} ({path}): a mention was lost that no repair counts; please report this")
     wrong = {key: (found.get(key, 0), published[key]) for key in published if found.get(key, 0) != published[key]}
     if wrong:
@@ -143,34 +141,47 @@ def fetch_file(name: str, role: str, mirror: str | Path | None = None) -> Path:
 
 
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
-    """A folder with one file a split, or one file, which is then the train split."""
-    files, given = _own_files(path), {"types": types, "reader": reader, **options}
-    said = _declared(path) | {key: value for key, value in given.items() if value is not None}
-    types, reader, silver = said.pop("types", None), said.pop("reader", None), said.pop("silver", False)
+    """A folder with one file per split, or one file, which is then the train split."""
+    given = {key: value for key, value in {"types": types, "reader": reader, **options}.items() if value is not None}
+    while True:
+        declared = _declared(path)
+        try:
+            return _read_own(path, declared | given)
+        except (DataError, FileNotFoundError):
+            if _declared(path) == declared:
+                raise
+            # it was made again in between: read the new one
+
+
+def _read_own(path: Path, declared_there: dict) -> Corpus:
+    files = _named_files(path, declared_there.pop("files")) if "files" in declared_there else _own_files(path)
+    if sha256 := declared_there.pop("sha256", ""):
+        _check_text(files["train"], sha256)
+    types, reader, silver = (declared_there.pop(key, default) for key, default in (("types", None), ("reader", None), ("silver", False)))
     types = (types,) if isinstance(types, str) else types
-    for about in ("lexicon", "teacher"):  # where silver labels come from
-        said.pop(about, None)
+    for about in ABOUT:
+        declared_there.pop(about, None)
     if reader is not None and reader not in READERS:
         raise unknown("reader", reader, READERS)
     name = path.stem if path.is_file() else path.resolve().name
     if name in CORPORA:
         raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
-    plain = silver and types and set(files) == {"train"} and set(said) <= {"tag_field", "tag_names"}
+    plain = silver and types and set(files) == {"train"} and set(declared_there) <= {"tag_field", "tag_names"}
     if plain and (reader or guess_reader(files["train"])) == "jsonl":
-        lines = Lines(files["train"], types, **said)
+        lines = Lines(files["train"], types, **declared_there)
         if not lines:
             raise DataError(f"the train split of {path} is empty")
-        return Corpus(name, tuple(types), {"train": Split(lines, "train", name)}, lines.documented, official=False, silver=True)
+        return Corpus(name, _usable(types, path), {"train": Split(lines, "train", name)}, lines.documented, official=False, silver=True)
     readings = {}
     for role, file in files.items():
         read = READERS[reader or guess_reader(file)]
-        if strange := [key for key in said if key not in signature(read).parameters]:
+        if strange := [key for key in declared_there if key not in signature(read).parameters]:
             raise unknown(f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:])
-        readings[role] = read(file, **said)
+        readings[role] = read(file, **declared_there)
         if not readings[role].sentences:
             raise DataError(f"the {role} split of {path} is empty")
     held = sorted(set().union(*(reading.mentions for reading in readings.values())))
-    declared = tuple(types) if types is not None else tuple(held)
+    declared = _usable(types if types is not None else held, path)
     if extra := [name for name in held if name not in declared]:
         raise DataError(f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare")
     if not declared:
@@ -179,27 +190,94 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
     return corpus if silver else corpus.carve_dev()
 
 
+def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
+    """Types by the names that they may have in a row; raises DataError for names of averages."""
+    if taken := [name for name in types if name in ("micro", "macro")]:
+        raise DataError(f"{path}: a type can't be called {taken[0]!r}, which is an average in every table; map it with labels=")
+    return tuple(types)
+
+
+def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
+    """The files that a folder's corpus.toml names by split; raises DataError for another split and a file that isn't there."""
+    for role, name in names.items():
+        if role not in SPLITS:
+            raise DataError(f"{path / 'corpus.toml'}: {unknown('split in files:', role, SPLITS)}")
+        if not (path / name).is_file():
+            raise DataError(f"{path / 'corpus.toml'}: files names {name!r}, which isn't there")
+    return {role: path / names[role] for role in SPLITS if role in names}
+
+
+def _check_text(path: Path, sha256: str) -> None:
+    """Raises DataError where a silver text isn't the one that was labelled."""
+    stat = path.stat()
+    if _sha256_of(path, stat.st_mtime_ns, stat.st_size) != sha256:
+        raise DataError(f"{path} isn't the text that was labelled (its hash differs from corpus.toml's): label it again, or delete it")
+
+
+@lru_cache(maxsize=16)
+def _sha256_of(path: Path, mtime: int, size: int) -> str:
+    """Time and size are arguments so that a file that changes is read again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_BESIDE = re.compile(
+    r"corpus\.toml|\..*|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*|.*\.(tmp|md|lock)", re.IGNORECASE
+)
+
+
 def _own_files(path: Path) -> dict[str, Path]:
-    files = {"train": path} if path.is_file() else {}
-    for file in sorted(path.iterdir()) if path.is_dir() else ():
-        if file.suffix == ".tmp":  # being written
+    """Split -> file. Raises DataError for two files of one split, and for a file that belongs to none: no data is left out unseen."""
+    if path.is_file():
+        return {"train": path}
+    files, strange = {}, []
+    for file in sorted(path.iterdir()):
+        if not file.is_file() or _BESIDE.fullmatch(file.name):
             continue
         roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
-        role = roles.pop() if len(roles) == 1 else None  # train_dev.tsv is neither
-        if role and file.is_file():
-            if role in files:
-                raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")
-            files[role] = file
+        if len(roles) != 1:  # train_dev.tsv is neither
+            strange.append(file.name)
+            continue
+        role = roles.pop()
+        if role in files:
+            raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")
+        files[role] = file
     if not files:
         raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
+    if strange:
+        raise DataError(
+            f"{path}: {strange} belong to no split; name each file after one (train, dev/devel/valid, test), or move it elsewhere"
+        )
     return files
 
 
+ABOUT = ("lexicon", "teacher", "labelled")  # what corpus.toml tells of silver labels: where they come from
+_KINDS = {  # key of corpus.toml -> what its value has to be
+    "types": "a list of texts, or one", "labels": "a table of texts", "silver": "true or false", "reader": "a text",
+    "tag_field": "a text", "tag_names": "a list of texts", "bare_type": "a text", "concepts": "a list of texts",
+    "sha256": "a text", "files": "a table of texts", "lexicon": "a table", "teacher": "a table", "labelled": "a table",
+}  # fmt: skip
+
+
 def _declared(path: Path) -> dict:
-    """What the folder's corpus.toml says."""
-    if not path.is_dir() or not (path / "corpus.toml").exists():
+    """What the folder's corpus.toml says; raises DataError for values of another kind."""
+    place = path / "corpus.toml"
+    if not path.is_dir() or not place.exists():
         return {}
     try:
-        return tomllib.loads((path / "corpus.toml").read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path / 'corpus.toml'}: {error}") from None
+        declared = tomllib.loads(place.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{place}: {error}") from None
+    for key, kind in _KINDS.items():
+        if key in declared and not _is_kind(declared[key], kind):
+            raise DataError(f"{place}: {key} = {declared[key]!r}; expected {kind}")
+    return declared
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    if kind == "true or false":
+        return isinstance(value, bool)
+    if kind.startswith("a table"):
+        return isinstance(value, dict) and (kind == "a table" or all(isinstance(part, str) for part in value.values()))
+    texts = isinstance(value, list) and all(isinstance(part, str) for part in value)
+    return texts if kind == "a list of texts" else isinstance(value, str) or (texts and kind == "a list of texts, or one")

@@ -18,7 +18,6 @@ from .schemes import to_tags
 from .text import Sentence
 
 SPLITS = ("train", "dev", "test")
-_USE = {"train": "trained on", "dev": "scored", "test": "scored"}
 
 
 class Split(Sequence):
@@ -72,8 +71,7 @@ def refuse_test(split: Split, purpose: str) -> Split:
 class Corpus:
     """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent.
 
-    `silver` labels are a dictionary's: they train, and choose nothing. `official`: the test split is the published one, and every
-    official mention of it is scored. `incomplete` has, by split, (mentions held, official mentions) where the tags can't hold all.
+    `silver` labels are a dictionary's: they train, and choose nothing.
     """
 
     name: str
@@ -85,15 +83,6 @@ class Corpus:
     repairs: Mapping[str, int] = field(default_factory=dict)
     official: bool = True
     silver: bool = False
-    incomplete: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def note(self) -> str:
-        """What keeps the scores of this corpus from being those of the official gold, in words; "" where nothing does."""
-        said = [
-            f"{held:,} of {official:,} official mentions of {role} are {_USE[role]}" for role, (held, official) in self.incomplete.items()
-        ]
-        return "; ".join(said)
 
     @property
     def train(self) -> Split:
@@ -112,16 +101,28 @@ class Corpus:
             raise DataError(f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}")
         return self.splits[role]
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """16 hex digits over every word and tag: the data version that a run's row records."""
-        seen = hashlib.sha256()
-        for i, (role, split) in enumerate(sorted(self.splits.items())):  # the bytes of one JSON list, never all of them in memory
-            seen.update(f'{", " if i else "["}["{role}", ['.encode())
+        return self._digests[0]
+
+    @property
+    def documents_digest(self) -> str:
+        """16 hex digits over the name of every sentence's document."""
+        return self._digests[1]
+
+    @cached_property
+    def _digests(self) -> tuple[str, str]:
+        """Both in one pass over sentences that may lie on disk: the bytes of one JSON list, never all of them in memory."""
+        content, documents = hashlib.sha256(), hashlib.sha256()
+        for i, (role, split) in enumerate(sorted(self.splits.items())):
+            content.update(f'{", " if i else "["}["{role}", ['.encode())
             for j, sentence in enumerate(split):
-                seen.update((", " if j else "").encode() + json.dumps([sentence.tokens, sentence.tags]).encode())
-            seen.update(b"]]")
-        return (seen.update(b"]") or seen).hexdigest()[:16]
+                content.update((", " if j else "").encode() + json.dumps([sentence.tokens, sentence.tags]).encode())
+                documents.update(json.dumps([role, sentence.doc]).encode())
+            content.update(b"]]")
+        content.update(b"]")
+        return content.hexdigest()[:16], documents.hexdigest()[:16]
 
     def counts(self, role: str) -> Counter:
         """Mentions by type in a split."""

@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
@@ -23,7 +24,11 @@ Entry = tuple[Sequence[str], str, str, bool]  # words, type, identifier, whether
 
 
 def _wrapped(words: Sequence[str]) -> str:
-    return f" {'  '.join(words)} "
+    """Blanks around each word; a blank inside a word becomes another kind of blank, in terms and in text alike."""
+    return f" {'  '.join(word.replace(' ', NO_BREAK) for word in words)} "
+
+
+NO_BREAK = "\u00a0"
 
 
 class Lexicon:
@@ -42,7 +47,7 @@ class Lexicon:
             by_pattern[_wrapped(words).casefold()].append((name, identifier, tuple(words) if symbol else None))
         held = [entry for found in by_pattern.values() for entry in found]
         self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
-        self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint8)
+        self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint16)
         self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
         self._first = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
         # pattern -> (words as they must stand in the text or None, entry) of each of its entries, for those with a symbol
@@ -59,9 +64,9 @@ class Lexicon:
 
     def find(self, tokens: Sequence[str]) -> list[tuple[int, int, str, str]]:
         """Non-overlapping (start word, end word, type, identifier), the end exclusive."""
-        text = _wrapped(tokens)
+        text = f" {'  '.join(tokens)} "
         if text.count(" ") != 2 * len(tokens):  # a word with a blank inside
-            text = _wrapped([word.replace(" ", "\u00a0") for word in tokens])
+            text = _wrapped(tokens)
         folded, found, before, n_blanks = text.casefold(), [], 0, 0
         for pattern, _, at in self._automaton.find_matches_as_indexes(folded, overlapping=True):  # by where they end
             n_blanks += folded.count(" ", before, at)
@@ -122,12 +127,15 @@ def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[s
     known = Counter(source.name for source in sources)
     hashes = {source.name if known[source.name] == 1 else f"{source.parent.name}/{source.name}": _sha256(source) for source in sources}
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-        file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
-        for words, name, identifier, symbol in entries:
-            file.write(f"{' '.join(words)}\t{name}\t{identifier}\t{int(symbol)}\n".encode())
-    aside.replace(path)
+    aside = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
+    try:
+        with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
+            file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
+            for words, name, identifier, symbol in entries:
+                file.write(f"{' '.join(words)}\t{name}\t{identifier}\t{int(symbol)}\n".encode())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Sentences that stay on disk: a JSONL file of which memory holds 8 bytes a line, each sentence made when it is asked for."""
 
 import mmap
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from .readers import jsonl_record
 from .schemes import detect_scheme, to_spans, to_tags
 from .text import Sentence
 
-_PEEK = 1_000  # lines that show the tag scheme and whether documents are named
+_PEEK = 1_000  # lines that show the tag scheme
 _BLOCK = 1 << 26  # bytes
 
 
@@ -37,8 +38,8 @@ class Lines(Sequence):
 
     @property
     def documented(self) -> bool:
-        """Whether some of the first lines name their documents."""
-        return any(self._record(at)[2] is not None for at in self._starts[:_PEEK].tolist())
+        """Whether any line names its document."""
+        return len(self._starts) > 0 and re.search(rb'"(?:doc|pmid)"\s*:\s*+(?!null\b|"")', self._bytes) is not None
 
     def take(self, indices: Iterable[int]) -> "Lines":
         """The sentences with these indices."""

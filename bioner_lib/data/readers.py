@@ -18,13 +18,10 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import DataError, unknown
-from .schemes import BARE, detect_scheme, to_spans, to_tags
-from .text import Sentence, annotate, trimmed, word_spans, words
+from .schemes import PREFIXES, detect_scheme, to_spans, to_tags
+from .text import Sentence, annotate, cut_words, snap, words
 
-_INLINE = re.compile(r"\[((?:\\[\\\[\]()]|[^\[\]])+?)\]\((\w+)\)")
-_ESCAPED = re.compile(r"\\([\\\[\]()])")
-_MARKUP = re.compile(f"{_ESCAPED.pattern}|{_INLINE.pattern}")
-_PMID = re.compile(r"(?:pmid|pubmed)[\W_]*(\d+)", re.IGNORECASE)
+_INLINE = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+)\)")  # [surface](Type), no backslash before it
 _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 
 
@@ -32,55 +29,27 @@ _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 class Reading:
     """What one file held: sentences, mentions by type as the source counts them, and repairs by name.
 
-    `documented` says whether some sentence's `doc` is a real document; a sentence without one goes by a name of its own.
-    `compared` counts the mentions whose text the file gives beside their offsets, and `differs` shows the first that differs.
+    `documented` says whether `doc` is a real document or only a sentence's own name.
     """
 
     sentences: list[Sentence] = field(default_factory=list)
     mentions: Counter = field(default_factory=Counter)
     repairs: Counter = field(default_factory=Counter)
     documented: bool = True
-    compared: int = 0
-    differs: str = ""
-
-    def compare(self, given: str, text: str, start: int, end: int, where: str) -> None:
-        """Count a mention whose text, as the file gives it, differs from the text at its offsets by more than case and blanks."""
-        self.compared += 1
-        if "".join(given.split()).casefold() != "".join(text[start:end].split()).casefold():
-            self.repairs[_DIFFERS] += 1
-            self.differs = self.differs or f"{where}: {given!r} is said to stand where the text is {text[start:end]!r}"
-
-    def checked(self, path: Path) -> "Reading":
-        """This reading; raises DataError where most mentions don't stand at their offsets."""
-        if 2 * self.repairs[_DIFFERS] > self.compared:
-            raise DataError(
-                f"{path}: {self.repairs[_DIFFERS]} of {self.compared} mentions don't stand at their offsets, e.g. {self.differs}; "
-                "offsets count characters, from 0, and the end is exclusive: correct them in the file"
-            )
-        return self
 
 
-_DIFFERS = "mention text differs from its offsets"
-REPEATED = "mentions of repeated documents dropped"
 # the repairs that lose a mention: what the source counts, less these, is what is trained and scored
-DROPS = ("overlapping mention dropped", "mention without a word dropped", "discontinuous mention dropped", REPEATED)
+DROPS = (
+    "overlapping mention dropped", "mention without a word dropped", "mentions of repeated documents dropped",
+    "discontinuous mention dropped",
+)  # fmt: skip
+_NO_TYPE = "annotation without a type passed over"
+_OTHER_TEXT = "mention text differs from its offsets"
 
 
-def document_name(given: object) -> str:
-    """A document's name as every reader writes it: PMID:123, PMID 123 and 123.0 are 123."""
-    if isinstance(given, float) and given.is_integer():
-        given = int(given)
-    name = str(given).strip()
-    pmid = _PMID.fullmatch(name)
-    return pmid[1] if pmid else name
-
-
-def _type_of(label: str, labels: Mapping[str, str] | None, where: str, repairs: Counter) -> str:
-    """The workbook's type of a label, "" where it is left out."""
-    label = (label or "").strip()
-    if not label:
-        repairs["annotation without a type dropped"] += 1
-        return ""
+def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
+    """The workbook's type of a source's label, "" for one that is left out; blanks around a label don't count."""
+    label = label.strip()
     if labels is None:
         return label
     if label not in labels:
@@ -98,17 +67,41 @@ def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_
         except ValueError as error:
             raise DataError(f"{path}:{line}: {error}, in the sentence that starts here") from None
         step = int(one_word_a_line)
-        spans = [(start, end, _type_of(name, labels, f"{path}:{line + step * start}", reading.repairs)) for start, end, name in found]
+        spans = [(start, end, _type_of(name, labels, f"{path}:{line + step * start}")) for start, end, name in found]
         spans = [span for span in spans if span[2]]
         reading.mentions.update(name for _, _, name in spans)
         reading.sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc))
     return reading
 
 
+@dataclass
+class _Surfaces:
+    """Mention texts that a source states beside their offsets, compared with the text that stands there."""
+
+    compared: int = 0
+    different: int = 0
+    example: str = ""
+
+    def compare(self, stated: str, text: str, start: int, end: int, where: str, repairs: Counter) -> None:
+        self.compared += 1
+        if " ".join(stated.split()) != " ".join(text[start:end].split()):
+            self.different += 1
+            repairs[_OTHER_TEXT] += 1
+            self.example = self.example or f"{where}: {stated!r}, but at {start}-{end} stands {text[start:end]!r}"
+
+    def check(self, path: Path) -> None:
+        """Raises DataError where most differ: then the offsets count something else than the characters of this text."""
+        if 2 * self.different > self.compared:
+            raise DataError(
+                f"{path}: {self.different} of {self.compared} mentions have another text than stands at their offsets ({self.example}); "
+                "offsets count characters from 0, of title, one blank, abstract: mend the offsets or the text"
+            )
+
+
 def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: str | None = None) -> Reading:
     """One word a line, the word first and its tag last (2-4 columns, tab or space); a blank line ends a sentence.
 
-    IOB1, IOB2, IOBES, BILOU, BMES or BMEWO is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
+    IOB1, IOB2 or IOBES (BILOU, BMES, BMEWO) is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
     `-DOCSTART-` lines open documents; without them each sentence is a document of its own.
     """
     path, reading = Path(path), Reading()
@@ -135,9 +128,9 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
             raise DataError(f"{path}:{line}: {len(cells)} columns in {text!r}; expected {wanted}")
         columns = len(cells)
         tag = cells[-1].strip()
-        if bare_type and tag in BARE:
+        if bare_type and tag in PREFIXES:
             tag = f"{tag}-{bare_type}"
-        elif tag in BARE:
+        elif tag in PREFIXES:
             raise DataError(f"{path}:{line}: bare tag {tag!r}; name the type that the file annotates (bare_type=)")
         tokens.append(cells[0])
         tags.append(tag)
@@ -151,7 +144,7 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
 
     `doc` (or `pmid`) names the document where the file has it.
     """
-    path, reading = Path(path), Reading(documented=False)
+    path, reading = Path(path), Reading(documented=True)
     rows = []
     for line, text in _lines(path):
         if not text.strip():
@@ -160,27 +153,25 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
         if not tokens:
             reading.repairs["empty sentence dropped"] += 1
             continue
-        reading.documented |= doc is not None
-        rows.append((tokens, tags, doc if doc is not None else f"{path.stem}-s{len(rows)}", line))
+        reading.documented &= doc is not None
+        rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
     return _from_tags(rows, path, labels, reading)
 
 
-def jsonl_record(
-    text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None
-) -> tuple[list[str], list[str], str | None]:
+def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None) -> tuple[list, list, object]:
     """One line of JSON -> tokens, tags, document (None where it isn't named); raises DataError, which opens with `where`."""
     try:
         record = json.loads(text)
         tokens = record["tokens"]
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{where}: no JSON object with 'tokens' here ({error!r})") from None
-    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
-        _refuse_half_characters(record, where)
     if tag_field not in record:
         raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
     tags = record[tag_field]
     if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
+    if "\\ud" in (text if isinstance(text, str) else text.decode(errors="replace")) and (broken := _half_a_character(tokens)):
+        raise DataError(f"{where}: {broken!r} holds half of a surrogate pair, which is no character; mend the escape")
     if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
         raise DataError(f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
     if any(isinstance(tag, int) for tag in tags):
@@ -189,38 +180,51 @@ def jsonl_record(
         tags = [tag_names[tag] for tag in tags]
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
-    doc = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
-    return tokens, [tag.strip() for tag in tags], None if doc is None else document_name(doc)
+    named = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    return tokens, tags, None if named is None else document_name(named)
 
 
-def _refuse_half_characters(record: object, where: str) -> None:
-    """JSON can hold half of a surrogate pair, which no UTF-8 file can: predictions on it could not be written."""
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        half = error.object[error.start]
-        raise DataError(f"{where}: {half!r} is half of a character (a lone surrogate); replace it in the file") from None
+def _half_a_character(tokens: Sequence[str]) -> str:
+    """The first word that can't be written as UTF-8, or ""."""
+    for token in tokens:
+        try:
+            token.encode()
+        except UnicodeEncodeError:
+            return token
+    return ""
+
+
+def document_name(doc: object) -> str:
+    """One name for one document: PMID:123, "PMID 123" and 123 are the same."""
+    return re.sub(r"^PMID[:\s]*(?=\d+$)", "", str(doc).strip(), flags=re.IGNORECASE)
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:
     """`id|t|title`, `id|a|abstract`, then tab-separated `id start end text type [concept]` over title + " " + abstract.
 
     Relation lines are passed over. A document that stands twice is read once. With `concepts` only mentions of these are read.
-    Raises DataError where most mentions don't stand at their offsets.
     """
-    path, reading, seen = Path(path), Reading(), {}
+    path, reading, seen, surfaces = Path(path), Reading(), {}, _Surfaces()
     for block in _blocks(path):
-        doc, text, mentions = _pubtator_document(path, block, labels, reading, concepts and set(concepts))
+        doc, text, mentions = _pubtator_document(path, block, labels, reading, surfaces, concepts and set(concepts))
         reading.mentions.update(name for _, _, name in mentions)
-        if doc in seen:
-            if seen[doc] != text:
-                raise DataError(f"{path}:{block[0][0]}: document {doc!r} stands twice with different texts")
-            reading.repairs["repeated document dropped"] += 1
-            reading.repairs[REPEATED] += len(mentions)
+        if _is_repeated(doc, text, len(mentions), seen, f"{path}:{block[0][0]}", reading):
             continue
-        seen[doc] = text
         reading.sentences += annotate(text, mentions, doc, reading.repairs)
-    return reading.checked(path)
+    surfaces.check(path)
+    return reading
+
+
+def _is_repeated(doc: str, text: str, mentions: int, seen: dict[str, str], where: str, reading: Reading) -> bool:
+    """Whether a document was read before, which is counted; raises DataError where it had another text."""
+    if doc not in seen:
+        seen[doc] = text
+        return False
+    if seen[doc] != text:
+        raise DataError(f"{where}: document {doc!r} stands twice with different texts")
+    reading.repairs["repeated document dropped"] += 1
+    reading.repairs["mentions of repeated documents dropped"] += mentions
+    return True
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
@@ -236,7 +240,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
 
 
 def _pubtator_document(
-    path: Path, block, labels, reading: Reading, concepts: set[str] | None = None
+    path: Path, block, labels, reading: Reading, surfaces: _Surfaces, concepts: set[str] | None = None
 ) -> tuple[str, str, list[tuple[int, int, str]]]:
     passages, mentions, doc = {}, [], None
     for line, text in block:
@@ -259,10 +263,13 @@ def _pubtator_document(
         whole = f"{passages.get('t', '')} {passages.get('a', '')}"
         if not 0 <= start < end <= len(whole):
             raise DataError(f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters")
-        name = _type_of(label, labels, where, reading.repairs)
+        if not label.strip():
+            reading.repairs[_NO_TYPE] += 1
+            continue
+        name = _type_of(label, labels, where)
         if not name or (concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))):
             continue
-        reading.compare(surface, whole, start, end, where)
+        surfaces.compare(surface, whole, start, end, where, reading.repairs)
         mentions.append((start, end, name))
     if doc is None or "t" not in passages:
         raise DataError(f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}")
@@ -272,130 +279,131 @@ def _pubtator_document(
 def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     """BioC XML or JSON (library: bioc), the format by the file's ending; passage by passage.
 
-    Annotations may stand in the document, in its passages or in their sentences, and so may the text of a passage. A document
-    that stands twice is read once. A mention in several pieces is dropped and counted: a tag sequence holds none.
-    Raises DataError where most mentions don't stand at their offsets.
+    Annotations may stand in the document, its passages or their sentences. A document that stands twice is read once. A discontinuous
+    mention, which a tag sequence can't hold, and an annotation without a type are counted and left out.
     """
     from bioc import biocjson, biocxml
 
-    path, reading, seen = Path(path), Reading(), {}
+    path, reading, seen, surfaces = Path(path), Reading(), {}, _Surfaces()
     load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
     try:
         with path.open(encoding="utf-8") as file:
             collection = load(file)
     except Exception as error:  # lxml, json and bioc each raise their own
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
-    for number, document in enumerate(collection.documents, 1):
-        doc = document_name(document.id) if document.id else f"{path.stem}-{number}"
-        where = f"{path}: document {doc}"
-        parts = [(passage.offset or 0, _bioc_text(passage, where)) for passage in document.passages]
-        mentions: list[list[tuple[int, int, str]]] = [[] for _ in parts]
-        for annotation, own in _bioc_annotations(document):
-            if found := _bioc_mention(annotation, own, parts, labels, where, reading):
-                mentions[found[0]].append(found[1:])
-        if doc in seen:
-            if seen[doc] != parts:
-                raise DataError(f"{where} stands twice with different texts")
-            reading.repairs["repeated document dropped"] += 1
-            reading.repairs[REPEATED] += sum(map(len, mentions))
+    for document in collection.documents:
+        where = f"{path}: document {document.id}"
+        passages = [_BiocPassage(passage) for passage in document.passages]
+        for annotation in _bioc_annotations(document):
+            _place(annotation, passages, labels, where, reading, surfaces)
+        whole = "\n".join(passage.text for passage in passages)
+        name = document_name(document.id)
+        if _is_repeated(name, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading):
             continue
-        seen[doc] = parts
-        for (base, text), inside in zip(parts, mentions, strict=True):
-            reading.sentences += annotate(text, inside, doc, reading.repairs, base)
-    return reading.checked(path)
+        for passage in passages:
+            reading.sentences += annotate(passage.text, passage.mentions, name, reading.repairs, passage.offset, passage.bounds)
+    surfaces.check(path)
+    return reading
 
 
-def _bioc_text(passage, where: str) -> str:
-    """A passage's text, or that of its sentences, each at its place."""
-    text, base = passage.text or "", passage.offset or 0
-    for sentence in () if passage.text else passage.sentences:
-        if sentence.offset - base < len(text):
-            raise DataError(f"{where}: the sentence at offset {sentence.offset} overlaps the one before it")
-        text = text.ljust(sentence.offset - base) + (sentence.text or "")
-    _refuse_half_characters(text, where)
-    return text
+class _BiocPassage:
+    """A passage's text, where it begins in its document, its sentences where only they hold the text, and its mentions."""
+
+    def __init__(self, passage):
+        self.offset, self.mentions = passage.offset, []
+        self.text, self.bounds = passage.text or "", None
+        if not passage.text and passage.sentences:
+            self.bounds = []
+            for sentence in passage.sentences:
+                start = sentence.offset - passage.offset
+                self.text = self.text.ljust(start)[:start] + (sentence.text or "")
+                self.bounds.append((start, len(self.text)))
 
 
-def _bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
-    """(annotation, number of its passage or None) of a document."""
-    yield from ((annotation, None) for annotation in document.annotations)
-    for i, passage in enumerate(document.passages):
-        yield from ((annotation, i) for annotation in passage.annotations)
-        yield from ((annotation, i) for sentence in passage.sentences for annotation in sentence.annotations)
+def _bioc_annotations(document) -> Iterator:
+    yield from document.annotations
+    for passage in document.passages:
+        yield from passage.annotations
+        for sentence in passage.sentences:
+            yield from sentence.annotations
 
 
-def _bioc_mention(
-    annotation, own: int | None, parts: list[tuple[int, str]], labels: Mapping[str, str] | None, where: str, reading: Reading
-) -> tuple[int, int, int, str] | None:
-    """(number of the passage, start, end, type), or None for what is left out; `own` is the passage that it stands in."""
+def _place(annotation, passages: Sequence[_BiocPassage], labels, where: str, reading: Reading, surfaces: _Surfaces) -> None:
+    """Put a BioC annotation into the passage that holds it; raises DataError where none does."""
     where = f"{where}, annotation {annotation.id}"
-    name = _type_of(annotation.infons.get("type", ""), labels, where, reading.repairs)
-    if not name:
-        return None
+    label = annotation.infons.get("type") or ""
+    if not label.strip():
+        reading.repairs[_NO_TYPE] += 1
+        return
+    name = _type_of(label, labels, where)
     if not annotation.locations:
         raise DataError(f"{where}: no location")
+    if not name:
+        return
+    span = annotation.total_span
+    for passage in passages:
+        start, end = span.offset - passage.offset, span.offset + span.length - passage.offset
+        if 0 <= start < end <= len(passage.text):
+            break
+    else:
+        raise DataError(f"{where}: offsets {span.offset}+{span.length} are empty or lie outside of every passage")
     reading.mentions[name] += 1
     if len(annotation.locations) > 1:
         reading.repairs["discontinuous mention dropped"] += 1
-        return None
-    begin, length = annotation.locations[0].offset, annotation.locations[0].length
-    for i, (base, text) in enumerate(parts):
-        start, end = begin - base, begin - base + length
-        if own in (None, i) and 0 <= start < end <= len(text):
-            if annotation.text:
-                reading.compare(annotation.text, text, start, end, where)
-            return i, start, end, name
-    raise DataError(f"{where}: offsets {begin}+{length} lie outside {'the document' if own is None else 'their passage'}")
+        return
+    if annotation.text:
+        surfaces.compare(annotation.text, passage.text, start, end, where, reading.repairs)
+    passage.mentions.append((start, end, name))
 
 
 def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     """One sentence a line with `[surface](Type)` mentions; `# name` lines open documents.
 
-    A backslash makes a bracket, parenthesis or backslash plain text: `\\[3H\\](+)`.
+    A backslash before a bracket makes it plain text: `[3H\\](+)-thymidine`.
     """
-    path, reading, doc, base = Path(path), Reading(documented=False), None, 0
+    path, reading, doc, base = Path(path), Reading(), None, 0
     for line, text in _lines(path):
         if not text.strip():
             continue
         if text.startswith("# "):
             doc, base = document_name(text[2:]), 0
             continue
-        plain, mentions = _without_markup(text, labels, f"{path}:{line}", reading.repairs)
-        spans = trimmed(plain, mentions, reading.repairs)
-        offsets = words(plain, {at for span in spans for at in span[:2]})
+        plain, mentions, reached, outside = "", [], 0, []
+        for match in _INLINE.finditer(text):
+            outside.append(text[reached : match.start()])
+            plain += _unescaped(outside[-1])
+            start = len(plain)
+            plain += _unescaped(match[1])
+            mentions.append((start, len(plain), _type_of(match[2], labels, f"{path}:{line}")))
+            reached = match.end()
+        outside.append(text[reached:])
+        plain += _unescaped(outside[-1])
+        _refuse_broken(outside, labels, f"{path}:{line}")
+        mentions = [mention for mention in mentions if mention[2]]
+        offsets = cut_words(words(plain), mentions, reading.repairs)
+        spans = snap(offsets, mentions, reading.repairs)
         reading.mentions.update(name for _, _, name in spans)
-        reading.documented |= doc is not None
+        reading.documented &= doc is not None
         name = doc if doc is not None else f"{path.stem}-s{line}"
         shifted = [(base + a, base + b) for a, b in offsets]
-        tags = to_tags(word_spans(offsets, spans), len(offsets))
-        reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], tags, name, shifted))
+        reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted))
         base += len(plain) + 1
     return reading
 
 
-def _without_markup(text: str, labels: Mapping[str, str] | None, where: str, repairs: Counter) -> tuple[str, list[tuple[int, int, str]]]:
-    """A line of inline markup -> its plain text and its mentions by character; raises DataError for broken markup."""
-    plain, mentions, reached = "", [], 0
-    left = ""  # the plain text, with a placeholder for each character that is no markup for sure
-    for match in _MARKUP.finditer(text):
-        between = text[reached : match.start()]
-        escaped, surface, label = match.groups()
-        inside = escaped or _ESCAPED.sub(r"\1", surface)
-        if label and (name := _type_of(label, labels, where, repairs)):
-            start = len(plain) + len(between)
-            mentions.append((start, start + len(inside), name))
-        plain += between + inside
-        left += between + "\0" * len(inside)
-        reached = match.end()
-    plain, left = plain + text[reached:], left + text[reached:]
-    broken = next((mark for mark in ["](", *(f"({label})" for label in labels or ())] if mark in left), None)
-    if broken:
-        near = plain[max(0, left.index(broken) - 10) :][:40]
-        raise DataError(
-            f"{where}: broken markup near {near!r}; a mention is [surface](Type), and brackets that are plain text have "
-            r"a backslash before them, as in \[3H\](+)"
-        )
-    return plain, mentions
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([][()\\])", r"\1", text)
+
+
+def _refuse_broken(outside: Sequence[str], labels: Iterable[str] | None, where: str) -> None:
+    """Raises DataError for text outside of mentions that looks like markup."""
+    looks = "|".join([r"\]\(", *(rf"\({re.escape(label)}\)" for label in labels or ())])
+    for text in outside:
+        if broken := re.search(rf"(?<!\\)(?:{looks})", text):
+            near = text[max(0, broken.start() - 10) :][:40]
+            raise DataError(
+                f"{where}: broken markup near {near!r}; a mention is [surface](Type), and a backslash before a bracket makes it plain text"
+            )
 
 
 @contextmanager
@@ -410,7 +418,7 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
-    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}") from None
 
 

@@ -2,7 +2,7 @@
 
 A span is (start word, end word, type), the end exclusive; a tag sequence has one tag a word.
 IOB2: every mention opens with B-.  IOB1: B- only where a mention touches one of its own type.  IOBES: E- closes, S- stands alone.
-Read alike: BILOU, where L- closes and U- stands alone; BMES and BMEWO, where M- continues and W- stands alone.
+Files may write IOBES as BILOU (L- closes, U- stands alone), BMES (M- continues) or BMEWO (W- stands alone).
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ from ..choices import SCHEMES
 
 Span = tuple[int, int, str]
 _PREFIXES = {"IOB2": "BI", "IOBES": "BIES"}
-_SAME = {"L": "E", "U": "S", "M": "I", "W": "S"}  # prefixes of BILOU, BMES and BMEWO, and what IOBES calls them
-BARE = ("B", "I", "E", "S", *_SAME)  # tags of a file that names no type
+_SAME = {"L": "E", "U": "S", "W": "S", "M": "I"}  # other names for IOBES: BILOU, BMES, BMEWO
+PREFIXES = ("B", "I", "E", "S", *_SAME)  # all that a file's tags may begin with
 
 
 def tag_names(types: Iterable[str], scheme: str = "IOB2") -> list[str]:
@@ -24,7 +24,7 @@ def tag_names(types: Iterable[str], scheme: str = "IOB2") -> list[str]:
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
-    """IOB1, IOB2 or IOBES (BILOU, BMES and BMEWO are its dialects), from what a file's tags do.
+    """IOB1, IOB2 or IOBES, from what a file's tags do.
 
     IOB1 is told from IOB2 by a file that never opens a mention with B- after O though it has mentions.
     """
@@ -32,7 +32,7 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     for tags in sequences:
         previous = "O"
         for tag in tags:
-            if tag[:2] in ("E-", "S-", "L-", "U-", "M-", "W-"):
+            if tag[:1] in ("E", "S", *_SAME) and tag[1:2] == "-":
                 return "IOBES"
             same = previous[2:] == tag[2:] and previous != "O"
             opens_with_b |= tag[:2] == "B-" and not same
@@ -50,9 +50,9 @@ def to_spans(tags: Sequence[str], scheme: str = "IOB2", repairs: Counter | None 
     spans, start, kind = [], None, None
     for i, tag in enumerate([*tags, "O"]):
         prefix, _, name = tag.partition("-")
+        if prefix not in ("O", *PREFIXES) or (prefix == "O") != (name == ""):
+            raise ValueError(f"unknown tag {tag!r}; a tag is O or a type after one of {', '.join(f'{p}-' for p in PREFIXES)}")
         prefix = _SAME.get(prefix, prefix)
-        if prefix not in ("O", "B", "I", "E", "S") or (prefix == "O") != (name == ""):
-            raise ValueError(f"unknown tag {tag!r}; a tag is O, or one of B-, I-, E-, S- (or L-, U-, M-, W-) and a type")
         continues = prefix in ("I", "E") and kind == name
         if start is not None and not continues:
             if scheme == "IOBES" and repairs is not None:

@@ -1,12 +1,17 @@
 """Silver: running text with the labels of a lexicon, as a corpus that says what its lexicon knows.
 
-    lines of text, or documents -> sentences -> words -> spans -> train.jsonl and corpus.toml in one folder
+    lines of text, or documents -> sentences -> words -> spans -> train-<hash>.jsonl and corpus.toml in one folder
 
-Each line of train.jsonl holds `tokens`, `decoded_tags` (what people annotated: nothing), `decoded_tags_pseudo_final` (the lexicon's
+A corpus is what its corpus.toml names: a new text is written aside under a name of its own, and becomes the corpus in one step, when
+corpus.toml is replaced. So two makers never mix, and whatever is killed leaves the old corpus or the new one.
+
+Each line of the text holds `tokens`, `decoded_tags` (what people annotated: nothing), `decoded_tags_pseudo_final` (the lexicon's
 tags, IOB2), `doc`, and `spans` with the lexicon's identifiers: the form of BioNER-DS's files, which are read alike.
 """
 
+import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +19,7 @@ from concurrent.futures import Executor
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 from ..errors import DataError, WorkbookError
 from ..home import outputs, replace_text
@@ -75,7 +81,7 @@ def silver_folder(name: str) -> Path:
 def label(
     sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str | Path, executor: Executor | None = None, replace: bool = False
 ) -> dict:
-    """Label (document, sentence) pairs with a lexicon's file; write train.jsonl and corpus.toml; return how many
+    """Label (document, sentence) pairs with a lexicon's file; write the text and corpus.toml; return how many
     sentences, words, and labels by type.
 
     With an `executor` (processes, or a cluster that shares the file system) chunks of sentences are labelled side by side; the files are
@@ -94,7 +100,7 @@ def label(
     held = _load(lexicon, stamp)
     if not len(held):
         raise DataError(f"{lexicon} has no entry; there is nothing to label with")
-    _write(lines(), held.types, folder, replace, lexicon=held.about.get("sources", {}))
+    _write(lines(), held.types, folder, replace, lambda: {"lexicon": held.about.get("sources", {}), "labelled": {**counts, **kinds}})
     return {**counts, "labels": dict(kinds)}
 
 
@@ -105,28 +111,57 @@ def save_sentences(
 
     Raises DataError for no sentence, and for a folder that holds a corpus already, which `replace` replaces.
     """
-    _write((_record(s.tokens, s.tags, s.doc, s.spans) for s in sentences), types, folder, replace, **about)
+    _write((_record(s.tokens, s.tags, s.doc, s.spans) for s in sentences), types, folder, replace, lambda: about)
 
 
-def _write(lines: Iterable[str], types: Iterable[str], folder: str | Path, replace: bool, **about: Mapping[str, str]) -> None:
+def _write(
+    lines: Iterable[str], types: Iterable[str], folder: str | Path, replace: bool, about: Callable[[], Mapping[str, Mapping]]
+) -> None:
+    """Write the text aside, then make it the corpus under a lock; `about` is asked once the lines are written."""
+    from filelock import FileLock
+
     folder = Path(folder)
-    if (folder / "train.jsonl").exists() and not replace:
-        raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
+    _refuse_another(folder, replace)
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / "train.jsonl.tmp"
+    aside, digest = folder / f"{uuid4().hex}.tmp", hashlib.sha256()
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.writelines(lines)
+        with aside.open("wb") as file:
+            for line in lines:
+                content = line.encode()
+                digest.update(content)
+                file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         if not aside.stat().st_size:
             raise DataError(f"no sentence for {folder.name}: nothing is left of the text")
-        aside.replace(folder / "train.jsonl")
-    except BaseException:
+        text = folder / f"train-{digest.hexdigest()[:8]}.jsonl"
+        declared = [
+            f"types = {json.dumps(list(types), ensure_ascii=False)}", 'reader = "jsonl"', f'tag_field = "{TAG_FIELD}"', "silver = true",
+            f'files = {{ train = "{text.name}" }}', f'sha256 = "{digest.hexdigest()}"',
+        ]  # fmt: skip
+        declared += [f"{name} = {_toml_table(table)}" for name, table in about().items()]
+        with FileLock(folder / ".lock"):
+            _refuse_another(folder, replace)
+            aside.replace(text)
+            replace_text(folder / "corpus.toml", "\n".join(declared) + "\n")
+            for old in set(folder.glob("train*.jsonl")) - {text}:
+                old.unlink()
+    finally:
         aside.unlink(missing_ok=True)
-        raise
-    tables = {name: ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in table.items()) for name, table in about.items()}
-    declared = [f"types = {json.dumps(list(types))}", 'reader = "jsonl"', f'tag_field = "{TAG_FIELD}"', "silver = true"]
-    declared += [f"{name} = {{{table}}}" for name, table in tables.items()]
-    replace_text(folder / "corpus.toml", "\n".join(declared) + "\n")
+
+
+def _refuse_another(folder: Path, replace: bool) -> None:
+    if (folder / "corpus.toml").exists() and not replace:
+        raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
+
+
+def _toml_table(table: Mapping) -> str:
+    """One line of TOML; JSON's texts are TOML's, but for DEL and for characters that JSON writes as two halves."""
+    return "{" + ", ".join(f"{_toml(key)} = {_toml(value)}" for key, value in table.items()) + "}"
+
+
+def _toml(value: str | int) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) -> str:

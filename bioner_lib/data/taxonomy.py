@@ -55,22 +55,31 @@ def _taxonomy(path: Path) -> tuple[dict[str, str], Mapping[str, list[str]]]:
     if (path / "taxa.marisa").exists():
         return _taxon_db(path)
     if path.is_dir():
-        with open_text(path / "nodes.dmp") as file:
-            parents.update(line.rstrip("\t|\r\n").split("\t|\t")[:2] for line in file)
-        with open_text(path / "names.dmp") as file:
-            for line in file:
-                taxid, name, *rest = line.rstrip("\t|\r\n").split("\t|\t")
-                if rest[-1:] == ["scientific name"]:
-                    names[taxid].insert(0, name)
-                elif rest[-1:] not in (["authority"], ["type material"]):  # Homo sapiens Linnaeus, 1758; ATCC 14579
-                    names[taxid].append(name)
+        parents.update(cells[:2] for cells in _dump(path / "nodes.dmp"))
+        for taxid, name, *rest in _dump(path / "names.dmp"):
+            if rest[-1:] == ["scientific name"]:
+                names[taxid].insert(0, name)
+            elif rest[-1:] not in (["authority"], ["type material"]):  # Homo sapiens Linnaeus, 1758; ATCC 14579
+                names[taxid].append(name)
         return parents, names
-    for row in read_table(path):
+    for number, row in enumerate(read_table(path), 2):
         if not {"taxid", "parent", "name"} <= set(row):
             raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
+        if missing := [column for column in ("taxid", "parent", "name") if not row[column]]:
+            raise DataError(f"{path}:{number}: no {missing[0]} in {dict(row)}; mend the row or delete it")
         parents[row["taxid"]] = row["parent"]
         names[row["taxid"]].append(row["name"])
     return parents, names
+
+
+def _dump(path: Path) -> Iterator[list[str]]:
+    """The rows of a taxdump's file; raises DataError for one with fewer than two cells."""
+    with open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            cells = line.rstrip("\t|\r\n").split("\t|\t")
+            if len(cells) < 2:
+                raise DataError(f"{path}:{number}: {line.rstrip()[:60]!r}; expected cells between tab, bar, tab")
+            yield cells
 
 
 class _Names:

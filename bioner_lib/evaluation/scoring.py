@@ -49,17 +49,22 @@ def score(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], 
 def seqeval_f1(
     gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], lengths: Sequence[int], types: Sequence[str]
 ) -> dict[str, float]:
-    """Type -> F1 by seqeval, strict, IOB2: the referee. One type at a time, since heads may overlap and a tag sequence can't."""
+    """Type -> F1 by seqeval, strict, IOB2: the referee. One type at a time, since heads may overlap and a tag sequence can't.
+
+    Sentences in which neither side has the type are left out: they add nothing to its F1.
+    """
     from seqeval.metrics import f1_score
     from seqeval.scheme import IOB2
 
     result = {}
     for name in types:
-        sides = [
-            [to_tags([span[:3] for span in spans if span[2] == name], n) for spans, n in zip(side, lengths, strict=True)]
-            for side in (gold, predicted)
-        ]
-        result[name] = float(f1_score(*sides, mode="strict", scheme=IOB2, zero_division=0))
+        sides: tuple[list, list] = ([], [])
+        for right, found, length in zip(gold, predicted, lengths, strict=True):
+            own = [[span[:3] for span in spans if span[2] == name] for spans in (right, found)]
+            if own[0] or own[1]:
+                for side, spans in zip(sides, own, strict=True):
+                    side.append(to_tags(spans, length))
+        result[name] = float(f1_score(*sides, mode="strict", scheme=IOB2, zero_division=0)) if sides[0] else 0.0
     return result
 
 

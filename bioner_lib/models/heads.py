@@ -180,7 +180,19 @@ class Head(nn.Module):
             tags, probabilities = chain.best(logits.float()), chain.marginals(logits.float())
         return tags, probabilities.gather(-1, tags[..., None])[..., 0]
 
-    def spans(self, tags: Sequence[int], probabilities: Sequence[float], repairs: Counter) -> list[tuple[int, int, str, float]]:
-        """One sentence's tag indices -> (start, end, type, score); the score is the mean probability of the span's tags."""
-        found: list[Span] = to_spans([self.tags[tag] for tag in tags], self.scheme, repairs)
+    def word_tag(self, first: int, last: int) -> str:
+        """A word's tag, from the indices of its first and its last labelled piece's tags.
+
+        Where all pieces are labelled, a word opens a mention if its first piece does and closes it if its last piece does.
+        """
+        first_tag, last_tag = self.tags[first], self.tags[last]
+        if first == last or first_tag == "O" or self.scheme != "IOBES":
+            return first_tag
+        name = first_tag[2:]
+        opens, closes = first_tag[0] in "BS", last_tag in (f"E-{name}", f"S-{name}")
+        return f"{'IEBS'[2 * opens + closes]}-{name}"
+
+    def spans(self, tags: Sequence[str], probabilities: Sequence[float], repairs: Counter) -> list[tuple[int, int, str, float]]:
+        """One sentence's tags -> (start, end, type, score); the score is the mean probability of the span's tags."""
+        found: list[Span] = to_spans(tags, self.scheme, repairs)
         return [(start, end, name, sum(probabilities[start:end]) / (end - start)) for start, end, name in found]

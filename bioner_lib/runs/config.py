@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from ..choices import DECODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
+from ..choices import DECODERS, ENCODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
 from ..data.corpora import CORPORA, split_name
 from ..errors import WorkbookError, unknown
+from ..home import is_there
 
 # what suits an encoder where learning_rate is left at 0; base-size encoders take the published 3e-5
 _LEARNING_RATES = {"minilm": 2e-4}
@@ -82,6 +83,7 @@ class RunConfig:
             value = (value,) if isinstance(value, str) else tuple(value)
             object.__setattr__(self, name, tuple(_whole_path(corpus) if isinstance(corpus, str) else corpus for corpus in value))
         self._check_types()
+        object.__setattr__(self, "encoder", _whole_encoder(self.encoder))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
@@ -179,8 +181,15 @@ class RunConfig:
 def _whole_path(name: str) -> str:
     """A folder's name from the root, however it was spelt; any other name as it is."""
     base = split_name(name)[0]
-    known = base in CORPORA or not Path(base).expanduser().exists()
+    known = base in CORPORA or not is_there(base)
     return name if known else f"{Path(base).expanduser().resolve()}{name[len(base) :]}"
+
+
+def _whole_encoder(name: str) -> str:
+    """An encoder's folder from the root, so that one name is one encoder wherever a run is started; an alias or hub name as it is."""
+    if name in ENCODERS or not is_there(name) or not Path(name).expanduser().is_dir():
+        return name
+    return str(Path(name).expanduser().resolve())
 
 
 def _revive(given: dict) -> RunConfig:
@@ -202,8 +211,8 @@ def read_config(said: Sequence[str]) -> RunConfig:
     fields = {}
     for part in said:
         name, equals, value = part.partition("=")
-        given = equals and not Path(part).exists()
-        if not given and not Path(part).is_file():
+        given = equals and not is_there(part)
+        if not given and not (is_there(part) and Path(part).is_file()):
             raise WorkbookError(f"{part!r} is neither field=value nor a file")
         try:
             content = yaml.safe_load(value if given else Path(part).read_text(encoding="utf-8"))

@@ -7,11 +7,12 @@ outputs/runs/<run id>/model/                            what MultiTaskTagger.loa
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..home import outputs as outputs_folder
 from .config import RunConfig
 
@@ -47,33 +48,53 @@ def damaged(path: Path, error: Exception) -> WorkbookError:
     )
 
 
+def config_of(row: Mapping) -> RunConfig:
+    """A row's configuration; raises WorkbookError, which names the run, for one that this version can't read."""
+    try:
+        return RunConfig(**row["config"])
+    except WorkbookError as error:
+        raise WorkbookError(
+            f"the row of run {row['run_id']} can't be read ({error}); another version of the workbook made it: update this one, "
+            f"or delete the run: from bioner_lib.runs.rows import forget; forget({row['run_id']!r})"
+        ) from None
+
+
+def precision_of(row: Mapping) -> str:
+    """The precision that a run computed in (bf16, fp32, none), whatever its configuration left open."""
+    return row.get("device", {}).get("precision") or row["config"].get("precision", "auto")
+
+
 def parents_of(config: RunConfig, runs: Path) -> dict[str, dict]:
     """The runs that this one builds on, by field: run_id, arm, name, phases.
 
     Raises WorkbookError for one that isn't finished.
     """
-    found = {}
+    parents = {}
     for name in PARENTS:
         if run_id := getattr(config, name):
             row = read_row(runs / run_id)
             if row is None:
                 raise WorkbookError(f"{name}={run_id!r}: no finished run of that name in {runs}; make that run first")
-            parent = RunConfig(**row["config"])
-            before = row.get("parents", {})
-            found[name] = {"run_id": run_id, "arm": arm(parent, before), "name": parent.slug, "phases": phases(row)}
-    return found
+            parents[name] = {"run_id": run_id, "arm": arm_of(row), "name": config_of(row).slug, "phases": phases(row)}
+    return parents
 
 
-def arm(config: RunConfig, parents: Mapping[str, Mapping[str, str]]) -> str:
-    """8 hex digits that runs share which differ in their seed only, and so do the runs that they build on."""
-    bare = config.digest(("seed", *PARENTS))
-    said = [bare, *(f"{name}={parents[name]['arm']}" for name in sorted(parents))]
-    return hashlib.sha256("-".join(said).encode()).hexdigest()[:8] if parents else bare
+def arm(config: RunConfig, parents: Mapping[str, Mapping[str, str]], precision: str) -> str:
+    """Hash shared by all seeds of one configuration, parents included, computed in one precision; 8 hex digits."""
+    parts = [config.digest(("seed", "precision", *PARENTS)), precision]
+    parts += [f"{name}={parents[name]['arm']}" for name in sorted(parents)]
+    return hashlib.sha256("-".join(parts).encode()).hexdigest()[:8]
+
+
+def arm_of(row: Mapping) -> str:
+    """The arm of a finished run."""
+    return arm(config_of(row), row.get("parents", {}), precision_of(row))
 
 
 def phases(row: Mapping) -> list[dict]:
-    """The configs of all phases that made a run's weights, the first one first."""
-    return [*row.get("parents", {}).get("start_from", {}).get("phases", []), row["config"]]
+    """The configs of all phases that made a run's weights, the first one first, each with the precision that it computed in."""
+    earlier, used = row.get("parents", {}).get("start_from", {}).get("phases", []), precision_of(row)
+    return [*earlier, {**row["config"]} | ({} if used == "none" else {"precision": used})]
 
 
 def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | None = None) -> list[dict]:
@@ -86,12 +107,18 @@ def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | 
 
 
 def file_name(corpus: str) -> str:
-    """A corpus's name as part of a file's name."""
-    return corpus.replace(":", "_").replace("/", "_")
+    """A corpus's name as part of a file's name; two corpora never share one."""
+    plain = re.sub(r"[^A-Za-z0-9@+._-]", "_", corpus)[:100]
+    return plain if plain == corpus else f"{plain}-{hashlib.sha256(corpus.encode()).hexdigest()[:8]}"
 
 
 def forget(run_id: str, outputs: str | Path | None = None) -> None:
-    """Delete a run, finished or not."""
+    """Delete a run, finished or not; raises WorkbookError where there is none of that id."""
     runs = outputs_folder(outputs) / "runs"
-    for name in (run_id, f".working-{run_id}"):
-        shutil.rmtree(runs / name, ignore_errors=True)
+    folders = [runs / run_id, runs / f".working-{run_id}"] if re.fullmatch(r"\w[\w.+-]*", run_id) else []
+    held = [folder for folder in folders if folder.is_dir()]
+    if not held:
+        names = {path.name.removeprefix(".working-") for path in runs.glob("*") if path.name != ".locks"}
+        raise unknown("run", run_id, names)
+    for folder in held:
+        shutil.rmtree(folder)

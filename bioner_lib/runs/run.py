@@ -14,21 +14,23 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import CORPORA, load_corpus, made_here, split_name
+from ..data.corpora import CORPORA, load_corpus, split_name
 from ..data.corpus import Corpus, Split
 from ..data.lexicons import Lexicon
-from ..errors import DataError, WorkbookError
+from ..data.schemes import Span, flat
+from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..home import replace_text
-from ..models.heads import heads_for, plan_heads
-from ..models.tagger import MultiTaskTagger, autocast_dtype, read_description
+from ..models.heads import HeadPlan, heads_for, plan_heads
+from ..models.tagger import MultiTaskTagger, autocast_dtype, load_tokenizer, read_description
 from . import processes
 from .config import RunConfig
 from .progress import add_run
-from .rows import file_name, parents_of, read_json_of_run, read_row
+from .provenance import check_unchanged, compare_made_from, made_from
+from .rows import PARENTS, file_name, parents_of, read_json_of_run, read_row
 
-FORMAT = 1
+FORMAT = 2  # 2: rows say what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
 Predictor = Callable[[Split, Corpus], list[list[tuple]]]
 
@@ -46,7 +48,8 @@ def run(
 
     Where another process works on the same run this one waits for it. Started in several processes, by torchrun or accelerate launch,
     they train together, gradients averaged, and the first one leaves the row. `track` names a tracker of accelerate's: "tensorboard"
-    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written or own data has changed since.
+    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written, and where what a finished run was made from
+    (data, encoder, parents, precision, library) has changed since.
     """
     folder = outputs_folder(outputs) / "runs" / config.run_id
     working = folder.with_name(f".working-{config.run_id}")
@@ -69,8 +72,7 @@ def run(
                 "mend that (make room, or name another folder with BIONER_OUTPUTS) and start the same run again"
             ) from error
     else:
-        own = [name for name in config.corpora + config.also_test if not _is_pinned(name)]
-        _check_data(row["data"], config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in own])
+        check_unchanged(row, folder.parent, mirror)
     add_run(config.run_id)
     if progress:
         print(f"row: {folder.parent.name}/{folder.name}/run.json")
@@ -112,21 +114,6 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _is_pinned(name: str) -> bool:
-    """Whether a corpus's bytes are verified by hash whenever they are read, so that it can't have changed."""
-    return "repository" in CORPORA.get(split_name(name)[0], {})
-
-
-def _check_data(recorded: Mapping[str, Mapping], config: RunConfig, corpora: Sequence[Corpus]) -> None:
-    """Raises WorkbookError where a corpus isn't what it was when the run was made or begun."""
-    for corpus in corpora:
-        if recorded.get(corpus.name, {}).get("fingerprint") != corpus.fingerprint:
-            raise WorkbookError(
-                f"{corpus.name!r} has changed since run {config.run_id} was made on it; to make it again, delete the old one with "
-                f"from bioner_lib.runs.rows import forget; forget({config.run_id!r})"
-            )
-
-
 def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagger:
     """The tagger that a run left, ready to predict, on a GPU where there is one."""
     import torch
@@ -138,15 +125,29 @@ def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagg
 def evaluate(
     run_id: str, corpus: str, role: str = "test", *, outputs: str | Path | None = None, mirror: str | Path | None = None, limit: int = 0
 ) -> dict[str, dict]:
-    """A finished run's tagger on another corpus: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support. Its row stays as it is.
+    """A finished run's tagger on another corpus; its row stays as it is.
 
-    Raises WorkbookError where the run left no tagger and where none of its heads knows a type of the corpus.
+    Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; and `not_asked`: the corpus's types that
+    no head knows, which count in none of these. Raises WorkbookError where the run left no tagger and where none of its heads
+    knows a type of the corpus.
     """
     tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
     row, split = read_row(outputs_folder(outputs) / "runs" / run_id), loaded.splits[role]
+    asked = asked_types(tagger.plans, loaded)
     autocast = autocast_dtype(row["config"]["precision"])
-    found = tagger.predict([s.tokens for s in split], loaded.name, loaded.types, autocast=autocast)
-    return score([s.spans for s in split], found, loaded.types)
+    found = tagger.predict([s.tokens for s in split], loaded.name, asked, autocast=autocast)
+    return {"types": score([s.spans for s in split], found, asked), "not_asked": _rest(loaded, asked)}
+
+
+def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
+    """The types of a corpus that the heads which read it know; raises WorkbookError where there is none."""
+    reading = heads_for(plans, corpus.name, corpus.types)
+    known = {name for plan in plans if plan.name in reading for name in plan.types}
+    return [name for name in corpus.types if name in known]
+
+
+def _rest(corpus: Corpus, asked: Sequence[str]) -> list[str]:
+    return [name for name in corpus.types if name not in asked]
 
 
 def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str) -> dict:
@@ -157,21 +158,22 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     names = [corpus.name for corpus in corpora + also]
     if len(set(names)) < len(names):
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
-    data, begun = {corpus.name: _about(corpus) for corpus in corpora + also}, working / "data.json"
-    working.mkdir(parents=True, exist_ok=True)
-    if begun.exists():
-        _check_data(read_json_of_run(begun), config, corpora + also)
-    else:
-        replace_text(begun, json.dumps(data))
     parents = parents_of(config, working.parent)
     if config.system == "tagger":
-        plans = plan_heads(config.heads, corpora)
-        if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
-            plans += read_description(model)[1]
-        for corpus in also:  # refused now rather than after training
-            heads_for(plans, corpus.name, corpus.types)
+        load_tokenizer(config.encoder)  # so that a hub's encoder is on this machine, and its commit is known
+    made, begun = made_from(config, corpora + also, working.parent), working / "made_from.json"
+    working.mkdir(parents=True, exist_ok=True)
+    if begun.exists():
+        compare_made_from(config.run_id, read_json_of_run(begun), made)
+    else:
+        replace_text(begun, json.dumps(made))
+    # a dictionary has no heads, but knows types as a tagger with one head a type would
+    plans = plan_heads(config.heads if config.system == "tagger" else "per-type", corpora)
+    if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
+        plans += read_description(model)[1]
+    asked = {corpus.name: asked_types(plans, corpus) for corpus in corpora + also}  # refused now rather than after training
     repairs: Counter = Counter()
-    trained = [*corpora, *_silver_of(parents.get("start_from", {}).get("phases", []), mirror)]
+    trained = [*corpora, *_trained_before(config, parents, working.parent, {c.name for c in corpora}, mirror)]
     shared = shared_documents(trained, also, mirror)
     if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}):
         raise WorkbookError(
@@ -182,11 +184,13 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     predictor, history, cost, device, more = make(config, corpora, also, working, progress, keep_model, track, repairs)
     scores = {}
     for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [(corpus, ("test",)) for corpus in also]:
-        scores[corpus.name] = {role: _score(predictor, corpus, role, working) for role in roles if role in corpus.splits}
+        scores[corpus.name] = {
+            role: _score(predictor, corpus, role, asked[corpus.name], working) for role in roles if role in corpus.splits
+        }
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "scores": scores, "history": history, "repairs": dict(repairs),
-        "data": data,
+        "data": {corpus.name: _about(corpus) for corpus in corpora + also}, "made_from": made,
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
         "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
     }  # fmt: skip
@@ -200,15 +204,25 @@ def _about(corpus: Corpus) -> dict:
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def _silver_of(phases: Sequence[Mapping], mirror) -> list[Corpus]:
-    """The silver corpora of a run's earlier phases, where they are still there."""
-    bases = {name: split_name(name)[0] for phase in phases for name in phase["corpora"]}
-    held = [name for name, base in bases.items() if base not in CORPORA and (base in made_here() or Path(base).exists())]
-    found = []
-    for name in held:
-        with suppress(DataError):
-            found.append(load_corpus(name, mirror=mirror))
-    return [corpus for corpus in found if corpus.silver]
+def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, known: set[str], mirror) -> list[Corpus]:
+    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), where they are still there."""
+    behind = [phase for parent in parents.values() for phase in parent["phases"]]
+    behind += _behind(config.as_dict(), runs)
+    found: dict[str, Corpus] = {}
+    for phase in behind:
+        for name in phase["corpora"]:
+            with suppress(WorkbookError):
+                corpus = load_corpus(name, mirror=mirror, limit=phase.get("limit", 0))
+                if corpus.name not in known:
+                    found.setdefault(name, corpus)
+    return list(found.values())
+
+
+def _behind(config: Mapping, runs: Path) -> list[dict]:
+    """The configurations of a run's parents, and of theirs."""
+    rows = [read_row(runs / config[name]) for name in PARENTS if config.get(name)]
+    configs = [row["config"] for row in rows if row]
+    return [*configs, *(earlier for parent in configs for earlier in _behind(parent, runs))]
 
 
 def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None) -> dict[str, dict[str, int]]:
@@ -256,30 +270,35 @@ def _dictionary(config, corpora: Sequence[Corpus], also, working: Path, progress
     cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
 
     def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
-        lexicon = lexicons.get(corpus.name, lexicons[corpora[0].name])
-        return [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for sentence in split]
+        own = lexicons.get(corpus.name)
+        asked = [own] if own else list(lexicons.values())  # a corpus that wasn't trained on: all that the others know
+        return [[(*span, 1.0) for span in _found(asked, sentence.tokens, corpus.types)] for sentence in split]
 
     return predict, [], cost, {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"}, {}
 
 
-def _score(predictor: Predictor, corpus: Corpus, role: str, working: Path) -> dict:
-    """Score one split, let the referee check it, write its predictions."""
+def _found(lexicons: Sequence[Lexicon], tokens: Sequence[str], types: Sequence[str]) -> list[Span]:
+    """The spans of these types that any of the lexicons finds; of those that overlap the leftmost, then the longest."""
+    return flat({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types})
+
+
+def _score(predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str], working: Path) -> dict:
+    """Score one split for the types that were asked for, let the referee check it, write its predictions."""
     split = corpus.splits[role]
-    gold, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
-    found = [[span for span in spans if span[2] in corpus.types] for spans in predictor(split, corpus)]
-    scores = score(gold, found, corpus.types)
-    check_referee(scores, seqeval_f1(gold, found, lengths, corpus.types))
+    whole, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
+    gold, found = ([[span for span in spans if span[2] in asked] for spans in side] for side in (whole, predictor(split, corpus)))
+    scores = score(gold, found, asked)
+    check_referee(scores, seqeval_f1(gold, found, lengths, asked))
     path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
-        for sentence, right, spans in zip(split, gold, found, strict=True):
+        for sentence, right, spans in zip(split, whole, found, strict=True):
             predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans]
-            file.write(
-                json.dumps({"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}, ensure_ascii=False)
-                + "\n"
-            )
+            record = {"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
     kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
-    return {"types": scores, "errors": dict(kinds), "token_accuracy": token_accuracy(gold, found, lengths)}
+    accuracy = token_accuracy(gold, found, lengths)
+    return {"types": scores, "errors": dict(kinds), "token_accuracy": accuracy, "not_asked": _rest(corpus, asked)}
 
 
 def _peak_memory() -> int:

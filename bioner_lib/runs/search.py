@@ -16,6 +16,7 @@ from ..errors import WorkbookError, unknown
 from ..home import outputs as outputs_folder
 from ..models.heads import plan_heads
 from .config import RunConfig, number_hint
+from .provenance import changes, made_from
 from .run import corpora_of
 from .training import fit
 
@@ -62,7 +63,7 @@ def search(
             raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")
         for value in values[:2] if _is_range(values) else values:
             _with(base, {name: value})
-    study = _study(base, space, worker, outputs)
+    study = _study(base, space, worker, outputs, made_from(base, [*corpora, *also], outputs_folder(outputs) / "runs"))
 
     def objective(trial) -> float:
         config = _with(base, {name: _suggest(trial, name, values) for name, values in space.items()})
@@ -89,7 +90,7 @@ def search(
     return Found(_with(base, study.best_params), study.best_value, table)
 
 
-def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | None):
+def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | None, made: Mapping):
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
@@ -107,6 +108,12 @@ def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | Non
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
     except ValueError as error:
         raise WorkbookError(f"{journal} is damaged ({error}); delete it, and the search starts anew") from None
+    if changed := changes(study.user_attrs.get("made_from", made), made):
+        raise WorkbookError(
+            f"what the trials of this search were made from has changed since: {'; '.join(changed)}; "
+            f"delete {journal}, and the search starts anew"
+        )
+    study.set_user_attr("made_from", made)
     study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials) + 10_007 * worker)  # others draw others
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     return study

@@ -38,10 +38,8 @@ def label_hidden(
             rest.append(corpus)
             continue
         tokens = [sentence.tokens for sentence in train]
-        sure = teacher.confidence(tokens, types=hidden, autocast=autocast)
-        found = teacher.predict(tokens, types=hidden, autocast=autocast)
         taken, left = [], []
-        for sentence, p, spans in zip(train, sure, found, strict=True):
+        for sentence, (spans, p) in zip(train, teacher.predictions(tokens, types=hidden, autocast=autocast), strict=True):
             if p < confidence:
                 left.append(sentence)
                 continue
@@ -80,10 +78,8 @@ def denoise(
         )
     counts, kept = dict.fromkeys(("agreed", "unsure", "contradicted"), 0), []
     autocast = autocast_dtype(precision)
-    tokens = [sentence.tokens for sentence in silver.train]
-    sure = teacher.confidence(tokens, types=shared, autocast=autocast)
-    found = teacher.predict(tokens, types=shared, autocast=autocast)
-    for sentence, p, spans in zip(silver.train, sure, found, strict=True):
+    tokens = (sentence.tokens for sentence in silver.train)
+    for sentence, (spans, p) in zip(silver.train, teacher.predictions(tokens, types=shared, autocast=autocast), strict=True):
         theirs = {span[:3] for span in spans}
         same = theirs == {span for span in sentence.spans if span[2] in shared}
         said = "unsure" if p < confidence else "agreed" if same else "contradicted"

@@ -84,12 +84,15 @@ def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
 
 def earlier(config: RunConfig, name: str, runs: Path | None = None, dropout: float | None = None) -> MultiTaskTagger:
     """The tagger of the run that `start_from` or `teacher` names; raises WorkbookError where that run left none."""
-    folder = (runs or outputs_folder() / "runs") / getattr(config, name) / "model"
-    if not folder.is_dir():
-        raise WorkbookError(
-            f"{name}={getattr(config, name)!r}: no finished run of that name with a model in {folder.parents[1]}; make that run first"
-        )
-    return MultiTaskTagger.load(folder, dropout)
+    folder = (runs or outputs_folder() / "runs") / getattr(config, name)
+    if not (folder / "model").is_dir():
+        if (folder / "run.json").exists():
+            raise WorkbookError(
+                f"{name}={folder.name!r}: that run is finished but left no tagger (keep_model=False); delete it, "
+                f"from bioner_lib.runs.rows import forget; forget({folder.name!r}), and make it again with its model"
+            )
+        raise WorkbookError(f"{name}={folder.name!r}: no finished run of that name in {folder.parent}; make that run first")
+    return MultiTaskTagger.load(folder / "model", dropout)
 
 
 def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corpus], autocast: torch.dtype | None) -> dict[str, float]:
@@ -253,7 +256,7 @@ def fit(
     accelerate's, such as "tensorboard". `after` hears of each epoch and its mean dev F1; what it raises ends the training.
     Raises WorkbookError for a loss that isn't finite.
     """
-    choosing = [corpus for corpus in corpora if not corpus.silver] or [corpus for corpus in also if "dev" in corpus.splits]
+    choosing = [corpus for corpus in corpora if not corpus.silver] or [c for c in also if "dev" in c.splits and not c.silver]
     if not choosing:
         raise WorkbookError(
             f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on labels that nobody checked; "

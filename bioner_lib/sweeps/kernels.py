@@ -34,10 +34,13 @@ class Kernel(AsyncKernelManager):
 
 
 def stop_all() -> None:
-    """Kill the kernels of this process, those too that are being started."""
+    """Kill the kernels of this process and what they have started, those too that are being started."""
     STOPPED.set()
     for pid in list(_RUNNING):
         try:
-            os.kill(pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+            if os.name == "nt":
+                os.kill(pid, signal.SIGTERM)
+            else:
+                os.killpg(pid, signal.SIGKILL)  # a kernel leads a group of its own
         except ProcessLookupError:
             _RUNNING.discard(pid)

@@ -25,7 +25,7 @@ from pathlib import Path
 from ..choices import DENOISING
 from ..data.corpora import CORPORA, made_here, split_name
 from ..errors import WorkbookError, unknown
-from ..home import home
+from ..home import home, is_there
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
@@ -148,10 +148,10 @@ def _check_corpora(jobs: Sequence[Job], path: Path, outputs: str | Path | None) 
     for job in jobs:
         own = job.notebook.parent != home() / "notebooks"
         for value in () if own or job.notebook.stem in _ELSEWHERE else (str(job.parameters.get(key, "")) for key in _CORPORA):
-            names = [value] if (job.notebook.parent / Path(value).expanduser()).exists() else value.split()
+            names = [value] if is_there(job.notebook.parent / Path(value).expanduser()) else value.split()
             for name in names:
                 bases = name, split_name(name)[0]
-                if not any(base in known or (job.notebook.parent / Path(base).expanduser()).exists() for base in bases):
+                if not any(base in known or is_there(job.notebook.parent / Path(base).expanduser()) for base in bases):
                     raise WorkbookError(f"{path}: {unknown('corpus', bases[1], known)}")
         if name := job.parameters.get("name", _default(job.notebook, "name")):
             known |= dict.fromkeys([name, *(f"{name}-{how}" for how in DENOISING)])

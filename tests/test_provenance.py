@@ -1,0 +1,183 @@
+"""A finished run is read again only while everything it was made from is unchanged (guard 11)."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bioner_lib import RunConfig, WorkbookError, load_corpus, run
+from bioner_lib.runs import provenance, training
+from bioner_lib.runs.provenance import changes, encoder_digest, made_from
+from bioner_lib.runs.rows import forget, read_row
+
+
+def own_corpus(folder: Path, types: list[str], sentences, silver: bool = False, suffix: str = "") -> str:
+    """A folder with a train and a dev file whose types are declared."""
+    folder.mkdir(exist_ok=True)
+    for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
+        records = [{"tokens": s.tokens, "tags": s.tags, "doc": f"{s.doc}{suffix}"} for s in part]
+        (folder / f"{role}.jsonl").write_text("\n".join(map(json.dumps, records)))
+    (folder / "corpus.toml").write_text(f"types = {json.dumps(types)}\nsilver = {str(silver).lower()}\n")
+    return str(folder)
+
+
+def dictionary(corpus: str, **fields) -> RunConfig:
+    return RunConfig(corpora=corpus, system="dictionary", **fields)
+
+
+@pytest.fixture
+def genes():
+    return load_corpus("sample-gene").train[:40]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"types": ["Gene", "Species"]}, r"data / mine / types: \['Gene'\] -> \['Gene', 'Species'\]"),
+        ({"silver": True}, "data / mine / silver: False -> True"),
+        ({"suffix": "-b"}, "data / mine / documents: "),
+    ],
+)
+def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, change, said):
+    """The words and tags stay the same in each case."""
+    config = dictionary(own_corpus(tmp_path / "mine", ["Gene"], genes), also_test=("sample-gene",))
+    first = run(config, progress=False)
+    assert run(config, progress=False) == first
+    own_corpus(tmp_path / "mine", **{"types": ["Gene"], "sentences": genes} | change)
+    with pytest.raises(WorkbookError, match=rf"{said}.*forget\('{config.run_id}'\)"):
+        run(config, progress=False)
+
+
+def test_an_encoder_whose_weights_have_changed(tiny, tmp_path, outputs):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny, tmp_path / "encoder")
+    config = RunConfig(corpora="sample", encoder=str(folder), epochs=1, limit=10, max_length=64, overlap=8)
+    run(config, progress=False)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: torch.zeros_like(value) for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WorkbookError, match=r"encoder: [0-9a-f]{16} -> [0-9a-f]{16}; to make it again"):
+        run(config, progress=False)
+    shutil.rmtree(folder)
+    assert run(config, progress=False), "what isn't there can't have changed"
+
+
+def test_a_relative_encoder_is_one_folder(tiny, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        shutil.copytree(tiny, tmp_path / name / "encoder")
+    configs = []
+    for name in ("a", "b"):
+        monkeypatch.chdir(tmp_path / name)
+        configs.append(RunConfig(corpora="sample", encoder="encoder"))
+    assert configs[0].run_id != configs[1].run_id
+    assert configs[0].encoder == str(tmp_path / "a" / "encoder")
+    assert configs[0] == RunConfig(corpora="sample", encoder=str(tmp_path / "a" / "encoder"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunConfig(corpora="sample", encoder="~/b/encoder").encoder == str(tmp_path / "b" / "encoder")
+    (tmp_path / "b" / "minilm").mkdir()
+    assert RunConfig(corpora="sample", encoder="minilm").encoder == "minilm", "an alias stays an alias"
+
+
+def test_a_parent_that_was_made_again_otherwise(tiny, tmp_path, outputs, genes):
+    """The parent keeps its run id: only its corpus's content is another one."""
+    options = {"encoder": tiny, "epochs": 1, "max_length": 64, "overlap": 8, "learning_rate": 3e-3}
+    first = RunConfig(corpora=own_corpus(tmp_path / "mine", ["Gene"], genes), **options)
+    second = RunConfig(corpora="sample-gene", limit=20, start_from=first.run_id, **options)
+    run(first, progress=False)
+    run(second, progress=False)
+    own_corpus(tmp_path / "mine", ["Gene"], genes[:30])
+    with pytest.raises(WorkbookError, match=rf"what run {first.run_id} was made from has changed"):
+        run(second, progress=False)
+    forget(first.run_id)
+    assert run(second, progress=False), "a deleted parent can't be compared"
+    run(first, progress=False)
+    with pytest.raises(WorkbookError, match=rf"run {second.run_id} .*parents / start_from: "):
+        run(second, progress=False)
+    forget(first.run_id)
+    own_corpus(tmp_path / "mine", ["Gene"], genes)
+    run(first, progress=False)
+    assert run(second, progress=False), "a parent that was made again alike is the same parent"
+
+
+def test_precision_and_library_are_part_of_a_run(tiny, outputs, monkeypatch):
+    config = RunConfig(corpora="sample", encoder=tiny, epochs=1, limit=10, max_length=64, overlap=8)
+    row = run(config, progress=False)
+    other = {"fp32": "bf16", "bf16": "fp32"}[row["device"]["precision"]]
+    assert row["made_from"]["precision"] == row["device"]["precision"]
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "precision", lambda config: other)
+        with pytest.raises(WorkbookError, match=rf"precision: \w+ -> {other}"):
+            run(config, progress=False)
+    monkeypatch.setattr(provenance, "version", lambda name: "99.0")
+    with pytest.raises(WorkbookError, match=r"library: .* -> 99\.0"):
+        run(config, progress=False)
+
+
+def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
+    """Registered files are verified by hash, so they are loaded again only if the code that reads them has changed."""
+    config = dictionary("sample")
+    loaded, inner = [], provenance.load_corpus
+    monkeypatch.setattr(provenance, "load_corpus", lambda name, **options: loaded.append(name) or inner(name, **options))
+    monkeypatch.setitem(provenance.CORPORA, "sample", {**provenance.CORPORA["sample"], "repository": "owner/name"})
+    run(config, progress=False)
+    run(config, progress=False)
+    assert loaded == []
+    monkeypatch.setattr(provenance, "_CODE", ())
+    assert run(config, progress=False), "other code that reads the same words"
+    assert loaded == ["sample"]
+    monkeypatch.setattr(provenance, "load_corpus", lambda name, **options: replace(inner(name, **options), types=("Gene",)))
+    with pytest.raises(WorkbookError, match="data / sample / types"):
+        run(config, progress=False)
+
+
+def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, monkeypatch):
+    config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(config, progress=False)
+    monkeypatch.setattr(provenance, "encoder_digest", lambda name: "another")
+    with pytest.raises(WorkbookError, match=r"encoder: .* -> another"):
+        run(config, progress=False)
+
+
+def test_a_row_of_an_earlier_version_is_not_read_again(outputs):
+    config = dictionary("sample")
+    run(config, progress=False)
+    path = outputs / "runs" / config.run_id / "run.json"
+    row = read_row(path.parent)
+    del row["made_from"]
+    path.write_text(json.dumps(row))
+    with pytest.raises(WorkbookError, match="earlier version of the workbook, which did not record"):
+        run(config, progress=False)
+
+
+def test_changes_by_hand():
+    assert changes({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}) == ["b / c: 2 -> 3"]
+    assert changes({"a": None}, {"a": 1}) == []
+    assert changes({"a": 1}, {"a": None}) == []
+
+
+def test_an_encoder_of_the_hub_is_known_by_its_commit(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: f"/cache/snapshots/0123456789abcdef0123/{file}")
+    assert encoder_digest("biolinkbert") == "0123456789abcdef"
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: None)
+    assert encoder_digest("biolinkbert") is None
+    assert made_from(dictionary("sample"), [], Path())["encoder"] is None
+
+
+def test_trials_of_a_search_on_other_data_are_not_counted(tiny, tmp_path, outputs, genes):
+    from bioner_lib.runs.search import search
+
+    base = RunConfig(
+        corpora=own_corpus(tmp_path / "mine", ["Gene"], genes), encoder=tiny, epochs=1, max_length=64, overlap=8, precision="fp32"
+    )
+    space = {"learning_rate": [1e-4, 1e-3]}
+    assert len(search(base, space, 2).trials) == 2
+    assert len(search(base, space, 3).trials) == 3
+    own_corpus(tmp_path / "mine", ["Gene"], genes[:30])
+    with pytest.raises(WorkbookError, match=r"data / mine / fingerprint: .*delete .*\.journal"):
+        search(base, space, 4)

@@ -1,0 +1,142 @@
+"""The loop by itself: what a step is made of, what an epoch is chosen by, what a resumed run has restored."""
+
+import math
+
+import pytest
+import torch
+
+from bioner_lib import RunConfig, load_corpus
+from bioner_lib.data.batching import collate
+from bioner_lib.runs import training
+from bioner_lib.runs.training import Loop, dev_f1, fit
+
+NAMES = ("sample-gene", "sample-disease")
+
+
+def config_for(tiny, **changes):
+    options = {"epochs": 2, "learning_rate": 3e-3, "limit": 24, "max_length": 64, "overlap": 8, "batch_size": 8, "precision": "fp32"}
+    return RunConfig(**{"corpora": NAMES, "encoder": tiny, "dropout": 0.0} | options | changes)
+
+
+def corpora_for(config):
+    return [load_corpus(name).limit(config.limit) for name in config.corpora]
+
+
+def loop_for(config):
+    return Loop(config, corpora_for(config), progress=False)
+
+
+def gradients(model):
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_accumulated_gradients_are_the_mean_of_the_batches(tiny, monkeypatch):
+    """Three batches a step, and a last step with the two that are left."""
+    config = config_for(tiny, accumulate=3, clip=1e9, learning_rate=1e-12)  # the weights stay where they are
+    loop = loop_for(config)
+    batches = loop.batches(0)[:5]
+    monkeypatch.setattr(loop, "batches", lambda epoch: batches)
+    single = []
+    loop.model.train()
+    for examples in batches:
+        loop.model.zero_grad()
+        loop.model(collate(examples, 0)).backward()
+        single.append(gradients(loop.model))
+    loop.model.zero_grad()
+    stepped, inner = [], loop.optimizer.step
+    monkeypatch.setattr(loop.optimizer, "step", lambda *_: (stepped.append(gradients(loop.model)), inner()))
+    assert loop.one_epoch(0)["steps"] == 2
+    for taken, parts in zip(stepped, (single[:3], single[3:]), strict=True):
+        for name, gradient in taken.items():
+            mean = sum(part[name] for part in parts if name in part) / len(parts)
+            torch.testing.assert_close(gradient, mean, atol=1e-6, rtol=1e-4)
+
+
+def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tiny, monkeypatch):
+    loop = loop_for(config_for(tiny, clip=0.01))
+    norms = []
+    inner = loop.optimizer.step
+    monkeypatch.setattr(
+        loop.optimizer, "step", lambda *_: (norms.append(math.sqrt(sum(g.norm() ** 2 for g in gradients(loop.model).values()))), inner())
+    )
+    loop.one_epoch(0)
+    assert max(norms) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_an_epoch_is_chosen_on_all_corpora_alike(tiny, monkeypatch):
+    """Perfect on the second corpus, nothing on the first: the mean counts, not one of them."""
+    config = config_for(tiny)
+    corpora = corpora_for(config)
+    tagger = training.build(config, corpora)
+
+    def predict(tokens, name, types, **_):
+        gold = {tuple(s.tokens): s.spans for s in corpora[1].dev}
+        return [[(*span, 1.0) for span in gold[tuple(words)]] if name == NAMES[1] else [] for words in tokens]
+
+    monkeypatch.setattr(tagger, "predict", predict)
+    assert dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, None) == {NAMES[0]: 0.0, NAMES[1]: 1.0, "mean": 0.5}
+
+
+def test_learned_loss_weights_are_restored_on_resuming(tiny, tmp_path, monkeypatch):
+    """Log-variances live in the loss, beside the tagger: a resumed run ends with those of one that was not interrupted."""
+    config = config_for(tiny, loss_weights="uncertainty", epochs=3)
+    ends = []
+    inner = Loop.one_epoch
+
+    def watched(self, epoch, dev=None):
+        if epoch == 2 and stop:
+            raise KeyboardInterrupt
+        record = inner(self, epoch, dev)
+        ends.append(self.loss_of.log_variances.detach().clone())
+        return record
+
+    monkeypatch.setattr(Loop, "one_epoch", watched)
+    stop = False
+    whole = fit(config, corpora_for(config), tmp_path / "whole", progress=False).history
+    undisturbed = ends[-1]
+    stop = True
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, corpora_for(config), tmp_path / "cut", progress=False)
+    stop = False
+    resumed = fit(config, corpora_for(config), tmp_path / "cut", progress=False).history
+    assert undisturbed.abs().min() > 1e-3, "they have learned something"
+    assert torch.equal(ends[-1], undisturbed)
+    assert [record["loss"] for record in resumed] == [record["loss"] for record in whole]
+
+
+def test_weight_decay_is_for_matrices_and_log_variances_have_their_own_rate(tiny):
+    loop = loop_for(config_for(tiny, loss_weights="uncertainty", weight_decay=0.3, decoder="crf"))
+    matrices, rest, variances = loop.optimizer.param_groups
+    assert [group["weight_decay"] for group in (matrices, rest, variances)] == [0.3, 0.0, 0.0]
+    assert all(p.ndim >= 2 for p in matrices["params"])
+    names = {id(p): name for name, p in loop.model.named_parameters()}
+    small = [names[id(p)] for p in rest["params"]]
+    assert any(name.endswith("transitions") for name in small)
+    assert all(name.endswith(("bias", "transitions")) or "norm" in name.lower() for name in small)
+    assert [names[id(p)] for p in variances["params"]] == ["loss_of.log_variances"]
+    assert variances["initial_lr"] == 1e-2
+    assert matrices["initial_lr"] == rest["initial_lr"] == 3e-3
+    assert len(small) + len(matrices["params"]) + 1 == len(names), "every parameter is in a group"
+
+
+def test_an_epochs_batches_follow_from_seed_and_epoch(tiny):
+    def order(config, epoch):
+        return [[(e.corpus, e.window.sentence) for e in batch] for batch in loop_for(config).batches(epoch)]
+
+    config = config_for(tiny)
+    assert order(config, 1) == order(config, 1)
+    assert order(config, 0) != order(config, 1)
+    assert order(config, 0) != order(config_for(tiny, seed=14), 0)
+
+
+def test_what_an_epoch_reports(tiny):
+    loop = loop_for(config_for(tiny))
+    batches = loop.batches(0)
+    record = loop.one_epoch(0)
+    assert record["pieces"] == sum(len(e.window.input_ids) for batch in batches for e in batch)
+    assert record["steps"] == len(batches)
+    assert record["training_seconds"] > 0
+    loop = loop_for(config_for(tiny, learning_rate=1e-12))
+    loop.model.train()
+    losses = [loop.model(collate(batch, 0)).item() for batch in loop.batches(0)]
+    assert loop.one_epoch(0)["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4), "the mean over batches"
