@@ -236,6 +236,15 @@ def test_a_name_that_can_be_no_path_is_unknown(name):
         load_corpus(name)
 
 
+def test_a_folder_that_cant_be_listed_is_named(tmp_path, monkeypatch):
+    def refused(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(DataError, match=f"{tmp_path} can't be read: Permission denied"):
+        load_corpus(tmp_path)
+
+
 def test_own_corpora_never_pose_as_published_ones(tmp_path):
     folder = tmp_path / "bc5cdr"
     folder.mkdir()
@@ -433,6 +442,9 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     less = load_corpus("toy", mirror=tmp_path)
     assert not less.official
     assert less.repairs["overlapping mention dropped"] == 2
+    assert less.note == "1 of 2 official mentions of train are trained on; 1 of 2 official mentions of test are scored"
+    assert whole.note == ""
+    assert less.only("Gene").note == less.note
 
 
 def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
@@ -476,4 +488,7 @@ def test_real_gold_is_scored_or_marked(mirror):
             if role == "test" and scored != official:
                 marked[name] = (scored, official)
                 assert not corpus.official
+                assert f"{scored:,} of {official:,} official mentions of test are scored" in corpus.note
+            if role == "test" and scored == official:
+                assert corpus.official
     assert marked == {"nlm-gene": (2354, 2365)}

@@ -101,6 +101,21 @@ def test_a_word_that_holds_a_blank_is_found():
     assert lexicon.tag(["type", "2", "diabetes"]) == [], "other words"
 
 
+def test_a_word_that_holds_a_blank_outlives_its_file(tmp_path):
+    entries = [(["type 2", "diabetes"], "Disease", "1", False), (["HLA A"], "Gene", "2", True)]
+    save_entries(entries, tmp_path / "a.gz", [])
+    for lexicon in (Lexicon(entries), Lexicon.load(tmp_path / "a.gz")):
+        assert lexicon.find(["Type 2", "diabetes", "HLA A", "hla a"]) == [(0, 2, "Disease", "1"), (2, 3, "Gene", "2")]
+        assert lexicon.find(["type", "2", "diabetes", "HLA", "A"]) == []
+
+
+def test_a_term_that_no_line_can_hold_is_refused(tmp_path):
+    for word in ("a\tb", "a\nb"):
+        with pytest.raises(DataError, match="a tab or a line's end in it can't be saved"):
+            save_entries([([word], "Gene", "", False)], tmp_path / "a.gz", [])
+    assert not list(tmp_path.iterdir())
+
+
 def test_three_hundred_types():
     lexicon = Lexicon([([f"w{i}"], f"T{i}", "\U0001f9ec", False) for i in range(300)])
     assert lexicon.find(["w299", "w0"]) == [(0, 1, "T299", "\U0001f9ec"), (1, 2, "T0", "\U0001f9ec")]

@@ -93,6 +93,22 @@ def test_made_corpora_go_by_their_name(folder, monkeypatch, tmp_path):
         load_corpus("virusez")
 
 
+def test_parts_go_on_reading_what_was_loaded(folder):
+    """Whatever stands under the file's name meanwhile; another process refuses another file."""
+    few = load_corpus(f"{folder}@10").train
+    before, sent = list(few), pickle.dumps(few)
+    assert list(pickle.loads(sent)) == before
+    other = folder / "other"
+    other.write_text(record("all of it is another text", "O O O O O O") * 100)
+    other.replace(folder / "train.jsonl")
+    assert list(few.take(range(10))) == before
+    with pytest.raises(DataError, match=r"train\.jsonl has changed since it was loaded; load the corpus again"):
+        pickle.loads(sent)
+    (folder / "train.jsonl").unlink()
+    with pytest.raises(DataError, match=r"train\.jsonl can't be read: No such file"):
+        pickle.loads(sent)
+
+
 def test_splits_are_equal_by_what_they_hold(folder):
     train = load_corpus(folder).train
     assert train == Split(list(train), "train", "other") and train != Split(list(train)[1:], "train", "other")

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
+from bioner_lib.data import silver
 from bioner_lib.data.corpora import CORPORA
 from bioner_lib.data.lexicons import save_entries
 from bioner_lib.data.silver import label, read_lines, save_sentences, silver_folder, split_documents
@@ -289,6 +290,52 @@ def test_a_text_that_is_not_the_one_that_was_labelled_is_refused(tmp_path, lexic
     path.unlink()
     with pytest.raises(DataError, match=r"files names 'train-.*', which isn't there"):
         load_corpus(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_no_file_of_a_user_is_deleted(tmp_path, lexicon, replaces):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("train_notes.jsonl", "train-2024.jsonl", "dev.jsonl", "notes.md"):
+        (folder / name).write_text(name)
+    label([("1", "OPA1")], lexicon, folder, replace=replaces)
+    label([("2", "OPA1")], lexicon, folder, replace=True)
+    assert [path.name for path in folder.glob("train*.jsonl") if path.read_text() != path.name] == [
+        next(folder.glob("train-????????.jsonl")).name
+    ]
+    for name in ("train_notes.jsonl", "train-2024.jsonl", "dev.jsonl", "notes.md"):
+        assert (folder / name).read_text() == name
+
+
+def test_a_text_that_no_corpus_toml_tells_of_is_not_replaced_unasked(tmp_path, lexicon):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.jsonl").write_text("a user's own")
+    with pytest.raises(DataError, match="holds a corpus already"):
+        label([("1", "OPA1")], lexicon, tmp_path / "mine")
+    assert (tmp_path / "mine" / "train.jsonl").read_text() == "a user's own"
+    label([("1", "OPA1")], lexicon, tmp_path / "mine", replace=True)
+    assert not (tmp_path / "mine" / "train.jsonl").exists(), "the text of an earlier version's corpus"
+
+
+def test_one_lexicon_labels_all_of_a_text(tmp_path, lexicon):
+    """A worker that comes to a lexicon which was made again meanwhile would label its chunk otherwise."""
+
+    def sentences():
+        yield "1", "OPA1"
+        save_entries([(["TP53"], "Gene", "", True)], lexicon, [])
+        silver._load.cache_clear()  # as in a worker that hasn't read it yet
+        yield "2", "OPA1"
+
+    with pytest.raises(DataError, match=r"lexicon\.gz was made again while it labelled a text"):
+        label(sentences(), lexicon, tmp_path / "mine")
+    assert not (tmp_path / "mine" / "corpus.toml").exists()
+
+
+def test_sentences_that_are_saved_are_counted(tmp_path, lexicon):
+    label([("1", "OPA1 here"), ("2", "nothing")], lexicon, tmp_path / "mine")
+    held = load_corpus(tmp_path / "mine")
+    save_sentences(held.train, held.types, tmp_path / "again")
+    assert tomllib.loads((tmp_path / "again" / "corpus.toml").read_text())["labelled"] == {"sentences": 2, "words": 3, "Gene": 1}
 
 
 def test_sources_of_any_name_are_told(tmp_path):

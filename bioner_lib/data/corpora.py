@@ -99,9 +99,16 @@ def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
         if "counts" in entry:
             _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
     types = dict.fromkeys(name for name in entry["labels"].values() if name)
-    # where the test split holds mentions that one tag sequence can't, its score isn't the official one
-    official = not _dropped(readings.get("test", Reading()))
-    return _corpus(name, tuple(types), readings, licence=entry["licence"], cite=entry["cite"], official=official).carve_dev()
+    incomplete = {role: numbers for role, reading in readings.items() if (numbers := _held_of_official(reading))}
+    about = {"licence": entry["licence"], "cite": entry["cite"], "official": "test" not in incomplete, "incomplete": incomplete}
+    return _corpus(name, tuple(types), readings, **about).carve_dev()
+
+
+def _held_of_official(reading: Reading) -> tuple[int, int] | None:
+    """(mentions that the tags hold, official mentions) of a file, where these differ: one tag sequence holds no overlapping mentions."""
+    held = sum(len(sentence.spans) for sentence in reading.sentences)
+    official = sum(reading.mentions.values()) - reading.repairs["mentions of repeated documents dropped"]
+    return None if held == official else (held, official)
 
 
 def _dropped(reading: Reading) -> int:
@@ -112,7 +119,7 @@ def _dropped(reading: Reading) -> int:
 def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:
     repairs = sum((reading.repairs for reading in readings.values()), Counter())
     splits = {role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings}
-    documented = all(reading.documented for reading in readings.values())
+    documented = any(reading.documented for reading in readings.values())
     return Corpus(name, types, splits, documented, repairs={k: v for k, v in sorted(repairs.items()) if v}, **fields)
 
 
@@ -231,7 +238,11 @@ def _own_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {"train": path}
     files, strange = {}, []
-    for file in sorted(path.iterdir()):
+    try:
+        inside = sorted(path.iterdir())
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    for file in inside:
         if not file.is_file() or _BESIDE.fullmatch(file.name):
             continue
         roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
@@ -243,7 +254,7 @@ def _own_files(path: Path) -> dict[str, Path]:
             raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")
         files[role] = file
     if not files:
-        raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
+        raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {[file.name for file in inside]}")
     if strange:
         raise DataError(
             f"{path}: {strange} belong to no split; name each file after one (train, dev/devel/valid, test), or move it elsewhere"

@@ -24,11 +24,16 @@ Entry = tuple[Sequence[str], str, str, bool]  # words, type, identifier, whether
 
 
 def _wrapped(words: Sequence[str]) -> str:
-    """Blanks around each word; a blank inside a word becomes another kind of blank, in terms and in text alike."""
-    return f" {'  '.join(word.replace(' ', NO_BREAK) for word in words)} "
+    """Blanks around each word."""
+    return f" {'  '.join(_without_blanks(words))} "
 
 
-NO_BREAK = "\u00a0"
+_NO_BREAK = "\u00a0"
+
+
+def _without_blanks(words: Sequence[str]) -> tuple[str, ...]:
+    """The words with another kind of blank inside, in terms, files and text alike: a common one stands between words."""
+    return tuple(word.replace(" ", _NO_BREAK) for word in words)
 
 
 class Lexicon:
@@ -44,7 +49,7 @@ class Lexicon:
         for words, name, identifier, symbol in entries:
             if not words or not all(words):
                 raise DataError(f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word")
-            by_pattern[_wrapped(words).casefold()].append((name, identifier, tuple(words) if symbol else None))
+            by_pattern[_wrapped(words).casefold()].append((name, identifier, _without_blanks(words) if symbol else None))
         held = [entry for found in by_pattern.values() for entry in found]
         self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
         self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint16)
@@ -66,6 +71,7 @@ class Lexicon:
         """Non-overlapping (start word, end word, type, identifier), the end exclusive."""
         text = f" {'  '.join(tokens)} "
         if text.count(" ") != 2 * len(tokens):  # a word with a blank inside
+            tokens = _without_blanks(tokens)
             text = _wrapped(tokens)
         folded, found, before, n_blanks = text.casefold(), [], 0, 0
         for pattern, _, at in self._automaton.find_matches_as_indexes(folded, overlapping=True):  # by where they end
@@ -132,7 +138,10 @@ def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[s
         with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
             file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
             for words, name, identifier, symbol in entries:
-                file.write(f"{' '.join(words)}\t{name}\t{identifier}\t{int(symbol)}\n".encode())
+                line = "\t".join([" ".join(_without_blanks(words)), name, identifier, str(int(symbol))])
+                if line.count("\t") != 3 or "\n" in line:
+                    raise DataError(f"term {tuple(words)!r} of type {name!r}: a tab or a line's end in it can't be saved; leave it out")
+                file.write(f"{line}\n".encode())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
