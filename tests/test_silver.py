@@ -164,6 +164,44 @@ def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
     assert shared_documents([bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", leaked]))]) == {"mine": {"sample-gene": 1}}
 
 
+def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch, capsys):
+    """BioRED's train split shares 53 PMIDs with BC5CDR's test split, whose CoNLL files name none."""
+    bare = replace(load_corpus("sample-gene"), documented=False)
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
+    leaked = load_corpus("sample-virus").test[0].doc
+    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("17", leaked, "18")]
+    (tmp_path / "gold.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    gold = load_corpus(tmp_path / "gold.jsonl", types=["Gene"], silver=True)
+    gold = replace(gold, silver=False)
+    assert shared_documents([bare, gold]) == {"gold": {"sample-gene": 1}}
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
+    assert shared_documents([bare, gold]) == {}
+    assert "documents stand in the test split of sample-gene can't be told: unknown corpus 'nowhere'" in capsys.readouterr().err
+    with pytest.raises(WorkbookError, match="unknown corpus 'nowhere'"):
+        shared_documents([bare, replace(gold, silver=True)])
+
+
+def test_test_splits_of_an_earlier_phase_are_not_scored(tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").test[0].doc
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
+    other = replace(load_corpus("sample-virus"), splits={"train": load_corpus("sample-virus").train})
+    assert shared_documents([silver, other], before=[load_corpus("sample-gene")]) == {}
+    assert shared_documents([load_corpus("sample-gene")], before=[silver]) == {"mine": {"sample-gene": 1}}
+
+
+def test_another_part_of_the_same_silver_corpus_counts(tiny, outputs, tmp_path, lexicon):
+    """The first phase saw the half that holds a test document, the second one trains on the other half."""
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 24))
+    leaked = min(more - few)
+    silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3", leaked])
+    halves = [f"{silver}@1/2", f"{silver}@2/2"]
+    halves.sort(key=lambda half: leaked not in {s.doc for s in load_corpus(half).train})
+    first = run(small(tiny, corpora=halves[0], also_test="sample-disease", limit=8), progress=False)
+    assert first["shared_documents"] == {}
+    with pytest.raises(WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"):
+        run(small(tiny, corpora=["sample-gene", halves[1]], start_from=first["run_id"]), progress=False)
+
+
 def test_two_parts_of_one_silver_corpus_are_looked_at_together(tmp_path, lexicon):
     leaked = load_corpus("sample-gene").test[0].doc
     silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
