@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bioner_lib import CORPORA, WorkbookError, load_corpus
+from bioner_lib import CORPORA, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.data import corpora as module
 from bioner_lib.data.corpus import refuse_test
 from bioner_lib.errors import DataError, SelectionError
@@ -445,6 +445,13 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     assert less.note == "1 of 2 official mentions of train are trained on; 1 of 2 official mentions of test are scored"
     assert whole.note == ""
     assert less.only("Gene").note == less.note
+
+
+def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outputs):
+    pubtator_registry(tmp_path, monkeypatch, nested=True)
+    row = run(RunConfig(corpora="toy", system="dictionary"), mirror=tmp_path, progress=False)
+    assert row["data"]["toy"]["note"].endswith("1 of 2 official mentions of test are scored")
+    assert not row["data"]["toy"]["official"]
 
 
 def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):

@@ -201,6 +201,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
 
 def _about(corpus: Corpus) -> dict:
     about = {"types": list(corpus.types), "official": corpus.official, "documented": corpus.documented, "repairs": dict(corpus.repairs)}
+    about |= {"note": corpus.note} if corpus.note else {}
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
