@@ -94,6 +94,21 @@ def test_a_lexicon_is_written_in_one_step(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
 
 
+def test_two_writers_of_one_lexicon_leave_a_whole_one(tmp_path):
+    """The second begins and ends while the first one writes."""
+    path = tmp_path / "lexicon.gz"
+
+    def entries():
+        yield ["OPA1"], "Gene", "1", True
+        save_entries([(["TP53"], "Gene", "2", True)], path, [])
+        assert Lexicon.load(path).tag(["OPA1", "TP53"]) == [(1, 2, "Gene")]
+        yield ["BRCA1"], "Gene", "3", True
+
+    save_entries(entries(), path, [])
+    assert Lexicon.load(path).tag(["OPA1", "TP53", "BRCA1"]) == [(0, 1, "Gene"), (2, 3, "Gene")]
+    assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
+
+
 def test_a_word_that_holds_a_blank_is_found():
     """As words of a user's own corpus may."""
     lexicon = Lexicon([(["type 2", "diabetes"], "Disease", "", False), (["a"], "X", "", False)])

@@ -93,6 +93,13 @@ def test_made_corpora_go_by_their_name(folder, monkeypatch, tmp_path):
         load_corpus("virusez")
 
 
+@pytest.mark.parametrize(("named", "documented"), [({"doc": "7"}, True), ({"pmid": 7}, True), ({"doc": None, "pmid": ""}, False)])
+def test_a_document_is_seen_in_any_line(tmp_path, named, documented):
+    path = tmp_path / "train.jsonl"
+    path.write_text(record('"doc": "pmid"', "O O") * 3 + record("last", "O", **named))
+    assert Lines(path, tag_field=TAG_FIELD).documented == documented
+
+
 def test_parts_go_on_reading_what_was_loaded(folder):
     """Whatever stands under the file's name meanwhile; another process refuses another file."""
     few = load_corpus(f"{folder}@10").train

@@ -305,6 +305,16 @@ def test_two_makers_of_one_corpus_never_mix(tmp_path, lexicon):
     assert not list((tmp_path / "mine").glob("*.tmp"))
 
 
+def test_a_corpus_that_another_maker_left_meanwhile_stays(tmp_path, lexicon):
+    def sentences():
+        yield "1", "OPA1"
+        label([("2", "OPA1")], lexicon, tmp_path / "mine")
+
+    with pytest.raises(DataError, match="holds a corpus already"):
+        label(sentences(), lexicon, tmp_path / "mine")
+    assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["2"]
+
+
 @pytest.mark.parametrize(("where", "docs"), [("while writing", ["1"]), ("before corpus.toml", ["1"]), ("after corpus.toml", ["2"])])
 def test_killed_at_any_step_it_is_the_old_corpus_or_the_new_one(tmp_path, lexicon, where, docs):
     label([("1", "OPA1 first")], lexicon, tmp_path / "mine")

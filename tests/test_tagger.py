@@ -251,6 +251,8 @@ def test_a_space_comes_before_words_and_not_inside_them(tmp_path):
         cut = loaded.tokenizer.convert_ids_to_tokens([piece for word in others for piece in word])
         assert cut == in_text[-len(cut) :]
         assert loaded.tokenizer.convert_ids_to_tokens(first)[0].startswith("Ġ")
+    (tmp_path / "saved" / "tokenizer.json").write_text(json.dumps(saved))  # as an earlier version saved it
+    assert MultiTaskTagger.load(tmp_path / "saved").aligner.pieces([["the", "OPA1"]]) == tagger.aligner.pieces([["the", "OPA1"]])
 
 
 def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
