@@ -204,6 +204,7 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
         ('tag_names = "O"', "expected a list of texts"),
         ("reader = true", "reader = True; expected a text"),
         ("bare_type = {}", "expected a text"),
+        ('sha256 = "00"\nfiles = { dev = "train.tsv" }', "sha256 is that of the train split, which isn't there"),
         ('types = ["micro"]', "a type can't be called 'micro'"),
         ('labels = { Gene = "macro" }', "a type can't be called 'macro'"),
     ],

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from bioner_lib import Lexicon, load_corpus
 from bioner_lib.data.lexicons import save_entries
+from bioner_lib.data.silver import label
 from bioner_lib.errors import DataError, SelectionError
 
 WORDS = st.sampled_from(["a", "A", "b", "B", "ab", "aB", "ß", "ss", "-", "İ"])
@@ -92,6 +94,24 @@ def test_a_lexicon_is_written_in_one_step(tmp_path):
         save_entries(breaks_off(), path, [])
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
+
+
+def test_what_is_no_lexicon_is_named(tmp_path):
+    save_entries([(["OPA1"], "Gene", "1", True)], tmp_path / "a.gz", [])
+    whole = (tmp_path / "a.gz").read_bytes()
+    (tmp_path / "half.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.gz").write_text("OPA1\tGene\n")
+    (tmp_path / "other.gz").write_bytes(gzip.compress(b"{}\nOPA1\tGene\n"))
+    for name in ("half.gz", "text.gz", "other.gz", "none.gz"):
+        with pytest.raises(DataError, match=rf"{name} can't be read as a lexicon: .*; make it again"):
+            Lexicon.load(tmp_path / name)
+    with pytest.raises(DataError, match=r"none\.gz: no such lexicon"):
+        label([("1", "OPA1")], tmp_path / "none.gz", tmp_path / "mine")
+
+
+def test_no_type_has_the_name_of_an_average():
+    with pytest.raises(DataError, match="a type can't be called 'micro'"):
+        Lexicon([(["OPA1"], "micro", "1", True)])
 
 
 def test_two_writers_of_one_lexicon_leave_a_whole_one(tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import home, is_there, outputs
-from .corpus import SPLITS, Corpus, Split
+from .corpus import AVERAGES, SPLITS, Corpus, Split
 from .fetching import GITHUB, fetch
 from .lines import Lines
 from .readers import DROPS, READERS, Reading, guess_reader
@@ -163,6 +163,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
 def _read_own(path: Path, declared_there: dict) -> Corpus:
     files = _named_files(path, declared_there.pop("files")) if "files" in declared_there else _own_files(path)
     if sha256 := declared_there.pop("sha256", ""):
+        if "train" not in files:
+            raise DataError(f"{path / 'corpus.toml'}: sha256 is that of the train split, which isn't there")
         _check_text(files["train"], sha256)
     types, reader, silver = (declared_there.pop(key, default) for key, default in (("types", None), ("reader", None), ("silver", False)))
     types = (types,) if isinstance(types, str) else types
@@ -199,9 +201,9 @@ def _read_own(path: Path, declared_there: dict) -> Corpus:
 
 def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
     """Types by the names that they may have in a row; raises DataError for names of averages."""
-    if taken := [name for name in types if name in ("micro", "macro")]:
+    if taken := [name for name in types if name in AVERAGES]:
         raise DataError(f"{path}: a type can't be called {taken[0]!r}, which is an average in every table; map it with labels=")
-    return tuple(types)
+    return tuple(dict.fromkeys(types))
 
 
 def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from .schemes import to_tags
 from .text import Sentence
 
 SPLITS = ("train", "dev", "test")
+AVERAGES = ("micro", "macro")  # what tables call averages, so that no type can
 _USE = {"train": "trained on", "dev": "scored", "test": "scored"}
 
 

@@ -7,6 +7,7 @@ the whole-word matches and no others; symbols are then compared with their case,
 import gzip
 import hashlib
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 
 from ..errors import DataError
-from .corpus import Split, refuse_test
+from .corpus import AVERAGES, Split, refuse_test
 from .schemes import Span
 
 _SHORT = 4  # a mention of so few characters is taken for a symbol
@@ -39,7 +40,7 @@ def _without_blanks(words: Sequence[str]) -> tuple[str, ...]:
 class Lexicon:
     """Entries that can be found in text. Where two have the same words the first counts: their order is the priority between types.
 
-    `about` says where they come from. Raises DataError for an empty term.
+    `about` says where they come from. Raises DataError for an empty term, and for a type that has the name of an average.
     """
 
     def __init__(self, entries: Iterable[Entry], about: Mapping | None = None):
@@ -51,6 +52,8 @@ class Lexicon:
                 raise DataError(f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word")
             by_pattern[_wrapped(words).casefold()].append((name, identifier, _without_blanks(words) if symbol else None))
         held = [entry for found in by_pattern.values() for entry in found]
+        if taken := [name for name, _, _ in held if name in AVERAGES]:
+            raise DataError(f"a type can't be called {taken[0]!r}, which is an average in every table; give its terms another type")
         self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
         self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint16)
         self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
@@ -120,11 +123,14 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: str | Path) -> "Lexicon":
-        """What `save_entries` wrote."""
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            about = json.loads(file.readline())
-            lines = (line.rstrip("\n").split("\t") for line in file)
-            return cls(((words.split(" "), name, identifier, symbol == "1") for words, name, identifier, symbol in lines), about)
+        """What `save_entries` wrote; raises DataError for another file, or none."""
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                about = json.loads(file.readline())
+                lines = (line.rstrip("\n").split("\t") for line in file)
+                return cls(((words.split(" "), name, identifier, symbol == "1") for words, name, identifier, symbol in lines), about)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise DataError(f"{path} can't be read as a lexicon: {getattr(error, 'strerror', None) or error}; make it again") from None
 
 
 def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[str | Path], about: Mapping | None = None) -> None:

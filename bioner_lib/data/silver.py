@@ -90,6 +90,8 @@ def label(
     `replace` replaces once the new one is whole.
     """
     counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
+    if not Path(lexicon).is_file():
+        raise DataError(f"{lexicon}: no such lexicon; make it with save_entries")
     stamp = Path(lexicon).stat().st_mtime_ns
 
     def lines() -> Iterator[str]:
