@@ -263,6 +263,21 @@ def test_bioc_sentences_are_kept_as_they_are_given(tmp_path):
     assert [s.tokens for s in read_bioc(path).sentences] == [["No", "stop", "here"], ["and", "on", ".", "It", "goes"]]
 
 
+@pytest.mark.parametrize("sentences", [[(0, "Loss of it."), (0, "Gain of it.")], [(12, "Gain."), (0, "Loss of it.")]])
+def test_bioc_sentences_that_overlap_or_change_places_are_refused(tmp_path, sentences):
+    """One would be written over the other."""
+    with pytest.raises(DataError, match=r"document 1: the sentence at offset 0 begins before the one in front of it ends"):
+        read_bioc(bioc_file(tmp_path, "a.xml", [(0, None, [], sentences)]))
+
+
+def test_a_blank_at_the_end_of_a_mention_joins_no_sentences(tmp_path):
+    text = "1|t|The drug kills.\n1|a|Cells died here.\n1\t15\t21\t Cells\tGene\n"
+    reading = read_pubtator(write(tmp_path, "a.PubTator", text))
+    assert [len(sentence.tokens) for sentence in reading.sentences] == [4, 4]
+    assert found_in(reading) == [("Cells", "Gene")]
+    assert reading.repairs == {"blank at the end of a mention cut off": 1}
+
+
 def test_bioc_counts_what_it_leaves_out(tmp_path):
     mentions = [
         ("breast cancer", "Disease", [(0, 6), (18, 6)]), ("ovarian cancer", "Disease", [(11, 14)]), ("breast", None, [(0, 6)]),

@@ -295,7 +295,7 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     for number, document in enumerate(collection.documents, 1):
         name = document_name(document.id) if document.id else f"{path.stem}-{number}"
         where = f"{path}: document {name}"
-        passages = [_BiocPassage(passage) for passage in document.passages]
+        passages = [_BiocPassage(passage, where) for passage in document.passages]
         for annotation, own in _bioc_annotations(document):
             mine = [] if own is None else [passages[own]]
             _place(annotation, [*mine, *passages], labels, where, reading, surfaces)
@@ -312,14 +312,19 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
 class _BiocPassage:
     """A passage's text, where it begins in its document, its sentences where only they hold the text, and its mentions."""
 
-    def __init__(self, passage):
+    def __init__(self, passage, where: str):
         self.offset, self.mentions = passage.offset, []
         self.text, self.bounds = passage.text or "", None
         if not passage.text and passage.sentences:
             self.bounds = []
             for sentence in passage.sentences:
                 start = sentence.offset - passage.offset
-                self.text = self.text.ljust(start)[:start] + (sentence.text or "")
+                if start < len(self.text):
+                    raise DataError(
+                        f"{where}: the sentence at offset {sentence.offset} begins before the one in front of it ends; "
+                        "offsets count characters of the document: correct them"
+                    )
+                self.text = self.text.ljust(start) + (sentence.text or "")
                 self.bounds.append((start, len(self.text)))
 
 
