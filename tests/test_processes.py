@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import pytest
 
 from bioner_lib import RunConfig, read_rows, run
@@ -92,53 +93,61 @@ def test_a_mistake_ends_all_processes(tiny, tmp_path):
     assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not read_rows(tmp_path)
 
 
-LAUNCHED = """
-import json, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a kernel's ranks are while they compute: torch asks for no more when a parent dies
-from bioner_lib import RunConfig, run
-from bioner_lib.runs.processes import launch
-launch(run, RunConfig(**json.loads(sys.argv[1])), 2)
-"""
+CELLS = [
+    "seed: int = 13  # of the run\noptions: dict = {}  # fields of RunConfig",
+    "from bioner_lib import RunConfig, run\nfrom bioner_lib.runs.processes import launch",
+    "launch(run, RunConfig(seed=seed, **options), 2)",
+]
 
 
-def launched(outputs, config):
-    """What a notebook's cell does."""
-    environment = os.environ | {"BIONER_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    call = [sys.executable, "-c", LAUNCHED, json.dumps(config)]
-    with (outputs / "said.txt").open("a") as said:  # no pipe, which would break and end them with its reader
-        return subprocess.Popen(call, env=environment, stdout=said, stderr=said)
+def sweep_of_launches(folder, config, seeds):
+    """A notebook that launches two ranks, and a sweep of it."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    nbformat.write(notebook, folder / "launch.ipynb")
+    path = folder / "mine.yaml"
+    path.write_text(f"steps: [{{notebook: launch.ipynb, parameters: {{options: {json.dumps(config)}}}, seeds: {seeds}}}]")
+    return path
 
 
-def test_ranks_die_with_the_kernel_and_the_same_call_goes_on(tiny, tmp_path):
-    """kill -9 on the process that forked them: nobody is left, neither the lock nor a port is held."""
+def swept(path):
+    environment = os.environ | {"BIONER_OUTPUTS": str(path.parent / "outputs"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    call = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2"]
+    return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
+    """kill -9 on the kernel that forked them: nobody is left, and neither the run's lock nor a port is held."""
     import psutil
 
-    config = FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 40}
-    first = launched(tmp_path, config)
+    path = sweep_of_launches(tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 8}, [1])
+    first = swept(path)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/.working-*/last.pt")):
-        assert first.poll() is None, (tmp_path / "said.txt").read_text()
+    while not list(tmp_path.glob("outputs/runs/.working-*/last.pt")):
+        assert first.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    ranks = psutil.Process(first.pid).children(recursive=True)
+    kernel, *ranks = psutil.Process(first.pid).children(recursive=True)
     assert len(ranks) >= 2
-    first.kill()
-    first.wait()
-    _, alive = psutil.wait_procs(ranks, timeout=2)
+    kernel.kill()
+    _, alive = psutil.wait_procs([kernel, *ranks], timeout=3)
+    for process in alive:
+        process.kill()
     assert not alive
-    assert read_rows(tmp_path) == [], "the kill hit a run that was going on"
-    again = launched(tmp_path, config)
-    assert again.wait(timeout=300) == 0, (tmp_path / "said.txt").read_text()
-    (row,) = read_rows(tmp_path)
-    assert len(row["history"]) == 40
+    assert first.wait(timeout=60) == 1
+    assert read_rows(tmp_path / "outputs") == [], "the kill hit a run that was going on"
+    assert swept(path).wait(timeout=300) == 0
+    (row,) = read_rows(tmp_path / "outputs")
+    assert len(row["history"]) == 8
     assert row["device"]["processes"] == 2
 
 
 def test_two_launches_side_by_side_both_finish(tiny, tmp_path):
-    config = FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 1}
-    both = [launched(tmp_path, config | {"seed": seed}) for seed in (1, 2)]
-    assert [process.wait(timeout=300) for process in both] == [0, 0], (tmp_path / "said.txt").read_text()
-    assert len(read_rows(tmp_path)) == 2
+    """Each over a port of its own."""
+    path = sweep_of_launches(tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 1}, [1, 2])
+    assert swept(path).wait(timeout=300) == 0
+    assert len(read_rows(tmp_path / "outputs")) == 2
 
 
 def test_where_the_kernel_cannot_tell_a_thread_watches(monkeypatch):
