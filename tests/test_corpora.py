@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bioner_lib import CORPORA, WorkbookError, load_corpus
+from bioner_lib import CORPORA, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.data import corpora as module
 from bioner_lib.data.corpus import refuse_test
 from bioner_lib.errors import DataError, SelectionError
@@ -204,6 +204,7 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
         ('tag_names = "O"', "expected a list of texts"),
         ("reader = true", "reader = True; expected a text"),
         ("bare_type = {}", "expected a text"),
+        ('sha256 = "00"\nfiles = { dev = "train.tsv" }', "sha256 is that of the train split, which isn't there"),
         ('types = ["micro"]', "a type can't be called 'micro'"),
         ('labels = { Gene = "macro" }', "a type can't be called 'macro'"),
     ],
@@ -234,6 +235,15 @@ def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
 def test_a_name_that_can_be_no_path_is_unknown(name):
     with pytest.raises(WorkbookError, match="unknown corpus"):
         load_corpus(name)
+
+
+def test_a_folder_that_cant_be_listed_is_named(tmp_path, monkeypatch):
+    def refused(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(DataError, match=f"{tmp_path} can't be read: Permission denied"):
+        load_corpus(tmp_path)
 
 
 def test_own_corpora_never_pose_as_published_ones(tmp_path):
@@ -433,6 +443,16 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     less = load_corpus("toy", mirror=tmp_path)
     assert not less.official
     assert less.repairs["overlapping mention dropped"] == 2
+    assert less.note == "1 of 2 official mentions of train are trained on; 1 of 2 official mentions of test are scored"
+    assert whole.note == ""
+    assert less.only("Gene").note == less.note
+
+
+def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outputs):
+    pubtator_registry(tmp_path, monkeypatch, nested=True)
+    row = run(RunConfig(corpora="toy", system="dictionary"), mirror=tmp_path, progress=False)
+    assert row["data"]["toy"]["note"].endswith("1 of 2 official mentions of test are scored")
+    assert not row["data"]["toy"]["official"]
 
 
 def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
@@ -476,4 +496,7 @@ def test_real_gold_is_scored_or_marked(mirror):
             if role == "test" and scored != official:
                 marked[name] = (scored, official)
                 assert not corpus.official
+                assert f"{scored:,} of {official:,} official mentions of test are scored" in corpus.note
+            if role == "test" and scored == official:
+                assert corpus.official
     assert marked == {"nlm-gene": (2354, 2365)}

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from bioner_lib import Lexicon, load_corpus
 from bioner_lib.data.lexicons import save_entries
+from bioner_lib.data.silver import label
 from bioner_lib.errors import DataError, SelectionError
 
 WORDS = st.sampled_from(["a", "A", "b", "B", "ab", "aB", "ß", "ss", "-", "İ"])
@@ -94,11 +96,59 @@ def test_a_lexicon_is_written_in_one_step(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
 
 
+def test_what_is_no_lexicon_is_named(tmp_path):
+    save_entries([(["OPA1"], "Gene", "1", True)], tmp_path / "a.gz", [])
+    whole = (tmp_path / "a.gz").read_bytes()
+    (tmp_path / "half.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.gz").write_text("OPA1\tGene\n")
+    (tmp_path / "other.gz").write_bytes(gzip.compress(b"{}\nOPA1\tGene\n"))
+    for name in ("half.gz", "text.gz", "other.gz", "none.gz"):
+        with pytest.raises(DataError, match=rf"{name} can't be read as a lexicon: .*; make it again"):
+            Lexicon.load(tmp_path / name)
+    with pytest.raises(DataError, match=r"none\.gz: no such lexicon"):
+        label([("1", "OPA1")], tmp_path / "none.gz", tmp_path / "mine")
+
+
+def test_no_type_has_the_name_of_an_average():
+    with pytest.raises(DataError, match="a type can't be called 'micro'"):
+        Lexicon([(["OPA1"], "micro", "1", True)])
+
+
+def test_two_writers_of_one_lexicon_leave_a_whole_one(tmp_path):
+    """The second begins and ends while the first one writes."""
+    path = tmp_path / "lexicon.gz"
+
+    def entries():
+        yield ["OPA1"], "Gene", "1", True
+        save_entries([(["TP53"], "Gene", "2", True)], path, [])
+        assert Lexicon.load(path).tag(["OPA1", "TP53"]) == [(1, 2, "Gene")]
+        yield ["BRCA1"], "Gene", "3", True
+
+    save_entries(entries(), path, [])
+    assert Lexicon.load(path).tag(["OPA1", "TP53", "BRCA1"]) == [(0, 1, "Gene"), (2, 3, "Gene")]
+    assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
+
+
 def test_a_word_that_holds_a_blank_is_found():
     """As words of a user's own corpus may."""
     lexicon = Lexicon([(["type 2", "diabetes"], "Disease", "", False), (["a"], "X", "", False)])
     assert lexicon.tag(["in", "Type 2", "diabetes", "a", "a b"]) == [(1, 3, "Disease"), (3, 4, "X")]
     assert lexicon.tag(["type", "2", "diabetes"]) == [], "other words"
+
+
+def test_a_word_that_holds_a_blank_outlives_its_file(tmp_path):
+    entries = [(["type 2", "diabetes"], "Disease", "1", False), (["HLA A"], "Gene", "2", True)]
+    save_entries(entries, tmp_path / "a.gz", [])
+    for lexicon in (Lexicon(entries), Lexicon.load(tmp_path / "a.gz")):
+        assert lexicon.find(["Type 2", "diabetes", "HLA A", "hla a"]) == [(0, 2, "Disease", "1"), (2, 3, "Gene", "2")]
+        assert lexicon.find(["type", "2", "diabetes", "HLA", "A"]) == []
+
+
+def test_a_term_that_no_line_can_hold_is_refused(tmp_path):
+    for word in ("a\tb", "a\nb"):
+        with pytest.raises(DataError, match="a tab or a line's end in it can't be saved"):
+            save_entries([([word], "Gene", "", False)], tmp_path / "a.gz", [])
+    assert not list(tmp_path.iterdir())
 
 
 def test_three_hundred_types():

@@ -93,6 +93,29 @@ def test_made_corpora_go_by_their_name(folder, monkeypatch, tmp_path):
         load_corpus("virusez")
 
 
+@pytest.mark.parametrize(("named", "documented"), [({"doc": "7"}, True), ({"pmid": 7}, True), ({"doc": None, "pmid": ""}, False)])
+def test_a_document_is_seen_in_any_line(tmp_path, named, documented):
+    path = tmp_path / "train.jsonl"
+    path.write_text(record('"doc": "pmid"', "O O") * 3 + record("last", "O", **named))
+    assert Lines(path, tag_field=TAG_FIELD).documented == documented
+
+
+def test_parts_go_on_reading_what_was_loaded(folder):
+    """Whatever stands under the file's name meanwhile; another process refuses another file."""
+    few = load_corpus(f"{folder}@10").train
+    before, sent = list(few), pickle.dumps(few)
+    assert list(pickle.loads(sent)) == before
+    other = folder / "other"
+    other.write_text(record("all of it is another text", "O O O O O O") * 100)
+    other.replace(folder / "train.jsonl")
+    assert list(few.take(range(10))) == before
+    with pytest.raises(DataError, match=r"train\.jsonl has changed since it was loaded; load the corpus again"):
+        pickle.loads(sent)
+    (folder / "train.jsonl").unlink()
+    with pytest.raises(DataError, match=r"train\.jsonl can't be read: No such file"):
+        pickle.loads(sent)
+
+
 def test_splits_are_equal_by_what_they_hold(folder):
     train = load_corpus(folder).train
     assert train == Split(list(train), "train", "other") and train != Split(list(train)[1:], "train", "other")

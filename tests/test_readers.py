@@ -129,12 +129,6 @@ def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
             read_pubtator(write(tmp_path, "a.txt", one.replace("8\t12", broken)))
 
 
-def test_mention_across_a_sentence_boundary_joins_the_sentences(tmp_path):
-    text = "1|t|We saw S. aureus. Cells died.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n"
-    reading = read_pubtator(write(tmp_path, "a.txt", text))
-    assert reading.mentions == {"Species": 1} and sum(len(s.spans) for s in reading.sentences) == 1
-
-
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -269,6 +263,21 @@ def test_bioc_sentences_are_kept_as_they_are_given(tmp_path):
     assert [s.tokens for s in read_bioc(path).sentences] == [["No", "stop", "here"], ["and", "on", ".", "It", "goes"]]
 
 
+@pytest.mark.parametrize("sentences", [[(0, "Loss of it."), (0, "Gain of it.")], [(12, "Gain."), (0, "Loss of it.")]])
+def test_bioc_sentences_that_overlap_or_change_places_are_refused(tmp_path, sentences):
+    """One would be written over the other."""
+    with pytest.raises(DataError, match=r"document 1: the sentence at offset 0 begins before the one in front of it ends"):
+        read_bioc(bioc_file(tmp_path, "a.xml", [(0, None, [], sentences)]))
+
+
+def test_a_blank_at_the_end_of_a_mention_joins_no_sentences(tmp_path):
+    text = "1|t|The drug kills.\n1|a|Cells died here.\n1\t15\t21\t Cells\tGene\n"
+    reading = read_pubtator(write(tmp_path, "a.PubTator", text))
+    assert [len(sentence.tokens) for sentence in reading.sentences] == [4, 4]
+    assert found_in(reading) == [("Cells", "Gene")]
+    assert reading.repairs == {"blank at the end of a mention cut off": 1}
+
+
 def test_bioc_counts_what_it_leaves_out(tmp_path):
     mentions = [
         ("breast cancer", "Disease", [(0, 6), (18, 6)]), ("ovarian cancer", "Disease", [(11, 14)]), ("breast", None, [(0, 6)]),
@@ -360,15 +369,91 @@ def test_schemes_by_their_other_names(tmp_path, tags):
     assert bare.sentences[0].tags == reading.sentences[0].tags
 
 
-def test_half_a_character_is_noticed_at_once(tmp_path):
+@pytest.mark.parametrize(
+    "record",
+    [
+        r'{"tokens": ["ok", "\ud83d"], "tags": ["O", "O"]}',
+        r'{"tokens": ["\uD83D"], "tags": ["O"]}',
+        r'{"tokens": ["a"], "tags": ["O"], "doc": "\ud83d"}',
+    ],
+    ids=["word", "capitals", "document"],
+)
+def test_half_a_character_is_noticed_at_once(tmp_path, record):
+    """Before training, not after it, when predictions are written."""
     with pytest.raises(DataError, match=r"a\.jsonl:1: .* holds half of a surrogate pair"):
-        read_jsonl(write(tmp_path, "a.jsonl", r'{"tokens": ["ok", "\ud83d"], "tags": ["O", "O"]}'))
+        read_jsonl(write(tmp_path, "a.jsonl", record))
+
+
+def test_a_whole_character_may_be_written_as_two_escapes(tmp_path):
     whole = read_jsonl(write(tmp_path, "b.jsonl", r'{"tokens": ["\ud83d\ude00"], "tags": ["O"]}'))
     assert whole.sentences[0].tokens == ["\U0001f600"]
 
 
+def test_blanks_behind_a_tag_of_json_split_no_mention(tmp_path):
+    reading = read_jsonl(write(tmp_path, "a.jsonl", '{"tokens": ["optic", "atrophy"], "tags": ["B-Disease", "I-Disease "]}'))
+    assert reading.sentences[0].spans == [(0, 2, "Disease")]
+
+
+def test_one_sentence_without_a_document_hides_no_other(tmp_path):
+    """A corpus is compared with test splits where any of its sentences names a document."""
+    lines = ['{"tokens": ["a"], "tags": ["O"]}', '{"tokens": ["a"], "tags": ["O"], "pmid": 7}']
+    assert read_jsonl(write(tmp_path, "a.jsonl", "\n".join(lines))).documented
+    assert not read_jsonl(write(tmp_path, "b.jsonl", lines[0])).documented
+    assert read_inline(write(tmp_path, "a.txt", "Loss.\n# 7\nLoss.\n")).documented
+    assert not read_inline(write(tmp_path, "b.txt", "Loss.\n")).documented
+
+
+def bioc_json(folder, *documents):
+    """A BioC JSON file of (identifier, passages); passages: (offset, text, annotations), annotations: (text, [(offset, length)])."""
+
+    def annotation(text, places):
+        where = [{"offset": offset, "length": length} for offset, length in places]
+        return {"id": "a", "infons": {"type": "Gene"}, "text": text, "locations": where}
+
+    def passage(offset, text, given):
+        annotations = [annotation(*one) for one in given]
+        return {"offset": offset, "text": text, "annotations": annotations, "sentences": [], "infons": {}, "relations": []}
+
+    held = [
+        {"id": identifier, "infons": {}, "passages": [passage(*one) for one in passages], "annotations": [], "relations": []}
+        for identifier, passages in documents
+    ]
+    return write(folder, "a.json", json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": held}))
+
+
+def test_an_annotation_belongs_to_the_passage_that_it_stands_in(tmp_path):
+    """Some files count the offsets of each passage from 0; the first passage would take all of them."""
+    path = bioc_json(tmp_path, ("1", [(0, "Loss of TP53 here.", []), (0, "The gene OPA1 is.", [("", [(9, 4)])])]))
+    assert found_in(read_bioc(path)) == [("OPA1", "Gene")]
+
+
+def test_a_mention_in_pieces_of_two_passages_is_dropped_like_any_other(tmp_path):
+    reading = read_bioc(bioc_json(tmp_path, ("1", [(0, "Loss.", [("Loss Gain", [(0, 4), (6, 4)])]), (6, "Gain.", [])])))
+    assert reading.repairs == {"discontinuous mention dropped": 1}
+
+
+def test_documents_without_a_name_are_not_one(tmp_path):
+    reading = read_bioc(bioc_json(tmp_path, ("", [(0, "Loss.", [])]), ("", [(0, "Gain.", [])])))
+    assert [sentence.doc for sentence in reading.sentences] == ["a-1", "a-2"]
+
+
+def test_bioc_text_holds_whole_characters(tmp_path):
+    with pytest.raises(DataError, match=r"document 1: 'Loss .* holds half of a surrogate pair"):
+        read_bioc(bioc_json(tmp_path, ("1", [(0, "Loss \ud83d.", [])])))
+
+
 @pytest.mark.parametrize(
-    ("said", "name"), [("PMID:123", "123"), ("pmid 123", "123"), ("PMID123", "123"), (123, "123"), ("PMID:x", "PMID:x"), (" a ", "a")]
+    ("said", "name"),
+    [
+        ("PMID:123", "123"),
+        ("pmid 123", "123"),
+        ("PMID123", "123"),
+        (123, "123"),
+        (123.0, "123"),
+        ("PMID_123", "123"),
+        ("PMID:x", "PMID:x"),
+        (" a ", "a"),
+    ],
 )
 def test_one_document_has_one_name(tmp_path, said, name):
     reading = read_jsonl(write(tmp_path, "a.jsonl", json.dumps({"tokens": ["a"], "tags": ["O"], "doc": said})))

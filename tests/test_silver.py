@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
+from bioner_lib.data import silver
 from bioner_lib.data.corpora import CORPORA
 from bioner_lib.data.lexicons import save_entries
 from bioner_lib.data.silver import label, read_lines, save_sentences, silver_folder, split_documents
@@ -163,6 +164,44 @@ def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
     assert shared_documents([bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", leaked]))]) == {"mine": {"sample-gene": 1}}
 
 
+def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch, capsys):
+    """BioRED's train split shares 53 PMIDs with BC5CDR's test split, whose CoNLL files name none."""
+    bare = replace(load_corpus("sample-gene"), documented=False)
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
+    leaked = load_corpus("sample-virus").test[0].doc
+    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("17", leaked, "18")]
+    (tmp_path / "gold.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    gold = load_corpus(tmp_path / "gold.jsonl", types=["Gene"], silver=True)
+    gold = replace(gold, silver=False)
+    assert shared_documents([bare, gold]) == {"gold": {"sample-gene": 1}}
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
+    assert shared_documents([bare, gold]) == {}
+    assert "documents stand in the test split of sample-gene can't be told: unknown corpus 'nowhere'" in capsys.readouterr().err
+    with pytest.raises(WorkbookError, match="unknown corpus 'nowhere'"):
+        shared_documents([bare, replace(gold, silver=True)])
+
+
+def test_test_splits_of_an_earlier_phase_are_not_scored(tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").test[0].doc
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
+    other = replace(load_corpus("sample-virus"), splits={"train": load_corpus("sample-virus").train})
+    assert shared_documents([silver, other], before=[load_corpus("sample-gene")]) == {}
+    assert shared_documents([load_corpus("sample-gene")], before=[silver]) == {"mine": {"sample-gene": 1}}
+
+
+def test_another_part_of_the_same_silver_corpus_counts(tiny, outputs, tmp_path, lexicon):
+    """The first phase saw the half that holds a test document, the second one trains on the other half."""
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 24))
+    leaked = min(more - few)
+    silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3", leaked])
+    halves = [f"{silver}@1/2", f"{silver}@2/2"]
+    halves.sort(key=lambda half: leaked not in {s.doc for s in load_corpus(half).train})
+    first = run(small(tiny, corpora=halves[0], also_test="sample-disease", limit=8), progress=False)
+    assert first["shared_documents"] == {}
+    with pytest.raises(WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"):
+        run(small(tiny, corpora=["sample-gene", halves[1]], start_from=first["run_id"]), progress=False)
+
+
 def test_two_parts_of_one_silver_corpus_are_looked_at_together(tmp_path, lexicon):
     leaked = load_corpus("sample-gene").test[0].doc
     silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
@@ -266,6 +305,16 @@ def test_two_makers_of_one_corpus_never_mix(tmp_path, lexicon):
     assert not list((tmp_path / "mine").glob("*.tmp"))
 
 
+def test_a_corpus_that_another_maker_left_meanwhile_stays(tmp_path, lexicon):
+    def sentences():
+        yield "1", "OPA1"
+        label([("2", "OPA1")], lexicon, tmp_path / "mine")
+
+    with pytest.raises(DataError, match="holds a corpus already"):
+        label(sentences(), lexicon, tmp_path / "mine")
+    assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["2"]
+
+
 @pytest.mark.parametrize(("where", "docs"), [("while writing", ["1"]), ("before corpus.toml", ["1"]), ("after corpus.toml", ["2"])])
 def test_killed_at_any_step_it_is_the_old_corpus_or_the_new_one(tmp_path, lexicon, where, docs):
     label([("1", "OPA1 first")], lexicon, tmp_path / "mine")
@@ -289,6 +338,52 @@ def test_a_text_that_is_not_the_one_that_was_labelled_is_refused(tmp_path, lexic
     path.unlink()
     with pytest.raises(DataError, match=r"files names 'train-.*', which isn't there"):
         load_corpus(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_no_file_of_a_user_is_deleted(tmp_path, lexicon, replaces):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("train_notes.jsonl", "train-2024.jsonl", "dev.jsonl", "notes.md"):
+        (folder / name).write_text(name)
+    label([("1", "OPA1")], lexicon, folder, replace=replaces)
+    label([("2", "OPA1")], lexicon, folder, replace=True)
+    assert [path.name for path in folder.glob("train*.jsonl") if path.read_text() != path.name] == [
+        next(folder.glob("train-????????.jsonl")).name
+    ]
+    for name in ("train_notes.jsonl", "train-2024.jsonl", "dev.jsonl", "notes.md"):
+        assert (folder / name).read_text() == name
+
+
+def test_a_text_that_no_corpus_toml_tells_of_is_not_replaced_unasked(tmp_path, lexicon):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.jsonl").write_text("a user's own")
+    with pytest.raises(DataError, match="holds a corpus already"):
+        label([("1", "OPA1")], lexicon, tmp_path / "mine")
+    assert (tmp_path / "mine" / "train.jsonl").read_text() == "a user's own"
+    label([("1", "OPA1")], lexicon, tmp_path / "mine", replace=True)
+    assert not (tmp_path / "mine" / "train.jsonl").exists(), "the text of an earlier version's corpus"
+
+
+def test_one_lexicon_labels_all_of_a_text(tmp_path, lexicon):
+    """A worker that comes to a lexicon which was made again meanwhile would label its chunk otherwise."""
+
+    def sentences():
+        yield "1", "OPA1"
+        save_entries([(["TP53"], "Gene", "", True)], lexicon, [])
+        silver._load.cache_clear()  # as in a worker that hasn't read it yet
+        yield "2", "OPA1"
+
+    with pytest.raises(DataError, match=r"lexicon\.gz was made again while it labelled a text"):
+        label(sentences(), lexicon, tmp_path / "mine")
+    assert not (tmp_path / "mine" / "corpus.toml").exists()
+
+
+def test_sentences_that_are_saved_are_counted(tmp_path, lexicon):
+    label([("1", "OPA1 here"), ("2", "nothing")], lexicon, tmp_path / "mine")
+    held = load_corpus(tmp_path / "mine")
+    save_sentences(held.train, held.types, tmp_path / "again")
+    assert tomllib.loads((tmp_path / "again" / "corpus.toml").read_text())["labelled"] == {"sentences": 2, "words": 3, "Gene": 1}
 
 
 def test_sources_of_any_name_are_told(tmp_path):

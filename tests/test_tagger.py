@@ -1,9 +1,11 @@
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import FAMILIES, make_encoder
+from tokenizers import Tokenizer
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.data.batching import collate, make_examples
@@ -232,6 +234,27 @@ def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
         assert pieces_of(tagger.tokenizer, ["OPA1", "in"])[-1] == "Ġin"
 
 
+def test_a_space_comes_before_words_and_not_inside_them(tmp_path):
+    """Llama 3 and EuroBERT cut text before their ByteLevel step; its add_prefix_space would cut OPA1 into OPA and a word 1."""
+    folder = make_encoder("modernbert", tmp_path / "encoder")
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    digits = {"type": "Digits", "individual_digits": True}
+    saved["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, saved["pre_tokenizer"]]}
+    (folder / "tokenizer.json").write_text(json.dumps(saved))
+    untouched = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    in_text = untouched.encode("the OPA1 in the Mutations", add_special_tokens=False).tokens
+    assert "Ġ1" not in in_text
+    tagger = tagger_for(str(folder), [load_corpus("sample")])
+    tagger.save(tmp_path / "saved")
+    for loaded in (tagger, MultiTaskTagger.load(tmp_path / "saved")):
+        first, *others = loaded.aligner.pieces([["the", "OPA1", "in", "the", "Mutations"]])[0]
+        cut = loaded.tokenizer.convert_ids_to_tokens([piece for word in others for piece in word])
+        assert cut == in_text[-len(cut) :]
+        assert loaded.tokenizer.convert_ids_to_tokens(first)[0].startswith("Ġ")
+    (tmp_path / "saved" / "tokenizer.json").write_text(json.dumps(saved))  # as an earlier version saved it
+    assert MultiTaskTagger.load(tmp_path / "saved").aligner.pieces([["the", "OPA1"]]) == tagger.aligner.pieces([["the", "OPA1"]])
+
+
 def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
     """Its normalizer joins what isn't separated by a blank already."""
     from tokenizers import Tokenizer, models, pre_tokenizers
@@ -242,7 +265,7 @@ def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
     tokenizer.pre_tokenizer = pre_tokenizers.Split("never", "removed")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(WorkbookError, match=r"cuts 'in' into \['in'\] in a list of words and into \[\] in running text; take an encoder"):
+    with pytest.raises(WorkbookError, match=r"in a list of words .* and into '\[UNK\]' in running text; take an encoder"):
         load_tokenizer(str(tmp_path))
 
 

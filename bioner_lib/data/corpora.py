@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import home, is_there, outputs
-from .corpus import SPLITS, Corpus, Split, check_part
+from .corpus import AVERAGES, SPLITS, Corpus, Split, check_part
 from .fetching import GITHUB, fetch
 from .lines import Lines
 from .readers import DROPS, READERS, Reading, guess_reader
@@ -131,9 +131,16 @@ def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
         if "counts" in entry:
             _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
     types = dict.fromkeys(name for name in entry["labels"].values() if name)
-    # where the test split holds mentions that one tag sequence can't, its score isn't the official one
-    official = not _dropped(readings.get("test", Reading()))
-    return _corpus(name, tuple(types), readings, licence=entry["licence"], cite=entry["cite"], official=official).carve_dev()
+    incomplete = {role: numbers for role, reading in readings.items() if (numbers := _held_of_official(reading))}
+    about = {"licence": entry["licence"], "cite": entry["cite"], "official": "test" not in incomplete, "incomplete": incomplete}
+    return _corpus(name, tuple(types), readings, **about).carve_dev()
+
+
+def _held_of_official(reading: Reading) -> tuple[int, int] | None:
+    """(mentions that the tags hold, official mentions) of a file, where these differ: one tag sequence holds no overlapping mentions."""
+    held = sum(len(sentence.spans) for sentence in reading.sentences)
+    official = sum(reading.mentions.values()) - reading.repairs["mentions of repeated documents dropped"]
+    return None if held == official else (held, official)
 
 
 def _dropped(reading: Reading) -> int:
@@ -144,7 +151,7 @@ def _dropped(reading: Reading) -> int:
 def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:
     repairs = sum((reading.repairs for reading in readings.values()), Counter())
     splits = {role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings}
-    documented = all(reading.documented for reading in readings.values())
+    documented = any(reading.documented for reading in readings.values())
     return Corpus(name, types, splits, documented, repairs={k: v for k, v in sorted(repairs.items()) if v}, **fields)
 
 
@@ -188,6 +195,8 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
 def _read_own(path: Path, declared_there: dict) -> Corpus:
     files = _named_files(path, declared_there.pop("files")) if "files" in declared_there else _own_files(path)
     if sha256 := declared_there.pop("sha256", ""):
+        if "train" not in files:
+            raise DataError(f"{path / 'corpus.toml'}: sha256 is that of the train split, which isn't there")
         _check_text(files["train"], sha256)
     types, reader, silver = (declared_there.pop(key, default) for key, default in (("types", None), ("reader", None), ("silver", False)))
     types = (types,) if isinstance(types, str) else types
@@ -224,9 +233,9 @@ def _read_own(path: Path, declared_there: dict) -> Corpus:
 
 def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
     """Types by the names that they may have in a row; raises DataError for names of averages."""
-    if taken := [name for name in types if name in ("micro", "macro")]:
+    if taken := [name for name in types if name in AVERAGES]:
         raise DataError(f"{path}: a type can't be called {taken[0]!r}, which is an average in every table; map it with labels=")
-    return tuple(types)
+    return tuple(dict.fromkeys(types))
 
 
 def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
@@ -263,7 +272,11 @@ def _own_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {"train": path}
     files, strange = {}, []
-    for file in sorted(path.iterdir()):
+    try:
+        inside = sorted(path.iterdir())
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    for file in inside:
         if not file.is_file() or _BESIDE.fullmatch(file.name):
             continue
         roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
@@ -275,7 +288,7 @@ def _own_files(path: Path) -> dict[str, Path]:
             raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")
         files[role] = file
     if not files:
-        raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {sorted(f.name for f in path.iterdir())}")
+        raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {[file.name for file in inside]}")
     if strange:
         raise DataError(
             f"{path}: {strange} belong to no split; name each file after one (train, dev/devel/valid, test), or move it elsewhere"

@@ -18,6 +18,8 @@ from .schemes import to_tags
 from .text import Sentence
 
 SPLITS = ("train", "dev", "test")
+AVERAGES = ("micro", "macro")  # what tables call averages, so that no type can
+_USE = {"train": "trained on", "dev": "scored", "test": "scored"}
 
 
 class Split(Sequence):
@@ -71,7 +73,8 @@ def refuse_test(split: Split, purpose: str) -> Split:
 class Corpus:
     """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent.
 
-    `silver` labels are a dictionary's: they train, and choose nothing.
+    `silver` labels are a dictionary's: they train, and choose nothing. `official`: the test split is the published one, and every
+    official mention of it is scored. `incomplete` has, by split, (mentions held, official mentions) where the tags can't hold all.
     """
 
     name: str
@@ -83,6 +86,13 @@ class Corpus:
     repairs: Mapping[str, int] = field(default_factory=dict)
     official: bool = True
     silver: bool = False
+    incomplete: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def note(self) -> str:
+        """How much of the official gold isn't trained on or scored, in words; "" where all of it is."""
+        numbers = self.incomplete.items()
+        return "; ".join(f"{held:,} of {official:,} official mentions of {role} are {_USE[role]}" for role, (held, official) in numbers)
 
     @property
     def train(self) -> Split:

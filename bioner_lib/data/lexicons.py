@@ -7,6 +7,7 @@ the whole-word matches and no others; symbols are then compared with their case,
 import gzip
 import hashlib
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 
 from ..errors import DataError
-from .corpus import Split, refuse_test
+from .corpus import AVERAGES, Split, refuse_test
 from .schemes import Span
 
 _SHORT = 4  # a mention of so few characters is taken for a symbol
@@ -24,17 +25,22 @@ Entry = tuple[Sequence[str], str, str, bool]  # words, type, identifier, whether
 
 
 def _wrapped(words: Sequence[str]) -> str:
-    """Blanks around each word; a blank inside a word becomes another kind of blank, in terms and in text alike."""
-    return f" {'  '.join(word.replace(' ', NO_BREAK) for word in words)} "
+    """Blanks around each word."""
+    return f" {'  '.join(_without_blanks(words))} "
 
 
-NO_BREAK = "\u00a0"
+_NO_BREAK = "\u00a0"
+
+
+def _without_blanks(words: Sequence[str]) -> tuple[str, ...]:
+    """The words with another kind of blank inside, in terms, files and text alike: a common one stands between words."""
+    return tuple(word.replace(" ", _NO_BREAK) for word in words)
 
 
 class Lexicon:
     """Entries that can be found in text. Where two have the same words the first counts: their order is the priority between types.
 
-    `about` says where they come from. Raises DataError for an empty term.
+    `about` says where they come from. Raises DataError for an empty term, and for a type that has the name of an average.
     """
 
     def __init__(self, entries: Iterable[Entry], about: Mapping | None = None):
@@ -44,8 +50,10 @@ class Lexicon:
         for words, name, identifier, symbol in entries:
             if not words or not all(words):
                 raise DataError(f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word")
-            by_pattern[_wrapped(words).casefold()].append((name, identifier, tuple(words) if symbol else None))
+            by_pattern[_wrapped(words).casefold()].append((name, identifier, _without_blanks(words) if symbol else None))
         held = [entry for found in by_pattern.values() for entry in found]
+        if taken := [name for name, _, _ in held if name in AVERAGES]:
+            raise DataError(f"a type can't be called {taken[0]!r}, which is an average in every table; give its terms another type")
         self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
         self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint16)
         self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
@@ -66,6 +74,7 @@ class Lexicon:
         """Non-overlapping (start word, end word, type, identifier), the end exclusive."""
         text = f" {'  '.join(tokens)} "
         if text.count(" ") != 2 * len(tokens):  # a word with a blank inside
+            tokens = _without_blanks(tokens)
             text = _wrapped(tokens)
         folded, found, before, n_blanks = text.casefold(), [], 0, 0
         for pattern, _, at in self._automaton.find_matches_as_indexes(folded, overlapping=True):  # by where they end
@@ -114,11 +123,14 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: str | Path) -> "Lexicon":
-        """What `save_entries` wrote."""
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            about = json.loads(file.readline())
-            lines = (line.rstrip("\n").split("\t") for line in file)
-            return cls(((words.split(" "), name, identifier, symbol == "1") for words, name, identifier, symbol in lines), about)
+        """What `save_entries` wrote; raises DataError for another file, or none."""
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                about = json.loads(file.readline())
+                lines = (line.rstrip("\n").split("\t") for line in file)
+                return cls(((words.split(" "), name, identifier, symbol == "1") for words, name, identifier, symbol in lines), about)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise DataError(f"{path} can't be read as a lexicon: {getattr(error, 'strerror', None) or error}; make it again") from None
 
 
 def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[str | Path], about: Mapping | None = None) -> None:
@@ -132,7 +144,10 @@ def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[s
         with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
             file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
             for words, name, identifier, symbol in entries:
-                file.write(f"{' '.join(words)}\t{name}\t{identifier}\t{int(symbol)}\n".encode())
+                line = "\t".join([" ".join(_without_blanks(words)), name, identifier, str(int(symbol))])
+                if line.count("\t") != 3 or "\n" in line:
+                    raise DataError(f"term {tuple(words)!r} of type {name!r}: a tab or a line's end in it can't be saved; leave it out")
+                file.write(f"{line}\n".encode())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """Sentences that stay on disk: a JSONL file of which memory holds 8 bytes a line, each sentence made when it is asked for."""
 
 import mmap
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +20,21 @@ _BLOCK = 1 << 26  # bytes
 class Lines(Sequence):
     """A JSONL file as a sequence of sentences (tags in IOB2); `types`, where given, are all that its tags may name.
 
-    Lines that can't be read raise DataError with their number when they are asked for.
+    The file is opened once: parts and views go on reading it where it is replaced meanwhile. Raises DataError for a file that can't be
+    read, and where a copy in another process finds another file; a line that can't be read, with its number, when it is asked for.
     """
 
     def __init__(
         self, path: str | Path, types: Iterable[str] | None = None, tag_field: str = "tags", tag_names: list[str] | None = None,
         starts: np.ndarray | None = None, changes: tuple[Callable[[Sentence], Sentence], ...] = (), scheme: str = "",
+        stamp: tuple[int, int] | None = None, opened: tuple[mmap.mmap | bytes, tuple[int, int]] | None = None,
     ):  # fmt: skip
         self.path, self._types, self._fields = Path(path), None if types is None else frozenset(types), (tag_field, tag_names)
-        self._starts, self._changes = _line_starts(self.path) if starts is None else starts, changes
+        self._bytes, self._stamp = opened or _opened(self.path)
+        if stamp not in (None, self._stamp):
+            raise DataError(f"{self.path} has changed since it was loaded; load the corpus again")
+        self._starts, self._changes = _line_starts(self._bytes) if starts is None else starts, changes
         self._scheme = scheme or detect_scheme(self._record(at)[1] for at in self._starts[:_PEEK].tolist())
-
-    @cached_property
-    def _bytes(self) -> mmap.mmap:
-        with self.path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     @property
     def documented(self) -> bool:
@@ -59,10 +59,11 @@ class Lines(Sequence):
         return (self._sentence(int(at)) for at in self._starts)
 
     def __reduce__(self):
-        return Lines, (self.path, self._types, *self._fields, self._starts, self._changes, self._scheme)
+        return Lines, (self.path, self._types, *self._fields, self._starts, self._changes, self._scheme, self._stamp)
 
     def _with(self, starts: np.ndarray, changes: tuple) -> "Lines":
-        return Lines(self.path, self._types, *self._fields, starts, changes, self._scheme)
+        opened = self._bytes, self._stamp
+        return Lines(self.path, self._types, *self._fields, starts, changes, self._scheme, opened=opened)
 
     def _record(self, at: int) -> tuple[list, list, object]:
         end = self._bytes.find(b"\n", at)
@@ -91,11 +92,22 @@ class Lines(Sequence):
         return f"{self.path}:{before + 1}"
 
 
-def _line_starts(path: Path) -> np.ndarray:
+def _opened(path: Path) -> tuple[mmap.mmap | bytes, tuple[int, int]]:
+    """The bytes of a file, and its size and time, which tell it from another one of the same name."""
+    try:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if stat.st_size else b""
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    return content, (stat.st_size, stat.st_mtime_ns)
+
+
+def _line_starts(content: mmap.mmap | bytes) -> np.ndarray:
     """Where the lines begin that aren't empty; int64."""
-    if path.stat().st_size == 0:
+    if not content:
         return np.empty(0, dtype=np.int64)
-    content = np.memmap(path, dtype=np.uint8, mode="r")
+    content = np.frombuffer(content, dtype=np.uint8)
     ends = [np.flatnonzero(content[i : i + _BLOCK] == ord("\n")) + i for i in range(0, len(content), _BLOCK)]
     starts = np.concatenate([[0], np.concatenate(ends) + 1])
     starts = starts[starts < len(content)]

@@ -29,7 +29,7 @@ _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 class Reading:
     """What one file held: sentences, mentions by type as the source counts them, and repairs by name.
 
-    `documented` says whether `doc` is a real document or only a sentence's own name.
+    `documented` says whether some sentence's `doc` is a real document; where none is named `doc` is a sentence's own name.
     """
 
     sentences: list[Sentence] = field(default_factory=list)
@@ -144,7 +144,7 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
 
     `doc` (or `pmid`) names the document where the file has it.
     """
-    path, reading = Path(path), Reading(documented=True)
+    path, reading = Path(path), Reading(documented=False)
     rows = []
     for line, text in _lines(path):
         if not text.strip():
@@ -153,7 +153,7 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
         if not tokens:
             reading.repairs["empty sentence dropped"] += 1
             continue
-        reading.documented &= doc is not None
+        reading.documented |= doc is not None
         rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
     return _from_tags(rows, path, labels, reading)
 
@@ -170,8 +170,9 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
     tags = record[tag_field]
     if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
-    if "\\ud" in (text if isinstance(text, str) else text.decode(errors="replace")) and (broken := _half_a_character(tokens)):
-        raise DataError(f"{where}: {broken!r} holds half of a surrogate pair, which is no character; mend the escape")
+    named = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
+        _refuse_half_a_character([*tokens, str(named)], where)
     if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
         raise DataError(f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
     if any(isinstance(tag, int) for tag in tags):
@@ -180,23 +181,23 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
         tags = [tag_names[tag] for tag in tags]
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
-    named = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
-    return tokens, tags, None if named is None else document_name(named)
+    return tokens, [tag.strip() for tag in tags], None if named is None else document_name(named)
 
 
-def _half_a_character(tokens: Sequence[str]) -> str:
-    """The first word that can't be written as UTF-8, or ""."""
-    for token in tokens:
+def _refuse_half_a_character(texts: Iterable[str], where: str) -> None:
+    """JSON can hold half of a surrogate pair, which no UTF-8 file can: predictions on it could not be written."""
+    for text in texts:
         try:
-            token.encode()
-        except UnicodeEncodeError:
-            return token
-    return ""
+            text.encode()
+        except UnicodeEncodeError as error:
+            near = text[max(0, error.start - 20) : error.end]
+            raise DataError(f"{where}: {near!r} holds half of a surrogate pair, which is no character; mend the escape") from None
 
 
 def document_name(doc: object) -> str:
-    """One name for one document: PMID:123, "PMID 123" and 123 are the same."""
-    return re.sub(r"^PMID[:\s]*(?=\d+$)", "", str(doc).strip(), flags=re.IGNORECASE)
+    """One name for one document: PMID:123, "PMID 123", 123 and 123.0 (as pandas writes numbers in a column with gaps) are the same."""
+    doc = int(doc) if isinstance(doc, float) and doc.is_integer() else doc
+    return re.sub(r"^PMID[\W_]*(?=\d+$)", "", str(doc).strip(), flags=re.IGNORECASE)
 
 
 def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:
@@ -291,13 +292,15 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
             collection = load(file)
     except Exception as error:  # lxml, json and bioc each raise their own
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
-    for document in collection.documents:
-        where = f"{path}: document {document.id}"
-        passages = [_BiocPassage(passage) for passage in document.passages]
-        for annotation in _bioc_annotations(document):
-            _place(annotation, passages, labels, where, reading, surfaces)
+    for number, document in enumerate(collection.documents, 1):
+        name = document_name(document.id) if document.id else f"{path.stem}-{number}"
+        where = f"{path}: document {name}"
+        passages = [_BiocPassage(passage, where) for passage in document.passages]
+        for annotation, own in _bioc_annotations(document):
+            mine = [] if own is None else [passages[own]]
+            _place(annotation, [*mine, *passages], labels, where, reading, surfaces)
         whole = "\n".join(passage.text for passage in passages)
-        name = document_name(document.id)
+        _refuse_half_a_character([whole], where)
         if _is_repeated(name, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading):
             continue
         for passage in passages:
@@ -309,27 +312,32 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
 class _BiocPassage:
     """A passage's text, where it begins in its document, its sentences where only they hold the text, and its mentions."""
 
-    def __init__(self, passage):
+    def __init__(self, passage, where: str):
         self.offset, self.mentions = passage.offset, []
         self.text, self.bounds = passage.text or "", None
         if not passage.text and passage.sentences:
             self.bounds = []
             for sentence in passage.sentences:
                 start = sentence.offset - passage.offset
-                self.text = self.text.ljust(start)[:start] + (sentence.text or "")
+                if start < len(self.text):
+                    raise DataError(
+                        f"{where}: the sentence at offset {sentence.offset} begins before the one in front of it ends; "
+                        "offsets count characters of the document: correct them"
+                    )
+                self.text = self.text.ljust(start) + (sentence.text or "")
                 self.bounds.append((start, len(self.text)))
 
 
-def _bioc_annotations(document) -> Iterator:
-    yield from document.annotations
-    for passage in document.passages:
-        yield from passage.annotations
-        for sentence in passage.sentences:
-            yield from sentence.annotations
+def _bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
+    """(annotation, number of the passage that it stands in or None)."""
+    yield from ((annotation, None) for annotation in document.annotations)
+    for i, passage in enumerate(document.passages):
+        for part in (passage, *passage.sentences):
+            yield from ((annotation, i) for annotation in part.annotations)
 
 
 def _place(annotation, passages: Sequence[_BiocPassage], labels, where: str, reading: Reading, surfaces: _Surfaces) -> None:
-    """Put a BioC annotation into the passage that holds it; raises DataError where none does."""
+    """Put a BioC annotation into the first of the passages that holds it; raises DataError where none does."""
     where = f"{where}, annotation {annotation.id}"
     label = annotation.infons.get("type") or ""
     if not label.strip():
@@ -340,17 +348,17 @@ def _place(annotation, passages: Sequence[_BiocPassage], labels, where: str, rea
         raise DataError(f"{where}: no location")
     if not name:
         return
-    span = annotation.total_span
+    reading.mentions[name] += 1
+    if len(annotation.locations) > 1:
+        reading.repairs["discontinuous mention dropped"] += 1
+        return
+    span = annotation.locations[0]
     for passage in passages:
         start, end = span.offset - passage.offset, span.offset + span.length - passage.offset
         if 0 <= start < end <= len(passage.text):
             break
     else:
         raise DataError(f"{where}: offsets {span.offset}+{span.length} are empty or lie outside of every passage")
-    reading.mentions[name] += 1
-    if len(annotation.locations) > 1:
-        reading.repairs["discontinuous mention dropped"] += 1
-        return
     if annotation.text:
         surfaces.compare(annotation.text, passage.text, start, end, where, reading.repairs)
     passage.mentions.append((start, end, name))
@@ -361,7 +369,7 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
 
     A backslash before a bracket makes it plain text: `[3H\\](+)-thymidine`.
     """
-    path, reading, doc, base = Path(path), Reading(), None, 0
+    path, reading, doc, base = Path(path), Reading(documented=False), None, 0
     for line, text in _lines(path):
         if not text.strip():
             continue
@@ -383,7 +391,7 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         offsets = cut_words(words(plain), mentions, reading.repairs)
         spans = snap(offsets, mentions, reading.repairs)
         reading.mentions.update(name for _, _, name in spans)
-        reading.documented &= doc is not None
+        reading.documented |= doc is not None
         name = doc if doc is not None else f"{path.stem}-s{line}"
         shifted = [(base + a, base + b) for a, b in offsets]
         reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted))

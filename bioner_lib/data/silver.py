@@ -32,6 +32,7 @@ from .text import Sentence, sentence_bounds, tokenize
 TAG_FIELD = "decoded_tags_pseudo_final"
 LONGEST = 5_000  # characters; what is longer is no sentence
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_TEXT = re.compile(r"train(-[0-9a-f]{8})?\.jsonl")  # the texts that this module writes, or once wrote
 _CHUNK = 5_000  # sentences that a worker takes at once
 
 
@@ -89,6 +90,8 @@ def label(
     `replace` replaces once the new one is whole.
     """
     counts, kinds, lexicon = Counter(), Counter(), str(Path(lexicon).resolve())
+    if not Path(lexicon).is_file():
+        raise DataError(f"{lexicon}: no such lexicon; make it with save_entries")
     stamp = Path(lexicon).stat().st_mtime_ns
 
     def lines() -> Iterator[str]:
@@ -111,7 +114,15 @@ def save_sentences(
 
     Raises DataError for no sentence, and for a folder that holds a corpus already, which `replace` replaces.
     """
-    _write((_record(s.tokens, s.tags, s.doc, s.spans) for s in sentences), types, folder, replace, lambda: about)
+    counts, kinds = Counter(), Counter()
+
+    def lines() -> Iterator[str]:
+        for sentence in sentences:
+            counts.update(sentences=1, words=len(sentence.tokens))
+            kinds.update(name for _, _, name in sentence.spans)
+            yield _record(sentence.tokens, sentence.tags, sentence.doc, sentence.spans)
+
+    _write(lines(), types, folder, replace, lambda: {**about, "labelled": {**counts, **kinds}})
 
 
 def _write(
@@ -144,14 +155,15 @@ def _write(
             _refuse_another(folder, replace)
             aside.replace(text)
             replace_text(folder / "corpus.toml", "\n".join(declared) + "\n")
-            for old in set(folder.glob("train*.jsonl")) - {text}:
-                old.unlink()
+            for old in folder.iterdir():
+                if _TEXT.fullmatch(old.name) and old != text:
+                    old.unlink()
     finally:
         aside.unlink(missing_ok=True)
 
 
 def _refuse_another(folder: Path, replace: bool) -> None:
-    if (folder / "corpus.toml").exists() and not replace:
+    if not replace and any((folder / name).exists() for name in ("corpus.toml", "train.jsonl")):
         raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
 
 
@@ -185,8 +197,11 @@ def _chunks(sentences: Iterable[tuple[str, str]], work: Callable, executor: Exec
 
 @lru_cache(maxsize=2)
 def _load(lexicon: str, stamp: int) -> Lexicon:
-    """Read once by each process, and again where the file was made again."""
-    return Lexicon.load(lexicon)
+    """Read once by each process, and again where the file was made again; raises DataError where that happens while it labels."""
+    held = Lexicon.load(lexicon)
+    if Path(lexicon).stat().st_mtime_ns != stamp:
+        raise DataError(f"{lexicon} was made again while it labelled a text; label that text again, so that one lexicon labels all of it")
+    return held
 
 
 def label_chunk(chunk: list[tuple[str, str]], lexicon: str, stamp: int) -> tuple[str, int, Counter, int]:

@@ -58,7 +58,7 @@ def annotate(
     leftmost longest stays; two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in
     the document, `bounds` are its sentences where the source names them.
     """
-    kept = _flat(list(mentions), repairs)
+    kept = _flat([_trimmed(text, mention, repairs) for mention in mentions], repairs)
     joined: list[list[int]] = []
     for start, end in sentence_bounds(text) if bounds is None else bounds:
         if joined and any(m[0] < start < m[1] for m in kept):
@@ -71,13 +71,24 @@ def annotate(
         inside = [m for m in kept if start <= m[0] < end]
         offsets = cut_words([(start + a, start + b) for a, b in words(text[start:end])], inside, repairs)
         if not offsets:
-            repairs["mention without a word dropped"] += len(inside)
+            if inside:
+                repairs["mention without a word dropped"] += len(inside)
             continue
         spans = snap(offsets, inside, repairs)
         tokens = [text[a:b] for a, b in offsets]
         shifted = [(base + a, base + b) for a, b in offsets]
         sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc, shifted))
     return sentences
+
+
+def _trimmed(text: str, mention: tuple[int, int, str], repairs: Counter) -> tuple[int, int, str]:
+    """A mention without the blanks at its ends, which are no words and may stand between two sentences; one of blanks stays as it is."""
+    start, end, name = mention
+    surface = text[start:end]
+    if not surface.strip() or surface == surface.strip():
+        return mention
+    repairs["blank at the end of a mention cut off"] += 1
+    return end - len(surface.lstrip()), start + len(surface.rstrip()), name
 
 
 def cut_words(offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]], repairs: Counter) -> list[tuple[int, int]]:

@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import asdict
 from importlib.util import find_spec
 from itertools import islice
@@ -73,47 +72,40 @@ def load_tokenizer(name: str):
 
 
 def _for_words(tokenizer, name: str):
-    """The tokenizer, told that a blank stands before each word of a list; raises WorkbookError if it cuts words otherwise in text.
+    """The tokenizer, which puts a space before each word of a list where it needs one to cut the word as in running text.
 
-    A generic fast tokenizer (ModernBERT's) keeps `add_prefix_space=True` and doesn't carry it out: "in" stays what continues a word.
+    transformers does so for classes that it knows (RoBERTa). A generic tokenizer.json (ModernBERT) keeps `add_prefix_space=True` and
+    doesn't carry it out. The space comes from a normalizer: the same option of a ByteLevel step that stands behind others (Llama 3,
+    EuroBERT) would put spaces inside words too. Raises WorkbookError where words are still cut otherwise.
     """
+    from tokenizers import normalizers
+
     if not tokenizer.is_fast:
         return tokenizer  # which the aligner refuses
-    if (before := tokenizer.backend_tokenizer.pre_tokenizer) is not None:
-        tokenizer.backend_tokenizer.pre_tokenizer = _with_blanks(before)
-    for word in _PROBES:
-        listed, in_text, alone = (
-            tokenizer(text, is_split_into_words=not isinstance(text, str), add_special_tokens=False)["input_ids"]
-            for text in (["of", word], f"of {word}", ["of"])
+    in_text = tokenizer(" ".join(_PROBE), add_special_tokens=False)["input_ids"]
+    listed = _behind_first_word(tokenizer)
+    if in_text[-len(listed) :] != listed:
+        backend = tokenizer.backend_tokenizer
+        before = [backend.normalizer] if backend.normalizer else []
+        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(" ")])
+        listed = _behind_first_word(tokenizer)
+    if in_text[-len(listed) :] != listed:
+        cuts = [" ".join(map(str, tokenizer.convert_ids_to_tokens(ids))) for ids in (listed, in_text)]
+        raise WorkbookError(
+            f"encoder {name!r} cuts {' '.join(_PROBE)!r} into {cuts[0]!r} in a list of words (without the first) and into {cuts[1]!r} "
+            "in running text; take an encoder whose tokenizer.json cuts both alike"
         )
-        if listed[len(alone) :] != in_text[len(alone) :]:
-            raise WorkbookError(
-                f"encoder {name!r} cuts {word!r} into {tokenizer.convert_ids_to_tokens(listed[len(alone) :])} in a list of words and into "
-                f"{tokenizer.convert_ids_to_tokens(in_text[len(alone) :])} in running text; take an encoder whose tokenizer.json cuts "
-                "both alike"
-            )
     return tokenizer
 
 
-_PROBES = ("in", "Mutations", "optic", "OPA1")
+def _behind_first_word(tokenizer) -> list[int]:
+    """The pieces of `_PROBE` as a list of words, without those of its first word, which may have no space before it."""
+    encoded = tokenizer(list(_PROBE), is_split_into_words=True, add_special_tokens=False)
+    return [piece for piece, word in zip(encoded["input_ids"], encoded.word_ids(), strict=True) if word]
+
+
+_PROBE = ("of", "in", "Mutations", "optic", "OPA1")
 _SAFE = {"trust_remote_code": False}  # an encoder's own code is never run, nor offered at a prompt
-
-
-def _with_blanks(pre_tokenizer):
-    """The same pre-tokenizer with a blank before each word, wherever in it that is said."""
-
-    def told(state):
-        if isinstance(state, list):
-            return [told(part) for part in state]
-        if not isinstance(state, dict):
-            return state
-        changed = {"add_prefix_space": True} if state.get("type") == "ByteLevel" else {}
-        changed |= {"prepend_scheme": "always"} if state.get("type") == "Metaspace" else {}
-        return {key: told(value) for key, value in state.items()} | changed
-
-    same = copy(pre_tokenizer)
-    same.__setstate__(json.dumps(told(json.loads(pre_tokenizer.__getstate__()))).encode())
-    return same
 
 
 def _is_cased(tokenizer) -> bool:

@@ -173,8 +173,8 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         plans += read_description(model)[1]
     asked = {corpus.name: asked_types(plans, corpus) for corpus in corpora + also}  # refused now rather than after training
     repairs: Counter = Counter()
-    trained = [*corpora, *_trained_before(config, parents, working.parent, {c.name for c in corpora}, mirror)]
-    shared = shared_documents(trained, also, mirror)
+    before = _trained_before(config, parents, working.parent, mirror)
+    shared, trained = shared_documents(corpora, also, mirror, before), [*corpora, *before]
     if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}):
         raise WorkbookError(
             f"silver text shares documents with test splits: {leaks}; leave them out when the text is fetched, or say "
@@ -201,21 +201,23 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
 
 def _about(corpus: Corpus) -> dict:
     about = {"types": list(corpus.types), "official": corpus.official, "documented": corpus.documented, "repairs": dict(corpus.repairs)}
+    about |= {"note": corpus.note} if corpus.note else {}
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, known: set[str], mirror) -> list[Corpus]:
-    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), where they are still there."""
+def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, mirror) -> list[Corpus]:
+    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), where they are still there.
+
+    Another part of a corpus that this run trains on is another corpus: other documents.
+    """
     behind = [phase for parent in parents.values() for phase in parent["phases"]]
     behind += _behind(config.as_dict(), runs)
-    found: dict[str, Corpus] = {}
-    for phase in behind:
-        for name in phase["corpora"]:
-            with suppress(WorkbookError):
-                corpus = load_corpus(name, mirror=mirror, limit=phase.get("limit", 0))
-                if corpus.name not in known:
-                    found.setdefault(name, corpus)
-    return list(found.values())
+    asked = dict.fromkeys((name, phase.get("limit", 0)) for phase in behind for name in phase["corpora"])
+    found = []
+    for name, limit in asked.keys() - {(name, config.limit) for name in config.corpora}:
+        with suppress(WorkbookError):
+            found.append(load_corpus(name, mirror=mirror, limit=limit))
+    return sorted(found, key=lambda corpus: corpus.name)
 
 
 def _behind(config: Mapping, runs: Path) -> list[dict]:
@@ -225,19 +227,30 @@ def _behind(config: Mapping, runs: Path) -> list[dict]:
     return [*configs, *(earlier for parent in configs for earlier in _behind(parent, runs))]
 
 
-def shared_documents(corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None) -> dict[str, dict[str, int]]:
+def shared_documents(
+    corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None, before: Sequence[Corpus] = ()
+) -> dict[str, dict[str, int]]:
     """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name).
 
-    Where silver text names PMIDs, registered corpora without them are compared by the `documents` of their other form.
+    `before` taught what the run builds on; their test splits are not scored. Where training text names PMIDs, registered corpora
+    without them are compared by the `documents` of their other form. Raises WorkbookError where that form can't be had and the text
+    is silver; for gold the comparison is left out, which is said.
     """
     tests = [corpus for corpus in (*corpora, *also) if "test" in corpus.splits]
     docs = {corpus.name: {s.doc for s in corpus.test} for corpus in tests if corpus.documented}
     train: dict[str, set[str]] = {}
-    for corpus in corpora:  # two parts of one corpus have its name
+    for corpus in (*corpora, *before):  # two parts of one corpus have its name
         train.setdefault(corpus.name, set()).update(s.doc for s in (corpus.train if corpus.documented else ()))
-    if any(doc.isdecimal() for corpus in corpora if corpus.silver for doc in train[corpus.name]):
-        forms = {corpus.name: CORPORA.get(split_name(corpus.name)[0], {}).get("documents") for corpus in tests}
-        docs |= {name: {s.doc for s in load_corpus(form, mirror=mirror).test} for name, form in forms.items() if form}
+    naming = {name for name, mine in train.items() if any(doc.isdecimal() for doc in mine)}
+    by_pmid = [corpus for corpus in (*corpora, *before) if corpus.name in naming]
+    for corpus in tests if by_pmid else ():
+        if form := CORPORA.get(split_name(corpus.name)[0], {}).get("documents"):
+            try:
+                docs[corpus.name] = {s.doc for s in load_corpus(form, mirror=mirror).test}
+            except WorkbookError as error:
+                if any(corpus.silver for corpus in by_pmid):
+                    raise
+                print(f"whether training documents stand in the test split of {corpus.name} can't be told: {error}", file=sys.stderr)
     found = {name: {test: len(mine & held) for test, held in docs.items() if mine & held} for name, mine in train.items()}
     return {name: shared for name, shared in found.items() if shared}
 
