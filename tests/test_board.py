@@ -38,6 +38,7 @@ from bioner_lib.data.inspection import (
     weights_by_place,
 )
 from bioner_lib.data.text import Sentence
+from bioner_lib.runs.rows import arm_of
 
 
 def row(seed, f1, corpus="sample", support=20, official=True, **config):
@@ -403,3 +404,119 @@ def test_inspection():
     pieces = [[[1], [2, 2], [3]], [[1]]]
     assert pieces_by_place(split, pieces) == {"inside mentions": [2, 1, 1], "outside": [1]}
     assert [lost_by_cutting(split, pieces, room) for room in (0, 1, 3, 4)] == [2, 1, 1, 0]
+
+
+def test_what_an_arm_is_called():
+    from bioner_lib.board.leaderboard import arm_name
+
+    def called(scored_on="sample", **fields):
+        return arm_name(RunConfig(**{"corpora": "sample"} | fields), scored_on)
+
+    assert called() == "minilm per-type single-task"
+    assert called(encoder="/models/mine/tiny", seed=7) == "tiny per-type single-task"
+    assert called(corpora=["sample-gene", "sample-virus"]) == "minilm per-type multi-task (sample-gene + sample-virus)"
+    assert called(scored_on="bc2gm", corpora="/data/my corpus") == "minilm per-type single-task (my corpus)"
+    assert called(system="dictionary", limit=60) == "dictionary limit=60"
+    assert called(decoder="crf", epochs=3) == "minilm per-type single-task decoder=crf epochs=3"
+    parents = {"start_from": {"name": "first-minilm"}}
+    assert arm_name(RunConfig(corpora="sample", start_from="x"), "sample", parents).endswith("start_from=first-minilm")
+
+
+def test_results_line_by_line():
+    made = row(3, 0.5, corpus="sample") | {"name": "mine"}
+    config = RunConfig(corpora=["sample", "sample-gene"], seed=1)
+    both = {"run_id": config.run_id, "config": config.as_dict()}
+    both["scores"] = {
+        name: {"test": row(1, 0.6)["scores"]["sample"]["test"] | {"not_asked": ["Virus"]}} for name in ("sample", "sample-gene")
+    }
+    both["data"] = {name: {"official": name == "sample", "types": ["Gene", "Virus"]} for name in both["scores"]}
+    frame = results([made, both])
+    assert frame["type"].tolist() == ["Gene", "micro", "macro", "Gene", "Gene"]
+    assert frame["task"].tolist() == ["single-task"] * 3 + ["multi-task"] * 2
+    assert frame["name"].iloc[0] == "mine"
+    assert frame["official"].tolist() == [True, True, True, True, False]
+    assert frame["seed"].tolist() == [3, 3, 3, 1, 1]
+    assert frame["trained_on"].iloc[-1] == "sample + sample-gene"
+    with pytest.raises(WorkbookError, match=r"^no finished runs yet; run 30_single_task first"):
+        results([])
+
+
+def test_the_boards_markdown_to_the_letter():
+    rows = [row(seed, f1, corpus=corpus) for seed, f1 in ((1, 0.5), (2, 0.6)) for corpus in ("sample-gene", "sample")]
+    rows += [row(1, 0.7, corpus="sample", system="dictionary", support=9)]
+    assert markdown(aggregate(results(rows))).splitlines() == [
+        "| system | runs | sample Gene | sample-gene Gene |",
+        "|---|---|---|---|",
+        "| dictionary | 1 | N/A |  |",
+        "| minilm per-type single-task | 2 | 55.0 ± 7.1 | 55.0 ± 7.1 |",
+    ]
+
+
+def test_by_type_to_the_letter():
+    made = [row(seed, f1) | {"name": "mask"} for seed, f1 in ((1, 0.5), (2, 0.6))] + [row(1, 0.9, scheme="IOB2") | {"name": "negative"}]
+    assert by_type(results(made), ["Gene"]).splitlines() == [
+        "| arm | runs | Gene F1 | Gene recall |",
+        "|---|---|---|---|",
+        "| negative | 1 | 90.0 | 90.0 |",
+        "| mask | 2 | 55.0 ± 7.1 | 55.0 ± 7.1 |",
+    ]
+
+
+def left(outputs, made):
+    """A finished run on disk."""
+    folder = outputs / "runs" / made["run_id"]
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    return RunConfig(**made["config"])
+
+
+def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(outputs):
+    def scored(made, **roles):
+        made["scores"] = {name.replace("_", "-"): dict.fromkeys(split, made["scores"]["sample"]["test"]) for name, split in roles.items()}
+        return made
+
+    first = scored(row(1, 0.5), sample=("dev", "test"))
+    second = scored(row(1, 0.6, start_from=first["run_id"]), sample=("dev", "test"), sample_gene=("test",))
+    second["parents"] = {"start_from": {"run_id": first["run_id"], "arm": arm_of(first), "name": "y", "phases": [first["config"]]}}
+    configs = [left(outputs, made) for made in (first, second)]
+    found = finals(configs)
+    assert {corpus: [made["run_id"] for made in rows] for corpus, rows in found.items()} == {
+        "sample": [second["run_id"]], "sample-gene": [second["run_id"]],
+    }  # fmt: skip
+    other = scored(row(1, 0.7, decoder="crf"), sample=("dev", "test"), sample_gene=("test",))
+    configs.append(left(outputs, other))
+    assert "sample-gene" not in finals(configs), "two runs score it, and none was trained on it"
+    assert len(finals(configs)["sample"]) == 2
+
+
+def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path):
+    config = left(tmp_path / "elsewhere", row(1, 0.5) | {"device": {"precision": "fp32"}})
+    assert repetitions(config) == []
+    assert len(repetitions(config, tmp_path / "elsewhere")) == 1
+    left(outputs, row(1, 0.5, system="dictionary") | {"device": {"precision": "none"}})
+    assert len(repetitions(RunConfig(corpora="sample", system="dictionary", seed=2, precision="fp32"))) == 1
+
+
+def test_published_rows_are_the_runs_own(outputs, tmp_path):
+    made = row(1, 0.5)
+    left(tmp_path / "elsewhere", made)
+    (path,) = publish([made["run_id"]], tmp_path / "elsewhere", to=tmp_path / "to")
+    assert json.loads(path.read_text()) == made
+    with pytest.raises(WorkbookError, match="no finished run"):
+        publish([made["run_id"]], to=tmp_path / "to")
+
+
+def test_the_board_is_left_in_three_forms(outputs):
+    table = write_leaderboard([row(1, 0.5), row(2, 0.7)])
+    held = pd.read_csv(outputs / "leaderboard.csv")
+    assert "Unnamed: 0" not in held.columns
+    assert held["f1_mean"].tolist() == pytest.approx(table["f1_mean"].tolist())
+    raw = json.loads((outputs / "leaderboard.json").read_text())
+    assert raw["aggregated"][0]["values"] == [0.5, 0.7]
+    assert (outputs / "leaderboard.md").read_text().startswith(markdown(table))
+
+
+def test_budgets_tell_encoders_apart_by_learning_rate_only():
+    check_budgets([row(1, 0.5, encoder="bert"), row(1, 0.5)])
+    with pytest.raises(WorkbookError, match="batch_size differs"):
+        check_budgets([row(1, 0.5, encoder="bert", batch_size=8), row(1, 0.5)])

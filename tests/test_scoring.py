@@ -73,3 +73,17 @@ def test_token_accuracy_flatters():
     assert token_accuracy(gold, [[]], [10]) == 0.8 and token_accuracy(gold, [[(0, 1, "Gene")]], [10]) == 0.9
     assert token_accuracy(gold, gold, [10]) == 1.0
     assert token_accuracy([[(0, 1, "Gene"), (1, 2, "Gene")]], gold, [10]) == 0.9
+
+
+def test_neighbours_are_no_boundary_error():
+    """A span that ends where a mention begins, or begins where one ends, shares no word with it."""
+    gold = [(2, 4, "Gene")]
+    assert errors(gold, [(0, 2, "Gene")]) == {"correct": 0, "spurious": 1, "missed": 1}
+    assert errors(gold, [(4, 6, "Gene")]) == {"correct": 0, "spurious": 1, "missed": 1}
+    assert errors(gold, [(3, 6, "Gene")]) == {"correct": 0, "boundary": 1, "missed": 0}
+
+
+def test_token_accuracy_is_over_all_sentences():
+    gold = [[(0, 1, "Gene")], [(0, 1, "Gene")], []]
+    assert token_accuracy(gold, [[], [], []], [2, 2, 4]) == pytest.approx(6 / 8)
+    assert token_accuracy([], [], []) == 1.0

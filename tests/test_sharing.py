@@ -207,3 +207,27 @@ def test_what_a_design_charges_is_part_of_the_loss(tiny):
     assert charge > 0
     torch.testing.assert_close(with_charge, alone + charge)
     torch.testing.assert_close(half, alone + charge / 2)
+
+
+def test_the_reversed_loss_by_hand():
+    """One corpus' sentences are longer: the discriminator sees the mean over valid words, weighed by `reversal`."""
+    torch.manual_seed(0)
+    design = make_sharing("adversarial", 4, ["a"], 2, {"reversal": 0.5, "orthogonality": 0.0})
+    shared, corpus = torch.randn(2, 3, 4), torch.tensor([0, 1])
+    valid = torch.tensor([[True, True, True], [True, False, False]])
+    means = torch.stack([shared[0].mean(0), shared[1, 0]])
+    expected = torch.nn.functional.cross_entropy(design.discriminator(means), corpus)
+    torch.testing.assert_close(design(shared, valid, corpus)[1], 0.5 * expected)
+
+
+def test_overlap_is_the_mean_over_heads_of_centred_unit_vectors():
+    torch.manual_seed(0)
+    shared, private = torch.randn(7, 4) + 3, torch.randn(2, 7, 3) - 5
+    a = shared - shared.mean(0)
+    a = a / a.norm(dim=1, keepdim=True)
+    expected = 0.0
+    for view in private:
+        b = view - view.mean(0)
+        b = b / b.norm(dim=1, keepdim=True)
+        expected += (a.T @ b).square().sum() / 7
+    torch.testing.assert_close(squared_overlap(shared, private), expected / 2)

@@ -45,3 +45,33 @@ def test_terms_are_never_chosen_on_test(corpus):
                    lambda: quality(LEXICON, [load_corpus("sample")], roles=("test",))):  # fmt: skip
         with pytest.raises(SelectionError, match="must not see the test split"):
             choose()
+
+
+def test_quality_line_by_line(corpus):
+    """A corpus without a type of the lexicon has no line, and hides none behind it; precision, recall and support of both splits."""
+    strange = Corpus("y", ("Disease",), {"train": Split([], "train", "y")})
+    twice = Corpus("z", corpus.types, {"train": corpus.splits["train"], "dev": Split(list(corpus.splits["train"]), "dev", "z")})
+    frame = quality(LEXICON, [strange, twice])
+    assert list(frame.columns) == ["corpus", "type", "precision", "recall", "f1", "support"]
+    assert frame["corpus"].tolist() == ["z"]
+    assert frame["support"].tolist() == [4]
+    assert frame["f1"].tolist() == pytest.approx([0.4])
+    assert list(quality(LEXICON, [strange]).columns) == list(frame.columns)
+
+
+def test_the_noisiest_first_and_no_more_than_asked_for(corpus):
+    lexicon = Lexicon([([word], "Chemical", "", False) for word in ("we", "they", "lead", "poisoning", "water")])
+    frame = noisiest(lexicon, corpus.train, "Chemical", 2)
+    assert list(frame.columns) == ["term", "matches", "right", "precision", "in"]
+    assert frame["term"].tolist() == ["lead", "poisoning"], "most wrong matches first, then by name"
+    assert frame["precision"].tolist() == pytest.approx([1 / 3, 0])
+
+
+def test_noise_is_counted_over_all_corpora_that_annotate_the_type(corpus):
+    genes = Corpus("y", ("Gene",), corpus.splits)
+    entries = [(["lead"], "Chemical", "1", False)]
+    assert drop_noisy(entries, [corpus, genes], precision=0.5, matches=4)[0] == entries, "a corpus without chemicals has no say"
+    kept, dropped = drop_noisy(entries, [corpus, corpus], precision=0.5, matches=6)
+    assert kept == []
+    assert dropped.to_dict("records") == [{"term": "lead", "type": "Chemical", "matches": 6, "right": 2}]
+    assert list(drop_noisy(entries, [])[1].columns) == ["term", "type", "matches", "right"]

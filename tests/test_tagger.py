@@ -278,3 +278,40 @@ def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monke
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
     with pytest.raises(WorkbookError, match=r"can't be loaded"):
         load_encoder(str(folder))
+
+
+def test_a_second_phase_keeps_all_but_who_guesses_the_corpora(tiny):
+    """The discriminator of an adversarial first phase guesses among other corpora than the second's."""
+    first = tagger_for(tiny, [load_corpus("sample-gene")], sharing="adversarial", encoder_name="mine")
+    with torch.no_grad():
+        first.sharing.discriminator.weight.fill_(7.0)
+    second = first.extended(plan_heads("per-type", [load_corpus("sample-gene"), load_corpus("sample-virus")]))
+    assert second.encoder_name == "mine"
+    assert not (second.sharing.discriminator.weight == 7.0).any()
+    assert torch.equal(second.sharing.weight[0], first.sharing.weight[0])
+    assert second.settings == first.settings
+    assert [plan.name for plan in second.plans] == ["Gene", "Virus"]
+
+
+def test_a_tagger_is_saved_into_a_folder_of_any_depth_and_over_an_old_one(tiny, tmp_path):
+    import json
+
+    tagger = tagger_for(tiny, [load_corpus("sample-gene")], encoder_name="mine")
+    for _ in range(2):
+        tagger.save(tmp_path / "a" / "b" / "model")
+    described = json.loads((tmp_path / "a" / "b" / "model" / "tagger.json").read_text())
+    assert described["encoder"] == "mine"
+    assert described["heads"] == [{"name": "Gene", "types": ["Gene"], "corpora": ["sample-gene"], "exclusive": False}]
+    assert {"scheme", "dropout", "max_length", "overlap", "label_pieces", "decoder", "sharing", "sharing_options"} <= set(described)
+
+
+def test_a_disk_that_is_full_while_saving_is_named(tiny, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    def full(*_):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_model", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        tagger_for(tiny, [load_corpus("sample-gene")]).save(tmp_path)
+    assert caught.value.filename == str(tmp_path)

@@ -1,7 +1,9 @@
 """The loop by itself: what a step is made of, what an epoch is chosen by, what a resumed run has restored."""
 
 import math
+import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -140,3 +142,73 @@ def test_what_an_epoch_reports(tiny):
     loop.model.train()
     losses = [loop.model(collate(batch, 0)).item() for batch in loop.batches(0)]
     assert loop.one_epoch(0)["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4), "the mean over batches"
+
+
+def test_seeds_and_epochs_give_different_dice():
+    drawn = set()
+    for seed in (13, 42):
+        for epoch in range(5):
+            training.seed_everything(seed, epoch)
+            drawn.add((random.random(), float(np.random.rand()), float(torch.rand(1))))
+    assert len(drawn) == 10
+    for part in range(3):
+        assert len({values[part] for values in drawn}) == 10, "each of the three"
+
+
+def test_dev_is_read_by_the_corpus_own_head_in_training_precision(tiny, monkeypatch):
+    config = config_for(tiny)
+    corpora = corpora_for(config)
+    tagger, asked = training.build(config, corpora), []
+    monkeypatch.setattr(tagger, "predict", lambda tokens, *given, **more: asked.append((len(tokens), *given, more)) or [[] for _ in tokens])
+    dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, torch.bfloat16)
+    assert asked == [(len(c.dev), c.name, c.types, {"autocast": torch.bfloat16}) for c in corpora]
+    with pytest.raises(ValueError, match="longer than argument"):
+        dev_f1(tagger, [corpora[0].dev], corpora, None)
+
+
+def test_precision_is_what_the_loss_is_computed_in(tiny, monkeypatch):
+    dtypes = []
+    inner = training.Objective.forward
+
+    def watched(self, *given):
+        dtypes.append((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        return inner(self, *given)
+
+    monkeypatch.setattr(training.Objective, "forward", watched)
+    for precision, seen in (("bf16", (True, torch.bfloat16)), ("fp32", (False, torch.bfloat16))):
+        dtypes.clear()
+        loop_for(config_for(tiny, precision=precision)).one_epoch(0)
+        assert set(dtypes) == {seen}
+
+
+def test_what_a_training_cost():
+    record = {"training_seconds": 2.0, "seconds": 3.0, "process_seconds": 2.5, "pieces": 100, "steps": 7, "joules": 5.0}
+    cost = training._cost([record, record])
+    assert cost == {"joules": 10.0, "seconds": 6.0, "process_seconds": 5.0, "pieces_per_second": 50.0, "steps": 14}
+    assert training._cost([record, record | {"joules": None}])["joules"] is None
+    assert training._cost([])["joules"] is None
+
+
+def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
+    config = config_for(tiny, batch_size=1, limit=40)
+    loop = loop_for(config)
+    shown, told = [], []
+    loop.track = "tensorboard"
+    monkeypatch.setattr(loop.accelerator, "log", lambda values, step: told.append((values, step)))
+    monkeypatch.setattr("tqdm.std.tqdm.set_postfix", lambda self, values, refresh: shown.append(values))
+    loop.progress = True
+    steps = len(loop.batches(0))
+    loop.one_epoch(0, 0.5)
+    assert len(shown) == steps // 20
+    assert all(values["dev F1"] == "50.00" and float(values["loss"]) > 0 for values in shown)
+    assert [step for _, step in told] == list(range(20, steps + 1, 20))
+    assert all(set(values) == {"loss", "learning_rate"} and values["loss"] > 0 for values, _ in told)
+    assert "epoch 1/2" in capsys.readouterr().err
+
+
+def test_the_dropout_of_a_second_phase_is_its_own(tiny, tmp_path):
+    first = training.build(config_for(tiny, dropout=0.3), corpora_for(config_for(tiny)))
+    config = config_for(tiny, start_from="first", dropout=0.2)
+    first.save(tmp_path / "first" / "model")
+    second = training.build(config, corpora_for(config), tmp_path)
+    assert {m.p for m in second.modules() if isinstance(m, torch.nn.Dropout)} == {0.2}
