@@ -108,6 +108,16 @@ def test_readme_numbers_come_from_committed_rows():
         assert line in readme, f"the README's table lacks or misquotes: {line}"
 
 
+def test_readmes_time_of_a_run_comes_from_committed_rows():
+    from bioner_lib.board.leaderboard import published_rows
+
+    rows = [row for row in published_rows() if row["config"]["corpora"] == ["ncbi-disease"] and row["config"]["heads"] == "joint"]
+    rows = [row for row in rows if row["config"]["system"] == "tagger"]
+    assert {(row["device"]["threads"], row["device"]["precision"]) for row in rows} == {(1, "bf16")}
+    minutes = round(sum(row["cost"]["seconds"] for row in rows) / len(rows) / 60)
+    assert f"bf16,\none CPU thread a run ({minutes} minutes a run on NCBI-disease" in (home() / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("table", "types"), [("halves", ["Chemical", "Disease"]), ("silver", ["Chemical", "Disease", "Gene", "Virus"])])
 def test_readme_tables_come_from_committed_rows(table, types):
     from bioner_lib.board.leaderboard import by_type, published_rows, results
