@@ -13,11 +13,13 @@ from bioner_lib.runs.provenance import changes, encoder_digest, made_from
 from bioner_lib.runs.rows import forget, read_row
 
 
-def own_corpus(folder: Path, types: list[str], sentences, silver: bool = False, suffix: str = "") -> str:
+def own_corpus(folder: Path, types: list[str], sentences, silver: bool = False, suffix: str = "", tags: bool = False) -> str:
     """A folder with a train and a dev file whose types are declared."""
     folder.mkdir(exist_ok=True)
     for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
         records = [{"tokens": s.tokens, "tags": s.tags, "doc": f"{s.doc}{suffix}"} for s in part]
+        if tags:  # one mention less, the same words
+            records[0]["tags"] = ["O"] * len(records[0]["tags"])
         (folder / f"{role}.jsonl").write_text("\n".join(map(json.dumps, records)))
     (folder / "corpus.toml").write_text(f"types = {json.dumps(types)}\nsilver = {str(silver).lower()}\n")
     return str(folder)
@@ -38,10 +40,11 @@ def genes():
         ({"types": ["Gene", "Species"]}, r"data / mine / types: \['Gene'\] -> \['Gene', 'Species'\]"),
         ({"silver": True}, "data / mine / silver: False -> True"),
         ({"suffix": "-b"}, "data / mine / documents: "),
+        ({"tags": True}, "data / mine / fingerprint: "),
     ],
 )
 def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, change, said):
-    """The words and tags stay the same in each case."""
+    """One thing changes in each case; the words stay the same."""
     config = dictionary(own_corpus(tmp_path / "mine", ["Gene"], genes), also_test=("sample-gene",))
     first = run(config, progress=False)
     assert run(config, progress=False) == first

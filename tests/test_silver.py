@@ -441,3 +441,17 @@ def test_what_a_teacher_or_an_earlier_phase_was_taught_counts(tiny, outputs, tmp
     taught = small(tiny, corpora=["sample-gene", "sample@1/2:Virus"], teacher=teacher["run_id"], confidence=0.0)
     with pytest.raises(WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1"):
         run(taught, progress=False)
+
+
+def test_a_full_disk_is_named_and_the_earlier_corpus_kept(tmp_path, lexicon, monkeypatch):
+    label([("1", "OPA1 first")], lexicon, tmp_path / "mine")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bioner_lib.data.silver.os.fsync", full)
+    with pytest.raises(WorkbookError, match=r"can't write to .*mine \(No space left on device\); make room and label again"):
+        label([("2", "OPA1 anew")], lexicon, tmp_path / "mine", replace=True)
+    monkeypatch.undo()
+    assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["1"]
+    assert not list((tmp_path / "mine").glob("*.tmp"))

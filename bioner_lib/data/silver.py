@@ -158,6 +158,10 @@ def _write(
             for old in folder.iterdir():
                 if _TEXT.fullmatch(old.name) and old != text:
                     old.unlink()
+    except OSError as error:
+        raise WorkbookError(
+            f"can't write to {folder} ({error.strerror or error}); make room and label again: an earlier corpus is kept"
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
 

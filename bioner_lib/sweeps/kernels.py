@@ -2,13 +2,14 @@
 
 import os
 import signal
+from contextlib import suppress
 from threading import Event
 
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Dict
 
 STOPPED = Event()  # nothing is to be started any more
-_RUNNING: set[int] = set()  # process ids
+_RUNNING: set[int] = set()  # process ids; each kernel leads a process group of its own
 
 
 class Kernel(AsyncKernelManager):
@@ -30,17 +31,24 @@ class Kernel(AsyncKernelManager):
 
     async def _async_cleanup_resources(self, restart: bool = False):
         await super()._async_cleanup_resources(restart)
-        _RUNNING.discard(getattr(self, "_pid", 0))
+        if pid := getattr(self, "_pid", 0):
+            _kill(pid)  # a kernel that died leaves the processes that it started
+            _RUNNING.discard(pid)
+
+    cleanup_resources = _async_cleanup_resources  # what nbclient calls where a kernel died
 
 
 def stop_all() -> None:
-    """Kill the kernels of this process and what they have started, those too that are being started."""
+    """Kill the kernels of this process, those too that are being started."""
     STOPPED.set()
     for pid in list(_RUNNING):
-        try:
-            if os.name == "nt":
-                os.kill(pid, signal.SIGTERM)
-            else:
-                os.killpg(pid, signal.SIGKILL)  # a kernel leads a group of its own
-        except ProcessLookupError:
-            _RUNNING.discard(pid)
+        _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    """A kernel and all processes of its group: those of a run in several processes are among them."""
+    with suppress(ProcessLookupError, PermissionError):  # it is gone, or only its zombie is left
+        if os.name == "nt":
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, signal.SIGKILL)
