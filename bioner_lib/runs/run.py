@@ -292,7 +292,7 @@ def _dictionary(config, corpora: Sequence[Corpus], also, working: Path, progress
 
 def _found(lexicons: Sequence[Lexicon], tokens: Sequence[str], types: Sequence[str]) -> list[Span]:
     """The spans of these types that any of the lexicons finds; of those that overlap the leftmost, then the longest."""
-    return flat({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types})
+    return flat(sorted({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types}))
 
 
 def _score(predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str], working: Path) -> dict:
