@@ -20,6 +20,7 @@ import pytest
 from bioner_lib import WorkbookError, read_rows
 from bioner_lib.__main__ import MISTAKE, STOPPED, main
 from bioner_lib.home import replace_text
+from bioner_lib.runs.progress import VARIABLE, add_made, add_run
 from bioner_lib.sweeps import execution, executors, status
 from bioner_lib.sweeps.execution import state_of
 from bioner_lib.sweeps.executors import opened, run_sweep
@@ -319,17 +320,17 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny)
     assert failed.stat().st_mtime_ns > stamp, "what is known to have failed is tried again"
 
 
-def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny):
+def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny, monkeypatch):
     """A worker's clock may be hours ahead of the one that asks."""
-    path = sweep(folder, tiny, "grid: {broken: [true]}")
-    ((job,),) = read_sweep(path)
-    assert main(["sweep", str(path)]) == 1
-    record = folder / "outputs" / "notebooks" / f"{job.name}.failed.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"seen": time.time() + 9e5}))
-    failed = record.with_suffix(".ipynb")
-    stamp = failed.stat().st_mtime_ns
-    assert main(["sweep", str(path), "--retry-failed"]) == 1
-    assert failed.stat().st_mtime_ns > stamp
+    ((job,),) = read_sweep(sweep(folder, tiny))
+    outputs, tried = folder / "outputs", []
+    monkeypatch.setattr(execution, "_execute", lambda *_: tried.append(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(execution.time, "time", lambda: 9e12)
+        execution._record(job, outputs, "as asked", died=False)
+    assert state_of(job, outputs) == "failed"
+    assert run_sweep([[job]], retry_failed=True) == []
+    assert tried == [1]
 
 
 def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
@@ -469,21 +470,24 @@ def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, s
         assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4
 
 
-def test_a_silver_corpus_that_was_deleted_is_made_again(folder, tiny):
-    """A job is done while what it made is there, be it a run or a corpus."""
-    notebook = nbformat.read(folder / "small.ipynb", 4)
-    notebook.cells[1:] = [
-        nbformat.v4.new_code_cell(
-            "from bioner_lib.home import outputs\nfrom bioner_lib.runs.progress import add_made\n"
-            "made = outputs() / 'silver' / 'x' / 'corpus.toml'\nmade.parent.mkdir(parents=True)\nmade.touch()\nadd_made(made)"
-        )
-    ]
-    nbformat.write(notebook, folder / "small.ipynb")
-    steps = read_sweep(sweep(folder, tiny, "seeds: [1]"))
-    ((job,),) = steps
-    assert run_sweep(steps) == []
-    assert state_of(job, folder / "outputs") == "done"
-    shutil.rmtree(folder / "outputs" / "silver")
-    assert state_of(job, folder / "outputs") == "todo"
-    assert run_sweep(steps) == []
-    assert (folder / "outputs" / "silver" / "x" / "corpus.toml").exists()
+def test_a_job_is_done_while_what_it_made_is_there(folder, tiny, monkeypatch):
+    """Runs and silver corpora alike: a sweep makes again what was deleted."""
+    ((job,),) = read_sweep(sweep(folder, tiny))
+    outputs, said = folder / "outputs", folder / "progress.json"
+    made = [outputs / "silver" / "x" / "corpus.toml", outputs / "runs" / "y" / "run.json"]
+    for path in made:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    monkeypatch.setenv(VARIABLE, str(said))
+    add_made(made[0])
+    add_run("y")
+    done = execution.executed(job.name, outputs)
+    done.parent.mkdir()
+    (aside := done.with_suffix(".running.ipynb")).write_text('{"cells": [], "metadata": {}}')
+    execution._keep(aside, done, json.loads(said.read_text()), outputs)
+    assert state_of(job, outputs) == "done"
+    for path in made:
+        path.unlink()
+        assert state_of(job, outputs) == "todo"
+        path.touch()
+        assert state_of(job, outputs) == "done"
