@@ -10,9 +10,17 @@ from .errors import WorkbookError
 def home() -> Path:
     """The workbook's root: `BIONER_HOME`, else the checkout that holds this library, else the working folder."""
     if given := os.environ.get("BIONER_HOME"):
-        return Path(given).expanduser().resolve()
+        return expanded(given).resolve()
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with ~ and ~user carried out; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def from_environment(name: str) -> Path | None:
@@ -21,14 +29,14 @@ def from_environment(name: str) -> Path | None:
     A command and a notebook's kernel have different working folders, and mean the same one.
     """
     given = os.environ.get(name)
-    return home() / Path(given).expanduser() if given else None
+    return home() / expanded(given) if given else None
 
 
 def is_there(path: str | Path) -> bool:
     """Whether a file or folder is there; False too for what can't be a path (too long, a NUL inside)."""
     try:
-        return Path(path).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):
+        return expanded(path).exists()
+    except (OSError, ValueError):
         return False
 
 
@@ -53,7 +61,7 @@ def outputs(folder: str | Path | None = None, write: bool = False) -> Path:
 
     With `write` it is made where it is missing; raises WorkbookError where it can't be written.
     """
-    path = Path(folder).expanduser().absolute() if folder else from_environment("BIONER_OUTPUTS") or home() / "outputs"
+    path = expanded(folder).absolute() if folder else from_environment("BIONER_OUTPUTS") or home() / "outputs"
     if write:
         try:
             path.mkdir(parents=True, exist_ok=True)

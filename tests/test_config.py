@@ -3,6 +3,7 @@ import json
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError
+from bioner_lib.runs.config import read_config
 
 
 def test_run_id_is_stable_and_names_the_run():
@@ -75,3 +76,9 @@ def test_configs_travel_and_are_keys():
 def test_corpora_are_needed():
     with pytest.raises(WorkbookError, match="needs corpora="):
         RunConfig(seed=1)
+
+
+@pytest.mark.parametrize("said", ["corpora=2026-13-45", "corpora=" + "[" * 2_000])
+def test_values_that_break_yamls_reader_are_named(said):
+    with pytest.raises(WorkbookError, match="not YAML"):
+        read_config([said])

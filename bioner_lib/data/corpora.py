@@ -15,7 +15,7 @@ from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, unknown
-from ..home import home, is_there, outputs
+from ..home import expanded, home, is_there, outputs
 from .corpus import AVERAGES, SPLITS, Corpus, Split, check_part
 from .fetching import GITHUB, fetch
 from .lines import Lines
@@ -49,7 +49,7 @@ def load_corpus(
             raise DataError(f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')")
         corpus = _load_registered(base, mirror)
     elif is_there(base):
-        corpus = _load_own(Path(base).expanduser(), types, reader, options)
+        corpus = _load_own(expanded(base), types, reader, options)
     elif base in (made := made_here()):
         corpus = _load_own(made[base], types, reader, options)
     else:
@@ -93,10 +93,10 @@ def check_name(name: str, known: Iterable[str] = (), folder: Path | None = None)
     `known` are names that will be there by then; own folders may begin at `folder`. Types are checked for registered corpora and for
     folders whose corpus.toml declares them.
     """
-    if is_there((folder or Path()) / Path(name).expanduser()):
+    if is_there((folder or Path()) / expanded(name)):
         return
     base, part, shown = split_name(name)
-    own = (folder or Path()) / Path(base).expanduser()
+    own = (folder or Path()) / expanded(base)
     if base not in CORPORA and base not in known and not is_there(own):
         raise unknown("corpus", base, [*CORPORA, *known])
     if part:

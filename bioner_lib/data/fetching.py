@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError
-from ..home import from_environment, home
+from ..home import expanded, from_environment, home
 
 GITHUB = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 
@@ -15,7 +15,7 @@ def fetch(address: str, local: str, known: Mapping[str, str], mirror: str | Path
 
     `known` has its `sha256` or `git_blob`. Raises DataError for wrong bytes or no way to them.
     """
-    mirror = Path(mirror).expanduser() if mirror else from_environment("BIONER_MIRROR")
+    mirror = expanded(mirror) if mirror else from_environment("BIONER_MIRROR")
     if mirror and (path := mirror / local).exists():
         return _verified(path, known)
     path = home() / "data" / "raw" / local

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from ..choices import DECODERS, ENCODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
 from ..data.corpora import CORPORA, split_name
 from ..errors import WorkbookError, unknown
-from ..home import is_there
+from ..home import expanded, is_there
 
 # what suits an encoder where learning_rate is left at 0; base-size encoders take the published 3e-5
 _LEARNING_RATES = {"minilm": 2e-4}
@@ -182,14 +182,14 @@ def _whole_path(name: str) -> str:
     """A folder's name from the root, however it was spelt; any other name as it is."""
     base = split_name(name)[0]
     known = base in CORPORA or not is_there(base)
-    return name if known else f"{Path(base).expanduser().resolve()}{name[len(base) :]}"
+    return name if known else f"{expanded(base).resolve()}{name[len(base) :]}"
 
 
 def _whole_encoder(name: str) -> str:
     """An encoder's folder from the root, so that one name is one encoder wherever a run is started; an alias or hub name as it is."""
-    if name in ENCODERS or not is_there(name) or not Path(name).expanduser().is_dir():
+    if name in ENCODERS or not is_there(name) or not expanded(name).is_dir():
         return name
-    return str(Path(name).expanduser().resolve())
+    return str(expanded(name).resolve())
 
 
 def _revive(given: dict) -> RunConfig:
@@ -216,8 +216,8 @@ def read_config(said: Sequence[str]) -> RunConfig:
             raise WorkbookError(f"{part!r} is neither field=value nor a file")
         try:
             content = yaml.safe_load(value if given else Path(part).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise WorkbookError(f"{part}: not YAML: {error}") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError for 2026-13-45 and for other bytes than UTF-8
+            raise WorkbookError(f"{part[:200]}: not YAML: {error}") from None
         if given:
             fields[name] = content
             continue

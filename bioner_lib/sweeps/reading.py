@@ -24,6 +24,7 @@ from pathlib import Path
 
 from ..choices import DENOISING, check_encoder
 from ..data.corpora import CORPORA, check_name, made_here
+from ..data.silver import silver_folder
 from ..errors import WorkbookError, unknown
 from ..home import home, is_there
 
@@ -160,6 +161,7 @@ def _check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -
         except WorkbookError as error:
             raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
         if name := job.parameters.get("name", _default(job.notebook, "name")):
+            silver_folder(name)  # refuses what can't be a corpus's name
             if name in makers:
                 raise WorkbookError(
                     f"{path}: two jobs of {job.notebook.stem} make one corpus, {name!r}: {makers[name]} and {dict(job.parameters)}; "
@@ -189,12 +191,15 @@ def _check_job(job: Job, known: Iterable[str]) -> None:
     own = {f.name for f in fields(RunConfig)} - {*_BOUND, "system"}
     same = {name: value for name, value in job.parameters.items() if name in own and job.notebook.stem not in _NOT_OF_A_RUN}
     RunConfig(**{"corpora": "sample"} | same)
-    for name, values in (job.parameters.get("factors") or {}).items():
-        for value in values if isinstance(values, list) else [values]:
-            RunConfig(**{"corpora": "sample"} | ({name: value} if name not in _BOUND else {}))
-    for name in job.parameters.get("search") or {}:
-        if name.split(".")[0] not in {f.name for f in fields(RunConfig)}:
-            raise unknown("RunConfig field in search:", name, [f.name for f in fields(RunConfig)])
+    known_fields = [f.name for f in fields(RunConfig)]
+    for place in ("factors", "search"):
+        for name, values in (job.parameters.get(place) or {}).items():
+            if str(name).split(".")[0] not in known_fields:
+                raise unknown(f"RunConfig field in {place}:", name, known_fields)
+            if not isinstance(values, list):
+                raise WorkbookError(f"{place} {name}={values!r}; expected a list of values")
+            for value in values if place == "factors" and name not in _BOUND else ():
+                RunConfig(**{"corpora": "sample", name: value})
 
 
 def _yaml(text: str) -> object:
