@@ -162,12 +162,14 @@ def _check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -
             raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
         if name := job.parameters.get("name", _default(job.notebook, "name")):
             silver_folder(name)  # refuses what can't be a corpus's name
-            if name in makers:
-                raise WorkbookError(
-                    f"{path}: two jobs of {job.notebook.stem} make one corpus, {name!r}: {makers[name]} and {dict(job.parameters)}; "
-                    "give each a name"
-                )
-            makers[name] = dict(job.parameters)
+            second = f"{name}-{job.parameters.get('denoising', _default(job.notebook, 'denoising'))}"
+            for made in [name, second] if job.parameters.get("teacher") else [name]:
+                if made in makers:
+                    raise WorkbookError(
+                        f"{path}: two jobs of {job.notebook.stem} make one corpus, {made!r}: {makers[made]} and {dict(job.parameters)}; "
+                        "give each a name"
+                    )
+                makers[made] = dict(job.parameters)
             known |= dict.fromkeys([name, *(f"{name}-{how}" for how in DENOISING)])
 
 
@@ -191,6 +193,8 @@ def _check_job(job: Job, known: Iterable[str]) -> None:
     own = {f.name for f in fields(RunConfig)} - {*_BOUND, "system"}
     same = {name: value for name, value in job.parameters.items() if name in own and job.notebook.stem not in _NOT_OF_A_RUN}
     RunConfig(**{"corpora": "sample"} | same)
+    if job.parameters.get("denoising", DENOISING[0]) not in DENOISING:
+        raise unknown("denoising", job.parameters["denoising"], DENOISING)
     known_fields = [f.name for f in fields(RunConfig)]
     for place in ("factors", "search"):
         for name, values in (job.parameters.get(place) or {}).items():
