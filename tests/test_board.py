@@ -11,6 +11,8 @@ from bioner_lib.board.leaderboard import (
     aggregate,
     anchors,
     apart_by_corpus,
+    best_dev,
+    board_text,
     by_ratio,
     by_type,
     check_budgets,
@@ -23,6 +25,7 @@ from bioner_lib.board.leaderboard import (
     named,
     only_corpora,
     publish,
+    published_rows,
     repetitions,
     results,
     transfer,
@@ -38,6 +41,7 @@ from bioner_lib.data.inspection import (
     weights_by_place,
 )
 from bioner_lib.data.text import Sentence
+from bioner_lib.home import home
 from bioner_lib.runs.rows import arm_of
 
 
@@ -213,6 +217,9 @@ def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
     baseline = [row(1, 0.75, system="dictionary") | {"device": {"precision": "none"}}]
     assert led(steady + baseline) == {(name, 0.81, 3, 1)}
     assert led(rival + baseline) == {("dictionary", 0.75, 1, 1)}, "a baseline without seeds may win"
+    line = leaders(steady + rival).iloc[0]
+    assert (line["corpus"], line["type"], line["official"]) == ("sample", "Gene", True)
+    assert line["sd"] == pytest.approx(0.01)
     assert leaders(rival + baseline)["epochs"].tolist() == [rival[0]["config"]["epochs"]], "of those that were trained"
 
 
@@ -288,6 +295,7 @@ def test_holm_counts_every_comparison_of_a_table(outputs):
     p = found["p"].sort_values()
     assert found.loc[p.index[0], "p_holm"] == pytest.approx(min(1, 2 * p.iloc[0]))
     assert found.loc[p.index[1], "p_holm"] == pytest.approx(max(p.iloc[1], min(1, 2 * p.iloc[0])))
+    assert list(compare_arms(arms, {"sample": [base]}).index) == [0, 1]
     assert list(compare_arms({}, {"sample": [base]}).columns) == [*found.columns, "arm"]
     assert len(compare_arms({"crf": {}}, {"sample": [base]})) == 0
     assert len(compare({}, {})) == 0
@@ -520,3 +528,61 @@ def test_budgets_tell_encoders_apart_by_learning_rate_only():
     check_budgets([row(1, 0.5, encoder="bert"), row(1, 0.5)])
     with pytest.raises(WorkbookError, match="batch_size differs"):
         check_budgets([row(1, 0.5, encoder="bert", batch_size=8), row(1, 0.5)])
+
+
+def test_the_boards_order_runs_and_notes():
+    """Arms by their mean over types, not micro; runs from the fewest to the most; a star and its note where a split isn't whole."""
+
+    def with_types(made, **f1):
+        measures = made["scores"]["sample"]["test"]["types"]["Gene"]
+        made["scores"]["sample"]["test"]["types"] = {name: measures | {"f1": value} for name, value in f1.items()}
+        return made
+
+    low = [with_types(row(seed, 0.5), Gene=0.2, Virus=0.2, micro=0.9) for seed in (1, 2)]
+    high = [with_types(row(1, 0.5, decoder="crf"), Gene=0.3, Virus=0.3, micro=0.1)]
+    low.append(row(1, 0.2, corpus="sample-gene", official=False))
+    text = board_text(aggregate(results(low + high)))
+    lines = text.splitlines()
+    assert lines[2].startswith("| minilm per-type single-task decoder=crf | 1 | 30.0 |")
+    assert lines[3].startswith("| minilm per-type single-task | 1-2 | 20.0 ± 0.0 |")
+    assert lines[3].endswith("20.0 * |")
+    assert text.splitlines()[-1].startswith("\\* on a limited split, a corpus of your own, or one whose test split")
+    assert "\\*" not in board_text(aggregate(results(high)))
+
+
+def test_a_run_that_was_trained_on_a_corpus_speaks_for_it(outputs):
+    """Beside a run that is scored there too, whichever comes first."""
+    trained, visiting = row(1, 0.5, corpus="sample-gene"), row(1, 0.6)
+    trained["scores"]["sample-gene"]["dev"] = trained["scores"]["sample-gene"]["test"]
+    visiting["scores"]["sample-gene"] = {"test": trained["scores"]["sample-gene"]["test"]}
+    configs = [left(outputs, made) for made in (visiting, trained)]
+    for order in (configs, configs[::-1]):
+        assert [made["run_id"] for made in finals(order)["sample-gene"]] == [trained["run_id"]]
+
+
+def test_arms_without_a_seed_in_common_are_not_comparable():
+    one, two = ({"sample": [row(seed, 0.5)]} for seed in (1, 2))
+    assert not comparable(one, two)
+    assert comparable(one, one)
+
+
+def test_types_stand_in_the_order_that_is_asked_for():
+    made = row(1, 0.5) | {"name": "mask"}
+    made["scores"]["sample"]["test"]["types"]["Antigen"] = made["scores"]["sample"]["test"]["types"]["Gene"]
+    assert by_type(results([made]), ["Gene", "Antigen"]).startswith("| arm | runs | Gene F1 | Antigen F1 |")
+
+
+def test_the_chosen_epochs_dev_score():
+    assert best_dev({"history": [{"dev": {"mean": 0.2}}, {"dev": {"mean": 0.4}}, {"dev": {"mean": 0.3}}]}) == 0.4
+
+
+def test_committed_rows_are_found_and_new_ones_stand_beside_them(outputs, tmp_path, monkeypatch):
+    assert {row["run_id"] for row in published_rows("halves")} == {
+        p.stem for p in (home() / "outputs" / "published" / "halves").glob("*.json")
+    }
+    made = row(1, 0.5)
+    left(outputs, made)
+    monkeypatch.setattr("bioner_lib.board.leaderboard.home", lambda: tmp_path / "root")
+    (path,) = publish([made["run_id"]], table="new")
+    assert path == tmp_path / "root" / "outputs" / "published" / "new" / f"{made['run_id']}.json"
+    assert published_rows("new") == [made]

@@ -8,6 +8,7 @@ import torch
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.leaderboard import check_budgets, repetitions, results
 from bioner_lib.choices import SHARING
+from bioner_lib.data.corpus import Split
 from bioner_lib.data.schemes import to_tags
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.heads import plan_heads
@@ -228,3 +229,19 @@ def test_types_that_no_head_knows_are_not_asked_and_miss_nothing(tiny, outputs):
     assert row["scores"]["sample-gene"]["test"]["not_asked"] == []
     frame = results([row])
     assert set(frame[frame["corpus"] == "sample"]["type"]) == {"Gene", "Disease"}, "a micro figure over some types is no micro figure"
+
+
+def test_what_a_teacher_relabels_keeps_labels_beside_its_own(tiny):
+    """Of types that it doesn't know, where they share no word with its spans."""
+    sentence = replace(load_corpus("sample").train[0], tokens=list("abcdef"), tags=["B-Virus", "I-Virus", "O", "B-Gene", "B-Virus", "O"])
+    silver = replace(load_corpus("sample").only("Gene", "Virus"), silver=True, splits={"train": Split([sentence], "train", "sample")})
+    teacher = oracle(tiny, load_corpus("sample-gene"))
+    for spans, tags in (
+        ([(2, 4, "Gene")], ["B-Virus", "I-Virus", "B-Gene", "I-Gene", "B-Virus", "O"]),
+        ([(1, 3, "Gene")], ["O", "B-Gene", "I-Gene", "O", "B-Virus", "O"]),
+        ([(4, 6, "Gene")], ["B-Virus", "I-Virus", "O", "O", "B-Gene", "I-Gene"]),
+    ):
+        teacher.truth = {tuple(sentence.tokens): spans}
+        (kept,), counts = denoise(teacher, silver, "relabel", 0.5)
+        assert kept.tags == tags
+        assert counts == {"agreed": 0, "unsure": 0, "contradicted": 1}

@@ -75,3 +75,19 @@ def test_noise_is_counted_over_all_corpora_that_annotate_the_type(corpus):
     assert kept == []
     assert dropped.to_dict("records") == [{"term": "lead", "type": "Chemical", "matches": 6, "right": 2}]
     assert list(drop_noisy(entries, [])[1].columns) == ["term", "type", "matches", "right"]
+
+
+def test_terms_of_several_words_and_ties(corpus):
+    sentences = [Sentence(["we", "lead", "on", "we", "go", "on"], ["O"] * 6, "1")] * 3
+    noisy = Corpus("n", ("Chemical",), {"train": Split(sentences, "train", "n")})
+    entries = [(words, "Chemical", "", False) for words in (["we", "lead"], ["go"], ["on"])]
+    kept, dropped = drop_noisy(entries, [noisy])
+    assert kept == []
+    assert dropped["term"].tolist() == ["on", "go", "we lead"], "most matches first, then by name"
+
+
+def test_a_term_is_shown_with_eight_words_on_each_side():
+    words = [f"w{i}" for i in range(10)]
+    split = Split([Sentence([*words, "lead", *words], ["O"] * 21, "1")], "train", "x")
+    (line,) = noisiest(LEXICON, split, "Chemical").to_dict("records")
+    assert line["in"] == " ".join([*words[2:], "[lead]", *words[:8]])
