@@ -142,6 +142,13 @@ def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, mo
         patch.setattr(training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(config, progress=False)
+    (working,) = (outputs / "runs").glob(".working-*")
+    (working / "last.pt").touch()
+    told = (working / "made_from.json").read_text()
+    (working / "made_from.json").unlink()
+    with pytest.raises(WorkbookError, match="earlier version of the workbook, which did not record"):
+        run(config, progress=False)
+    (working / "made_from.json").write_text(told)
     monkeypatch.setattr(provenance, "encoder_digest", lambda name: "another")
     with pytest.raises(WorkbookError, match=r"encoder: .* -> another"):
         run(config, progress=False)

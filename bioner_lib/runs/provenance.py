@@ -112,10 +112,7 @@ def check_unchanged(row: Mapping, runs: Path, mirror: str | Path | None = None) 
     """
     config, then = config_of(row), row.get("made_from")
     if then is None:
-        raise WorkbookError(
-            f"run {row['run_id']} was made by an earlier version of the workbook, which did not record what it was made from; "
-            f"{way_out(row['run_id'])}"
-        )
+        raise made_earlier(row["run_id"])
     for name in PARENTS:
         parent = read_row(runs / getattr(config, name)) if getattr(config, name) else None
         if parent is not None:
@@ -129,6 +126,13 @@ def compare_made_from(run_id: str, then: Mapping, now: Mapping) -> None:
     """Raises WorkbookError that names what has changed between what a run was made from and what there is now."""
     if changed := changes(then, now):
         raise WorkbookError(f"what run {run_id} was made from has changed since: {'; '.join(changed)}; {way_out(run_id)}")
+
+
+def made_earlier(run_id: str) -> WorkbookError:
+    """The error for a run, finished or begun, of which nothing is known."""
+    return WorkbookError(
+        f"run {run_id} was made by an earlier version of the workbook, which did not record what it was made from; {way_out(run_id)}"
+    )
 
 
 def way_out(run_id: str) -> str:

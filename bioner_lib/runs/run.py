@@ -27,7 +27,7 @@ from ..models.tagger import MultiTaskTagger, autocast_dtype, load_tokenizer, rea
 from . import processes
 from .config import RunConfig
 from .progress import add_run
-from .provenance import check_unchanged, compare_made_from, made_from
+from .provenance import check_unchanged, compare_made_from, made_earlier, made_from
 from .rows import PARENTS, file_name, parents_of, read_json_of_run, read_row
 
 FORMAT = 2  # 2: rows say what they were made from
@@ -165,6 +165,8 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     working.mkdir(parents=True, exist_ok=True)
     if begun.exists():
         compare_made_from(config.run_id, read_json_of_run(begun), made)
+    elif (working / "last.pt").exists():
+        raise made_earlier(config.run_id)
     else:
         replace_text(begun, json.dumps(made))
     # a dictionary has no heads, but knows types as a tagger with one head a type would
