@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import cycle
 
 import seaborn as sns
 
@@ -61,7 +62,7 @@ def _searchable(split: Split) -> tuple[list[str], list[frozenset[str]]]:
 def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: int = 0) -> str:
     """One page of what `find` finds, with a legend; shown by `IPython.display.HTML` it needs no kernel."""
     found = find(corpus, role, kind, text)
-    colours = dict(zip(corpus.types, _FILLS * 3, strict=False))
+    colours = dict(zip(corpus.types, cycle(_FILLS), strict=False))
     legend = " ".join(
         f'<span style="background:{colour};color:#000;padding:1px 6px">{escape(name)}</span>' for name, colour in colours.items()
     )

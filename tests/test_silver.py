@@ -14,6 +14,7 @@ import pytest
 from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
 from bioner_lib.data import silver
 from bioner_lib.data.corpora import CORPORA
+from bioner_lib.data.corpus import Split
 from bioner_lib.data.lexicons import save_entries
 from bioner_lib.data.silver import label, read_lines, save_sentences, silver_folder, split_documents
 from bioner_lib.errors import DataError
@@ -436,6 +437,12 @@ def test_what_a_teacher_or_an_earlier_phase_was_taught_counts(tiny, outputs, tmp
     assert second["shared_documents"] == {"gold": {"sample-gene": 1}}
     third = run(small(tiny, corpora="sample-gene", start_from=second["run_id"], epochs=2), progress=False)
     assert third["shared_documents"] == {"gold": {"sample-gene": 1}}, "however long ago"
+    assert "not_compared" not in third
+    gold.rename(tmp_path / "away")
+    fourth = run(small(tiny, corpora="sample-gene", start_from=second["run_id"], epochs=3), progress=False)
+    assert fourth["shared_documents"] == {}
+    assert fourth["not_compared"] == [str(gold)], "what is gone can't be compared, and is named"
+    (tmp_path / "away").rename(gold)
     silver = silver_corpus(tmp_path, lexicon, ["1", leaked])
     teacher = run(small(tiny, corpora=silver, also_test=str(gold)), progress=False)
     taught = small(tiny, corpora=["sample-gene", "sample@1/2:Virus"], teacher=teacher["run_id"], confidence=0.0)
@@ -455,3 +462,12 @@ def test_a_full_disk_is_named_and_the_earlier_corpus_kept(tmp_path, lexicon, mon
     monkeypatch.undo()
     assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["1"]
     assert not list((tmp_path / "mine").glob("*.tmp"))
+
+
+def test_documents_of_a_dev_split_count_too(tmp_path):
+    """Dev chooses the epoch: a test document in it is a leak as well."""
+    gold = load_corpus("sample-gene")
+    other = load_corpus("sample-virus")
+    leaked = replace(other, splits={**other.splits, "dev": Split([replace(other.dev[0], doc=gold.test[0].doc)], "dev", "sample-virus")})
+    assert shared_documents([gold, other]) == {}
+    assert shared_documents([gold, leaked]) == {"sample-virus": {"sample-gene": 1, "sample-virus": 1}}

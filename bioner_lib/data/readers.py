@@ -94,7 +94,7 @@ class _Surfaces:
         if 2 * self.different > self.compared:
             raise DataError(
                 f"{path}: {self.different} of {self.compared} mentions have another text than stands at their offsets ({self.example}); "
-                "offsets count characters from 0, of title, one blank, abstract: mend the offsets or the text"
+                "offsets count characters from 0 (PubTator's of title, one blank, abstract): mend the offsets or the text"
             )
 
 

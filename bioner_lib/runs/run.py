@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -175,7 +175,7 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         plans += read_description(model)[1]
     asked = {corpus.name: asked_types(plans, corpus) for corpus in corpora + also}  # refused now rather than after training
     repairs: Counter = Counter()
-    before = _trained_before(config, parents, working.parent, mirror)
+    before, gone = _trained_before(config, parents, working.parent, mirror)
     shared, trained = shared_documents(corpora, also, mirror, before), [*corpora, *before]
     if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}):
         raise WorkbookError(
@@ -194,7 +194,8 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         "scores": scores, "history": history, "repairs": dict(repairs),
         "data": {corpus.name: _about(corpus) for corpus in corpora + also}, "made_from": made,
         "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
-        "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared, **more,
+        "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared,
+        **({"not_compared": gone} if gone else {}), **more,
     }  # fmt: skip
     begun.unlink()
     replace_text(working / "run.json", json.dumps(row, indent=1))
@@ -207,19 +208,21 @@ def _about(corpus: Corpus) -> dict:
     return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
 
 
-def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, mirror) -> list[Corpus]:
-    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), where they are still there.
+def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, mirror) -> tuple[list[Corpus], list[str]]:
+    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), and the names of those that are gone.
 
     Another part of a corpus that this run trains on is another corpus: other documents.
     """
     behind = [phase for parent in parents.values() for phase in parent["phases"]]
     behind += _behind(config.as_dict(), runs)
     asked = dict.fromkeys((name, phase.get("limit", 0)) for phase in behind for name in phase["corpora"])
-    found = []
+    found, gone = [], []
     for name, limit in asked.keys() - {(name, config.limit) for name in config.corpora}:
-        with suppress(WorkbookError):
+        try:
             found.append(load_corpus(name, mirror=mirror, limit=limit))
-    return sorted(found, key=lambda corpus: corpus.name)
+        except WorkbookError:
+            gone.append(name)
+    return sorted(found, key=lambda corpus: corpus.name), sorted(gone)
 
 
 def _behind(config: Mapping, runs: Path) -> list[dict]:
@@ -232,7 +235,7 @@ def _behind(config: Mapping, runs: Path) -> list[dict]:
 def shared_documents(
     corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None, before: Sequence[Corpus] = ()
 ) -> dict[str, dict[str, int]]:
-    """Training corpus -> test corpus -> how many documents both hold, where both name theirs (by PMID or own name).
+    """Training corpus -> test corpus -> how many documents of its train or dev split stand in that test split, where both name theirs.
 
     `before` taught what the run builds on; their test splits are not scored. Where training text names PMIDs, registered corpora
     without them are compared by the `documents` of their other form. Raises WorkbookError where that form can't be had and the text
@@ -242,7 +245,8 @@ def shared_documents(
     docs = {corpus.name: {s.doc for s in corpus.test} for corpus in tests if corpus.documented}
     train: dict[str, set[str]] = {}
     for corpus in (*corpora, *before):  # two parts of one corpus have its name
-        train.setdefault(corpus.name, set()).update(s.doc for s in (corpus.train if corpus.documented else ()))
+        seen = [split for role, split in corpus.splits.items() if role != "test" and corpus.documented]
+        train.setdefault(corpus.name, set()).update(s.doc for split in seen for s in split)
     naming = {name for name, mine in train.items() if any(doc.isdecimal() for doc in mine)}
     by_pmid = [corpus for corpus in (*corpora, *before) if corpus.name in naming]
     for corpus in tests if by_pmid else ():
