@@ -90,6 +90,8 @@ def test_two_arms_never_share_a_name():
     table = aggregate(frame)
     assert all(figure in markdown(table) for figure in ("30.0", "40.0", "60.0", "70.0"))
     assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
+    alone = results([row(1, 0.6), in_precision(row(2, 0.6), "auto")])
+    assert set(alone["name"]) == {"minilm per-type single-task"}, "nothing to tell apart"
 
 
 def in_precision(made, precision):
@@ -252,7 +254,7 @@ def answers(right, of=40):
     return [{"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)} for i in range(of)]
 
 
-def test_compare_by_hand(outputs):
+def test_compare_by_hand(outputs, tmp_path):
     """Which way round, on which split, over which seeds, for which types."""
     better = [predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))]
     worse = [predicted(outputs, row(seed, 0.5, scheme="IOB2"), answers(right)) for seed, right in ((1, 20), (2, 22))]
@@ -269,6 +271,10 @@ def test_compare_by_hand(outputs):
     assert compare({"sample": worse}, {"sample": better}, resamples=500).iloc[0]["difference"] == -found["difference"]
     with pytest.raises(WorkbookError, match="epochs differs"):
         compare({"sample": better}, {"sample": [predicted(outputs, row(1, 0.5, epochs=20), answers(1))]})
+    for made, right in ((better[0], 30), (worse[0], 10)):
+        predicted(tmp_path / "elsewhere", made, answers(right))
+    there = compare({"sample": better[:1]}, {"sample": worse[:1]}, tmp_path / "elsewhere", 500).iloc[0]
+    assert there["difference"] == pytest.approx(2 * 30 / 70 - 2 * 10 / 50), "the predictions of that folder"
 
 
 def test_compare_refuses_other_documents_and_other_questions(outputs):

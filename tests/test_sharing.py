@@ -231,3 +231,11 @@ def test_overlap_is_the_mean_over_heads_of_centred_unit_vectors():
         b = b / b.norm(dim=1, keepdim=True)
         expected += (a.T @ b).square().sum() / 7
     torch.testing.assert_close(squared_overlap(shared, private), expected / 2)
+
+
+def test_overlap_is_weighed_by_its_coefficient():
+    torch.manual_seed(0)
+    shared, corpus, valid = torch.randn(2, 5, 8), torch.tensor([0, 1]), torch.ones(2, 5, dtype=torch.bool)
+    design = make_sharing("adversarial", 8, ["a", "b"], 2, {"reversal": 0.0, "orthogonality": 3.0})
+    expected = 3.0 * squared_overlap(shared[valid], design.private(shared)[:, valid])
+    torch.testing.assert_close(design(shared, valid, corpus)[1], expected)
