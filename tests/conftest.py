@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # tiny models are faster on one thread, and kernels and child processes inherit all of this
 os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"})
 os.environ.pop("BIONER_OUTPUTS", None)
+settings.register_profile("workbook", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("workbook")
 
 FAMILIES = ("bert", "roberta", "deberta-v2", "electra", "modernbert")
 
