@@ -26,7 +26,7 @@ from bioner_lib.sweeps.execution import state_of
 from bioner_lib.sweeps.executors import opened, run_sweep
 from bioner_lib.sweeps.reading import read_sweep
 
-KILLS = int(os.environ.get("BIONER_KILLS", "4"))
+KILLS = int(os.environ.get("BIONER_KILLS", "3"))
 CELLS = [
     "seed: int = 13  # of the run\nbroken: bool = False  # fail?\noptions: dict = {}  # fields of RunConfig",
     "from bioner_lib import RunConfig, run\nif broken:\n    raise ValueError('as asked')",
