@@ -68,6 +68,11 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
     quiet(joint)
     with pytest.raises(WorkbookError, match="heads='joint', this run says 'per-type'"):
         quiet(small(tiny, "sample-gene", start_from=joint.run_id))
+    own = small(tiny, "sample-gene", heads="per-corpus")
+    quiet(own)
+    with pytest.raises(WorkbookError, match="heads='per-corpus', this run says 'per-type'"):
+        quiet(small(tiny, "sample-gene", start_from=own.run_id))
+    assert quiet(small(tiny, "sample-gene", heads="per-corpus", start_from=own.run_id))["scores"]
     again = small(tiny, "sample-gene", start_from=first.run_id, experts=3)  # which hard sharing has none of
     assert quiet(again)["parents"]["start_from"]["run_id"] == first.run_id
     with pytest.raises(WorkbookError, match=r"head 'joint' knows \['Gene'\] in the first phase and \['Disease'\]"):
