@@ -102,3 +102,9 @@ def test_layouts():
         heads_for(own, "elsewhere", ["Species"])
     with pytest.raises(WorkbookError, match="unknown heads 'per-tipe'; did you mean 'per-type'"):
         plan_heads("per-tipe", corpora)
+
+
+def test_what_a_head_mends_is_counted():
+    repairs = Counter()
+    assert Head(4, ["X"], "IOB2").spans(["O", "I-X"], [1.0, 0.5], repairs) == [(1, 2, "X", 0.5)]
+    assert repairs == {"I- without B-": 1}

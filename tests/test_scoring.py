@@ -87,3 +87,9 @@ def test_token_accuracy_is_over_all_sentences():
     gold = [[(0, 1, "Gene")], [(0, 1, "Gene")], []]
     assert token_accuracy(gold, [[], [], []], [2, 2, 4]) == pytest.approx(6 / 8)
     assert token_accuracy([], [], []) == 1.0
+
+
+def test_a_type_without_gold_or_without_answers_scores_nothing():
+    scores = score([[]], [[(0, 1, "Gene")]], TYPES)
+    assert scores["Gene"] == {"tp": 0, "fp": 1, "fn": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert scores["Disease"] == {"tp": 0, "fp": 0, "fn": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
