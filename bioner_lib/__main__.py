@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import WorkbookError
+from .errors import UnwritableError, WorkbookError
 
 STOPPED = 130  # by Ctrl-C or SIGTERM
 MISTAKE = 120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
@@ -145,9 +145,7 @@ def _board(given) -> int:
     rows = read_rows(folder)
     try:
         table = write_leaderboard(rows, folder)
-    except WorkbookError as error:
-        if "can't write" not in str(error):
-            raise
+    except UnwritableError as error:
         table = aggregate(results(rows))  # a folder that may only be read still has its board
         print(f"{error}: the tables are only printed", file=sys.stderr)
     print(board_text(table))

@@ -12,6 +12,10 @@ class DataError(WorkbookError):
     """A file that does not hold what its format or its registry entry promises."""
 
 
+class UnwritableError(WorkbookError):
+    """A folder for results that may only be read."""
+
+
 class SelectionError(WorkbookError):
     """A choice was about to see the test split."""
 

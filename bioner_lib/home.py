@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from .errors import WorkbookError
+from .errors import UnwritableError
 
 
 def home() -> Path:
@@ -70,5 +70,5 @@ def outputs(folder: str | Path | None = None, write: bool = False) -> Path:
             probe.unlink()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise WorkbookError(f"can't write to {path} ({reason}); name another folder with BIONER_OUTPUTS") from None
+            raise UnwritableError(f"can't write to {path} ({reason}); name another folder with BIONER_OUTPUTS") from None
     return path

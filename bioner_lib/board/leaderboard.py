@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data.corpus import AVERAGES
 from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import document_counts, holm, paired_difference
 from ..home import home, replace_text
@@ -66,7 +67,7 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
             }
             for split, scored in splits.items():
                 for kind, measures in scored["types"].items():
-                    if kind in ("micro", "macro") and scored.get("not_asked"):
+                    if kind in AVERAGES and scored.get("not_asked"):
                         continue  # over some of the corpus's types only: it can't stand beside a whole one
                     lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
     if not lines:
@@ -146,14 +147,11 @@ def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None
 def board_text(table: pd.DataFrame) -> str:
     """The board as Markdown with its notes."""
     note = f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold spans.\n"
-    note += (
-        ""
-        if table["official"].all()
-        else (
+    if not table["official"].all():
+        note += (
             "\n\\* on a limited split, a corpus of your own, or one whose test split isn't scored whole: "
             "not comparable with published figures.\n"
         )
-    )
     return markdown(table) + note
 
 
@@ -317,7 +315,7 @@ def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
     rows = list(rows)
     by_id = {row["run_id"]: row for row in rows}
     frame = results(rows)
-    frame = frame[(frame["split"] == "test") & ~frame["type"].isin(["micro", "macro"]) & (frame["support"] >= FEW)]
+    frame = frame[(frame["split"] == "test") & ~frame["type"].isin(AVERAGES) & (frame["support"] >= FEW)]
     lines = []
     for (corpus, kind, official), part in frame.groupby(["corpus", "type", "official"]):
         arms = {name: group for name, group in part.groupby("name") if group["f1"].mean() > 0 and _takes_part(group)}

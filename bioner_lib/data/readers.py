@@ -426,7 +426,7 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
-    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, OSError) as error:
+    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}") from None
 
 

@@ -31,7 +31,7 @@ def rank() -> int:
 def launch(function: Callable, argument: object, n: int) -> None:
     """Call a function in n processes that this notebook forks (library: accelerate), over a port that is free.
 
-    On Linux and elsewhere they die with this process, however it ends: none is left that holds a run's lock.
+    They die with this process, however it ends: none is left that holds a run's lock.
     """
     from accelerate import notebook_launcher
 
