@@ -10,13 +10,15 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _HOMES = {
-    "CORPORA": "data.corpora", "Corpus": "data.corpus", "load_corpus": "data.corpora", "Lexicon": "data.lexicons",
-    "Sentence": "data.text", "Aligner": "data.alignment", "MultiTaskTagger": "models.tagger", "score": "evaluation.scoring",
-    "RunConfig": "runs.config", "recipe": "runs.recipes", "run": "runs.run", "read_rows": "runs.rows", "read_predictions": "runs.rows",
+    "CORPORA": "corpora.registry", "Corpus": "corpora.corpus", "load_corpus": "corpora.registry", "Lexicon": "silver.lexicons",
+    "Sentence": "corpora.text", "Aligner": "models.alignment", "MultiTaskTagger": "models.tagger", "score": "evaluation.scoring",
+    "RunConfig": "config", "recipe": "runs.recipes", "run": "runs.run", "read_rows": "runs.rows", "read_predictions": "runs.rows",
     "read_tagger": "runs.run", "evaluate": "runs.run", "check_parameters": "sweeps.reading", "WorkbookError": "errors",
 }  # fmt: skip
 __all__ = sorted(_HOMES)
-os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for a GPU doesn't occupy it, so several processes may still be forked
+os.environ.setdefault(
+    "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
+)  # asking for a GPU doesn't occupy it, so several processes may still be forked
 
 try:
     __version__ = version("bioner-workbook")

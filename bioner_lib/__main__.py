@@ -10,7 +10,9 @@ from pathlib import Path
 from .errors import UnwritableError, WorkbookError
 
 STOPPED = 130  # by Ctrl-C or SIGTERM
-MISTAKE = 120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
+MISTAKE = (
+    120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as error:  # argparse's own status is 2
         return MISTAKE if error.code else 0
     with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _interrupt)  # what a scheduler sends ends a sweep as Ctrl-C does
+        signal.signal(
+            signal.SIGTERM, _interrupt
+        )  # what a scheduler sends ends a sweep as Ctrl-C does
     commands = {"fetch": _fetch, "run": _run, "sweep": _sweep, "status": _status, "board": _board}
     try:
         return commands[given.command](given)
@@ -32,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped; the same command goes on", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # status | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is flushed into the broken pipe at exit
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # nothing is flushed into the broken pipe at exit
         return 0
     except OSError as error:
         print(f"error: {error}; make room or mend that, and call again", file=sys.stderr)
@@ -44,19 +50,43 @@ def _interrupt(*_) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bioner_lib", description="The workbook without a browser.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bioner_lib", description="The workbook without a browser."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     fetch = commands.add_parser("fetch", help="download and verify corpora")
     fetch.add_argument("corpora", nargs="*", help="names; all of the registry where none is given")
-    fetch.add_argument("--mirror", help="folder with the same files; else BIONER_MIRROR, else the public address")
-    run = commands.add_parser("run", help="make one run; also under accelerate launch or torchrun, with several processes")
-    run.add_argument("config", nargs="+", help="field=value of RunConfig, e.g. corpora=bc5cdr seed=42, or a YAML or JSON file of them")
-    run.add_argument("--track", default="", help="a tracker of accelerate's, e.g. tensorboard, wandb, mlflow")
-    sweep = commands.add_parser("sweep", help="execute the notebooks of a sweep, what is missing only")
+    fetch.add_argument(
+        "--mirror", help="folder with the same files; else BIONER_MIRROR, else the public address"
+    )
+    run = commands.add_parser(
+        "run", help="make one run; also under accelerate launch or torchrun, with several processes"
+    )
+    run.add_argument(
+        "config",
+        nargs="+",
+        help="field=value of RunConfig, e.g. corpora=bc5cdr seed=42, or a YAML or JSON file of them",
+    )
+    run.add_argument(
+        "--track", default="", help="a tracker of accelerate's, e.g. tensorboard, wandb, mlflow"
+    )
+    sweep = commands.add_parser(
+        "sweep", help="execute the notebooks of a sweep, what is missing only"
+    )
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
-    sweep.add_argument("--dry-run", action="store_true", help="only print the jobs, their states and the time that like ones took")
-    sweep.add_argument("--executor", default="", help="threads of this process where none is given; dask, or tcp://scheduler:port")
-    sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)")
+    sweep.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only print the jobs, their states and the time that like ones took",
+    )
+    sweep.add_argument(
+        "--executor",
+        default="",
+        help="threads of this process where none is given; dask, or tcp://scheduler:port",
+    )
+    sweep.add_argument(
+        "--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)"
+    )
     sweep.add_argument(
         "--only",
         action="append",
@@ -64,23 +94,36 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="only the jobs with this parameter; the same name twice: either value",
     )
-    sweep.add_argument("--retry-failed", action="store_true", help="execute again what failed before")
+    sweep.add_argument(
+        "--retry-failed", action="store_true", help="execute again what failed before"
+    )
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
     board = commands.add_parser("board", help="print the leaderboard")
     for command in (run, sweep, status, board):
-        command.add_argument("--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)")
+        command.add_argument(
+            "--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)"
+        )
     return parser
 
 
 def _fetch(given) -> int:
-    from .data.corpora import CORPORA, load_corpus
+    from .corpora.registry import CORPORA, load_corpus
 
-    names, missing = given.corpora or [name for name, entry in CORPORA.items() if "repository" in entry], 0
+    names, missing = (
+        given.corpora or [name for name, entry in CORPORA.items() if "repository" in entry],
+        0,
+    )
     for name in names:
         try:
             corpus = load_corpus(name, mirror=given.mirror)
-            print(f"{name}: " + ", ".join(f"{role} {len(split)} sentences" for role, split in corpus.splits.items()), flush=True)
+            print(
+                f"{name}: "
+                + ", ".join(
+                    f"{role} {len(split)} sentences" for role, split in corpus.splits.items()
+                ),
+                flush=True,
+            )
         except WorkbookError as error:
             missing += 1
             print(f"{name}: {error}", file=sys.stderr, flush=True)
@@ -88,9 +131,9 @@ def _fetch(given) -> int:
 
 
 def _run(given) -> int:
-    from .runs import processes
-    from .runs.config import read_config
+    from .config import read_config
     from .runs.run import run
+    from .training import processes
 
     run(read_config(given.config), outputs=given.outputs, track=given.track)
     processes.leave()
@@ -105,13 +148,20 @@ def _sweep(given) -> int:
     if given.workers < 1:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
     if given.executor and given.executor != "dask" and "://" not in given.executor:
-        raise WorkbookError(f"--executor {given.executor}: a sweep takes threads (no --executor), dask, or tcp://scheduler:port")
+        raise WorkbookError(
+            f"--executor {given.executor}: a sweep takes threads (no --executor), dask, or tcp://scheduler:port"
+        )
     steps = read_sweep(given.file, given.only, given.outputs)
     if given.dry_run:
         print(status.table(steps, given.outputs, given.workers))
         return 0
-    with opened(given.executor, given.workers) as executor, status.Watch(Path(given.file).stem, steps, given.outputs) as watch:
-        failed = run_sweep(steps, given.outputs, executor, given.workers, given.retry_failed, watch.tell)
+    with (
+        opened(given.executor, given.workers) as executor,
+        status.Watch(Path(given.file).stem, steps, given.outputs) as watch,
+    ):
+        failed = run_sweep(
+            steps, given.outputs, executor, given.workers, given.retry_failed, watch.tell
+        )
     for job, trace in failed:
         print(f"\n{job.name} {dict(job.parameters)}\n{trace[-1500:]}", file=sys.stderr)
     print(f"{len(failed)} notebooks failed" if failed else "all notebooks are executed")
@@ -123,7 +173,11 @@ def _status(given) -> int:
     from .sweeps.reading import read_sweep
 
     folder = _existing(given.outputs)
-    print(status.table(read_sweep(given.file, outputs=folder), folder) if given.file else status.report(folder))
+    print(
+        status.table(read_sweep(given.file, outputs=folder), folder)
+        if given.file
+        else status.report(folder)
+    )
     return 0
 
 
@@ -132,7 +186,9 @@ def _existing(given: str | None) -> Path:
     from .home import outputs
 
     if not (folder := outputs(given)).is_dir():
-        raise WorkbookError(f"{folder}: no such folder; --outputs or BIONER_OUTPUTS names the folder that holds runs/")
+        raise WorkbookError(
+            f"{folder}: no such folder; --outputs or BIONER_OUTPUTS names the folder that holds runs/"
+        )
     return folder
 
 
@@ -154,7 +210,11 @@ def _board(given) -> int:
         ("figures", folder / "figures", "*.png"),
         ("executed notebooks", folder / "notebooks", "*.ipynb"),
     ):
-        found = [path for path in sorted(place.glob(pattern)) if Path(path.stem).suffix not in (".failed", ".running")]
+        found = [
+            path
+            for path in sorted(place.glob(pattern))
+            if Path(path.stem).suffix not in (".failed", ".running")
+        ]
         print(f"{kind}:", *(f"  {_from_root(path, home())}" for path in found), sep="\n")
     return 0
 

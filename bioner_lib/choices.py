@@ -28,5 +28,9 @@ ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an install
 
 def check_encoder(name: str, folder: Path | None = None) -> None:
     """Raises WorkbookError for what is no alias, no folder (seen from `folder`), and no name on a hub (owner/name)."""
-    if name not in ENCODERS and "/" not in name and not is_there((folder or Path()) / expanded(name)):
+    if (
+        name not in ENCODERS
+        and "/" not in name
+        and not is_there((folder or Path()) / expanded(name))
+    ):
         raise unknown("encoder", name, ENCODERS)

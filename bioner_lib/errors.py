@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class WorkbookError(ValueError):
@@ -27,6 +28,18 @@ def unknown(kind: str, value: object, known: Iterable[str]) -> WorkbookError:
     unknown corpus 'ncbi'; did you mean 'ncbi-disease'? known: ['bc5cdr', 'ncbi-disease']
     """
     known = sorted(map(str, known))
-    near = get_close_matches(str(value), known, n=1, cutoff=0.4) or [name for name in known if str(value) in name][:1]
+    near = (
+        get_close_matches(str(value), known, n=1, cutoff=0.4)
+        or [name for name in known if str(value) in name][:1]
+    )
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return WorkbookError(f"unknown {kind} {value!r}{hint} known: {known}")
+
+
+def damaged(path: Path, error: Exception) -> WorkbookError:
+    """The error for a file of a run that can't be read."""
+    run_id = path.parent.name.removeprefix(".working-")
+    return WorkbookError(
+        f"{path} is damaged ({str(error).splitlines()[0] if str(error) else 'it breaks off'}); the run has to be made again: "
+        f"from bioner_lib.runs.rows import forget; forget({run_id!r})"
+    )

@@ -6,8 +6,8 @@ from itertools import cycle
 
 import seaborn as sns
 
-from .data.corpus import Corpus, Split
-from .data.text import Sentence
+from .corpora.corpus import Corpus, Split
+from .corpora.text import Sentence
 
 _FILLS = sns.color_palette("pastel", 10).as_hex()
 PAGE = 10
@@ -42,7 +42,9 @@ def find(corpus: Corpus, role: str, kind: str = "", text: str = "") -> Split:
         return split
     texts, types = _searchable(split)
     wanted = text.casefold()
-    return split.take(i for i, held in enumerate(texts) if wanted in held and (not kind or kind in types[i]))
+    return split.take(
+        i for i, held in enumerate(texts) if wanted in held and (not kind or kind in types[i])
+    )
 
 
 def _searchable(split: Split) -> tuple[list[str], list[frozenset[str]]]:
@@ -64,12 +66,15 @@ def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: i
     found = find(corpus, role, kind, text)
     colours = dict(zip(corpus.types, cycle(_FILLS), strict=False))
     legend = " ".join(
-        f'<span style="background:{colour};color:#000;padding:1px 6px">{escape(name)}</span>' for name, colour in colours.items()
+        f'<span style="background:{colour};color:#000;padding:1px 6px">{escape(name)}</span>'
+        for name, colour in colours.items()
     )
     last = max(0, -(-len(found) // PAGE) - 1)
     page = min(page, last)
     head = f"<p><b>{escape(corpus.name)}</b> {escape(role)}: {len(found):,} sentences, page {page + 1} of {last + 1} &nbsp; {legend}</p>"
-    return head + "".join(sentence_html(sentence, colours) for sentence in found[page * PAGE : (page + 1) * PAGE])
+    return head + "".join(
+        sentence_html(sentence, colours) for sentence in found[page * PAGE : (page + 1) * PAGE]
+    )
 
 
 def explore(corpora: Sequence[Corpus]):
@@ -80,8 +85,12 @@ def explore(corpora: Sequence[Corpus]):
     first = corpora[0]
     name = widgets.Dropdown(options=list(by_name), description="corpus")
     role = widgets.Dropdown(options=list(first.splits), description="split")
-    kind = widgets.Dropdown(options=[("any", ""), *((t, t) for t in first.types)], description="type")
-    text = widgets.Text(placeholder="words to look for", description="search", continuous_update=False)
+    kind = widgets.Dropdown(
+        options=[("any", ""), *((t, t) for t in first.types)], description="type"
+    )
+    text = widgets.Text(
+        placeholder="words to look for", description="search", continuous_update=False
+    )
     page = widgets.BoundedIntText(value=1, min=1, max=10**6, description="page")
     view = widgets.HTML()
 
@@ -96,7 +105,10 @@ def explore(corpora: Sequence[Corpus]):
         corpus = by_name[name.value]
         for control in (role, kind):
             control.unobserve(show, "value")
-        role.options, kind.options = list(corpus.splits), [("any", ""), *((t, t) for t in corpus.types)]
+        role.options, kind.options = (
+            list(corpus.splits),
+            [("any", ""), *((t, t) for t in corpus.types)],
+        )
         for control in (role, kind):
             control.observe(show, "value")
         show()

@@ -61,7 +61,11 @@ def outputs(folder: str | Path | None = None, write: bool = False) -> Path:
 
     With `write` it is made where it is missing; raises WorkbookError where it can't be written.
     """
-    path = expanded(folder).absolute() if folder else from_environment("BIONER_OUTPUTS") or home() / "outputs"
+    path = (
+        expanded(folder).absolute()
+        if folder
+        else from_environment("BIONER_OUTPUTS") or home() / "outputs"
+    )
     if write:
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -70,5 +74,7 @@ def outputs(folder: str | Path | None = None, write: bool = False) -> Path:
             probe.unlink()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise UnwritableError(f"can't write to {path} ({reason}); name another folder with BIONER_OUTPUTS") from None
+            raise UnwritableError(
+                f"can't write to {path} ({reason}); name another folder with BIONER_OUTPUTS"
+            ) from None
     return path

@@ -2,11 +2,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bioner_lib.data.alignment import Aligner
 from bioner_lib.errors import WorkbookError
+from bioner_lib.models.alignment import Aligner
 from bioner_lib.models.tagger import load_tokenizer
 
-word = st.one_of(st.sampled_from(["TP53", "a", "β-catenin", "\u200b", "\ufffd", "\x07", "(", "x" * 90]), st.text(min_size=1, max_size=12))
+word = st.one_of(
+    st.sampled_from(["TP53", "a", "β-catenin", "\u200b", "\ufffd", "\x07", "(", "x" * 90]),
+    st.text(min_size=1, max_size=12),
+)
 sentences = st.lists(st.lists(word, min_size=1, max_size=40), min_size=1, max_size=3)
 
 
@@ -15,8 +18,14 @@ def tokenizer():
     return load_tokenizer("minilm")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sentences, st.sampled_from([(16, 0), (16, 4), (24, 12), (64, 16)]), st.sampled_from(["first", "all"]))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    sentences,
+    st.sampled_from([(16, 0), (16, 4), (24, 12), (64, 16)]),
+    st.sampled_from(["first", "all"]),
+)
 def test_every_word_is_owned_once_and_round_trips(tokenizer, sentences, sizes, way):
     aligner = Aligner(tokenizer, *sizes, way)
     pieces, owned = aligner.pieces(sentences), [[] for _ in sentences]
@@ -25,7 +34,10 @@ def test_every_word_is_owned_once_and_round_trips(tokenizer, sentences, sizes, w
         previous = None
         for position, w in zip(window.positions, window.words, strict=True):
             if w != previous:  # the first labelled piece of a word is its first piece
-                assert window.input_ids[position : position + len(pieces[window.sentence][w])] == pieces[window.sentence][w]
+                assert (
+                    window.input_ids[position : position + len(pieces[window.sentence][w])]
+                    == pieces[window.sentence][w]
+                )
                 owned[window.sentence].append(w)
             previous = w
     assert owned == [list(range(len(tokens))) for tokens in sentences]
@@ -33,8 +45,15 @@ def test_every_word_is_owned_once_and_round_trips(tokenizer, sentences, sizes, w
 
 def test_first_piece_carries_the_word(tokenizer):
     window = Aligner(tokenizer).windows([["ataxia", "-", "telangiectasia"]])[0]
-    assert tokenizer.convert_ids_to_tokens([window.input_ids[p] for p in window.positions]) == ["ata", "-", "tel"]
-    assert window.input_ids[0] == tokenizer.cls_token_id and window.input_ids[-1] == tokenizer.sep_token_id
+    assert tokenizer.convert_ids_to_tokens([window.input_ids[p] for p in window.positions]) == [
+        "ata",
+        "-",
+        "tel",
+    ]
+    assert (
+        window.input_ids[0] == tokenizer.cls_token_id
+        and window.input_ids[-1] == tokenizer.sep_token_id
+    )
 
 
 def test_label_all_pieces(tokenizer):
@@ -44,7 +63,11 @@ def test_label_all_pieces(tokenizer):
 
 def test_words_in_an_overlap_are_owned_where_they_see_more(tokenizer):
     first, second = Aligner(tokenizer, 12, 4).windows([["a"] * 16])
-    assert len(first.input_ids) == 12 and first.words == list(range(8)) and second.words == list(range(8, 16))
+    assert (
+        len(first.input_ids) == 12
+        and first.words == list(range(8))
+        and second.words == list(range(8, 16))
+    )
 
 
 def test_words_that_tokenize_to_nothing_survive(tokenizer):

@@ -6,34 +6,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioner_lib import load_corpus
-from bioner_lib.data.alignment import Aligner, Window
-from bioner_lib.data.batching import IGNORED, Example, bucket, collate, draw, epoch_batches, make_examples
 from bioner_lib.errors import WorkbookError
+from bioner_lib.models.alignment import Aligner, Window
+from bioner_lib.models.batching import (
+    IGNORED,
+    Example,
+    bucket,
+    collate,
+    draw,
+    epoch_batches,
+    make_examples,
+)
 from bioner_lib.models.tagger import load_tokenizer
 
 
 def example(length, corpus=0):
-    return Example(Window(0, [5] * length, list(range(1, length - 1)), list(range(length - 2))), corpus, {"Gene": [0] * (length - 2)})
+    return Example(
+        Window(0, [5] * length, list(range(1, length - 1)), list(range(length - 2))),
+        corpus,
+        {"Gene": [0] * (length - 2)},
+    )
 
 
-@given(st.lists(st.integers(3, 60), min_size=1, max_size=200), st.integers(1, 16), st.integers(60, 400), st.booleans())
+@given(
+    st.lists(st.integers(3, 60), min_size=1, max_size=200),
+    st.integers(1, 16),
+    st.integers(60, 400),
+    st.booleans(),
+)
 def test_buckets_hold_every_window_once_within_bounds(lengths, batch_size, max_pieces, shuffled):
-    batches = bucket(lengths, batch_size, max_pieces, np.random.default_rng(0) if shuffled else None)
+    batches = bucket(
+        lengths, batch_size, max_pieces, np.random.default_rng(0) if shuffled else None
+    )
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     assert all(
-        len(batch) <= batch_size and max(lengths[i] for i in batch) * len(batch) <= max(max_pieces, max(lengths)) for batch in batches
+        len(batch) <= batch_size
+        and max(lengths[i] for i in batch) * len(batch) <= max(max_pieces, max(lengths))
+        for batch in batches
     )
 
 
 def test_batches_follow_seed_and_epoch():
-    corpora = [[example(n % 30 + 3) for n in range(200)], [example(n % 20 + 3, 1) for n in range(50)]]
+    corpora = [
+        [example(n % 30 + 3) for n in range(200)],
+        [example(n % 20 + 3, 1) for n in range(50)],
+    ]
     arguments = {"batch_size": 8, "max_pieces": 512, "sampling": "proportional", "temperature": 2.0}
     first, again, later = (epoch_batches(corpora, epoch, 13, **arguments) for epoch in (0, 0, 1))
     shape = [[(len(e.window.input_ids), e.corpus) for e in batch] for batch in first]
     assert shape == [[(len(e.window.input_ids), e.corpus) for e in batch] for batch in again]
     assert shape != [[(len(e.window.input_ids), e.corpus) for e in batch] for batch in later]
     assert sum(map(len, first)) == 250
-    assert any(len({e.corpus for e in batch}) == 2 for batch in first), "batches are mixed across corpora"
+    assert any(len({e.corpus for e in batch}) == 2 for batch in first), (
+        "batches are mixed across corpora"
+    )
 
 
 def test_padding_is_small():
@@ -46,7 +72,13 @@ def test_padding_is_small():
 
 @pytest.mark.parametrize(
     ("policy", "shares"),
-    [("proportional", (100, 900)), ("sqrt", (250, 750)), ("uniform", (500, 500)), ("temperature", (250, 750)), ("main", (500, 500))],
+    [
+        ("proportional", (100, 900)),
+        ("sqrt", (250, 750)),
+        ("uniform", (500, 500)),
+        ("temperature", (250, 750)),
+        ("main", (500, 500)),
+    ],
 )
 def test_sampling_policies(policy, shares):
     drawn = draw([100, 900], policy, np.random.default_rng(0))
@@ -59,7 +91,9 @@ def test_half_of_all_is_the_main_corpus():
     drawn = draw([100, 300, 600], "main", np.random.default_rng(0))
     assert tuple(map(len, drawn)) == (500, 167, 333), "the others share the rest by size"
     assert list(map(len, draw([0, 50], "main", np.random.default_rng(0)))) == [0, 50]
-    assert list(map(len, draw([100], "main", np.random.default_rng(0)))) == [100], "nothing to share with"
+    assert list(map(len, draw([100], "main", np.random.default_rng(0)))) == [100], (
+        "nothing to share with"
+    )
 
 
 def test_unknown_policy():
@@ -77,17 +111,25 @@ def test_collate_pads_and_ignores():
 @pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
 @pytest.mark.parametrize("way", ["first", "all"])
 def test_examples_carry_each_heads_tags(scheme, way):
-    from bioner_lib.data.schemes import tag_names, to_spans
+    from bioner_lib.corpora.schemes import tag_names, to_spans
 
     data = load_corpus("sample")
     aligner = Aligner(load_tokenizer("minilm"), 32, 8, way)
     heads = {"Gene": ("Gene",), "joint": data.types}
-    assert len(aligner.windows([s.tokens for s in data.dev])) > 1.2 * len(data.dev), "many sentences need several windows"
+    assert len(aligner.windows([s.tokens for s in data.dev])) > 1.2 * len(data.dev), (
+        "many sentences need several windows"
+    )
     examples = make_examples(aligner, data.dev, 0, heads, scheme)
     stitched: dict[int, list[str]] = {}
     for e in examples:
         assert all(len(tags) == len(e.window.words) for tags in e.tags.values())
-        stitched.setdefault(e.window.sentence, []).extend(tag_names(data.types, scheme)[tag] for tag in e.tags["joint"])
+        stitched.setdefault(e.window.sentence, []).extend(
+            tag_names(data.types, scheme)[tag] for tag in e.tags["joint"]
+        )
     repairs = Counter()
-    found = Counter(name for names in stitched.values() for _, _, name in to_spans(names, scheme, repairs))
-    assert found == data.counts("dev") and not repairs, "a mention that a window border crosses is still one mention"
+    found = Counter(
+        name for names in stitched.values() for _, _, name in to_spans(names, scheme, repairs)
+    )
+    assert found == data.counts("dev") and not repairs, (
+        "a mention that a window border crosses is still one mention"
+    )

@@ -31,7 +31,7 @@ from bioner_lib.board.leaderboard import (
     transfer,
     write_leaderboard,
 )
-from bioner_lib.data.inspection import (
+from bioner_lib.corpora.inspection import (
     ambiguous_surfaces,
     duplicates,
     lost_by_cutting,
@@ -40,7 +40,7 @@ from bioner_lib.data.inspection import (
     summary,
     weights_by_place,
 )
-from bioner_lib.data.text import Sentence
+from bioner_lib.corpora.text import Sentence
 from bioner_lib.home import home
 from bioner_lib.runs.rows import arm_of
 
@@ -48,7 +48,15 @@ from bioner_lib.runs.rows import arm_of
 def row(seed, f1, corpus="sample", support=20, official=True, **config):
     """A row as a run leaves it, with the measures a test needs."""
     settings = RunConfig(corpora=corpus, seed=seed, **config)
-    measures = {"precision": f1, "recall": f1, "f1": f1, "support": support, "tp": 1, "fp": 1, "fn": 1}
+    measures = {
+        "precision": f1,
+        "recall": f1,
+        "f1": f1,
+        "support": support,
+        "tp": 1,
+        "fp": 1,
+        "fn": 1,
+    }
     types = {"Gene": measures, "micro": measures, "macro": measures}
     return {
         "run_id": settings.run_id, "config": settings.as_dict(), "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
@@ -74,17 +82,28 @@ def test_aggregate_by_hand():
 
 
 def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
-    few = write_leaderboard([row(1, 0.512, support=9), row(2, 0.5, support=9), row(1, 0.75, corpus="sample-gene")])
+    few = write_leaderboard(
+        [row(1, 0.512, support=9), row(2, 0.5, support=9), row(1, 0.75, corpus="sample-gene")]
+    )
     text = (outputs / "leaderboard.md").read_text()
     assert "N/A" in text and "51.2" not in text and "75.0" in text
     held = json.loads((outputs / "leaderboard.json").read_text())
-    assert 0.512 in [line["f1"] for line in held["runs"]] and len(pd.read_csv(outputs / "leaderboard.csv")) == len(few)
+    assert 0.512 in [line["f1"] for line in held["runs"]] and len(
+        pd.read_csv(outputs / "leaderboard.csv")
+    ) == len(few)
     assert "micro" not in markdown(few), "one type: micro says the same again"
-    assert "60.0 ± 14.1 *" in markdown(aggregate(results([row(1, 0.5, official=False), row(2, 0.7, official=False)])))
+    assert "60.0 ± 14.1 *" in markdown(
+        aggregate(results([row(1, 0.5, official=False), row(2, 0.7, official=False)]))
+    )
 
 
 def test_two_arms_never_share_a_name():
-    rows = [row(1, 0.3, system="dictionary"), row(1, 0.4, system="dictionary", limit=60), row(1, 0.6), row(1, 0.7, also_test="sample-gene")]
+    rows = [
+        row(1, 0.3, system="dictionary"),
+        row(1, 0.4, system="dictionary", limit=60),
+        row(1, 0.6),
+        row(1, 0.7, also_test="sample-gene"),
+    ]
     frame = results(rows)
     assert frame.groupby("name")["arm"].nunique().max() == 1 and frame["name"].nunique() == 4
     table = aggregate(frame)
@@ -100,13 +119,17 @@ def in_precision(made, precision):
 
 def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
     """precision="auto" is one configuration, which two machines carry out in two ways."""
-    rows = [in_precision(row(seed, 0.5), precision) for seed in (1, 2) for precision in ("bf16", "fp32")]
+    rows = [
+        in_precision(row(seed, 0.5), precision) for seed in (1, 2) for precision in ("bf16", "fp32")
+    ]
     frame = results(rows)
     assert frame["arm"].nunique() == 2
     assert {name.rsplit(" ", 1)[1] for name in frame["name"]} == {"bf16", "fp32"}
     assert aggregate(frame)["runs"].max() == 2
     said = in_precision(row(1, 0.5, precision="bf16"), "bf16")
-    assert results([rows[0], said])["arm"].nunique() == 1, "said or resolved, it is the same arithmetic"
+    assert results([rows[0], said])["arm"].nunique() == 1, (
+        "said or resolved, it is the same arithmetic"
+    )
     with pytest.raises(WorkbookError, match=r"precision differs \(.*bf16.*fp32"):
         check_budgets(rows)
     check_budgets(rows[::2])
@@ -126,14 +149,22 @@ def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
 def test_a_row_that_cannot_be_read_is_named():
     made = row(1, 0.5)
     made["config"]["colour"] = "red"
-    with pytest.raises(WorkbookError, match=rf"row of run {made['run_id']} .*unknown RunConfig field 'colour'.*forget\("):
+    with pytest.raises(
+        WorkbookError,
+        match=rf"row of run {made['run_id']} .*unknown RunConfig field 'colour'.*forget\(",
+    ):
         results([row(2, 0.5), made])
 
 
 def test_only_corpora():
     table = aggregate(results([row(1, 0.5), row(1, 0.6, corpus="sample-gene")]))
-    assert set(only_corpora(table, ["sample"])["corpus"]) == {"sample"} and only_corpora(table, []) is table
-    with pytest.raises(WorkbookError, match="unknown corpus on the board 'sampel'; did you mean 'sample'"):
+    assert (
+        set(only_corpora(table, ["sample"])["corpus"]) == {"sample"}
+        and only_corpora(table, []) is table
+    )
+    with pytest.raises(
+        WorkbookError, match="unknown corpus on the board 'sampel'; did you mean 'sample'"
+    ):
         only_corpora(table, ["sampel"])
 
 
@@ -148,15 +179,33 @@ def test_budgets_must_be_equal():
         check_budgets([row(1, 0.5), row(1, 0.6, epochs=3)])
     with pytest.raises(WorkbookError, match="accumulate differs"):
         check_budgets([row(1, 0.5), row(1, 0.6, accumulate=4)])
-    check_budgets([row(1, 0.5), row(1, 0.6, scheme="IOB2", heads="joint"), row(1, 0.1, system="dictionary", epochs=3)])
+    check_budgets(
+        [
+            row(1, 0.5),
+            row(1, 0.6, scheme="IOB2", heads="joint"),
+            row(1, 0.1, system="dictionary", epochs=3),
+        ]
+    )
     check_budgets([row(1, 0.5), row(1, 0.6, encoder="biolinkbert")])
     with pytest.raises(WorkbookError, match="learning_rate differs"):
-        check_budgets([row(1, 0.5), row(1, 0.6, learning_rate=1e-3), row(1, 0.6, encoder="biolinkbert")])
+        check_budgets(
+            [row(1, 0.5), row(1, 0.6, learning_rate=1e-3), row(1, 0.6, encoder="biolinkbert")]
+        )
 
 
 def test_compare_and_repetitions(tiny, outputs):
-    options = {"encoder": tiny, "epochs": 2, "learning_rate": 5e-3, "limit": 60, "max_length": 128, "overlap": 16}
-    arms = {heads: [RunConfig(corpora="sample", heads=heads, seed=seed, **options) for seed in (1, 2)] for heads in ("joint", "per-type")}
+    options = {
+        "encoder": tiny,
+        "epochs": 2,
+        "learning_rate": 5e-3,
+        "limit": 60,
+        "max_length": 128,
+        "overlap": 16,
+    }
+    arms = {
+        heads: [RunConfig(corpora="sample", heads=heads, seed=seed, **options) for seed in (1, 2)]
+        for heads in ("joint", "per-type")
+    }
     for config in arms["joint"] + arms["per-type"]:
         run(config, progress=False, keep_model=False)
     rows = {heads: repetitions(configs[0]) for heads, configs in arms.items()}
@@ -177,7 +226,15 @@ def test_compare_and_repetitions(tiny, outputs):
 
 def test_several_arms_against_one_base(tiny, outputs):
     """Holm's correction is for the whole table, and an arm with another budget is refused."""
-    options = {"corpora": "sample", "encoder": tiny, "epochs": 2, "learning_rate": 5e-3, "limit": 60, "max_length": 128, "overlap": 16}
+    options = {
+        "corpora": "sample",
+        "encoder": tiny,
+        "epochs": 2,
+        "learning_rate": 5e-3,
+        "limit": 60,
+        "max_length": 128,
+        "overlap": 16,
+    }
     configs = {name: RunConfig(**options | fields) for name, fields in
                {"base": {}, "joint": {"heads": "joint"}, "moe": {"sharing": "moe"}, "longer": {"epochs": 3}}.items()}  # fmt: skip
     for config in configs.values():
@@ -187,20 +244,49 @@ def test_several_arms_against_one_base(tiny, outputs):
     base = arms.pop("base")
     found = compare_arms(arms, base)
     assert list(found["arm"]) == ["joint", "moe"] and (found["p_holm"] >= found["p"]).all()
-    assert max(found["p_holm"]) == pytest.approx(min(1.0, max(max(found["p"]), 2 * min(found["p"]))))
+    assert max(found["p_holm"]) == pytest.approx(
+        min(1.0, max(max(found["p"]), 2 * min(found["p"])))
+    )
     with pytest.raises(WorkbookError, match="epochs differs"):
         compare_arms({"longer": longer}, base)
-    assert comparable(arms["joint"], base) and not comparable(longer, base) and not comparable({}, base)
+    assert (
+        comparable(arms["joint"], base)
+        and not comparable(longer, base)
+        and not comparable({}, base)
+    )
     frame = named(arms | {"base": base})
-    arms = pd.DataFrame({"name": ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type"], "f1": [1, 2, 3, 4]})
-    told = {(line.name, line.ratio, line.f1) for line in by_ratio(arms)[["name", "ratio", "f1"]].itertuples(index=False, name="line")}
-    assert told == {("mask", 1, 1), ("mask per-type", 4, 2), ("mask", 0, 3), ("mask per-type", 0, 4)}
+    arms = pd.DataFrame(
+        {
+            "name": ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type"],
+            "f1": [1, 2, 3, 4],
+        }
+    )
+    told = {
+        (line.name, line.ratio, line.f1)
+        for line in by_ratio(arms)[["name", "ratio", "f1"]].itertuples(index=False, name="line")
+    }
+    assert told == {
+        ("mask", 1, 1),
+        ("mask per-type", 4, 2),
+        ("mask", 0, 3),
+        ("mask per-type", 0, 4),
+    }
     table = by_type(frame, ["Gene", "Virus"])
-    assert table.splitlines()[0] == "| arm | runs | Gene F1 | Virus F1 | Gene recall | Virus recall |" and "| moe | 1 | " in table
+    assert (
+        table.splitlines()[0] == "| arm | runs | Gene F1 | Virus F1 | Gene recall | Virus recall |"
+        and "| moe | 1 | " in table
+    )
     assert set(frame["name"]) == {"joint", "moe", "base"}
     ax = plots.differences(found, plt.subplots()[1], label="arm")
     assert [text.get_text() for text in ax.get_yticklabels()] == ["joint", "moe"]
-    assert len(plots.arms_by_type(frame[frame["split"] == "test"], plt.subplots()[1], "recall", ["base", "moe"]).get_yticks()) == 2
+    assert (
+        len(
+            plots.arms_by_type(
+                frame[frame["split"] == "test"], plt.subplots()[1], "recall", ["base", "moe"]
+            ).get_yticks()
+        )
+        == 2
+    )
 
 
 def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
@@ -208,12 +294,17 @@ def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
         return [row(seed, f1, **config) for seed, f1 in enumerate(f1s, 1)]
 
     def led(rows):
-        return {(line.name, round(line.f1, 3), line.seeds, line.rivals) for line in leaders(rows).itertuples()}
+        return {
+            (line.name, round(line.f1, 3), line.seeds, line.rivals)
+            for line in leaders(rows).itertuples()
+        }
 
     steady, rival = arms([0.80, 0.81, 0.82]), arms([0.7, 0.7, 0.7], scheme="IOB2")
     once, longer = arms([0.99], decoder="crf"), arms([0.9, 0.9, 0.9], epochs=20)
     name = results(steady)["name"].iloc[0]
-    assert led(steady + rival + once + longer) == {(name, 0.81, 3, 1)}, "neither one lucky run nor another budget leads"
+    assert led(steady + rival + once + longer) == {(name, 0.81, 3, 1)}, (
+        "neither one lucky run nor another budget leads"
+    )
     assert led(steady + once) == set(), "nobody to lead"
     assert led(arms([0.0] * 3) + arms([0.0] * 3, scheme="IOB2")) == set()
     baseline = [row(1, 0.75, system="dictionary") | {"device": {"precision": "none"}}]
@@ -222,20 +313,28 @@ def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
     line = leaders(steady + rival).iloc[0]
     assert (line["corpus"], line["type"], line["official"]) == ("sample", "Gene", True)
     assert line["sd"] == pytest.approx(0.01)
-    assert leaders(rival + baseline)["epochs"].tolist() == [rival[0]["config"]["epochs"]], "of those that were trained"
+    assert leaders(rival + baseline)["epochs"].tolist() == [rival[0]["config"]["epochs"]], (
+        "of those that were trained"
+    )
 
 
 def test_corpora_are_never_averaged_as_if_they_were_seeds():
     """One run that is scored on two corpora with one type; and views of one corpus, which share their test text."""
     made = row(1, 0.5)
-    made["scores"]["sample-gene"] = {"test": {"types": {"Gene": made["scores"]["sample"]["test"]["types"]["Gene"] | {"f1": 0.9}}}}
+    made["scores"]["sample-gene"] = {
+        "test": {"types": {"Gene": made["scores"]["sample"]["test"]["types"]["Gene"] | {"f1": 0.9}}}
+    }
     made["data"]["sample-gene"] = made["data"]["sample"]
     made["name"] = "mask"
     frame = results([made])
     table = by_type(frame, ["Gene"])
     assert "| mask | 1 | 50.0 | 90.0 |" in table, "no mean, no sd"
     assert "Gene on sample-gene F1" in table
-    assert apart_by_corpus(frame.assign(corpus="sample"))["type"].unique().tolist() == ["Gene", "micro", "macro"]
+    assert apart_by_corpus(frame.assign(corpus="sample"))["type"].unique().tolist() == [
+        "Gene",
+        "micro",
+        "macro",
+    ]
     views = frame[frame["type"] == "Gene"].assign(corpus=["sample:Gene", "sample:Gene+Virus"])
     assert apart_by_corpus(views)["f1"].tolist() == [0.5], "the same test text twice is one score"
 
@@ -245,19 +344,29 @@ def predicted(outputs, made, predictions, role="test"):
     folder = outputs / "runs" / made["run_id"]
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(made))
-    (folder / "predictions" / f"sample.{role}.jsonl").write_text("\n".join(map(json.dumps, predictions)))
+    (folder / "predictions" / f"sample.{role}.jsonl").write_text(
+        "\n".join(map(json.dumps, predictions))
+    )
     return made
 
 
 def answers(right, of=40):
     """`of` documents with one gene each; the first `right` of them are found."""
-    return [{"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)} for i in range(of)]
+    return [
+        {"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)}
+        for i in range(of)
+    ]
 
 
 def test_compare_by_hand(outputs, tmp_path):
     """Which way round, on which split, over which seeds, for which types."""
-    better = [predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))]
-    worse = [predicted(outputs, row(seed, 0.5, scheme="IOB2"), answers(right)) for seed, right in ((1, 20), (2, 22))]
+    better = [
+        predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))
+    ]
+    worse = [
+        predicted(outputs, row(seed, 0.5, scheme="IOB2"), answers(right))
+        for seed, right in ((1, 20), (2, 22))
+    ]
     for made in better + worse:  # dev says the opposite
         predicted(outputs, made, answers(10 if made in better else 40), "dev")
     found = compare({"sample": better}, {"sample": worse}, resamples=500).iloc[0]
@@ -268,23 +377,38 @@ def test_compare_by_hand(outputs, tmp_path):
     assert found["p"] == found["p_holm"] < 0.05
     first = compare({"sample": better[:1]}, {"sample": worse[:1]}, resamples=500).iloc[0]
     assert first["difference"] == pytest.approx(f1[36] - f1[20])
-    assert compare({"sample": worse}, {"sample": better}, resamples=500).iloc[0]["difference"] == -found["difference"]
+    assert (
+        compare({"sample": worse}, {"sample": better}, resamples=500).iloc[0]["difference"]
+        == -found["difference"]
+    )
     with pytest.raises(WorkbookError, match="epochs differs"):
-        compare({"sample": better}, {"sample": [predicted(outputs, row(1, 0.5, epochs=20), answers(1))]})
+        compare(
+            {"sample": better}, {"sample": [predicted(outputs, row(1, 0.5, epochs=20), answers(1))]}
+        )
     for made, right in ((better[0], 30), (worse[0], 10)):
         predicted(tmp_path / "elsewhere", made, answers(right))
-    there = compare({"sample": better[:1]}, {"sample": worse[:1]}, tmp_path / "elsewhere", 500).iloc[0]
-    assert there["difference"] == pytest.approx(2 * 30 / 70 - 2 * 10 / 50), "the predictions of that folder"
+    there = compare(
+        {"sample": better[:1]}, {"sample": worse[:1]}, tmp_path / "elsewhere", 500
+    ).iloc[0]
+    assert there["difference"] == pytest.approx(2 * 30 / 70 - 2 * 10 / 50), (
+        "the predictions of that folder"
+    )
 
 
 def test_compare_refuses_other_documents_and_other_questions(outputs):
     mine = predicted(outputs, row(1, 0.5), answers(30))
-    other = predicted(outputs, row(1, 0.5, scheme="IOB2"), [p | {"doc": f"e{p['doc']}"} for p in answers(30)])
-    with pytest.raises(WorkbookError, match="sample: these runs were tested on different documents"):
+    other = predicted(
+        outputs, row(1, 0.5, scheme="IOB2"), [p | {"doc": f"e{p['doc']}"} for p in answers(30)]
+    )
+    with pytest.raises(
+        WorkbookError, match="sample: these runs were tested on different documents"
+    ):
         compare({"sample": [mine]}, {"sample": [other]})
     fewer = predicted(outputs, row(1, 0.5, decoder="crf"), answers(30))
     fewer["data"]["sample"]["types"] = ["Gene", "Virus"]
-    with pytest.raises(WorkbookError, match=r"asked for different types, \[\('Gene',\), \('Gene', 'Virus'\)\]"):
+    with pytest.raises(
+        WorkbookError, match=r"asked for different types, \[\('Gene',\), \('Gene', 'Virus'\)\]"
+    ):
         compare({"sample": [mine]}, {"sample": [fewer]})
     fewer["scores"]["sample"]["test"]["not_asked"] = ["Virus"]
     assert len(compare({"sample": [mine]}, {"sample": [fewer]}, resamples=50)) == 1
@@ -294,7 +418,9 @@ def test_holm_counts_every_comparison_of_a_table(outputs):
     """Two arms against one base, a corpus each: two p values, corrected together; no arm, an empty table with the same columns."""
     base = predicted(outputs, row(1, 0.5), answers(20))
     arms = {
-        name: {"sample": [predicted(outputs, row(1, 0.5, scheme="IOB2", decoder=name), answers(right))]}
+        name: {
+            "sample": [predicted(outputs, row(1, 0.5, scheme="IOB2", decoder=name), answers(right))]
+        }
         for name, right in (("softmax", 24), ("crf", 25))
     }
     found = compare_arms(arms, {"sample": [base]}).set_index("arm")
@@ -322,8 +448,13 @@ def test_transfer_by_hand():
     def scored(corpora, **f1):
         config = RunConfig(corpora=corpora, seed=1)
         made = {"run_id": config.run_id, "config": config.as_dict()}
-        measures = {name: {"precision": v, "recall": v, "f1": v, "support": 20} for name, v in f1.items()}
-        made["scores"] = {name.replace("_", "-"): {"test": {"types": {"micro": m, "macro": m, "X": m}}} for name, m in measures.items()}
+        measures = {
+            name: {"precision": v, "recall": v, "f1": v, "support": 20} for name, v in f1.items()
+        }
+        made["scores"] = {
+            name.replace("_", "-"): {"test": {"types": {"micro": m, "macro": m, "X": m}}}
+            for name, m in measures.items()
+        }
         for splits in made["scores"].values():
             splits["dev"] = splits["test"]
         made["data"] = {name: {"official": True, "types": ["X"]} for name in made["scores"]}
@@ -337,7 +468,9 @@ def test_transfer_by_hand():
     matrix = transfer(rows)
     assert list(matrix.index) == ["sample-gene", "sample-virus", "sample-gene + sample-virus"]
     assert matrix.iloc[2].round(3).to_dict() == {"sample-gene": 0.05, "sample-virus": -0.1}
-    assert matrix.loc["sample-gene", "sample-gene"] == 0 and math.isnan(matrix.loc["sample-gene", "sample-virus"])
+    assert matrix.loc["sample-gene", "sample-gene"] == 0 and math.isnan(
+        matrix.loc["sample-gene", "sample-virus"]
+    )
     assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
     with pytest.raises(WorkbookError, match="no single-task tagger"):
         transfer(rows[2:])
@@ -346,17 +479,28 @@ def test_transfer_by_hand():
 def test_figures_of_what_was_varied():
     import numpy as np
 
-    grid = pd.DataFrame([[0.5, 0.6], [0.7, 0.65]], index=[0.5, 1.0], columns=[0.5, 1.0]).rename_axis(index="Gene", columns="Disease")
+    grid = pd.DataFrame(
+        [[0.5, 0.6], [0.7, 0.65]], index=[0.5, 1.0], columns=[0.5, 1.0]
+    ).rename_axis(index="Gene", columns="Disease")
     surface = plots.weight_surface(grid, plt.figure().add_subplot(projection="3d"))
     assert surface.get_zlabel().startswith("dev F1") and surface.get_xlabel() == "\u03bb Disease"
     frame = plots.weight_heatmap(grid, plt.subplots()[1]).patches[-1]
     assert frame.get_xy() == (0, 1), "the best is framed"
-    points = pd.DataFrame({"sentences": [10, 100] * 2, "f1": [0.1, 0.2, 0.3, 0.4], "name": ["a", "a", "b", "b"]})
-    assert [t.get_text() for t in plots.share_curve(points, plt.subplots()[1]).get_xticklabels()] == ["10", "100"]
+    points = pd.DataFrame(
+        {"sentences": [10, 100] * 2, "f1": [0.1, 0.2, 0.3, 0.4], "name": ["a", "a", "b", "b"]}
+    )
+    assert [
+        t.get_text() for t in plots.share_curve(points, plt.subplots()[1]).get_xticklabels()
+    ] == ["10", "100"]
     split = [Sentence(["x", "y"], ["B-Gene", "O"], "d"), Sentence(["z"], ["O"], "d")]
-    weights = [np.array([[[0.0, 0.4]], [[1.0, 0.5]]]), np.array([[[0.6]], [[0.7]]])]  # two heads, one source
+    weights = [
+        np.array([[[0.0, 0.4]], [[1.0, 0.5]]]),
+        np.array([[[0.6]], [[0.7]]]),
+    ]  # two heads, one source
     places = weights_by_place(split, weights, ["Gene", "Virus"], ["Virus"], ["Gene"])
-    assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0 and places.loc[("Gene", "elsewhere"), "Virus"] == pytest.approx(0.5)
+    assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0 and places.loc[
+        ("Gene", "elsewhere"), "Virus"
+    ] == pytest.approx(0.5)
     labels = plots.sharing_weights(places, plt.subplots()[1]).get_yticklabels()
     assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
 
@@ -365,7 +509,10 @@ def test_publish_copies_rows(outputs, tmp_path):
     config = RunConfig(corpora="sample", system="dictionary")
     run(config, progress=False)
     (named_path,) = publish([config.run_id], to=tmp_path, table="halves", name="baseline")
-    assert set(results([json.loads(named_path.read_text())])["name"]) == {"baseline"} and named_path.parent.name == "halves"
+    assert (
+        set(results([json.loads(named_path.read_text())])["name"]) == {"baseline"}
+        and named_path.parent.name == "halves"
+    )
     (path,) = publish([config.run_id], to=tmp_path)
     assert json.loads(path.read_text())["run_id"] == config.run_id
     with pytest.raises(WorkbookError, match="no finished run 'nothing'"):
@@ -373,48 +520,105 @@ def test_publish_copies_rows(outputs, tmp_path):
 
 
 def test_figures_are_drawn_from_rows(outputs):
-    rows = [row(s, 0.5 + s / 50, corpus=c, epochs=e) for s in (1, 2) for c in ("sample", "sample-gene", "sample:Gene") for e in (2, 3)]
+    rows = [
+        row(s, 0.5 + s / 50, corpus=c, epochs=e)
+        for s in (1, 2)
+        for c in ("sample", "sample-gene", "sample:Gene")
+        for e in (2, 3)
+    ]
     table = aggregate(results(rows))
     bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
     assert bars.get_ylabel() == "test F1 (strict spans, x 100)" and len(bars.patches) == 6
-    curve = pd.DataFrame({"name": ["mask", "mask", "negative"], "ratio": [0, 1, 1], "recall": [0.8, 0.7, 0.5]})
+    curve = pd.DataFrame(
+        {"name": ["mask", "mask", "negative"], "ratio": [0, 1, 1], "recall": [0.8, 0.7, 0.5]}
+    )
     ax = plots.ratio_curve(curve, plt.subplots()[1], "recall", legend=False)
-    assert ax.get_legend() is None and [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())] == [[80, 70], [50]]
-    tried = pd.DataFrame({"dev F1": [0.5, 0.4, 0.7, float("nan")], "state": ["complete", "pruned", "complete", "fail"]})
+    assert ax.get_legend() is None and [
+        list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())
+    ] == [[80, 70], [50]]
+    tried = pd.DataFrame(
+        {
+            "dev F1": [0.5, 0.4, 0.7, float("nan")],
+            "state": ["complete", "pruned", "complete", "fail"],
+        }
+    )
     best = plots.trials(tried, plt.subplots()[1]).lines[0].get_ydata()
     assert list(best) == [50, 50, 70, 70]
-    assert plots.f1_heatmap(table, plt.subplots()[1]) and plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
-    assert plots.error_kinds({"a": {"boundary": 2, "missed": 1}}, plt.subplots()[1]).get_xlabel().startswith("errors")
+    assert (
+        plots.f1_heatmap(table, plt.subplots()[1])
+        and plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
+    )
+    assert (
+        plots.error_kinds({"a": {"boundary": 2, "missed": 1}}, plt.subplots()[1])
+        .get_xlabel()
+        .startswith("errors")
+    )
     with pytest.raises(WorkbookError, match="three spokes"):
-        plots.f1_radar(aggregate(results([row(1, 0.5)])), plt.subplots(subplot_kw={"projection": "polar"})[1])
-    one_arm = aggregate(results([row(s, 0.5, corpus=c) for s in (1, 2) for c in ("sample", "sample-gene", "sample:Gene")]))
+        plots.f1_radar(
+            aggregate(results([row(1, 0.5)])), plt.subplots(subplot_kw={"projection": "polar"})[1]
+        )
+    one_arm = aggregate(
+        results(
+            [
+                row(s, 0.5, corpus=c)
+                for s in (1, 2)
+                for c in ("sample", "sample-gene", "sample:Gene")
+            ]
+        )
+    )
     one_arm["name"] = "same"
-    assert len(plots.f1_radar(one_arm, plt.subplots(subplot_kw={"projection": "polar"})[1]).get_xticks()) == 3
+    assert (
+        len(
+            plots.f1_radar(
+                one_arm, plt.subplots(subplot_kw={"projection": "polar"})[1]
+            ).get_xticks()
+        )
+        == 3
+    )
     path = plots.save_figure(bars.figure, "90_f1")
-    assert path.read_bytes()[:4] == b"\x89PNG" and path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
+    assert (
+        path.read_bytes()[:4] == b"\x89PNG" and path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
+    )
 
 
 def test_corpus_figures():
     corpora = [load_corpus("sample"), load_corpus("sample-gene")]
-    for draw in (corpus_plots.split_sizes, corpus_plots.sentence_lengths, corpus_plots.types_matrix, corpus_plots.label_balance):
+    for draw in (
+        corpus_plots.split_sizes,
+        corpus_plots.sentence_lengths,
+        corpus_plots.types_matrix,
+        corpus_plots.label_balance,
+    ):
         assert draw(corpora, plt.subplots()[1]) is not None
-    assert corpus_plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel() == "share of words"
+    assert (
+        corpus_plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel()
+        == "share of words"
+    )
 
 
 def test_anchors_are_published_figures_with_their_source():
     frame = anchors()
     assert frame["f1"].between(0.5, 1).all() and frame["source"].notna().all()
-    assert frame.set_index(["corpus", "type", "system"]).loc[("ncbi-disease", "Disease", "BioLinkBERT"), "f1"] == pytest.approx(0.8818)
+    assert frame.set_index(["corpus", "type", "system"]).loc[
+        ("ncbi-disease", "Disease", "BioLinkBERT"), "f1"
+    ] == pytest.approx(0.8818)
 
 
 def test_inspection():
     sample = load_corpus("sample")
     frame = summary([sample, load_corpus("sample-gene")])
-    assert frame.loc[0, "documents"] == 56 and frame.loc[0, "sentences"] == 336 and "Gene 354" in frame.loc[0, "mentions"]
+    assert (
+        frame.loc[0, "documents"] == 56
+        and frame.loc[0, "sentences"] == 336
+        and "Gene 354" in frame.loc[0, "mentions"]
+    )
     assert {"MS", "lead", "cold"} <= set(ambiguous_surfaces(sample).index)
     assert duplicates([sample]).loc["sample", "sample"] == 0
     assert 0.2 < seen_in_train(sample) < 0.5
-    split = [Sentence(["a", "b", "c"], ["O", "B-Gene", "I-Gene"], "d"), Sentence(["a"], ["B-Gene"], "d")]
+    split = [
+        Sentence(["a", "b", "c"], ["O", "B-Gene", "I-Gene"], "d"),
+        Sentence(["a"], ["B-Gene"], "d"),
+    ]
     pieces = [[[1], [2, 2], [3]], [[1]]]
     assert pieces_by_place(split, pieces) == {"inside mentions": [2, 1, 1], "outside": [1]}
     assert [lost_by_cutting(split, pieces, room) for room in (0, 1, 3, 4)] == [2, 1, 1, 0]
@@ -428,12 +632,20 @@ def test_what_an_arm_is_called():
 
     assert called() == "minilm per-type single-task"
     assert called(encoder="/models/mine/tiny", seed=7) == "tiny per-type single-task"
-    assert called(corpora=["sample-gene", "sample-virus"]) == "minilm per-type multi-task (sample-gene + sample-virus)"
-    assert called(scored_on="bc2gm", corpora="/data/my corpus") == "minilm per-type single-task (my corpus)"
+    assert (
+        called(corpora=["sample-gene", "sample-virus"])
+        == "minilm per-type multi-task (sample-gene + sample-virus)"
+    )
+    assert (
+        called(scored_on="bc2gm", corpora="/data/my corpus")
+        == "minilm per-type single-task (my corpus)"
+    )
     assert called(system="dictionary", limit=60) == "dictionary limit=60"
     assert called(decoder="crf", epochs=3) == "minilm per-type single-task decoder=crf epochs=3"
     parents = {"start_from": {"name": "first-minilm"}}
-    assert arm_name(RunConfig(corpora="sample", start_from="x"), "sample", parents).endswith("start_from=first-minilm")
+    assert arm_name(RunConfig(corpora="sample", start_from="x"), "sample", parents).endswith(
+        "start_from=first-minilm"
+    )
 
 
 def test_results_line_by_line():
@@ -441,9 +653,12 @@ def test_results_line_by_line():
     config = RunConfig(corpora=["sample", "sample-gene"], seed=1)
     both = {"run_id": config.run_id, "config": config.as_dict()}
     both["scores"] = {
-        name: {"test": row(1, 0.6)["scores"]["sample"]["test"] | {"not_asked": ["Virus"]}} for name in ("sample", "sample-gene")
+        name: {"test": row(1, 0.6)["scores"]["sample"]["test"] | {"not_asked": ["Virus"]}}
+        for name in ("sample", "sample-gene")
     }
-    both["data"] = {name: {"official": name == "sample", "types": ["Gene", "Virus"]} for name in both["scores"]}
+    both["data"] = {
+        name: {"official": name == "sample", "types": ["Gene", "Virus"]} for name in both["scores"]
+    }
     frame = results([made, both])
     assert frame["type"].tolist() == ["Gene", "micro", "macro", "Gene", "Gene"]
     assert frame["task"].tolist() == ["single-task"] * 3 + ["multi-task"] * 2
@@ -456,7 +671,11 @@ def test_results_line_by_line():
 
 
 def test_the_boards_markdown_to_the_letter():
-    rows = [row(seed, f1, corpus=corpus) for seed, f1 in ((1, 0.5), (2, 0.6)) for corpus in ("sample-gene", "sample")]
+    rows = [
+        row(seed, f1, corpus=corpus)
+        for seed, f1 in ((1, 0.5), (2, 0.6))
+        for corpus in ("sample-gene", "sample")
+    ]
     rows += [row(1, 0.7, corpus="sample", system="dictionary", support=9)]
     assert markdown(aggregate(results(rows))).splitlines() == [
         "| system | runs | sample Gene | sample-gene Gene |",
@@ -467,7 +686,9 @@ def test_the_boards_markdown_to_the_letter():
 
 
 def test_by_type_to_the_letter():
-    made = [row(seed, f1) | {"name": "mask"} for seed, f1 in ((1, 0.5), (2, 0.6))] + [row(1, 0.9, scheme="IOB2") | {"name": "negative"}]
+    made = [row(seed, f1) | {"name": "mask"} for seed, f1 in ((1, 0.5), (2, 0.6))] + [
+        row(1, 0.9, scheme="IOB2") | {"name": "negative"}
+    ]
     assert by_type(results(made), ["Gene"]).splitlines() == [
         "| arm | runs | Gene F1 | Gene recall |",
         "|---|---|---|---|",
@@ -486,12 +707,24 @@ def left(outputs, made):
 
 def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(outputs):
     def scored(made, **roles):
-        made["scores"] = {name.replace("_", "-"): dict.fromkeys(split, made["scores"]["sample"]["test"]) for name, split in roles.items()}
+        made["scores"] = {
+            name.replace("_", "-"): dict.fromkeys(split, made["scores"]["sample"]["test"])
+            for name, split in roles.items()
+        }
         return made
 
     first = scored(row(1, 0.5), sample=("dev", "test"))
-    second = scored(row(1, 0.6, start_from=first["run_id"]), sample=("dev", "test"), sample_gene=("test",))
-    second["parents"] = {"start_from": {"run_id": first["run_id"], "arm": arm_of(first), "name": "y", "phases": [first["config"]]}}
+    second = scored(
+        row(1, 0.6, start_from=first["run_id"]), sample=("dev", "test"), sample_gene=("test",)
+    )
+    second["parents"] = {
+        "start_from": {
+            "run_id": first["run_id"],
+            "arm": arm_of(first),
+            "name": "y",
+            "phases": [first["config"]],
+        }
+    }
     configs = [left(outputs, made) for made in (first, second)]
     found = finals(configs)
     assert {corpus: [made["run_id"] for made in rows] for corpus, rows in found.items()} == {
@@ -508,7 +741,10 @@ def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path)
     assert repetitions(config) == []
     assert len(repetitions(config, tmp_path / "elsewhere")) == 1
     left(outputs, row(1, 0.5, system="dictionary") | {"device": {"precision": "none"}})
-    assert len(repetitions(RunConfig(corpora="sample", system="dictionary", seed=2, precision="fp32"))) == 1
+    assert (
+        len(repetitions(RunConfig(corpora="sample", system="dictionary", seed=2, precision="fp32")))
+        == 1
+    )
 
 
 def test_published_rows_are_the_runs_own(outputs, tmp_path):
@@ -541,7 +777,9 @@ def test_the_boards_order_runs_and_notes():
 
     def with_types(made, **f1):
         measures = made["scores"]["sample"]["test"]["types"]["Gene"]
-        made["scores"]["sample"]["test"]["types"] = {name: measures | {"f1": value} for name, value in f1.items()}
+        made["scores"]["sample"]["test"]["types"] = {
+            name: measures | {"f1": value} for name, value in f1.items()
+        }
         return made
 
     low = [with_types(row(seed, 0.5), Gene=0.2, Virus=0.2, micro=0.9) for seed in (1, 2)]
@@ -552,7 +790,9 @@ def test_the_boards_order_runs_and_notes():
     assert lines[2].startswith("| minilm per-type single-task decoder=crf | 1 | 30.0 |")
     assert lines[3].startswith("| minilm per-type single-task | 1-2 | 20.0 ± 0.0 |")
     assert lines[3].endswith("20.0 * |")
-    assert text.splitlines()[-1].startswith("\\* on a limited split, a corpus of your own, or one whose test split")
+    assert text.splitlines()[-1].startswith(
+        "\\* on a limited split, a corpus of your own, or one whose test split"
+    )
     assert "\\*" not in board_text(aggregate(results(high)))
 
 
@@ -574,12 +814,21 @@ def test_arms_without_a_seed_in_common_are_not_comparable():
 
 def test_types_stand_in_the_order_that_is_asked_for():
     made = row(1, 0.5) | {"name": "mask"}
-    made["scores"]["sample"]["test"]["types"]["Antigen"] = made["scores"]["sample"]["test"]["types"]["Gene"]
-    assert by_type(results([made]), ["Gene", "Antigen"]).startswith("| arm | runs | Gene F1 | Antigen F1 |")
+    made["scores"]["sample"]["test"]["types"]["Antigen"] = made["scores"]["sample"]["test"][
+        "types"
+    ]["Gene"]
+    assert by_type(results([made]), ["Gene", "Antigen"]).startswith(
+        "| arm | runs | Gene F1 | Antigen F1 |"
+    )
 
 
 def test_the_chosen_epochs_dev_score():
-    assert best_dev({"history": [{"dev": {"mean": 0.2}}, {"dev": {"mean": 0.4}}, {"dev": {"mean": 0.3}}]}) == 0.4
+    assert (
+        best_dev(
+            {"history": [{"dev": {"mean": 0.2}}, {"dev": {"mean": 0.4}}, {"dev": {"mean": 0.3}}]}
+        )
+        == 0.4
+    )
 
 
 def test_committed_rows_are_found_and_new_ones_stand_beside_them(outputs, tmp_path, monkeypatch):

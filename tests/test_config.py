@@ -3,28 +3,42 @@ import json
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError
-from bioner_lib.runs.config import read_config
+from bioner_lib.config import read_config
 
 
 def test_run_id_is_stable_and_names_the_run():
     config = RunConfig(corpora="ncbi-disease", seed=42)
     assert config.run_id.startswith("ncbi-disease-minilm-per-type-s42-")
-    assert config.run_id == RunConfig(corpora=["ncbi-disease"], seed=42, learning_rate=2e-4, epochs=5).run_id
+    assert (
+        config.run_id
+        == RunConfig(corpora=["ncbi-disease"], seed=42, learning_rate=2e-4, epochs=5).run_id
+    )
     assert RunConfig(**json.loads(json.dumps(config.as_dict()))) == config
     assert config.digest(("seed",)) == RunConfig(corpora="ncbi-disease", seed=7).digest(("seed",))
-    assert config.digest(("seed",)) != RunConfig(corpora="ncbi-disease", seed=42, scheme="IOB2").digest(("seed",))
+    assert config.digest(("seed",)) != RunConfig(
+        corpora="ncbi-disease", seed=42, scheme="IOB2"
+    ).digest(("seed",))
 
 
 def test_defaults_depend_on_corpus_and_encoder():
-    assert RunConfig(corpora="sample").epochs == 8 and RunConfig(corpora=("sample", "bc5cdr")).epochs == 8
+    assert (
+        RunConfig(corpora="sample").epochs == 8
+        and RunConfig(corpora=("sample", "bc5cdr")).epochs == 8
+    )
     assert RunConfig(corpora="bc5cdr:Disease").epochs == 5
-    assert RunConfig(corpora="bc5cdr").learning_rate == 2e-4 and RunConfig(corpora="bc5cdr", encoder="biolinkbert").learning_rate == 3e-5
+    assert (
+        RunConfig(corpora="bc5cdr").learning_rate == 2e-4
+        and RunConfig(corpora="bc5cdr", encoder="biolinkbert").learning_rate == 3e-5
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"lerning_rate": 1e-4}, "unknown RunConfig field 'lerning_rate'; did you mean 'learning_rate'"),
+        (
+            {"lerning_rate": 1e-4},
+            "unknown RunConfig field 'lerning_rate'; did you mean 'learning_rate'",
+        ),
         ({"epochs": 2.5}, "epochs=2.5 is float; expected int"),
         ({"epochs": True}, "epochs=True is bool"),
         ({"encoder": 3}, "encoder=3 is int"),
@@ -62,7 +76,9 @@ def test_a_folder_is_one_corpus_however_it_is_spelt(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     spelt = [RunConfig(corpora=name).run_id for name in ("mine", "./mine", str(tmp_path / "mine"))]
-    assert len(set(spelt)) == 1 and RunConfig(corpora="mine:Gene").corpora == (f"{tmp_path}/mine:Gene",)
+    assert len(set(spelt)) == 1 and RunConfig(corpora="mine:Gene").corpora == (
+        f"{tmp_path}/mine:Gene",
+    )
 
 
 def test_configs_travel_and_are_keys():
@@ -70,7 +86,10 @@ def test_configs_travel_and_are_keys():
     import pickle
 
     config = RunConfig(corpora=("sample", "bc5cdr"), loss_weights={"Gene": 2})
-    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config and len({config, copy.deepcopy(config)}) == 1
+    assert (
+        pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+        and len({config, copy.deepcopy(config)}) == 1
+    )
 
 
 def test_corpora_are_needed():

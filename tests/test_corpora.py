@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError, load_corpus, run
-from bioner_lib.data import corpora as module
-from bioner_lib.data.corpus import refuse_test
+from bioner_lib.corpora import registry as module
+from bioner_lib.corpora.corpus import refuse_test
 from bioner_lib.errors import DataError, SelectionError
 
 
@@ -14,7 +14,11 @@ def test_sample_is_what_it_promises():
     sample = load_corpus("sample")
     docs = {role: {s.doc for s in split} for role, split in sample.splits.items()}
     assert sum(map(len, sample.splits.values())) >= 400 and sum(map(len, docs.values())) >= 80
-    assert not docs["train"] & docs["dev"] and not docs["train"] & docs["test"] and not docs["dev"] & docs["test"]
+    assert (
+        not docs["train"] & docs["dev"]
+        and not docs["train"] & docs["test"]
+        and not docs["dev"] & docs["test"]
+    )
     assert sample.types == ("Gene", "Disease", "Chemical", "Virus")
     assert all(sample.counts("test")[name] >= 10 for name in sample.types)
     texts = [" ".join(s.tokens) for split in sample.splits.values() for s in split]
@@ -25,14 +29,20 @@ def test_sample_is_what_it_promises():
 
 def test_sample_views_show_and_hide():
     whole, view = load_corpus("sample"), load_corpus("sample-disease")
-    assert view.types == ("Disease",) and view.counts("train") == {"Disease": whole.counts("train")["Disease"]}
+    assert view.types == ("Disease",) and view.counts("train") == {
+        "Disease": whole.counts("train")["Disease"]
+    }
     assert [s.tokens for s in view.test] == [s.tokens for s in whole.test]
     assert view.name == "sample-disease" and load_corpus("sample:Disease").name == "sample:Disease"
 
 
 def test_only_and_without():
     sample = load_corpus("sample")
-    assert sample.only("Virus", "Gene").types == sample.without("Disease", "Chemical").types == ("Gene", "Virus")
+    assert (
+        sample.only("Virus", "Gene").types
+        == sample.without("Disease", "Chemical").types
+        == ("Gene", "Virus")
+    )
     assert sample.only(*sample.types) is sample
     with pytest.raises(WorkbookError, match="did you mean 'Disease'"):
         sample.only("Diseases")
@@ -48,7 +58,11 @@ def test_limit_is_nested_and_by_document():
     assert ids[0] < ids[1]
     assert len({s.doc for s in small.train}) <= 5
     assert sample.limit(0) is sample and sample.limit(10**6) is sample
-    assert sample.limit(20, seed=1).fingerprint == small.fingerprint != sample.limit(20, seed=2).fingerprint
+    assert (
+        sample.limit(20, seed=1).fingerprint
+        == small.fingerprint
+        != sample.limit(20, seed=2).fingerprint
+    )
     with pytest.raises(DataError, match="limit"):
         sample.limit(-1)
 
@@ -58,7 +72,9 @@ def test_dev_is_carved_by_document():
     bare = module.replace(sample, splits={"train": sample.train, "test": sample.test})
     carved = bare.carve_dev(0.2)
     assert not {s.doc for s in carved.train} & {s.doc for s in carved.dev}
-    assert len(carved.train) + len(carved.dev) == len(sample.train) and len(carved.dev) >= 0.2 * len(sample.train)
+    assert len(carved.train) + len(carved.dev) == len(sample.train) and len(
+        carved.dev
+    ) >= 0.2 * len(sample.train)
     assert list(carved.splits) == ["train", "dev", "test"] and carved.dev.role == "dev"
 
 
@@ -128,10 +144,14 @@ def test_unreachable_download_says_where_to_put_the_file(tmp_path, monkeypatch):
     import pooch
 
     small_registry(tmp_path, monkeypatch)
-    monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "elsewhere")
-    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("no network")))
+    monkeypatch.setattr("bioner_lib.corpora.fetching.home", lambda: tmp_path / "elsewhere")
+    monkeypatch.setattr(
+        pooch, "retrieve", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("no network"))
+    )
     monkeypatch.delenv("BIONER_MIRROR", raising=False)
-    with pytest.raises(DataError, match=r"can't fetch https://raw.*BIONER_MIRROR .* as toy/train.tsv"):
+    with pytest.raises(
+        DataError, match=r"can't fetch https://raw.*BIONER_MIRROR .* as toy/train.tsv"
+    ):
         load_corpus("toy")
 
 
@@ -157,8 +177,12 @@ def test_download_goes_through_pooch_and_is_verified(tmp_path, monkeypatch):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(module, "GITHUB", f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}")
-        monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "home")
+        monkeypatch.setattr(
+            module,
+            "GITHUB",
+            f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}",
+        )
+        monkeypatch.setattr("bioner_lib.corpora.fetching.home", lambda: tmp_path / "home")
         monkeypatch.delenv("BIONER_MIRROR", raising=False)
         for _ in range(2):
             assert len(load_corpus("toy").train) == 1
@@ -171,7 +195,9 @@ def test_own_folder(tmp_path):
     (tmp_path / "mine_valid.tsv").write_text("BRCA1\tB-Gene\n")
     (tmp_path / "notes.md").write_text("not a split")
     corpus = load_corpus(tmp_path)
-    assert corpus.types == ("Gene",) and {role: len(split) for role, split in corpus.splits.items()} == {"train": 2, "dev": 1}
+    assert corpus.types == ("Gene",) and {
+        role: len(split) for role, split in corpus.splits.items()
+    } == {"train": 2, "dev": 1}
     assert load_corpus(tmp_path, types=["Gene", "Disease"]).types == ("Gene", "Disease")
     with pytest.raises(DataError, match=r"holds mentions of \['Gene'\]"):
         load_corpus(tmp_path, types=["Disease"])
@@ -181,15 +207,26 @@ def test_own_folder(tmp_path):
         load_corpus(tmp_path, reader="conl")
 
 
-@pytest.mark.parametrize("name", ["train_dev.tsv", "pubmed_scrapping.jsonl", "more.txt", "extra.PubTator"])
+@pytest.mark.parametrize(
+    "name", ["train_dev.tsv", "pubmed_scrapping.jsonl", "more.txt", "extra.PubTator"]
+)
 def test_no_data_file_is_left_out_unseen(tmp_path, name):
     """A folder that loaded as less than it holds would be trained and scored as less."""
     (tmp_path / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
-    for beside in ("README.txt", "LICENSE", "notes.md", "train.jsonl.tmp", ".DS_Store", "corpus.toml"):
+    for beside in (
+        "README.txt",
+        "LICENSE",
+        "notes.md",
+        "train.jsonl.tmp",
+        ".DS_Store",
+        "corpus.toml",
+    ):
         (tmp_path / beside).write_text("")
     assert len(load_corpus(tmp_path).splits) == 2
     (tmp_path / name).write_text("TP53\tB-Gene\n")
-    with pytest.raises(DataError, match=rf"\['{name}'\] belong to no split; name each file after one"):
+    with pytest.raises(
+        DataError, match=rf"\['{name}'\] belong to no split; name each file after one"
+    ):
         load_corpus(tmp_path)
 
 
@@ -204,7 +241,10 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
         ('tag_names = "O"', "expected a list of texts"),
         ("reader = true", "reader = True; expected a text"),
         ("bare_type = {}", "expected a text"),
-        ('sha256 = "00"\nfiles = { dev = "train.tsv" }', "sha256 is that of the train split, which isn't there"),
+        (
+            'sha256 = "00"\nfiles = { dev = "train.tsv" }',
+            "sha256 is that of the train split, which isn't there",
+        ),
         ('types = ["micro"]', "a type can't be called 'micro'"),
         ('labels = { Gene = "macro" }', "a type can't be called 'macro'"),
     ],
@@ -254,7 +294,9 @@ def test_own_corpora_never_pose_as_published_ones(tmp_path):
         load_corpus(folder)
     corpus = load_corpus(folder.rename(tmp_path / "mine.v1"), types="Gene")
     assert corpus.name == "mine.v1" and not corpus.official and corpus.types == ("Gene",)
-    with pytest.raises(DataError, match=r"\['types', 'lables'\] can't be given for the registered corpus 'sample'"):
+    with pytest.raises(
+        DataError, match=r"\['types', 'lables'\] can't be given for the registered corpus 'sample'"
+    ):
         load_corpus("sample", types=["Gene"], lables={})
 
 
@@ -270,16 +312,28 @@ def test_own_empty_split_and_nameless_files(tmp_path):
 @pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "repository" in entry])
 def test_registry_entries_are_complete(name):
     entry = CORPORA[name]
-    assert re.fullmatch(r"[0-9a-f]{40}", entry["commit"]) and entry["licence"] and entry["cite"] and entry["about"]
+    assert (
+        re.fullmatch(r"[0-9a-f]{40}", entry["commit"])
+        and entry["licence"]
+        and entry["cite"]
+        and entry["about"]
+    )
     for role, file in entry["files"].items():
-        assert re.fullmatch(r"[0-9a-f]{64}", file.get("sha256", "")) or re.fullmatch(r"[0-9a-f]{40}", file["git_blob"])
-        assert set(entry["counts"][role]) - {"sentences", "documents"} == {t for t in entry["labels"].values() if t}
+        assert re.fullmatch(r"[0-9a-f]{64}", file.get("sha256", "")) or re.fullmatch(
+            r"[0-9a-f]{40}", file["git_blob"]
+        )
+        assert set(entry["counts"][role]) - {"sentences", "documents"} == {
+            t for t in entry["labels"].values() if t
+        }
     names = [Path(file["path"]).name for file in entry["files"].values()]
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "repository" in entry and name != "bc4chemd"])
+@pytest.mark.parametrize(
+    "name",
+    [name for name, entry in CORPORA.items() if "repository" in entry and name != "bc4chemd"],
+)
 def test_real_corpora_have_their_published_counts(name, mirror):
     corpus = load_corpus(name, mirror=mirror)
     assert set(corpus.splits) == {"train", "dev", "test"}
@@ -287,7 +341,10 @@ def test_real_corpora_have_their_published_counts(name, mirror):
 
 @pytest.mark.real
 def test_real_gold_is_the_official_gold(mirror):
-    gold = {name: dict(load_corpus(name, mirror=mirror).counts("test")) for name in ("ncbi-disease", "bc5cdr", "bc2gm", "linnaeus")}
+    gold = {
+        name: dict(load_corpus(name, mirror=mirror).counts("test"))
+        for name in ("ncbi-disease", "bc5cdr", "bc2gm", "linnaeus")
+    }
     assert gold == {
         "ncbi-disease": {"Disease": 960},
         "bc5cdr": {"Chemical": 5385, "Disease": 4424},
@@ -301,17 +358,31 @@ def test_real_gold_is_the_official_gold(mirror):
 def test_real_original_and_converted_corpora_hold_the_same_names(mirror):
     """The PubTator originals, cut by our own reader, hold the mentions of the published word-by-word files."""
     original = load_corpus("ncbi-disease-pubtator", mirror=mirror)
-    assert original.counts("train")["Disease"] == load_corpus("ncbi-disease", mirror=mirror).counts("train")["Disease"] == 5134
+    assert (
+        original.counts("train")["Disease"]
+        == load_corpus("ncbi-disease", mirror=mirror).counts("train")["Disease"]
+        == 5134
+    )
     assert original.repairs["repeated document dropped"] == 1
 
 
 @pytest.mark.real
 def test_real_leakage_is_what_was_measured(mirror):
-    from bioner_lib.data.inspection import duplicates
+    from bioner_lib.corpora.inspection import duplicates
 
     names = ("linnaeus", "jnlpba", "s800", "bc2gm", "bc5cdr", "ncbi-disease", "conll2003")
-    found = {name: int(duplicates([load_corpus(name, mirror=mirror)]).loc[name, name]) for name in names}
-    assert found == {"linnaeus": 564, "jnlpba": 108, "s800": 99, "bc2gm": 53, "bc5cdr": 16, "ncbi-disease": 1, "conll2003": 126}
+    found = {
+        name: int(duplicates([load_corpus(name, mirror=mirror)]).loc[name, name]) for name in names
+    }
+    assert found == {
+        "linnaeus": 564,
+        "jnlpba": 108,
+        "s800": 99,
+        "bc2gm": 53,
+        "bc5cdr": 16,
+        "ncbi-disease": 1,
+        "conll2003": 126,
+    }
 
 
 def test_parts_of_train():
@@ -320,16 +391,26 @@ def test_parts_of_train():
     tenth, quarter = load_corpus("sample@10%"), load_corpus("sample@25%")
     assert len(tenth.train) == 34 and len(quarter.train) == 84 and set(map(id, tenth.dev)) != set()
     texts = [{tuple(s.tokens) for s in corpus.train} for corpus in (tenth, quarter, whole)]
-    assert texts[0] < texts[1] < texts[2] and tenth.dev == whole.dev and tenth.test == whole.test and tenth.official
+    assert (
+        texts[0] < texts[1] < texts[2]
+        and tenth.dev == whole.dev
+        and tenth.test == whole.test
+        and tenth.official
+    )
     halves = [load_corpus("sample@1/2:Gene"), load_corpus("sample@2/2:Disease")]
     docs = [{s.doc for s in half.train} for half in halves]
     assert not docs[0] & docs[1] and docs[0] | docs[1] == {s.doc for s in whole.train}
     assert [half.name for half in halves] == ["sample:Gene", "sample:Disease"]
-    assert len(load_corpus("sample@84").train) == 84 and load_corpus("sample@84").train == quarter.train
+    assert (
+        len(load_corpus("sample@84").train) == 84
+        and load_corpus("sample@84").train == quarter.train
+    )
     with pytest.raises(WorkbookError, match="has only 336 sentences"):
         load_corpus("sample@337")
     limited = load_corpus("sample@25%", limit=40)
-    assert len(limited.train) == 10 and {s.doc for s in limited.train} <= {s.doc for s in whole.limit(40).train}
+    assert len(limited.train) == 10 and {s.doc for s in limited.train} <= {
+        s.doc for s in whole.limit(40).train
+    }
     for wrong, said in (("sample@0%", "part '0%'"), ("sample@3/2", "part '3/2'"), ("sample@half", "unknown corpus 'sample@half'"),
                         ("sample@0.1%", "holds no sentence"), ("smaple@1/2", "did you mean 'sample'")):  # fmt: skip
         with pytest.raises(WorkbookError, match=said):
@@ -339,8 +420,14 @@ def test_parts_of_train():
 def test_an_own_folder_may_have_any_letters(tmp_path):
     folder = tmp_path / "mine@home"
     folder.mkdir()
-    (folder / "train.txt").write_text("# 1\n[TP53](Gene) binds .\n# 2\n[OPA1](Gene) binds .\n# 3\nNothing .\n", encoding="utf-8")
-    assert len(load_corpus(folder, reader="inline").train) + len(load_corpus(folder, reader="inline").dev) == 3
+    (folder / "train.txt").write_text(
+        "# 1\n[TP53](Gene) binds .\n# 2\n[OPA1](Gene) binds .\n# 3\nNothing .\n", encoding="utf-8"
+    )
+    assert (
+        len(load_corpus(folder, reader="inline").train)
+        + len(load_corpus(folder, reader="inline").dev)
+        == 3
+    )
     (folder / "corpus.toml").write_text('reader = "inline"\n')
     assert len(load_corpus(f"{folder}@1/2").train) == 1
 
@@ -355,7 +442,10 @@ def test_documents_of_evaluation_corpora(mirror):
 @pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "documents" in entry])
 def test_two_forms_have_the_same_test_split(name, mirror):
     """Where one form's PMIDs stand for the other's."""
-    texts = ["".join("".join(s.tokens) for s in load_corpus(form).test) for form in (CORPORA[name]["documents"], name)]
+    texts = [
+        "".join("".join(s.tokens) for s in load_corpus(form).test)
+        for form in (CORPORA[name]["documents"], name)
+    ]
     sentences = ["".join(s.tokens) for s in load_corpus(name).test]
     assert sum(sentence in texts[0] for sentence in sentences) > 0.95 * len(sentences)
     assert 0.98 < len(texts[1]) / len(texts[0]) < 1.02
@@ -365,17 +455,23 @@ def test_two_forms_have_the_same_test_split(name, mirror):
 def test_every_byte_is_verified_wherever_it_comes_from(tmp_path, monkeypatch, kind):
     """A mirror, data/raw from an earlier day, a download: one wrong byte is an error, each time it is read."""
     text = b"TP53\tB-GENE\nx\tO\n"
-    digest = hashlib.sha256(text) if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(text) + text)
-    small_registry(tmp_path, monkeypatch, files={"train": {"path": "train.tsv", kind: digest.hexdigest()}})
+    digest = (
+        hashlib.sha256(text) if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(text) + text)
+    )
+    small_registry(
+        tmp_path, monkeypatch, files={"train": {"path": "train.tsv", kind: digest.hexdigest()}}
+    )
     raw = tmp_path / "home" / "data" / "raw" / "toy" / "train.tsv"
     raw.parent.mkdir(parents=True)
-    monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "home")
+    monkeypatch.setattr("bioner_lib.corpora.fetching.home", lambda: tmp_path / "home")
     monkeypatch.delenv("BIONER_MIRROR", raising=False)
     raw.write_bytes(text)
     assert load_corpus("toy").counts("train") == {"Gene": 1}
     for place, mirror in ((raw, None), (tmp_path / "toy" / "train.tsv", tmp_path)):
         place.write_bytes(text.replace(b"TP53", b"TP54"))
-        with pytest.raises(DataError, match=rf"train\.tsv has {kind} .* delete it and fetch it again"):
+        with pytest.raises(
+            DataError, match=rf"train\.tsv has {kind} .* delete it and fetch it again"
+        ):
             load_corpus("toy", mirror=mirror)
     raw.unlink()
     served = tmp_path / "served"
@@ -411,8 +507,12 @@ def test_pooch_is_told_the_hash(tmp_path, monkeypatch):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(module, "GITHUB", f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}")
-        monkeypatch.setattr("bioner_lib.data.fetching.home", lambda: tmp_path / "home")
+        monkeypatch.setattr(
+            module,
+            "GITHUB",
+            f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}",
+        )
+        monkeypatch.setattr("bioner_lib.corpora.fetching.home", lambda: tmp_path / "home")
         monkeypatch.delenv("BIONER_MIRROR", raising=False)
         with pytest.raises(DataError, match=r"can.t fetch .*hash"):
             load_corpus("toy")
@@ -428,7 +528,10 @@ def pubtator_registry(tmp_path, monkeypatch, nested):
         text = "\n".join(lines) + "\n"
         small_registry(tmp_path, monkeypatch)
         (tmp_path / "toy" / f"{role}.PubTator").write_text(text)
-        files[role] = {"path": f"{role}.PubTator", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        files[role] = {
+            "path": f"{role}.PubTator",
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
         counts[role] = {"Gene": 1 + nested}
     small_registry(tmp_path, monkeypatch, reader="pubtator", files=files, counts=counts)
 
@@ -443,7 +546,10 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     less = load_corpus("toy", mirror=tmp_path)
     assert not less.official
     assert less.repairs["overlapping mention dropped"] == 2
-    assert less.note == "1 of 2 official mentions of train are trained on; 1 of 2 official mentions of test are scored"
+    assert (
+        less.note
+        == "1 of 2 official mentions of train are trained on; 1 of 2 official mentions of test are scored"
+    )
     assert whole.note == ""
     assert less.only("Gene").note == less.note
 
@@ -457,27 +563,33 @@ def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outpu
 
 def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
     pubtator_registry(tmp_path, monkeypatch, nested=False)
-    monkeypatch.setattr("bioner_lib.data.readers.annotate", lambda text, mentions, *rest: [module_sentence(text)])
+    monkeypatch.setattr(
+        "bioner_lib.corpora.readers.annotate", lambda text, mentions, *rest: [module_sentence(text)]
+    )
     with pytest.raises(DataError, match="a mention was lost that no repair counts"):
         load_corpus("toy", mirror=tmp_path)
 
 
 def module_sentence(text):
-    from bioner_lib.data.text import Sentence, tokenize
+    from bioner_lib.corpora.text import Sentence, tokenize
 
     return Sentence(tokenize(text), ["O"] * len(tokenize(text)), "1")
 
 
 def test_a_fingerprint_is_over_words_and_tags():
-    from bioner_lib.data.corpus import Corpus, Split
-    from bioner_lib.data.text import Sentence
+    from bioner_lib.corpora.corpus import Corpus, Split
+    from bioner_lib.corpora.text import Sentence
 
     def of(tokens, tags, doc="d", role="train"):
         return Corpus("c", ("Gene",), {role: Split([Sentence(tokens, tags, doc)], role, "c")})
 
     base = of(["TP53", "x"], ["B-Gene", "O"])
     assert base.fingerprint == of(["TP53", "x"], ["B-Gene", "O"], "other").fingerprint
-    others = [of(["TP53", "y"], ["B-Gene", "O"]), of(["TP53", "x"], ["B-Gene", "I-Gene"]), of(["TP53", "x"], ["B-Gene", "O"], role="dev")]
+    others = [
+        of(["TP53", "y"], ["B-Gene", "O"]),
+        of(["TP53", "x"], ["B-Gene", "I-Gene"]),
+        of(["TP53", "x"], ["B-Gene", "O"], role="dev"),
+    ]
     assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 4
     assert base.documents_digest != of(["TP53", "x"], ["B-Gene", "O"], "other").documents_digest
 
@@ -491,12 +603,17 @@ def test_real_gold_is_scored_or_marked(mirror):
             continue
         corpus = load_corpus(name, mirror=mirror)
         for role, published in entry.get("counts", {}).items():
-            official = sum(n for kind, n in published.items() if kind not in ("sentences", "documents"))
+            official = sum(
+                n for kind, n in published.items() if kind not in ("sentences", "documents")
+            )
             scored = sum(corpus.counts(role).values())
             if role == "test" and scored != official:
                 marked[name] = (scored, official)
                 assert not corpus.official
-                assert f"{scored:,} of {official:,} official mentions of test are scored" in corpus.note
+                assert (
+                    f"{scored:,} of {official:,} official mentions of test are scored"
+                    in corpus.note
+                )
             if role == "test" and scored == official:
                 assert corpus.official
     assert marked == {"nlm-gene": (2354, 2365)}

@@ -20,11 +20,11 @@ import pytest
 from bioner_lib import WorkbookError, read_rows
 from bioner_lib.__main__ import MISTAKE, STOPPED, main
 from bioner_lib.home import replace_text
-from bioner_lib.runs.progress import VARIABLE, add_made, add_run
 from bioner_lib.sweeps import execution, executors, status
 from bioner_lib.sweeps.execution import state_of
 from bioner_lib.sweeps.executors import opened, run_sweep
 from bioner_lib.sweeps.reading import read_sweep
+from bioner_lib.training.progress import VARIABLE, add_made, add_run
 
 KILLS = int(os.environ.get("BIONER_KILLS", "3"))
 CELLS = [
@@ -39,34 +39,59 @@ def folder(tmp_path, monkeypatch, tiny):
     """A notebook that trains a tiny tagger, and the fields of its run."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "python3",
+        "language": "python",
+    }
     nbformat.write(notebook, tmp_path / "small.ipynb")
     monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
     return tmp_path
 
 
 def sweep(folder, tiny, more="", name="mine.yaml"):
-    fields = {"corpora": "sample", "encoder": str(tiny), "heads": "joint", "epochs": 2, "limit": 24, "max_length": 128, "overlap": 16}
+    fields = {
+        "corpora": "sample",
+        "encoder": str(tiny),
+        "heads": "joint",
+        "epochs": 2,
+        "limit": 24,
+        "max_length": 128,
+        "overlap": 16,
+    }
     path = folder / name
-    path.write_text(f"steps:\n- {{notebook: small.ipynb, name: first, parameters: {{options: {json.dumps(fields)}}}, {more}}}\n")
+    path.write_text(
+        f"steps:\n- {{notebook: small.ipynb, name: first, parameters: {{options: {json.dumps(fields)}}}, {more}}}\n"
+    )
     return path
 
 
 def results(folder):
     """What doesn't depend on time, by run."""
-    return {row["run_id"]: {key: row[key] for key in ("config", "scores", "data", "repairs")} for row in read_rows(folder / "outputs")}
+    return {
+        row["run_id"]: {key: row[key] for key in ("config", "scores", "data", "repairs")}
+        for row in read_rows(folder / "outputs")
+    }
 
 
 def start(path, *more):
     command = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2", *more]
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to it, and so are their children
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    heard = partial(
+        signal.signal, signal.SIGINT, signal.SIG_DFL
+    )  # a shell's background jobs are deaf to it, and so are their children
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    )
 
 
 def below(pid):
     """The processes that a process started, and those that these started."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.split()
-    children = [(int(child), int(parent)) for child, parent in zip(listed[::2], listed[1::2], strict=True)]
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True
+    ).stdout.split()
+    children = [
+        (int(child), int(parent)) for child, parent in zip(listed[::2], listed[1::2], strict=True)
+    ]
     found = [pid]
     for one in found:
         found += [child for child, parent in children if parent == one]
@@ -80,7 +105,12 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
         pytest.skip("a cluster is killed again and again where BIONER_KILLS says how often")
     seeds, dice = list(range(2 + KILLS // 4)), random.Random(KILLS)
     path = sweep(folder, tiny, f"seeds: {seeds}")
-    second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
+    second = (
+        path.read_text()
+        .splitlines()[1]
+        .replace("name: first", "start_from: first")
+        .replace('"epochs": 2', '"epochs": 1')
+    )
     path.write_text(path.read_text() + second + "\n")
     hits = 0
     for _ in range(KILLS):
@@ -101,9 +131,13 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
     said = last.communicate(timeout=300)[1]
     assert last.returncode == 0, said
     killed = results(folder)
-    assert len(killed) == 2 * len(seeds) and not list((folder / "outputs" / "runs").glob(".working*"))
+    assert len(killed) == 2 * len(seeds) and not list(
+        (folder / "outputs" / "runs").glob(".working*")
+    )
     held = sorted(file.name for file in (folder / "outputs" / "notebooks").iterdir())
-    assert len(held) == 2 * len(seeds) and not any("running" in name or "failed" in name for name in held)
+    assert len(held) == 2 * len(seeds) and not any(
+        "running" in name or "failed" in name for name in held
+    )
     monkeypatch.setenv("BIONER_OUTPUTS", str(folder / "calm" / "outputs"))
     assert main(["sweep", str(path), "--workers", "2"]) == 0
     assert results(folder / "calm") == killed
@@ -116,8 +150,13 @@ def test_two_sweeps_share_the_work(folder, tiny):
     nbformat.write(notebook, folder / "small.ipynb")
     path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
     both = [start(path), start(path)]
-    assert [process.communicate(timeout=300)[1] and process.returncode for process in both] == [0, 0]
-    assert len(results(folder)) == 4 and len(list((folder / "outputs" / "notebooks").iterdir())) == 4
+    assert [process.communicate(timeout=300)[1] and process.returncode for process in both] == [
+        0,
+        0,
+    ]
+    assert (
+        len(results(folder)) == 4 and len(list((folder / "outputs" / "notebooks").iterdir())) == 4
+    )
     assert len(list((folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
     assert sorted((folder / "executed").read_text().split()) == ["1", "2", "3", "4"]
 
@@ -130,11 +169,18 @@ def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
     outputs = folder / "outputs"
     assert [state_of(job, outputs) for job in (bad, good)] == ["failed", "done"]
     record = execution.failure(bad, outputs)
-    assert record["parameters"]["broken"] is True and "ValueError: as asked" in record["traceback"] and not record["died"]
+    assert (
+        record["parameters"]["broken"] is True
+        and "ValueError: as asked" in record["traceback"]
+        and not record["died"]
+    )
     assert "as asked" in (outputs / "notebooks" / f"{bad.name}.failed.ipynb").read_text()
     assert "ValueError: as asked" in capsys.readouterr().err
     stamp = (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns
-    assert main(["sweep", str(path)]) == 1 and "failed before; --retry-failed tries again" in capsys.readouterr().err
+    assert (
+        main(["sweep", str(path)]) == 1
+        and "failed before; --retry-failed tries again" in capsys.readouterr().err
+    )
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns == stamp
     assert main(["sweep", str(path), "--retry-failed", "--only", "broken=true"]) == 1
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns > stamp
@@ -144,7 +190,11 @@ def test_dry_run_and_status(folder, tiny, capsys):
     path = sweep(folder, tiny, "seeds: [1, 2, 3]")
     assert main(["sweep", str(path), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert said.count("todo") == 4 and "3 of unknown length" in said and not list((folder / "outputs").glob("sweeps/*"))
+    assert (
+        said.count("todo") == 4
+        and "3 of unknown length" in said
+        and not list((folder / "outputs").glob("sweeps/*"))
+    )
     assert main(["sweep", str(path), "--only", "seed=1"]) == 0
     assert main(["sweep", str(path), "--dry-run", "--workers", "2"]) == 0
     said = capsys.readouterr().out
@@ -158,7 +208,11 @@ def test_dry_run_and_status(folder, tiny, capsys):
 def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
     """From another process: what runs, and how far it is."""
     path = sweep(folder, tiny, "seeds: [1]")
-    path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 400').replace('"limit": 24', '"limit": 0'))
+    path.write_text(
+        path.read_text()
+        .replace('"epochs": 2', '"epochs": 400')
+        .replace('"limit": 24', '"limit": 0')
+    )
     process, said = start(path), ""
     try:
         for _ in range(120):
@@ -171,25 +225,41 @@ def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
             os.kill(kernel, signal.SIGKILL)
         process.kill()
         process.communicate()
-    assert "going on" in said and "1 running" in said and re.search(r"epoch \d+/400", said) and "left in this run" in said
+    assert (
+        "going on" in said
+        and "1 running" in said
+        and re.search(r"epoch \d+/400", said)
+        and "left in this run" in said
+    )
     monkeypatch.setattr(status, "_SILENT", 0.0)
     assert "gone: last heard of" in status.report()
 
 
 def test_one_run_starts_from_another(folder, tiny):
     path = sweep(folder, tiny, "seeds: [1, 2]")
-    second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
+    second = (
+        path.read_text()
+        .splitlines()[1]
+        .replace("name: first", "start_from: first")
+        .replace('"epochs": 2', '"epochs": 1')
+    )
     path.write_text(path.read_text() + second + "\n")
     steps = read_sweep(path)
     assert [job.parent for job in steps[1]] == [job.name for job in steps[0]]
     assert run_sweep(steps, workers=2) == []
     rows = {(row["config"]["seed"], bool(row["config"]["start_from"])): row for row in read_rows()}
     assert len(rows) == 4
-    assert all(rows[seed, True]["config"]["start_from"] == rows[seed, False]["run_id"] for seed in (1, 2))
+    assert all(
+        rows[seed, True]["config"]["start_from"] == rows[seed, False]["run_id"] for seed in (1, 2)
+    )
     path.write_text(path.read_text().replace("start_from: first", "start_from: last"))
     with pytest.raises(WorkbookError, match="start_from: 'last' is no earlier step's name"):
         read_sweep(path)
-    path.write_text(path.read_text().replace("start_from: last", "start_from: first").replace("seeds: [1, 2]}", "seeds: [1, 7]}", 1))
+    path.write_text(
+        path.read_text()
+        .replace("start_from: last", "start_from: first")
+        .replace("seeds: [1, 2]}", "seeds: [1, 7]}", 1)
+    )
     with pytest.raises(WorkbookError, match="0 runs of step 'first' fit"):
         read_sweep(path)
 
@@ -201,7 +271,9 @@ def test_a_cluster_loses_a_worker(folder, tiny):
     steps, outputs = read_sweep(path), folder / "outputs"
     with opened("dask", 2) as executor:
         client = executor._client
-        futures = [executor.submit(execution.execute, job, outputs.resolve(), {}, True) for job in steps[0]]
+        futures = [
+            executor.submit(execution.execute, job, outputs.resolve(), {}, True) for job in steps[0]
+        ]
         for _ in range(200):
             time.sleep(0.1)
             if list((outputs / "sweeps" / ".progress").glob("*.json")):
@@ -217,7 +289,9 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, capsys):
     pytest.importorskip("distributed")
     path = sweep(folder, tiny, "seeds: [1]")
     assert main(["sweep", str(path), "--executor", "tcp://127.0.0.1:9"]) == MISTAKE
-    assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err and not list((folder / "outputs").glob("notebooks/*"))
+    assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err and not list(
+        (folder / "outputs").glob("notebooks/*")
+    )
     assert main(["sweep", str(path), "--executor", "slrum"]) == MISTAKE
     assert "--executor slrum: a sweep takes threads" in capsys.readouterr().err
 
@@ -230,7 +304,9 @@ def test_no_room(folder, tiny, monkeypatch, capsys):
 
 
 def test_only_takes_numbers_as_people_write_them(folder, tiny):
-    (folder / "noop.ipynb").write_text((folder / "small.ipynb").read_text().replace("seed: int = 13", "rate: float = 0.1"))
+    (folder / "noop.ipynb").write_text(
+        (folder / "small.ipynb").read_text().replace("seed: int = 13", "rate: float = 0.1")
+    )
     path = folder / "noop.yaml"
     path.write_text("steps: [{notebook: noop.ipynb, grid: {rate: [3.0e-5, 0.1]}}]")
     assert [job.parameters["rate"] for job in read_sweep(path, ["rate=3e-5"])[0]] == [3e-5]
@@ -263,9 +339,13 @@ def test_workers_divide_the_machine(folder, tiny, monkeypatch):
     before = dict(os.environ)
     places = executors._Places(2)
     held = [places._free.get() for _ in range(2)]
-    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"} and {place["OMP_NUM_THREADS"] for place in held} == {"3"}
+    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"} and {
+        place["OMP_NUM_THREADS"] for place in held
+    } == {"3"}
     notebook = nbformat.read(folder / "small.ipynb", 4)
-    notebook.cells[2].source = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])"
+    notebook.cells[
+        2
+    ].source = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])"
     nbformat.write(notebook, folder / "small.ipynb")
     (folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
     assert run_sweep(read_sweep(folder / "mine.yaml"), workers=2) == []
@@ -291,7 +371,12 @@ def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
 
 def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
     path = sweep(folder, tiny, "seeds: [1]")
-    second = path.read_text().splitlines()[1].replace("name: first", "start_from: first").replace('"epochs": 2', '"epochs": 1')
+    second = (
+        path.read_text()
+        .splitlines()[1]
+        .replace("name: first", "start_from: first")
+        .replace('"epochs": 2', '"epochs": 1')
+    )
     path.write_text(path.read_text() + second + "\n")
     steps, outputs = read_sweep(path), folder / "outputs"
 
@@ -302,7 +387,10 @@ def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
         patch.setattr("papermill.execute_notebook", killed)
         assert len(run_sweep(steps)) == 2
     assert [state_of(job, outputs) for jobs in steps for job in jobs] == ["todo", "todo"]
-    assert execution.failure(steps[0][0], outputs)["died"] and "isn't done" in execution.failure(steps[1][0], outputs)["traceback"]
+    assert (
+        execution.failure(steps[0][0], outputs)["died"]
+        and "isn't done" in execution.failure(steps[1][0], outputs)["traceback"]
+    )
     assert run_sweep(steps) == []
     assert not list((outputs / "notebooks").glob("*.failed.*"))
 
@@ -313,7 +401,11 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny)
     assert execution.execute(job, outputs, {}).state == "failed"
     failed = outputs / "notebooks" / f"{job.name}.failed.ipynb"
     stamp = failed.stat().st_mtime_ns
-    assert execution.execute(job, outputs, {}, wait=True, known=None).said.rstrip().endswith("as asked")
+    assert (
+        execution.execute(job, outputs, {}, wait=True, known=None)
+        .said.rstrip()
+        .endswith("as asked")
+    )
     assert failed.stat().st_mtime_ns == stamp, "it failed since this sweep looked"
     seen = execution.failure(job, outputs)["seen"]
     assert execution.execute(job, outputs, {}, known=seen).state == "failed"
@@ -336,18 +428,24 @@ def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny, monkeypatch):
 def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
     path = sweep(folder, tiny, "seeds: [1]")
     board = nbformat.read(folder / "small.ipynb", 4)
-    board.cells[1:] = [nbformat.v4.new_code_cell("from bioner_lib import read_rows\nassert read_rows()")]
+    board.cells[1:] = [
+        nbformat.v4.new_code_cell("from bioner_lib import read_rows\nassert read_rows()")
+    ]
     nbformat.write(board, folder / "board.ipynb")
     path.write_text(path.read_text() + "- {notebook: board.ipynb, always: true}\n")
     ((_, said),) = run_sweep([read_sweep(path)[1]])
     assert "AssertionError" in said
-    assert run_sweep(read_sweep(path)) == [] and not list((folder / "outputs" / "notebooks").glob("*.failed.*"))
+    assert run_sweep(read_sweep(path)) == [] and not list(
+        (folder / "outputs" / "notebooks").glob("*.failed.*")
+    )
 
 
 def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder, tiny):
     path = sweep(folder, tiny, "seeds: [1]")
     steps = read_sweep(path)
-    (folder / "small.ipynb").write_text((folder / "small.ipynb").read_text().replace("as asked", "as wished"))
+    (folder / "small.ipynb").write_text(
+        (folder / "small.ipynb").read_text().replace("as asked", "as wished")
+    )
     ((_, said),) = run_sweep(steps)
     assert "small.ipynb has changed since the sweep was started; start it again" in said
     assert state_of(steps[0][0], folder / "outputs") == "todo" and run_sweep(read_sweep(path)) == []
@@ -366,7 +464,10 @@ def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
     (row,) = (outputs / "runs").glob("*/run.json")
     row.write_text(row.read_text()[:100])
     assert main(["board"]) == MISTAKE
-    assert re.search(r"run.json is damaged .*has to be made again: from bioner_lib.runs.rows import forget", capsys.readouterr().err)
+    assert re.search(
+        r"run.json is damaged .*has to be made again: from bioner_lib.runs.rows import forget",
+        capsys.readouterr().err,
+    )
 
 
 def test_how_long_jobs_may_take(folder, tiny):
@@ -375,8 +476,16 @@ def test_how_long_jobs_may_take(folder, tiny):
     def job(**parameters):
         return Job(Path("30_single_task.ipynb"), parameters)
 
-    took = {"30_single_task": [({"corpus": "sample", "seed": 1}, 10.0), ({"corpus": "sample", "heads": "joint"}, 30.0)]}
-    assert status._expected(job(corpus="sample", seed=2), took) == 10 and status._expected(job(corpus="sample", decoder="crf"), took) == 20
+    took = {
+        "30_single_task": [
+            ({"corpus": "sample", "seed": 1}, 10.0),
+            ({"corpus": "sample", "heads": "joint"}, 30.0),
+        ]
+    }
+    assert (
+        status._expected(job(corpus="sample", seed=2), took) == 10
+        and status._expected(job(corpus="sample", decoder="crf"), took) == 20
+    )
     assert status._expected(job(corpus="bc5cdr"), took) is None, "another corpus says nothing"
     assert status._expected(job(corpus="sample", epochs=9), took) is None
     child = {"30_single_task": [({"corpus": "sample", "options": {"start_from": "x"}}, 5.0)]}
@@ -388,11 +497,16 @@ def test_a_scheduler_that_goes_away_is_told():
 
     future = Future()
     future.cancel()
-    assert "its scheduler is gone or was closed; the same command goes on" in executors._result(future).said
+    assert (
+        "its scheduler is gone or was closed; the same command goes on"
+        in executors._result(future).said
+    )
 
 
 def test_a_runs_processes_share_its_cores(folder, tiny, monkeypatch):
-    (folder / "small.ipynb").write_text((folder / "small.ipynb").read_text().replace("broken: bool = False", "processes: int = 1"))
+    (folder / "small.ipynb").write_text(
+        (folder / "small.ipynb").read_text().replace("broken: bool = False", "processes: int = 1")
+    )
     ((job,),) = read_sweep(sweep(folder, tiny, "grid: {processes: [2]}"))
     seen = []
 
@@ -443,10 +557,15 @@ def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
                 break
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        assert "the same command goes on" in process.communicate(timeout=60)[1] and process.returncode == STOPPED
+        assert (
+            "the same command goes on" in process.communicate(timeout=60)[1]
+            and process.returncode == STOPPED
+        )
 
 
-@pytest.mark.parametrize(("after", "sent"), [(0.05, signal.SIGINT), (0.4, signal.SIGTERM), (1.0, signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("after", "sent"), [(0.05, signal.SIGINT), (0.4, signal.SIGTERM), (1.0, signal.SIGINT)]
+)
 def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, sent):
     """While kernels start, too."""
     path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")

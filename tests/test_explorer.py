@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from bioner_lib import load_corpus
-from bioner_lib.data.corpus import Corpus, Split
-from bioner_lib.data.text import Sentence
+from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.text import Sentence
 from bioner_lib.explorer import explore, find, page_html, sentence_html
 
 
@@ -11,17 +11,28 @@ def test_corpus_text_is_escaped():
     evil = "<i onload=x>&"
     sentence = Sentence([evil, "&", evil], [f"B-{evil}", "O", "O"], evil)
     split = Split([sentence], "train", evil)
-    for html in (sentence_html(sentence, {evil: "#fff"}), page_html(Corpus(evil, (evil,), {"train": split}), "train")):
+    for html in (
+        sentence_html(sentence, {evil: "#fff"}),
+        page_html(Corpus(evil, (evil,), {"train": split}), "train"),
+    ):
         assert "<i" not in html
         assert "&lt;i onload=x&gt;&amp;" in html
-    assert page_html(Corpus(evil, (evil,), {"train": split}), "train").count("&lt;i") == 6, "legend and name too"
+    assert page_html(Corpus(evil, (evil,), {"train": split}), "train").count("&lt;i") == 6, (
+        "legend and name too"
+    )
 
 
 def test_find_by_type_and_text():
     sample = load_corpus("sample")
     assert all(any(span[2] == "Virus" for span in s.spans) for s in find(sample, "train", "Virus"))
-    assert list(find(sample, "dev", text="THE ")) == [s for s in sample.dev if "the " in " ".join(s.tokens).casefold()]
-    both = [s for s in sample.dev if "Gene" in {span[2] for span in s.spans} and "in" in " ".join(s.tokens).casefold()]
+    assert list(find(sample, "dev", text="THE ")) == [
+        s for s in sample.dev if "the " in " ".join(s.tokens).casefold()
+    ]
+    both = [
+        s
+        for s in sample.dev
+        if "Gene" in {span[2] for span in s.spans} and "in" in " ".join(s.tokens).casefold()
+    ]
     assert list(find(sample, "dev", "Gene", "in")) == both
     assert "0 sentences" in page_html(sample, "train", text="no such words")
 
@@ -31,7 +42,9 @@ def test_a_split_is_read_once_for_all_searches(monkeypatch):
     read = []
     sample = load_corpus("sample")
     watched = sample.train.map(lambda s: s, "sample")
-    monkeypatch.setattr(Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._held))
+    monkeypatch.setattr(
+        Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._held)
+    )
     corpus = replace(sample, splits={"train": watched})
     page_html(corpus, "train")
     page_html(corpus, "train", page=3)
@@ -44,7 +57,11 @@ def test_a_split_is_read_once_for_all_searches(monkeypatch):
 
 def test_widget_follows_its_controls():
     widget = explore([load_corpus("sample"), load_corpus("sample-gene")])
-    (corpus, split, kind), (text, page), view = widget.children[0].children, widget.children[1].children, widget.children[2]
+    (corpus, split, kind), (text, page), view = (
+        widget.children[0].children,
+        widget.children[1].children,
+        widget.children[2],
+    )
     assert "336 sentences" in view.value
     kind.value = "Virus"
     assert "Virus" in view.value and "336 sentences" not in view.value

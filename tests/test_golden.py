@@ -32,7 +32,10 @@ MATTERS = {
     "teacher": ("first", {"confidence": 0.0}),
     "start_from": ("first", {}),
     "sampling": ("uniform", {"corpora": ("sample@12:Gene", "sample@24:Disease")}),
-    "temperature": (9.0, {"corpora": ("sample@12:Gene", "sample@24:Disease"), "sampling": "temperature"}),
+    "temperature": (
+        9.0,
+        {"corpora": ("sample@12:Gene", "sample@24:Disease"), "sampling": "temperature"},
+    ),
     "epochs": (3, {}),
     "learning_rate": (1e-3, {}),
     "batch_size": (4, {}),
@@ -77,7 +80,9 @@ def numbers(tmp_path_factory, tiny):
         if config.run_id not in known:
             row = run(config, outputs=outputs, progress=False, keep_model=bool(not changes))
             trained = [{"loss": record["loss"], "dev": record["dev"]} for record in row["history"]]
-            scores = {name: row["scores"][name] for name in row["scores"] if "dev" in row["scores"][name]}
+            scores = {
+                name: row["scores"][name] for name in row["scores"] if "dev" in row["scores"][name]
+            }
             known[config.run_id] = {"trained": trained, "scores": scores}
         return known[config.run_id]
 
@@ -98,7 +103,10 @@ def test_a_field_that_matters_changes_what_is_learned(numbers, field):
 
 def test_the_three_treatments_of_silence_differ(numbers):
     """In a joint head: with one head per type, "marginal" is "mask" by construction."""
-    treated = [numbers(heads="joint", unannotated=how)["trained"] for how in ("negative", "mask", "marginal")]
+    treated = [
+        numbers(heads="joint", unannotated=how)["trained"]
+        for how in ("negative", "mask", "marginal")
+    ]
     assert treated[0] != treated[1] != treated[2] != treated[0]
 
 
@@ -112,7 +120,11 @@ def test_the_encoders_weights_matter(numbers, tmp_path, tiny):
     from safetensors.torch import load_file, save_file
 
     weights = load_file(other / "model.safetensors")
-    save_file({name: value * 1.5 for name, value in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: value * 1.5 for name, value in weights.items()},
+        other / "model.safetensors",
+        {"format": "pt"},
+    )
     assert numbers() != numbers(encoder=str(other))
     same = shutil.copytree(tiny, tmp_path / "same")
     assert numbers() == numbers(encoder=str(same)), "the folder's name doesn't matter"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioner_lib import WorkbookError, load_corpus
-from bioner_lib.data.schemes import tag_names, to_spans, to_tags
+from bioner_lib.corpora.schemes import tag_names, to_spans, to_tags
 from bioner_lib.models.heads import Chain, Head, allowed_transitions, heads_for, plan_heads
 
 
@@ -16,8 +16,14 @@ def test_allowed_transitions_are_those_of_the_scheme(scheme):
     """A pair is allowed if and only if it stands in the tags of some spans."""
     tags = tag_names(["X", "Y"], scheme)
     seen = {("edge", "edge")}
-    spans = [(start, end, name) for start in range(4) for end in range(start + 1, 5) for name in "XY"]
-    for chosen in [(), *((s,) for s in spans), *((a, b) for a, b in product(spans, spans) if a[1] <= b[0])]:
+    spans = [
+        (start, end, name) for start in range(4) for end in range(start + 1, 5) for name in "XY"
+    ]
+    for chosen in [
+        (),
+        *((s,) for s in spans),
+        *((a, b) for a, b in product(spans, spans) if a[1] <= b[0]),
+    ]:
         seen |= set(pairwise(["edge", *to_tags(chosen, 4, scheme), "edge"]))
     table = allowed_transitions(tags)
     for i, before in enumerate([*tags, "edge"]):
@@ -29,7 +35,9 @@ def random_chain(seed, scheme):
     """Three rows of up to 4 places: one whole, one shorter, one that neither opens nor closes its sentence."""
     generator = torch.Generator().manual_seed(seed)
     tags = tag_names(["X"], scheme)
-    table = torch.randn(len(tags) + 1, len(tags) + 1, generator=generator).masked_fill(allowed_transitions(tags).isneginf(), -1e4)
+    table = torch.randn(len(tags) + 1, len(tags) + 1, generator=generator).masked_fill(
+        allowed_transitions(tags).isneginf(), -1e4
+    )
     lengths = torch.tensor([4, int(torch.randint(1, 4, (1,), generator=generator)), 3])
     edges = torch.tensor([True, True, False])
     chain = Chain(table, torch.arange(4)[None] < lengths[:, None], edges, edges)
@@ -40,7 +48,9 @@ def all_paths(chain, scores, row, length):
     """path -> its score, summed term by term."""
     paths = {}
     for path in product(range(scores.shape[-1]), repeat=length):
-        total = sum(scores[row, i, t].item() for i, t in enumerate(path)) + sum(chain.table[a, b].item() for a, b in pairwise(path))
+        total = sum(scores[row, i, t].item() for i, t in enumerate(path)) + sum(
+            chain.table[a, b].item() for a, b in pairwise(path)
+        )
         if chain.opens[row]:
             total += chain.table[-1, path[0]].item() + chain.table[path[-1], -1].item()
         paths[path] = total
@@ -56,31 +66,54 @@ def log_sum(values):
 def test_chain_equals_brute_force(seed, scheme):
     """Partition, one path's score, marginals and the best path, over every sequence there is."""
     chain, scores, lengths = random_chain(seed, scheme)
-    partition, marginals, best = chain.log_partition(scores), chain.marginals(scores), chain.best(scores)
-    given_path = torch.randint(scores.shape[-1], scores.shape[:2], generator=torch.Generator().manual_seed(seed))
+    partition, marginals, best = (
+        chain.log_partition(scores),
+        chain.marginals(scores),
+        chain.best(scores),
+    )
+    given_path = torch.randint(
+        scores.shape[-1], scores.shape[:2], generator=torch.Generator().manual_seed(seed)
+    )
     path_scores = chain.path_score(scores, given_path)
     for row, length in enumerate(lengths):
         paths = all_paths(chain, scores, row, length)
         assert partition[row].item() == pytest.approx(log_sum(paths.values()), abs=1e-4)
-        assert path_scores[row].item() == pytest.approx(paths[tuple(given_path[row, :length].tolist())], rel=1e-5, abs=1e-3)
-        assert paths[tuple(best[row, :length].tolist())] == pytest.approx(max(paths.values()), abs=1e-4)
+        assert path_scores[row].item() == pytest.approx(
+            paths[tuple(given_path[row, :length].tolist())], rel=1e-5, abs=1e-3
+        )
+        assert paths[tuple(best[row, :length].tolist())] == pytest.approx(
+            max(paths.values()), abs=1e-4
+        )
         for i, t in product(range(length), range(scores.shape[-1])):
-            share = log_sum(total for path, total in paths.items() if path[i] == t) - log_sum(paths.values())
-            assert marginals[row, i, t].item() == pytest.approx(torch.tensor(share).exp().item(), abs=1e-4)
+            share = log_sum(total for path, total in paths.items() if path[i] == t) - log_sum(
+                paths.values()
+            )
+            assert marginals[row, i, t].item() == pytest.approx(
+                torch.tensor(share).exp().item(), abs=1e-4
+            )
 
 
 def test_a_row_of_nothing_counts_nothing():
     chain, scores, _ = random_chain(1, "IOB2")
     chain.valid[1] = False
-    assert chain.log_partition(scores)[1] == 0.0 and chain.path_score(scores, torch.zeros(3, 4, dtype=torch.long))[1] == 0.0
+    assert (
+        chain.log_partition(scores)[1] == 0.0
+        and chain.path_score(scores, torch.zeros(3, 4, dtype=torch.long))[1] == 0.0
+    )
 
 
 @pytest.mark.parametrize("decoder", ["softmax", "crf"])
 @pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
 def test_decoding_never_needs_repair(decoder, scheme):
     torch.manual_seed(0)
-    head, repairs, yes = Head(4, ["X", "Y"], scheme, decoder), Counter(), torch.ones(20, dtype=torch.bool)
-    tags, scores = head.decode(3 * torch.randn(20, 9, len(head.tags)), torch.ones(20, 9, dtype=torch.bool), yes, yes)
+    head, repairs, yes = (
+        Head(4, ["X", "Y"], scheme, decoder),
+        Counter(),
+        torch.ones(20, dtype=torch.bool),
+    )
+    tags, scores = head.decode(
+        3 * torch.randn(20, 9, len(head.tags)), torch.ones(20, 9, dtype=torch.bool), yes, yes
+    )
     for row, probabilities in zip(tags.tolist(), scores.tolist(), strict=True):
         spans = head.spans([head.tags[t] for t in row], probabilities, repairs)
         assert [span[:3] for span in spans] == to_spans([head.tags[t] for t in row], scheme)

@@ -6,13 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioner_lib import Lexicon, load_corpus
-from bioner_lib.data.lexicons import save_entries
-from bioner_lib.data.silver import label
 from bioner_lib.errors import DataError, SelectionError
+from bioner_lib.silver.labelling import label
+from bioner_lib.silver.lexicons import save_entries
 
 WORDS = st.sampled_from(["a", "A", "b", "B", "ab", "aB", "ß", "ss", "-", "İ"])
 ENTRIES = st.lists(
-    st.tuples(st.lists(WORDS, min_size=1, max_size=4), st.sampled_from(["X", "Y"]), st.just("7"), st.booleans()), max_size=12
+    st.tuples(
+        st.lists(WORDS, min_size=1, max_size=4),
+        st.sampled_from(["X", "Y"]),
+        st.just("7"),
+        st.booleans(),
+    ),
+    max_size=12,
 )
 
 
@@ -22,7 +28,15 @@ def brute_force(entries, tokens):
     while start < len(tokens):
         for end in range(len(tokens), start, -1):
             here = tokens[start:end]
-            fits = [e for e in entries if (e[0] == here if e[3] else [w.casefold() for w in e[0]] == [w.casefold() for w in here])]
+            fits = [
+                e
+                for e in entries
+                if (
+                    e[0] == here
+                    if e[3]
+                    else [w.casefold() for w in e[0]] == [w.casefold() for w in here]
+                )
+            ]
             if fits:
                 spans.append((start, end, fits[0][1]))
                 break
@@ -39,17 +53,30 @@ def test_equals_brute_force(entries, tokens):
 def test_what_libraries_get_wrong():
     """Keys that overlap, and a key inside a longer one that doesn't match in the end."""
     longer = ["Middle", "East", "respiratory", "syndrome", "virus"]
-    entries = [(["b"], "X"), (["a", "b", "b"], "X"), (longer, "Virus"), (["syndrome"], "Disease"), (["cat"], "X")]
+    entries = [
+        (["b"], "X"),
+        (["a", "b", "b"], "X"),
+        (longer, "Virus"),
+        (["syndrome"], "Disease"),
+        (["cat"], "X"),
+    ]
     lexicon = Lexicon((words, name, str(i), False) for i, (words, name) in enumerate(entries, 1))
     assert lexicon.find(["a", "c", "a", "b"]) == [(3, 4, "X", "1")]
-    assert lexicon.find(["Middle", "East", "respiratory", "syndrome", "(", "MERS", ")"]) == [(3, 4, "Disease", "4")]
+    assert lexicon.find(["Middle", "East", "respiratory", "syndrome", "(", "MERS", ")"]) == [
+        (3, 4, "Disease", "4")
+    ]
     assert lexicon.find(["category", "concat", "cat"]) == [(2, 3, "X", "5")], "whole words only"
     assert lexicon.find(["a b", "b"]) == [(1, 2, "X", "1")], "a word that holds a blank is one word"
 
 
 def test_case_matters_for_symbols_only():
-    lexicon = Lexicon([(["WAS"], "Gene", "HGNC:1", True), (["Optic", "atrophy"], "Disease", "", False)])
-    assert lexicon.tag(["This", "was", "OPTIC", "Atrophy", ",", "WAS"]) == [(2, 4, "Disease"), (5, 6, "Gene")]
+    lexicon = Lexicon(
+        [(["WAS"], "Gene", "HGNC:1", True), (["Optic", "atrophy"], "Disease", "", False)]
+    )
+    assert lexicon.tag(["This", "was", "OPTIC", "Atrophy", ",", "WAS"]) == [
+        (2, 4, "Disease"),
+        (5, 6, "Gene"),
+    ]
 
 
 def test_empty_terms_are_refused():
@@ -61,13 +88,29 @@ def test_empty_terms_are_refused():
 
 def test_one_file_with_the_hashes_of_its_sources(tmp_path):
     (tmp_path / "source.tsv").write_text("OPA1\tGene\n")
-    entries = [(["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True), (["optic", "atrophy"], "Disease", "", False)]
+    entries = [
+        (["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True),
+        (["optic", "atrophy"], "Disease", "", False),
+    ]
     for name in ("a.gz", "b.gz"):
         save_entries(entries, tmp_path / name, [tmp_path / "source.tsv"], {"made": "here"})
-    again, tokens = Lexicon.load(tmp_path / "a.gz"), ["SARS", "-", "CoV", "-", "2", "and", "Optic", "atrophy"]
-    assert again.find(tokens) == Lexicon(entries).find(tokens) == [(0, 5, "Virus", "NCBITaxon:2697049"), (6, 8, "Disease", "")]
-    assert again.about["made"] == "here" and len(again.about["sources"]["source.tsv"]) == 64 and again.types == ("Virus", "Disease")
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes(), json.dumps(again.about)
+    again, tokens = (
+        Lexicon.load(tmp_path / "a.gz"),
+        ["SARS", "-", "CoV", "-", "2", "and", "Optic", "atrophy"],
+    )
+    assert (
+        again.find(tokens)
+        == Lexicon(entries).find(tokens)
+        == [(0, 5, "Virus", "NCBITaxon:2697049"), (6, 8, "Disease", "")]
+    )
+    assert (
+        again.about["made"] == "here"
+        and len(again.about["sources"]["source.tsv"]) == 64
+        and again.types == ("Virus", "Disease")
+    )
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes(), json.dumps(
+        again.about
+    )
 
 
 def test_dictionary_of_a_training_split():
@@ -103,7 +146,9 @@ def test_what_is_no_lexicon_is_named(tmp_path):
     (tmp_path / "text.gz").write_text("OPA1\tGene\n")
     (tmp_path / "other.gz").write_bytes(gzip.compress(b"{}\nOPA1\tGene\n"))
     for name in ("half.gz", "text.gz", "other.gz", "none.gz"):
-        with pytest.raises(DataError, match=rf"{name} can't be read as a lexicon: .*; make it again"):
+        with pytest.raises(
+            DataError, match=rf"{name} can't be read as a lexicon: .*; make it again"
+        ):
             Lexicon.load(tmp_path / name)
     with pytest.raises(DataError, match=r"none\.gz: no such lexicon"):
         label([("1", "OPA1")], tmp_path / "none.gz", tmp_path / "mine")
@@ -140,7 +185,10 @@ def test_a_word_that_holds_a_blank_outlives_its_file(tmp_path):
     entries = [(["type 2", "diabetes"], "Disease", "1", False), (["HLA A"], "Gene", "2", True)]
     save_entries(entries, tmp_path / "a.gz", [])
     for lexicon in (Lexicon(entries), Lexicon.load(tmp_path / "a.gz")):
-        assert lexicon.find(["Type 2", "diabetes", "HLA A", "hla a"]) == [(0, 2, "Disease", "1"), (2, 3, "Gene", "2")]
+        assert lexicon.find(["Type 2", "diabetes", "HLA A", "hla a"]) == [
+            (0, 2, "Disease", "1"),
+            (2, 3, "Gene", "2"),
+        ]
         assert lexicon.find(["type", "2", "diabetes", "HLA", "A"]) == []
 
 
@@ -153,4 +201,7 @@ def test_a_term_that_no_line_can_hold_is_refused(tmp_path):
 
 def test_three_hundred_types():
     lexicon = Lexicon([([f"w{i}"], f"T{i}", "\U0001f9ec", False) for i in range(300)])
-    assert lexicon.find(["w299", "w0"]) == [(0, 1, "T299", "\U0001f9ec"), (1, 2, "T0", "\U0001f9ec")]
+    assert lexicon.find(["w299", "w0"]) == [
+        (0, 1, "T299", "\U0001f9ec"),
+        (1, 2, "T0", "\U0001f9ec"),
+    ]

@@ -4,22 +4,36 @@ import pickle
 import pytest
 
 from bioner_lib import load_corpus
-from bioner_lib.data.corpus import Split
-from bioner_lib.data.lines import Lines
-from bioner_lib.data.silver import TAG_FIELD
+from bioner_lib.corpora.corpus import Split
+from bioner_lib.corpora.lines import Lines
 from bioner_lib.errors import DataError
+from bioner_lib.silver.labelling import TAG_FIELD
 
 
 def record(words, tags, **more):
-    return json.dumps({"tokens": words.split(), "decoded_tags": ["O"] * len(tags.split()), TAG_FIELD: tags.split(), **more}) + "\n"
+    return (
+        json.dumps(
+            {
+                "tokens": words.split(),
+                "decoded_tags": ["O"] * len(tags.split()),
+                TAG_FIELD: tags.split(),
+                **more,
+            }
+        )
+        + "\n"
+    )
 
 
 @pytest.fixture
 def folder(tmp_path):
     held = [record(f"OPA1 in {i} .", "B-Gene O B-Virus O", doc=str(i)) for i in range(40)]
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "train.jsonl").write_text("\n\r\n" + "".join(held) + "\n\n", encoding="utf-8")
-    declared = f'types = ["Gene", "Virus"]\nreader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true\n'
+    (tmp_path / "mine" / "train.jsonl").write_text(
+        "\n\r\n" + "".join(held) + "\n\n", encoding="utf-8"
+    )
+    declared = (
+        f'types = ["Gene", "Virus"]\nreader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true\n'
+    )
     (tmp_path / "mine" / "corpus.toml").write_text(declared)
     return tmp_path / "mine"
 
@@ -27,11 +41,17 @@ def folder(tmp_path):
 def test_what_stays_on_disk_is_what_would_be_held(folder):
     corpus = load_corpus(folder)
     assert corpus.train.on_disk and len(corpus.train) == 40 and corpus.documented
-    held = load_corpus(folder / "train.jsonl", reader="jsonl", tag_field=TAG_FIELD)  # carved, not silver
+    held = load_corpus(
+        folder / "train.jsonl", reader="jsonl", tag_field=TAG_FIELD
+    )  # carved, not silver
     together = sorted([*held.train, *held.dev], key=lambda s: int(s.doc))
     assert list(corpus.train) == together and corpus.train[-1].tokens[2] == "39"
     view = corpus.only("Virus")
-    assert view.train.on_disk and view.counts("train") == {"Virus": 40} and view.train[0].tags == ["O", "O", "B-Virus", "O"]
+    assert (
+        view.train.on_disk
+        and view.counts("train") == {"Virus": 40}
+        and view.train[0].tags == ["O", "O", "B-Virus", "O"]
+    )
     in_memory = view.splits["train"].__class__(list(view.train), "train", "x")
     assert view.fingerprint == type(view)("x", view.types, {"train": in_memory}).fingerprint
     assert pickle.loads(pickle.dumps(view.train)) == view.train and view.train[:3][2].doc == "2"
@@ -41,7 +61,9 @@ def test_parts_are_nested_and_stay_on_disk(folder):
     few, more = (load_corpus(f"{folder}@{n}").train for n in (10, 25))
     assert few.on_disk and len(few) == 10 and {s.doc for s in few} < {s.doc for s in more}
     assert [s.doc for s in few] == [s.doc for s in load_corpus(f"{folder}@10").train]
-    assert {s.doc for s in load_corpus(f"{folder}@1/2").train}.isdisjoint({s.doc for s in load_corpus(f"{folder}@2/2").train})
+    assert {s.doc for s in load_corpus(f"{folder}@1/2").train}.isdisjoint(
+        {s.doc for s in load_corpus(f"{folder}@2/2").train}
+    )
     assert len(load_corpus(folder, limit=7).train) == 7
 
 
@@ -50,7 +72,10 @@ def test_files_of_bioner_ds_are_read_alike(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text(record("OPA1 and TP53", "B-Gene O B-Gene") + record("none", "O"))
     lines = Lines(path, tag_field=TAG_FIELD)
-    assert [s.spans for s in lines] == [[(0, 1, "Gene"), (2, 3, "Gene")], []] and not lines.documented
+    assert [s.spans for s in lines] == [
+        [(0, 1, "Gene"), (2, 3, "Gene")],
+        [],
+    ] and not lines.documented
     assert len({s.doc for s in lines}) == 2
     gold = Lines(path, tag_field="decoded_tags")
     assert [s.spans for s in gold] == [[], []]
@@ -63,7 +88,10 @@ def test_files_of_bioner_ds_are_read_alike(tmp_path):
     [
         ("{broken\n", "no JSON object"),
         (record("a b", "O"), "2 tokens but 1 tags"),
-        (record("a", "B-Cell"), r"a mention of \['Cell'\], which types=\['Gene', 'Virus'\] doesn't declare"),
+        (
+            record("a", "B-Cell"),
+            r"a mention of \['Cell'\], which types=\['Gene', 'Virus'\] doesn't declare",
+        ),
         (record("a", "Q-Gene"), "unknown tag 'Q-Gene'"),
         (record("", ""), "a sentence without words"),
         ('{"tokens": ["a"], "tags": ["O"]}\n', f"unknown tag field '{TAG_FIELD}'"),
@@ -93,7 +121,10 @@ def test_made_corpora_go_by_their_name(folder, monkeypatch, tmp_path):
         load_corpus("virusez")
 
 
-@pytest.mark.parametrize(("named", "documented"), [({"doc": "7"}, True), ({"pmid": 7}, True), ({"doc": None, "pmid": ""}, False)])
+@pytest.mark.parametrize(
+    ("named", "documented"),
+    [({"doc": "7"}, True), ({"pmid": 7}, True), ({"doc": None, "pmid": ""}, False)],
+)
 def test_a_document_is_seen_in_any_line(tmp_path, named, documented):
     path = tmp_path / "train.jsonl"
     path.write_text(record('"doc": "pmid"', "O O") * 3 + record("last", "O", **named))
@@ -109,7 +140,9 @@ def test_parts_go_on_reading_what_was_loaded(folder):
     other.write_text(record("all of it is another text", "O O O O O O") * 100)
     other.replace(folder / "train.jsonl")
     assert list(few.take(range(10))) == before
-    with pytest.raises(DataError, match=r"train\.jsonl has changed since it was loaded; load the corpus again"):
+    with pytest.raises(
+        DataError, match=r"train\.jsonl has changed since it was loaded; load the corpus again"
+    ):
         pickle.loads(sent)
     (folder / "train.jsonl").unlink()
     with pytest.raises(DataError, match=r"train\.jsonl can't be read: No such file"):
@@ -118,4 +151,6 @@ def test_parts_go_on_reading_what_was_loaded(folder):
 
 def test_splits_are_equal_by_what_they_hold(folder):
     train = load_corpus(folder).train
-    assert train == Split(list(train), "train", "other") and train != Split(list(train)[1:], "train", "other")
+    assert train == Split(list(train), "train", "other") and train != Split(
+        list(train)[1:], "train", "other"
+    )

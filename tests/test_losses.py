@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.choices import UNANNOTATED
-from bioner_lib.data.batching import IGNORED, Batch
-from bioner_lib.data.schemes import tag_names, to_tags
+from bioner_lib.corpora.schemes import tag_names, to_tags
+from bioner_lib.models.batching import IGNORED, Batch
 from bioner_lib.models.heads import Chain, Head, Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss, partial_label_nll
 
@@ -38,7 +38,10 @@ def test_equals_brute_force(seed, unannotated):
     for b in range(3):
         for n in range(4):
             assert nll[b, n].item() == pytest.approx(
-                brute_force(logits[b, n].tolist(), tags[b, n].item(), annotated[b].tolist(), unannotated), abs=1e-5
+                brute_force(
+                    logits[b, n].tolist(), tags[b, n].item(), annotated[b].tolist(), unannotated
+                ),
+                abs=1e-5,
             )
 
 
@@ -47,9 +50,9 @@ def test_full_annotation_is_plain_cross_entropy(unannotated):
     logits, tags = torch.randn(2, 3, 5), torch.randint(5, (2, 3))
     tags[0, 2] = IGNORED
     ours = partial_label_nll(logits, tags, torch.ones(2, 5, dtype=torch.bool), unannotated)
-    theirs = torch.nn.functional.cross_entropy(logits.reshape(-1, 5), tags.reshape(-1), ignore_index=IGNORED, reduction="none").reshape(
-        2, 3
-    )
+    theirs = torch.nn.functional.cross_entropy(
+        logits.reshape(-1, 5), tags.reshape(-1), ignore_index=IGNORED, reduction="none"
+    ).reshape(2, 3)
     torch.testing.assert_close(ours, theirs)
 
 
@@ -58,7 +61,14 @@ def batch_of(corpus_index, tags_by_head, words=3):
     ids = torch.zeros(1, words, dtype=torch.long)
     yes = torch.ones(1, dtype=torch.bool)
     return Batch(
-        ids, ids, ids, valid, torch.tensor([corpus_index]), yes, yes, {head: torch.tensor([tags]) for head, tags in tags_by_head.items()}
+        ids,
+        ids,
+        ids,
+        valid,
+        torch.tensor([corpus_index]),
+        yes,
+        yes,
+        {head: torch.tensor([tags]) for head, tags in tags_by_head.items()},
     )
 
 
@@ -67,14 +77,18 @@ def two():
     return [load_corpus("sample-gene"), load_corpus("sample-disease")]
 
 
-@pytest.mark.parametrize(("unannotated", "learns"), [("mask", False), ("marginal", False), ("negative", True)])
+@pytest.mark.parametrize(
+    ("unannotated", "learns"), [("mask", False), ("marginal", False), ("negative", True)]
+)
 def test_silence_teaches_a_head_nothing_unless_negative(two, unannotated, learns):
     plans = plan_heads("per-type", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", unannotated)
     logits = {plan.name: torch.randn(1, 3, 3, requires_grad=True) for plan in plans}
     loss_of(Output(logits), batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})).backward()
     assert logits["Gene"].grad.abs().sum() > 0
-    assert (logits["Disease"].grad is not None and logits["Disease"].grad.abs().sum().item() > 0) == learns
+    assert (
+        logits["Disease"].grad is not None and logits["Disease"].grad.abs().sum().item() > 0
+    ) == learns
 
 
 @pytest.mark.parametrize("unannotated", ["mask", "marginal"])
@@ -82,16 +96,22 @@ def test_joint_head_isnt_told_that_the_unannotated_is_absent(two, unannotated):
     plans = plan_heads("joint", two)
     tags = tag_names(plans[0].types)
     logits = torch.randn(1, 3, len(tags), requires_grad=True)
-    MultiTaskLoss(plans, two, "IOB2", unannotated)(Output({"joint": logits}), batch_of(0, {"joint": [0, 0, 0]})).backward()
+    MultiTaskLoss(plans, two, "IOB2", unannotated)(
+        Output({"joint": logits}), batch_of(0, {"joint": [0, 0, 0]})
+    ).backward()
     disease = [i for i, tag in enumerate(tags) if tag.endswith("Disease")]
-    assert (logits.grad[..., disease] <= 0).all(), "no push against tags that this corpus doesn't annotate"
+    assert (logits.grad[..., disease] <= 0).all(), (
+        "no push against tags that this corpus doesn't annotate"
+    )
 
 
 def test_a_corpus_own_head_ignores_other_corpora(two):
     plans = plan_heads("per-corpus", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", "negative")
     logits = {plan.name: torch.randn(1, 3, 3, requires_grad=True) for plan in plans}
-    loss_of(Output(logits), batch_of(1, {"sample-gene": [0, 0, 0], "sample-disease": [1, 0, 0]})).backward()
+    loss_of(
+        Output(logits), batch_of(1, {"sample-gene": [0, 0, 0], "sample-disease": [1, 0, 0]})
+    ).backward()
     assert logits["sample-gene"].grad is None or not logits["sample-gene"].grad.any()
     assert logits["sample-disease"].grad.any()
 
@@ -127,12 +147,17 @@ def test_crf_equals_brute_force(seed, unannotated, scheme):
     table, gold, support = head.table().detach(), [], []
     for path in product(range(size), repeat=length):
         steps = [size, *path, size]
-        total = sum(logits[0, i, t].item() for i, t in enumerate(path)) + sum(table[a, b].item() for a, b in pairwise(steps))
+        total = sum(logits[0, i, t].item() for i, t in enumerate(path)) + sum(
+            table[a, b].item() for a, b in pairwise(steps)
+        )
         hidden = [head.tags[t].endswith("-Y") for t in path]
         if unannotated != "mask" or not any(hidden):
             support.append(total)
         silent = unannotated == "marginal"
-        if all(name == head.tags[t] or (silent and name == "O" and h) for name, t, h in zip(names, path, hidden, strict=True)):
+        if all(
+            name == head.tags[t] or (silent and name == "O" and h)
+            for name, t, h in zip(names, path, hidden, strict=True)
+        ):
             gold.append(total)
     expected = torch.tensor(support).logsumexp(0) - torch.tensor(gold).logsumexp(0)
     assert nll == pytest.approx(expected.item(), abs=1e-3) and nll > -1e-4
@@ -147,26 +172,41 @@ def test_crf_is_finite_in_bf16_and_has_gradients():
     annotated = torch.tensor([[not tag.endswith("-Y") for tag in head.tags]] * 4)
     for unannotated in UNANNOTATED:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            nll = partial_label_nll(head(hidden), tags, annotated, unannotated, Chain(head.table(), valid, yes, yes))
+            nll = partial_label_nll(
+                head(hidden), tags, annotated, unannotated, Chain(head.table(), valid, yes, yes)
+            )
         head.zero_grad()
         nll.sum().backward()
         assert nll.isfinite().all() and (nll >= -1e-2).all() and nll[3] == 0.0
-        assert head.transitions.grad.isfinite().all() and head.linear.weight.grad.isfinite().all() and head.transitions.grad.any()
+        assert (
+            head.transitions.grad.isfinite().all()
+            and head.linear.weight.grad.isfinite().all()
+            and head.transitions.grad.any()
+        )
 
 
 def test_weights(two):
     plans = plan_heads("per-type", two)
     logits = {plan.name: torch.randn(1, 3, 3) for plan in plans}
     batch = batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})
-    once, twice = (MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": w})(Output(logits), batch) for w in (1, 2))
+    once, twice = (
+        MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": w})(Output(logits), batch)
+        for w in (1, 2)
+    )
     torch.testing.assert_close(2 * once, twice)
-    with pytest.raises(WorkbookError, match="unknown head in loss_weights 'gene'; did you mean 'Gene'"):
+    with pytest.raises(
+        WorkbookError, match="unknown head in loss_weights 'gene'; did you mean 'Gene'"
+    ):
         MultiTaskLoss(plans, two, "IOB2", loss_weights={"gene": 1})
     with pytest.raises(WorkbookError, match="'Gene' is -1"):
         MultiTaskLoss(plans, two, "IOB2", loss_weights={"Gene": -1})
-    with pytest.raises(WorkbookError, match="unknown loss_weights 'uncertain'; did you mean 'uncertainty'"):
+    with pytest.raises(
+        WorkbookError, match="unknown loss_weights 'uncertain'; did you mean 'uncertainty'"
+    ):
         MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertain")
-    halved = MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample-gene": 0.5})(Output(logits), batch)
+    halved = MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample-gene": 0.5})(
+        Output(logits), batch
+    )
     torch.testing.assert_close(2 * halved, MultiTaskLoss(plans, two, "IOB2")(Output(logits), batch))
     with pytest.raises(WorkbookError, match="unknown corpus in corpus_weights 'sample'"):
         MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample": 0.5})
@@ -178,17 +218,28 @@ def test_uncertainty_settles_where_the_loss_a_word_says():
     plans = plan_heads("per-type", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertainty")
     batch = batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})
-    output = Output({plan.name: torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(1)) for plan in plans})
+    output = Output(
+        {
+            plan.name: torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(1))
+            for plan in plans
+        }
+    )
     optimizer = torch.optim.SGD(loss_of.parameters(), lr=0.5)
     for _ in range(500):
         optimizer.zero_grad(), loss_of(output, batch).backward(), optimizer.step()
     each = torch.nn.functional.cross_entropy(output.logits["Gene"][0], batch.tags["Gene"][0])
-    assert loss_of.log_variances[0].item() == pytest.approx((2 * each).log().item(), abs=1e-3) and loss_of.log_variances[1] == 0.0
+    assert (
+        loss_of.log_variances[0].item() == pytest.approx((2 * each).log().item(), abs=1e-3)
+        and loss_of.log_variances[1] == 0.0
+    )
 
 
 def test_heads_and_corpora_that_dont_meet_are_refused(two):
     gene, disease = plan_heads("per-type", two)
     with pytest.raises(WorkbookError, match="no corpus teaches head 'Disease'"):
         MultiTaskLoss([gene, disease], two[:1], "IOB2")
-    with pytest.raises(WorkbookError, match=r"corpus 'sample-disease' \(\['Disease'\]\) has no head that learns from it"):
+    with pytest.raises(
+        WorkbookError,
+        match=r"corpus 'sample-disease' \(\['Disease'\]\) has no head that learns from it",
+    ):
         MultiTaskLoss([gene], two, "IOB2")

@@ -20,22 +20,36 @@ def source(cell):
 def test_skeleton(path):
     content = json.loads(path.read_text(encoding="utf-8"))
     cells = content["cells"]
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), "committed without outputs"
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), (
+        "committed without outputs"
+    )
     title, colab, parameters = cells[:3]
     assert re.match(r"# \d\d · .+\?\n", source(title)), "one question"
-    for word in ("*Reads*", "*writes*", "*run time*", f"blob/main/notebooks/{path.name}", "colab-badge.svg"):
+    for word in (
+        "*Reads*",
+        "*writes*",
+        "*run time*",
+        f"blob/main/notebooks/{path.name}",
+        "colab-badge.svg",
+    ):
         assert word in source(title), word
     assert source(colab).startswith('import sys\n\nif "google.colab" in sys.modules:')
     assert parameters["metadata"]["tags"] == ["parameters"]
     for line in source(parameters).splitlines():
-        assert re.fullmatch(r"\w+: (str|int|float|bool|list|dict) = .+  # .+", line), f"typed and commented: {line}"
+        assert re.fullmatch(r"\w+: (str|int|float|bool|list|dict) = .+  # .+", line), (
+            f"typed and commented: {line}"
+        )
     assert "check_parameters(globals())" in source(cells[3])
     headings = [source(cell) for cell in cells if cell["cell_type"] == "markdown"]
     assert headings[-1].startswith("## What we learned")
     for cell in cells:
         if cell["cell_type"] == "code":
             assert len(source(cell).splitlines()) <= 20
-            assert not [n for n in ast.walk(ast.parse(re.sub(r"(?m)^\s*!.*$", "    pass", source(cell)))) if isinstance(n, ast.FunctionDef)]
+            assert not [
+                n
+                for n in ast.walk(ast.parse(re.sub(r"(?m)^\s*!.*$", "    pass", source(cell))))
+                if isinstance(n, ast.FunctionDef)
+            ]
 
 
 def test_badges_point_at_the_projects_repository():
@@ -44,16 +58,27 @@ def test_badges_point_at_the_projects_repository():
     url = tomllib.loads((home() / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
     for path in NOTEBOOKS:
         text = path.read_text(encoding="utf-8")
-        assert f"{url.removeprefix('https://github.com/')}/blob/main" in text and f"git clone -q {url} " in text
+        assert (
+            f"{url.removeprefix('https://github.com/')}/blob/main" in text
+            and f"git clone -q {url} " in text
+        )
 
 
 def papermill(name, folder, outputs, *parameters):
     """The stock command, as a user types it."""
     import os
 
-    call = [sys.executable, "-m", "papermill", str(home() / "notebooks" / f"{name}.ipynb"), str(outputs / f"{name}.ipynb")]
+    call = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(home() / "notebooks" / f"{name}.ipynb"),
+        str(outputs / f"{name}.ipynb"),
+    ]
     environment = os.environ | {"BIONER_OUTPUTS": str(outputs)}
-    return subprocess.run([*call, *parameters], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [*call, *parameters], cwd=folder, env=environment, capture_output=True, text=True
+    )
 
 
 TINY = ("-p", "limit", "24", "-p", "epochs", "1")
@@ -66,13 +91,21 @@ SIXTY = "{corpus: sample-disease, general: sample-virus, also_test: 'sample:Dise
     [
         ("10_explore_corpora", ".", ()),
         ("20_align_words", "notebooks", ("-p", "corpus", "sample-gene")),
-        ("30_single_task", ".", (*TINY, "-p", "corpus", "sample", "-p", "seed", "7", "-p", "processes", "2")),
+        (
+            "30_single_task",
+            ".",
+            (*TINY, "-p", "corpus", "sample", "-p", "seed", "7", "-p", "processes", "2"),
+        ),
         ("40_multi_task", "notebooks", (*TINY, "-p", "sharing", "cross", "-p", "pairs", "True")),
         ("45_published_systems", ".", (*TINY, "-p", "system", "cross-sharing-sp")),
         (
             "50_ablations",
             "notebooks",
-            (*TINY, "-y", "{factors: {sharing: [moe]}, lambdas: [0.5, 1.0], search: {dropout: [0.0, 0.3]}, trials: 2}"),
+            (
+                *TINY,
+                "-y",
+                "{factors: {sharing: [moe]}, lambdas: [0.5, 1.0], search: {dropout: [0.0, 0.3]}, trials: 2}",
+            ),
         ),
         ("55_partial_labels", ".", (*TINY, "-y", "{confidences: [0.0]}")),
         ("70_silver_labels", ".", ()),
@@ -89,14 +122,27 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path)
     if name == "30_single_task":
         assert {row["device"].get("processes") for row in read_rows(tmp_path)} == {None, 2}
     if name == "50_ablations":
-        assert "The best of 2 trials reaches" in "".join(last) and list((tmp_path / "figures").glob("50_search_*.png"))
+        assert "The best of 2 trials reaches" in "".join(last) and list(
+            (tmp_path / "figures").glob("50_search_*.png")
+        )
     if name == "70_silver_labels":
-        ratio = papermill("75_silver_ratio", home(), tmp_path, *TINY, "-y", "{ratios: [1], treatments: [mask, mask per-type], limit: 60}")
+        ratio = papermill(
+            "75_silver_ratio",
+            home(),
+            tmp_path,
+            *TINY,
+            "-y",
+            "{ratios: [1], treatments: [mask, mask per-type], limit: 60}",
+        )
         assert ratio.returncode == 0, ratio.stderr[-3000:]
     if name == "40_multi_task":
         board = papermill("90_leaderboard", home(), tmp_path)
         assert board.returncode == 0, board.stderr[-3000:]
-        assert {p.name for p in tmp_path.glob("leaderboard.*")} == {"leaderboard.csv", "leaderboard.json", "leaderboard.md"}
+        assert {p.name for p in tmp_path.glob("leaderboard.*")} == {
+            "leaderboard.csv",
+            "leaderboard.json",
+            "leaderboard.md",
+        }
 
 
 def test_a_typo_under_stock_papermill_stops(tmp_path):

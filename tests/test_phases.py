@@ -8,15 +8,24 @@ import torch
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.leaderboard import check_budgets, repetitions, results
 from bioner_lib.choices import SHARING
-from bioner_lib.data.corpus import Split
-from bioner_lib.data.schemes import to_tags
+from bioner_lib.corpora.corpus import Split
+from bioner_lib.corpora.schemes import to_tags
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.tagger import load_encoder
-from bioner_lib.runs.self_labels import denoise, label_hidden
-from bioner_lib.runs.training import Loop, build
+from bioner_lib.silver.denoising import denoise
+from bioner_lib.training.loop import Loop, build
+from bioner_lib.training.self_labels import label_hidden
 
-SMALL = {"epochs": 1, "learning_rate": 3e-3, "limit": 40, "max_length": 128, "overlap": 16, "batch_size": 8, "precision": "fp32"}
+SMALL = {
+    "epochs": 1,
+    "learning_rate": 3e-3,
+    "limit": 40,
+    "max_length": 128,
+    "overlap": 16,
+    "batch_size": 8,
+    "precision": "fp32",
+}
 
 
 def small(tiny, corpora, **changes):
@@ -32,9 +41,14 @@ def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
     """Gene and Disease first, then Disease and Virus: Gene keeps every weight, Disease goes on, Virus is new."""
     first = small(tiny, ["sample-gene", "sample-disease"], sharing=sharing)
     quiet(first)
-    second = small(tiny, ["sample-disease", "sample-virus"], sharing=sharing, start_from=first.run_id)
+    second = small(
+        tiny, ["sample-disease", "sample-virus"], sharing=sharing, start_from=first.run_id
+    )
     corpora = [load_corpus(name).limit(40) for name in second.corpora]
-    begun, before = build(second, corpora), MultiTaskTagger.load(outputs / "runs" / first.run_id / "model")
+    begun, before = (
+        build(second, corpora),
+        MultiTaskTagger.load(outputs / "runs" / first.run_id / "model"),
+    )
     assert [plan.name for plan in begun.plans] == ["Gene", "Disease", "Virus"]
     for i in range(2):
         assert torch.equal(begun.heads[i].linear.weight, before.heads[i].linear.weight)
@@ -43,12 +57,18 @@ def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
         assert before.predict(tokens, types=["Gene"]) == begun.predict(tokens, types=["Gene"])
     row = quiet(second)
     after = MultiTaskTagger.load(outputs / "runs" / second.run_id / "model")
-    assert torch.equal(after.heads[0].linear.weight, before.heads[0].linear.weight), "nothing taught it"
+    assert torch.equal(after.heads[0].linear.weight, before.heads[0].linear.weight), (
+        "nothing taught it"
+    )
     for (now, at), (then, _) in zip(after.sharing.own(0), before.sharing.own(0), strict=True):
         size = then[at].shape  # in a gate the new heads stand beyond the old ones
-        assert torch.equal(now[at][tuple(map(slice, size))], then[at]), "nor its view, gate or route"
+        assert torch.equal(now[at][tuple(map(slice, size))], then[at]), (
+            "nor its view, gate or route"
+        )
     assert not torch.equal(after.heads[1].linear.weight, before.heads[1].linear.weight)
-    assert row["parents"]["start_from"]["run_id"] == first.run_id and row["parents"]["start_from"]["phases"] == [first.as_dict()]
+    assert row["parents"]["start_from"]["run_id"] == first.run_id and row["parents"]["start_from"][
+        "phases"
+    ] == [first.as_dict()]
 
 
 def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
@@ -73,13 +93,19 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
     with pytest.raises(WorkbookError, match="heads='per-corpus', this run says 'per-type'"):
         quiet(small(tiny, "sample-gene", start_from=own.run_id))
     assert quiet(small(tiny, "sample-gene", heads="per-corpus", start_from=own.run_id))["scores"]
-    again = small(tiny, "sample-gene", start_from=first.run_id, experts=3)  # which hard sharing has none of
+    again = small(
+        tiny, "sample-gene", start_from=first.run_id, experts=3
+    )  # which hard sharing has none of
     assert quiet(again)["parents"]["start_from"]["run_id"] == first.run_id
-    with pytest.raises(WorkbookError, match=r"head 'joint' knows \['Gene'\] in the first phase and \['Disease'\]"):
+    with pytest.raises(
+        WorkbookError, match=r"head 'joint' knows \['Gene'\] in the first phase and \['Disease'\]"
+    ):
         quiet(small(tiny, "sample-disease", heads="joint", start_from=joint.run_id))
     without = small(tiny, "sample-disease")
     run(without, progress=False, keep_model=False)
-    with pytest.raises(WorkbookError, match=rf"left no tagger .*forget\('{without.run_id}'\), and make it again"):
+    with pytest.raises(
+        WorkbookError, match=rf"left no tagger .*forget\('{without.run_id}'\), and make it again"
+    ):
         quiet(small(tiny, "sample-disease", start_from=without.run_id))
 
 
@@ -104,7 +130,11 @@ def test_seeds_of_a_second_phase_are_repetitions_of_one_arm(tiny, outputs):
         rows.append(quiet(second))
     assert [row["config"]["seed"] for row in repetitions(second)] == [1, 2]
     frame = results(rows)
-    assert frame["arm"].nunique() == 1 and frame["name"].nunique() == 1 and "start_from=sample-gene" in frame["name"].iloc[0]
+    assert (
+        frame["arm"].nunique() == 1
+        and frame["name"].nunique() == 1
+        and "start_from=sample-gene" in frame["name"].iloc[0]
+    )
     alone = quiet(small(tiny, "sample-disease"))
     with pytest.raises(WorkbookError, match=r"epochs differs \(1, 2\)"):
         check_budgets([rows[0], alone])
@@ -118,7 +148,10 @@ def test_seeds_of_a_second_phase_are_repetitions_of_one_arm(tiny, outputs):
 def test_what_a_run_is_to_another_tells_arms_apart(tiny, outputs):
     parent = small(tiny, ["sample@1/2:Gene", "sample@2/2:Disease"])
     quiet(parent)
-    after, taught = (quiet(small(tiny, parent.corpora, **{name: parent.run_id})) for name in ("start_from", "teacher"))
+    after, taught = (
+        quiet(small(tiny, parent.corpora, **{name: parent.run_id}))
+        for name in ("start_from", "teacher")
+    )
     assert results([after, taught])["arm"].nunique() == 2
     assert [row["run_id"] for row in repetitions(RunConfig(**after["config"]))] == [after["run_id"]]
 
@@ -133,12 +166,17 @@ class Oracle(MultiTaskTagger):
 
     def predictions(self, sentences, types, **_):
         for tokens in sentences:
-            yield [(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types], self.sure(tokens)
+            yield (
+                [(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types],
+                self.sure(tokens),
+            )
 
 
 def oracle(tiny, corpus, sure=lambda tokens: 1.0):
     encoder, tokenizer = load_encoder(tiny)
-    return Oracle(encoder, tokenizer, plan_heads("per-type", [corpus]), max_length=128).knows(corpus, sure)
+    return Oracle(encoder, tokenizer, plan_heads("per-type", [corpus]), max_length=128).knows(
+        corpus, sure
+    )
 
 
 def test_a_perfect_teacher_restores_what_was_hidden(tiny):
@@ -148,7 +186,9 @@ def test_a_perfect_teacher_restores_what_was_hidden(tiny):
     assert [len(corpus.train) for corpus in rest] == [0, 0]
     truth = {tuple(s.tokens): s.tags for s in full.train}
     for corpus in labelled.values():
-        assert set(corpus.types) == {"Gene", "Disease"} and all(s.tags == truth[tuple(s.tokens)] for s in corpus.train)
+        assert set(corpus.types) == {"Gene", "Disease"} and all(
+            s.tags == truth[tuple(s.tokens)] for s in corpus.train
+        )
     assert sum(len(corpus.train) for corpus in labelled.values()) == len(full.train)
     assert all(corpus.dev == half.dev for corpus, half in zip(rest, halves, strict=True))
 
@@ -156,9 +196,13 @@ def test_a_perfect_teacher_restores_what_was_hidden(tiny):
 def test_a_teacher_reads_each_sentence_once(tiny, monkeypatch):
     encoder, tokenizer = load_encoder(tiny)
     half = load_corpus("sample:Gene").limit(30)
-    teacher = MultiTaskTagger(encoder, tokenizer, plan_heads("per-type", [load_corpus("sample-virus")]), max_length=128)
+    teacher = MultiTaskTagger(
+        encoder, tokenizer, plan_heads("per-type", [load_corpus("sample-virus")]), max_length=128
+    )
     seen, inner = [], teacher.aligner.pieces
-    monkeypatch.setattr(teacher.aligner, "pieces", lambda sentences: seen.extend(sentences) or inner(sentences))
+    monkeypatch.setattr(
+        teacher.aligner, "pieces", lambda sentences: seen.extend(sentences) or inner(sentences)
+    )
     label_hidden(teacher, [half, load_corpus("sample-virus").limit(5)], 0.5)
     assert len(seen) == len(half.train)
     seen.clear()
@@ -172,12 +216,20 @@ def test_unsure_sentences_stay_hidden_and_people_are_never_overruled(tiny):
     teacher = oracle(tiny, full, sure=lambda tokens: 0.4 if len(tokens) > 12 else 0.95)
     other = load_corpus("sample-disease")
     rest, labelled = label_hidden(teacher, [half, other], 0.9)
-    assert all(len(s.tokens) > 12 for s in rest[0].train) and all(len(s.tokens) <= 12 for s in labelled["sample:Gene"].train)
-    assert rest[0].types == ("Gene",) and len(rest[0].train) + len(labelled["sample:Gene"].train) == len(half.train)
-    clash = {tuple(s.tokens): [(start, end, "Disease") for start, end, _ in s.spans] for s in half.train}
+    assert all(len(s.tokens) > 12 for s in rest[0].train) and all(
+        len(s.tokens) <= 12 for s in labelled["sample:Gene"].train
+    )
+    assert rest[0].types == ("Gene",) and len(rest[0].train) + len(
+        labelled["sample:Gene"].train
+    ) == len(half.train)
+    clash = {
+        tuple(s.tokens): [(start, end, "Disease") for start, end, _ in s.spans] for s in half.train
+    }
     teacher.truth, teacher.sure = clash | teacher.truth | clash, lambda tokens: 1.0
     _, labelled = label_hidden(teacher, [half, other], 0.9)
-    assert [s.tags for s in labelled["sample:Gene"].train] == [to_tags(s.spans, len(s.tokens)) for s in half.train]
+    assert [s.tags for s in labelled["sample:Gene"].train] == [
+        to_tags(s.spans, len(s.tokens)) for s in half.train
+    ]
 
 
 def test_self_labelling_sees_train_only_and_says_when_it_can_do_nothing(tiny):
@@ -195,16 +247,28 @@ def test_a_run_with_a_teacher(tiny, outputs):
     teacher = small(tiny, halves)
     quiet(teacher)
     row = quiet(small(tiny, halves, teacher=teacher.run_id, confidence=0.0))
-    assert row["self_labelled"] == {name: row["data"][name]["sentences"]["train"] for name in ("sample:Gene", "sample:Disease")}
+    assert row["self_labelled"] == {
+        name: row["data"][name]["sentences"]["train"] for name in ("sample:Gene", "sample:Disease")
+    }
     assert set(row["history"][0]["dev"]) == {"sample:Gene", "sample:Disease", "mean"}
     loop = Loop(
         small(tiny, halves, teacher=teacher.run_id, confidence=0.0, corpus_weights={halves[0]: 0.5}),
         [load_corpus(name).limit(40) for name in halves], progress=False, runs=outputs / "runs",
     )  # fmt: skip
-    assert [head.weights.tolist() for head in loop.loss_of.heads] == [[0.5, 0.0, 0.5, 1.0], [0.0, 1.0, 0.5, 1.0]]
+    assert [head.weights.tolist() for head in loop.loss_of.heads] == [
+        [0.5, 0.0, 0.5, 1.0],
+        [0.0, 1.0, 0.5, 1.0],
+    ]
     mixed = small(tiny, halves, teacher=teacher.run_id, confidence=0.0, sampling="main")
-    main = Loop(mixed, [load_corpus(name).limit(40) for name in halves], progress=False, runs=outputs / "runs")
-    assert sum(map(len, main.batches(0))) == sum(map(len, main.train)) and all(main.train), "labelled sentences stay with their corpus"
+    main = Loop(
+        mixed,
+        [load_corpus(name).limit(40) for name in halves],
+        progress=False,
+        runs=outputs / "runs",
+    )
+    assert sum(map(len, main.batches(0))) == sum(map(len, main.train)) and all(main.train), (
+        "labelled sentences stay with their corpus"
+    )
     with pytest.raises(WorkbookError, match="with 'per-corpus' what it labels"):
         small(tiny, halves, teacher=teacher.run_id, heads="per-corpus")
     with pytest.raises(WorkbookError, match=r"teacher='nobody': no finished run"):
@@ -214,8 +278,15 @@ def test_a_run_with_a_teacher(tiny, outputs):
 def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
     config = small(tiny, "sample")
     row = run(config, progress=False)
-    assert evaluate(config.run_id, "sample", limit=40)["types"] == row["scores"]["sample"]["test"]["types"]
-    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)["types"]) == {"Gene", "micro", "macro"}
+    assert (
+        evaluate(config.run_id, "sample", limit=40)["types"]
+        == row["scores"]["sample"]["test"]["types"]
+    )
+    assert set(evaluate(config.run_id, "sample-gene", "dev", limit=40)["types"]) == {
+        "Gene",
+        "micro",
+        "macro",
+    }
     with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
         evaluate("nothing", "sample")
 
@@ -233,13 +304,23 @@ def test_types_that_no_head_knows_are_not_asked_and_miss_nothing(tiny, outputs):
     assert row["scores"]["sample"]["test"]["errors"].get("missed", 0) <= support
     assert row["scores"]["sample-gene"]["test"]["not_asked"] == []
     frame = results([row])
-    assert set(frame[frame["corpus"] == "sample"]["type"]) == {"Gene", "Disease"}, "a micro figure over some types is no micro figure"
+    assert set(frame[frame["corpus"] == "sample"]["type"]) == {"Gene", "Disease"}, (
+        "a micro figure over some types is no micro figure"
+    )
 
 
 def test_what_a_teacher_relabels_keeps_labels_beside_its_own(tiny):
     """Of types that it doesn't know, where they share no word with its spans."""
-    sentence = replace(load_corpus("sample").train[0], tokens=list("abcdef"), tags=["B-Virus", "I-Virus", "O", "B-Gene", "B-Virus", "O"])
-    silver = replace(load_corpus("sample").only("Gene", "Virus"), silver=True, splits={"train": Split([sentence], "train", "sample")})
+    sentence = replace(
+        load_corpus("sample").train[0],
+        tokens=list("abcdef"),
+        tags=["B-Virus", "I-Virus", "O", "B-Gene", "B-Virus", "O"],
+    )
+    silver = replace(
+        load_corpus("sample").only("Gene", "Virus"),
+        silver=True,
+        splits={"train": Split([sentence], "train", "sample")},
+    )
     teacher = oracle(tiny, load_corpus("sample-gene"))
     for spans, tags in (
         ([(2, 4, "Gene")], ["B-Virus", "I-Virus", "B-Gene", "I-Gene", "B-Virus", "O"]),

@@ -10,10 +10,19 @@ import nbformat
 import pytest
 
 from bioner_lib import RunConfig, read_rows, run
-from bioner_lib.data.batching import epoch_batches, make_examples
-from bioner_lib.runs import processes, training
+from bioner_lib.models.batching import epoch_batches, make_examples
+from bioner_lib.training import loop as training
+from bioner_lib.training import processes
 
-FIELDS = {"epochs": 2, "limit": 40, "max_length": 128, "overlap": 16, "precision": "fp32", "dropout": 0.0, "batch_size": 7}
+FIELDS = {
+    "epochs": 2,
+    "limit": 40,
+    "max_length": 128,
+    "overlap": 16,
+    "precision": "fp32",
+    "dropout": 0.0,
+    "batch_size": 7,
+}
 
 
 def together(outputs, config, n=2, more=()):
@@ -32,7 +41,11 @@ def together(outputs, config, n=2, more=()):
         *said,
         *more,
     ]
-    environment = os.environ | {"BIONER_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {
+        "BIONER_OUTPUTS": str(outputs),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -57,14 +70,22 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
     assert list((tmp_path / "two" / "tensorboard").rglob("events*"))
     (two,) = read_rows(tmp_path / "two")
     one = run(RunConfig(**config), progress=False)
-    assert two["device"]["processes"] == 2 and one["device"]["processes"] == 1 and two["run_id"] == one["run_id"]
-    assert [e["loss"] for e in two["history"]] == pytest.approx([e["loss"] for e in one["history"]], abs=2e-4)
+    assert (
+        two["device"]["processes"] == 2
+        and one["device"]["processes"] == 1
+        and two["run_id"] == one["run_id"]
+    )
+    assert [e["loss"] for e in two["history"]] == pytest.approx(
+        [e["loss"] for e in one["history"]], abs=2e-4
+    )
     assert [e["steps"] for e in two["history"]] == [e["steps"] for e in one["history"]]
     for before, after in zip(one["history"], two["history"], strict=True):
         assert after["dev"] == pytest.approx(before["dev"], abs=0.02)
     assert done.stdout.count("row: runs/") == 1
     again = together(tmp_path / "two", config)
-    assert again.returncode == 0 and read_rows(tmp_path / "two") == [two], "a finished run is only read"
+    assert again.returncode == 0 and read_rows(tmp_path / "two") == [two], (
+        "a finished run is only read"
+    )
 
 
 def test_shares_add_up(tiny, monkeypatch):
@@ -74,7 +95,9 @@ def test_shares_add_up(tiny, monkeypatch):
     from bioner_lib import load_corpus
 
     corpus = load_corpus("sample").limit(10)
-    tagger = training.build(RunConfig(corpora="sample", encoder=str(tiny), max_length=128, overlap=16), [corpus])
+    tagger = training.build(
+        RunConfig(corpora="sample", encoder=str(tiny), max_length=128, overlap=16), [corpus]
+    )
     examples = make_examples(tagger.aligner, corpus.train, 0, {"x": corpus.types}, "IOBES")
     (batch, *_) = epoch_batches([examples], 0, 13, 5, 4096, "proportional", 2.0)
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -82,20 +105,27 @@ def test_shares_add_up(tiny, monkeypatch):
     for i in range(2):
         monkeypatch.setenv("RANK", str(i))
         shares.append(training._share(batch))
-    assert sorted(map(id, batch)) == sorted(id(example) for share, _, _ in shares for example in share)
+    assert sorted(map(id, batch)) == sorted(
+        id(example) for share, _, _ in shares for example in share
+    )
     assert {words for _, words, _ in shares} == {sum(len(e.window.positions) for e in batch) / 2}
-    assert sum(weight for _, _, weight in shares) == pytest.approx(2) and len({weight for _, _, weight in shares}) == 2
+    assert (
+        sum(weight for _, _, weight in shares) == pytest.approx(2)
+        and len({weight for _, _, weight in shares}) == 2
+    )
     assert training._share(batch[:1]) == (batch[:1], math.inf, 0.0)
 
 
 def test_a_mistake_ends_all_processes(tiny, tmp_path):
     done = together(tmp_path, FIELDS | {"corpora": "sampel", "encoder": str(tiny)})
-    assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not read_rows(tmp_path)
+    assert (
+        done.returncode != 0 and "did you mean 'sample'" in done.stderr and not read_rows(tmp_path)
+    )
 
 
 CELLS = [
     "seed: int = 13  # of the run\noptions: dict = {}  # fields of RunConfig",
-    "from bioner_lib import RunConfig, run\nfrom bioner_lib.runs.processes import launch",
+    "from bioner_lib import RunConfig, run\nfrom bioner_lib.training.processes import launch",
     "launch(run, RunConfig(seed=seed, **options), 2)",
 ]
 
@@ -104,24 +134,38 @@ def sweep_of_launches(folder, config, seeds):
     """A notebook that launches two ranks, and a sweep of it."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "python3",
+        "language": "python",
+    }
     nbformat.write(notebook, folder / "launch.ipynb")
     path = folder / "mine.yaml"
-    path.write_text(f"steps: [{{notebook: launch.ipynb, parameters: {{options: {json.dumps(config)}}}, seeds: {seeds}}}]")
+    path.write_text(
+        f"steps: [{{notebook: launch.ipynb, parameters: {{options: {json.dumps(config)}}}, seeds: {seeds}}}]"
+    )
     return path
 
 
 def swept(path):
-    environment = os.environ | {"BIONER_OUTPUTS": str(path.parent / "outputs"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {
+        "BIONER_OUTPUTS": str(path.parent / "outputs"),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     call = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2"]
-    return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
     """kill -9 on the kernel that forked them: nobody is left, and neither the run's lock nor a port is held."""
     import psutil
 
-    path = sweep_of_launches(tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 8}, [1])
+    path = sweep_of_launches(
+        tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 8}, [1]
+    )
     first = swept(path)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("outputs/runs/.working-*/last.pt")):
@@ -132,7 +176,11 @@ def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
     assert len(ranks) >= 2
     kernel.kill()
     _, left = psutil.wait_procs([kernel, *ranks], timeout=5)
-    alive = [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    alive = [
+        process
+        for process in left
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
     for process in alive:
         process.kill()
     assert not alive
@@ -146,7 +194,9 @@ def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
 
 def test_two_launches_side_by_side_both_finish(tiny, tmp_path):
     """Each over a port of its own."""
-    path = sweep_of_launches(tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 1}, [1, 2])
+    path = sweep_of_launches(
+        tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 1}, [1, 2]
+    )
     assert swept(path).wait(timeout=300) == 0
     assert len(read_rows(tmp_path / "outputs")) == 2
 
@@ -163,4 +213,9 @@ def test_where_the_kernel_cannot_tell_a_thread_watches(monkeypatch):
 
 def test_one_process_needs_nobody():
     processes.join()
-    assert (processes.count(), processes.rank(), processes.tell("x"), processes.gather([1, 2])) == (1, 0, "x", [1, 2])
+    assert (processes.count(), processes.rank(), processes.tell("x"), processes.gather([1, 2])) == (
+        1,
+        0,
+        "x",
+        [1, 2],
+    )

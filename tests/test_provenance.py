@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
-from bioner_lib.runs import provenance, training
+from bioner_lib.runs import provenance
 from bioner_lib.runs.provenance import changes, encoder_digest, made_from
 from bioner_lib.runs.rows import forget, read_row
+from bioner_lib.training import loop as training
 
 
-def own_corpus(folder: Path, types: list[str], sentences, silver: bool = False, suffix: str = "", tags: bool = False) -> str:
+def own_corpus(
+    folder: Path,
+    types: list[str],
+    sentences,
+    silver: bool = False,
+    suffix: str = "",
+    tags: bool = False,
+) -> str:
     """A folder with a train and a dev file whose types are declared."""
     folder.mkdir(exist_ok=True)
     for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
@@ -21,7 +29,9 @@ def own_corpus(folder: Path, types: list[str], sentences, silver: bool = False, 
         if tags:  # one mention less, the same words
             records[0]["tags"] = ["O"] * len(records[0]["tags"])
         (folder / f"{role}.jsonl").write_text("\n".join(map(json.dumps, records)))
-    (folder / "corpus.toml").write_text(f"types = {json.dumps(types)}\nsilver = {str(silver).lower()}\n")
+    (folder / "corpus.toml").write_text(
+        f"types = {json.dumps(types)}\nsilver = {str(silver).lower()}\n"
+    )
     return str(folder)
 
 
@@ -37,7 +47,10 @@ def genes():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"types": ["Gene", "Species"]}, r"data / mine / types: \['Gene'\] -> \['Gene', 'Species'\]"),
+        (
+            {"types": ["Gene", "Species"]},
+            r"data / mine / types: \['Gene'\] -> \['Gene', 'Species'\]",
+        ),
         ({"silver": True}, "data / mine / silver: False -> True"),
         ({"suffix": "-b"}, "data / mine / documents: "),
         ({"tags": True}, "data / mine / fingerprint: "),
@@ -58,11 +71,19 @@ def test_an_encoder_whose_weights_have_changed(tiny, tmp_path, outputs):
     from safetensors.torch import load_file, save_file
 
     folder = shutil.copytree(tiny, tmp_path / "encoder")
-    config = RunConfig(corpora="sample", encoder=str(folder), epochs=1, limit=10, max_length=64, overlap=8)
+    config = RunConfig(
+        corpora="sample", encoder=str(folder), epochs=1, limit=10, max_length=64, overlap=8
+    )
     run(config, progress=False)
     weights = load_file(folder / "model.safetensors")
-    save_file({name: torch.zeros_like(value) for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(WorkbookError, match=r"encoder: [0-9a-f]{16} -> [0-9a-f]{16}; to make it again"):
+    save_file(
+        {name: torch.zeros_like(value) for name, value in weights.items()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(
+        WorkbookError, match=r"encoder: [0-9a-f]{16} -> [0-9a-f]{16}; to make it again"
+    ):
         run(config, progress=False)
     shutil.rmtree(folder)
     assert run(config, progress=False), "what isn't there can't have changed"
@@ -79,9 +100,13 @@ def test_a_relative_encoder_is_one_folder(tiny, tmp_path, monkeypatch):
     assert configs[0].encoder == str(tmp_path / "a" / "encoder")
     assert configs[0] == RunConfig(corpora="sample", encoder=str(tmp_path / "a" / "encoder"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert RunConfig(corpora="sample", encoder="~/b/encoder").encoder == str(tmp_path / "b" / "encoder")
+    assert RunConfig(corpora="sample", encoder="~/b/encoder").encoder == str(
+        tmp_path / "b" / "encoder"
+    )
     (tmp_path / "b" / "minilm").mkdir()
-    assert RunConfig(corpora="sample", encoder="minilm").encoder == "minilm", "an alias stays an alias"
+    assert RunConfig(corpora="sample", encoder="minilm").encoder == "minilm", (
+        "an alias stays an alias"
+    )
 
 
 def test_a_parent_that_was_made_again_otherwise(tiny, tmp_path, outputs, genes):
@@ -123,15 +148,25 @@ def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
     """Registered files are verified by hash, so they are loaded again only if the code that reads them has changed."""
     config = dictionary("sample")
     loaded, inner = [], provenance.load_corpus
-    monkeypatch.setattr(provenance, "load_corpus", lambda name, **options: loaded.append(name) or inner(name, **options))
-    monkeypatch.setitem(provenance.CORPORA, "sample", {**provenance.CORPORA["sample"], "repository": "owner/name"})
+    monkeypatch.setattr(
+        provenance,
+        "load_corpus",
+        lambda name, **options: loaded.append(name) or inner(name, **options),
+    )
+    monkeypatch.setitem(
+        provenance.CORPORA, "sample", {**provenance.CORPORA["sample"], "repository": "owner/name"}
+    )
     run(config, progress=False)
     run(config, progress=False)
     assert loaded == []
     monkeypatch.setattr(provenance, "_CODE", ())
     assert run(config, progress=False), "other code that reads the same words"
     assert loaded == ["sample"]
-    monkeypatch.setattr(provenance, "load_corpus", lambda name, **options: replace(inner(name, **options), types=("Gene",)))
+    monkeypatch.setattr(
+        provenance,
+        "load_corpus",
+        lambda name, **options: replace(inner(name, **options), types=("Gene",)),
+    )
     with pytest.raises(WorkbookError, match="data / sample / types"):
         run(config, progress=False)
 
@@ -139,14 +174,18 @@ def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
 def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, monkeypatch):
     config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
     with monkeypatch.context() as patch:
-        patch.setattr(training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             run(config, progress=False)
     (working,) = (outputs / "runs").glob(".working-*")
     (working / "last.pt").touch()
     told = (working / "made_from.json").read_text()
     (working / "made_from.json").unlink()
-    with pytest.raises(WorkbookError, match="earlier version of the workbook, which did not record"):
+    with pytest.raises(
+        WorkbookError, match="earlier version of the workbook, which did not record"
+    ):
         run(config, progress=False)
     (working / "made_from.json").write_text(told)
     monkeypatch.setattr(provenance, "encoder_digest", lambda name: "another")
@@ -161,7 +200,9 @@ def test_a_row_of_an_earlier_version_is_not_read_again(outputs):
     row = read_row(path.parent)
     del row["made_from"]
     path.write_text(json.dumps(row))
-    with pytest.raises(WorkbookError, match="earlier version of the workbook, which did not record"):
+    with pytest.raises(
+        WorkbookError, match="earlier version of the workbook, which did not record"
+    ):
         run(config, progress=False)
 
 
@@ -172,7 +213,10 @@ def test_changes_by_hand():
 
 
 def test_an_encoder_of_the_hub_is_known_by_its_commit(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: f"/cache/snapshots/0123456789abcdef0123/{file}")
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache",
+        lambda name, file: f"/cache/snapshots/0123456789abcdef0123/{file}",
+    )
     assert encoder_digest("biolinkbert") == "0123456789abcdef"
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: None)
     assert encoder_digest("biolinkbert") is None
@@ -183,7 +227,12 @@ def test_trials_of_a_search_on_other_data_are_not_counted(tiny, tmp_path, output
     from bioner_lib.runs.search import search
 
     base = RunConfig(
-        corpora=own_corpus(tmp_path / "mine", ["Gene"], genes), encoder=tiny, epochs=1, max_length=64, overlap=8, precision="fp32"
+        corpora=own_corpus(tmp_path / "mine", ["Gene"], genes),
+        encoder=tiny,
+        epochs=1,
+        max_length=64,
+        overlap=8,
+        precision="fp32",
     )
     space = {"learning_rate": [1e-4, 1e-3]}
     assert len(search(base, space, 2).trials) == 2

@@ -13,12 +13,16 @@ from typing import ClassVar
 import pytest
 
 from bioner_lib import WorkbookError
-from bioner_lib.data import pubmed
-from bioner_lib.data.pubmed import Abstract, PubMed, parse_record
+from bioner_lib.silver import pubmed
+from bioner_lib.silver.pubmed import Abstract, PubMed, parse_record
 
 
 def record(pmid, abstract="OPA1 causes optic atrophy."):
-    body = f"<Abstract><AbstractText Label='AIM'>{abstract}</AbstractText></Abstract>" if abstract else ""
+    body = (
+        f"<Abstract><AbstractText Label='AIM'>{abstract}</AbstractText></Abstract>"
+        if abstract
+        else ""
+    )
     return (
         f"<PubmedArticle><MedlineCitation><PMID Version='1'>{pmid}</PMID><Article><Journal><JournalIssue><PubDate>"
         f"<Year>2020</Year></PubDate></JournalIssue></Journal><ArticleTitle>About <i>OPA1</i> {pmid}</ArticleTitle>{body}"
@@ -65,10 +69,16 @@ class Server(BaseHTTPRequestHandler):
         if query["term"] == "((":
             return "<eSearchResult><ERROR>unbalanced</ERROR></eSearchResult>"
         first, last = (date(*map(int, query[name].split("/"))) for name in ("mindate", "maxdate"))
-        pmids = [f"{day}{k}" for day in range(first.toordinal(), last.toordinal() + 1) for k in range(self.per_day)]
+        pmids = [
+            f"{day}{k}"
+            for day in range(first.toordinal(), last.toordinal() + 1)
+            for k in range(self.per_day)
+        ]
         if query["term"] == "nothing":
             return "<eSearchResult><Count>0</Count><ErrorList><PhraseNotFound>nothing</PhraseNotFound></ErrorList></eSearchResult>"
-        listed = "".join(f"<Id>{pmid}</Id>" for pmid in pmids[: int(query["retmax"])] if pmid not in Server.gone)
+        listed = "".join(
+            f"<Id>{pmid}</Id>" for pmid in pmids[: int(query["retmax"])] if pmid not in Server.gone
+        )
         return f"<eSearchResult><Count>{len(pmids) - len(Server.gone & set(pmids))}</Count><IdList>{listed}</IdList></eSearchResult>"
 
     def fetch(self, query):
@@ -80,7 +90,11 @@ class Server(BaseHTTPRequestHandler):
             if pmid.endswith("57"):
                 text = text.replace("</PubmedArticle>", "")
             records += [text] if pmid not in Server.gone | Server.deleted else []
-        return "<PubmedArticleSet>" + "".join(records) + "<DeleteCitation><PMID>1</PMID></DeleteCitation></PubmedArticleSet>"
+        return (
+            "<PubmedArticleSet>"
+            + "".join(records)
+            + "<DeleteCitation><PMID>1</PMID></DeleteCitation></PubmedArticleSet>"
+        )
 
     def log_message(self, *_):
         pass
@@ -88,7 +102,13 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    Server.plan, Server.log, Server.gone, Server.deleted, Server.retry_after = [], [], set(), set(), "0"
+    Server.plan, Server.log, Server.gone, Server.deleted, Server.retry_after = (
+        [],
+        [],
+        set(),
+        set(),
+        "0",
+    )
     running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
@@ -96,7 +116,9 @@ def server(monkeypatch):
     def here(request):
         parts = urllib.parse.urlsplit(request.full_url)
         query = "&".join(filter(None, [parts.query, (request.data or b"").decode()]))
-        return urllib.request.urlopen(f"http://127.0.0.1:{running.server_port}{parts.path}?{query}", timeout=pubmed.TIMEOUT)
+        return urllib.request.urlopen(
+            f"http://127.0.0.1:{running.server_port}{parts.path}?{query}", timeout=pubmed.TIMEOUT
+        )
 
     monkeypatch.setattr(pubmed, "_open", here)
     monkeypatch.setattr(pubmed, "BATCH", 7)
@@ -111,7 +133,11 @@ FIRST = date(2020, 1, 1).toordinal()  # the first day's are 7374250 to 7374259
 
 
 def client(tmp_path, **options):
-    return PubMed("someone@example.org", tmp_path / "cache", **{"pause": 0.0, "tries": 3, "api_key": "k"} | options)
+    return PubMed(
+        "someone@example.org",
+        tmp_path / "cache",
+        **{"pause": 0.0, "tries": 3, "api_key": "k"} | options,
+    )
 
 
 def fetched():
@@ -122,13 +148,27 @@ def fetched():
 def test_records_come_whole_the_newest_first_and_what_isnt_handed_on_is_counted(server, tmp_path):
     entrez = client(tmp_path)
     found = list(entrez.abstracts("OPA1", **DAYS, exclude={f"{FIRST}0"}))
-    assert [a.pmid for a in found] == [str(n) for n in range(FIRST * 10 + 19, FIRST * 10, -1) if n % 10 < 9 and n % 100 not in (57, 58)]
-    assert entrez.dropped == {"without an abstract": 2, "of an evaluation corpus": 1, "malformed": 2}
+    assert [a.pmid for a in found] == [
+        str(n)
+        for n in range(FIRST * 10 + 19, FIRST * 10, -1)
+        if n % 10 < 9 and n % 100 not in (57, 58)
+    ]
+    assert entrez.dropped == {
+        "without an abstract": 2,
+        "of an evaluation corpus": 1,
+        "malformed": 2,
+    }
     assert entrez.malformed == [f"{FIRST}8", f"{FIRST}7"] and found[0].year == 2020
     assert found[0].document == (found[0].pmid, f"About OPA1 {found[0].pmid} OPA1 causes x.")
-    assert all(query["email"] == "someone@example.org" and query["tool"] == "bioner_lib" for _, query in Server.log)
+    assert all(
+        query["email"] == "someone@example.org" and query["tool"] == "bioner_lib"
+        for _, query in Server.log
+    )
     Server.log.clear()
-    assert list(client(tmp_path / "b").abstracts("OPA1", **DAYS, limit=5)) == found[:5] and fetched() == 7
+    assert (
+        list(client(tmp_path / "b").abstracts("OPA1", **DAYS, limit=5)) == found[:5]
+        and fetched() == 7
+    )
 
 
 def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path, monkeypatch):
@@ -142,28 +182,50 @@ def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path, monk
 
 
 def test_a_server_says_how_long_to_wait(server, tmp_path):
-    waits = [pubmed._seconds(said) for said in ("7", "Fri, 20 Nov 2099 10:00:00 GMT", "Fri, 20 Nov 2020 10:00:00 GMT", "soon", None, "-1")]
+    waits = [
+        pubmed._seconds(said)
+        for said in (
+            "7",
+            "Fri, 20 Nov 2099 10:00:00 GMT",
+            "Fri, 20 Nov 2020 10:00:00 GMT",
+            "soon",
+            None,
+            "-1",
+        )
+    ]
     assert waits == [7.0, 600.0, 0.0, 0.0, 0.0, 0.0]
     Server.plan, Server.retry_after, began = [429], "0.5", time.monotonic()
-    assert len(list(client(tmp_path).abstracts("OPA1", **DAYS))) == 16 and time.monotonic() - began >= 0.5
+    assert (
+        len(list(client(tmp_path).abstracts("OPA1", **DAYS))) == 16
+        and time.monotonic() - began >= 0.5
+    )
 
 
 def test_a_download_that_broke_off_goes_on(server, tmp_path):
     Server.plan = [None, None, 500, 500, 500]
     broken = client(tmp_path)
-    with pytest.raises(WorkbookError, match=r"can't be reached .500 .*3 tries.; what was fetched lies in .*call again to go on"):
+    with pytest.raises(
+        WorkbookError,
+        match=r"can't be reached .500 .*3 tries.; what was fetched lies in .*call again to go on",
+    ):
         list(broken.abstracts("OPA1", **DAYS))
     Server.log.clear()
     whole = list(client(tmp_path).abstracts("OPA1", **DAYS))
-    assert len(whole) == 16 and fetched() == 13 and not [s for s, _ in Server.log if s == "esearch"], "the rest only"
+    assert (
+        len(whole) == 16 and fetched() == 13 and not [s for s, _ in Server.log if s == "esearch"]
+    ), "the rest only"
     Server.log.clear()
     assert list(client(tmp_path).abstracts("OPA1", **DAYS)) == whole, "all from the cache"
-    assert [query["id"] for _, query in Server.log] == [f"{FIRST}7"], "but for the record that broke off"
+    assert [query["id"] for _, query in Server.log] == [f"{FIRST}7"], (
+        "but for the record that broke off"
+    )
     Server.log.clear()
     with ThreadPoolExecutor(1) as pool:
         again = client(tmp_path)
         assert pool.submit(lambda: list(again.abstracts("OPA1", **DAYS))).result() == whole
-    later = list(client(tmp_path).abstracts("optic OR OPA1", "2020-01-01", "2020-01-03"))  # another search over other days
+    later = list(
+        client(tmp_path).abstracts("optic OR OPA1", "2020-01-01", "2020-01-03")
+    )  # another search over other days
     assert later[-16:] == whole and fetched() == 10 + 2
 
 
@@ -174,10 +236,14 @@ def test_records_that_pubmed_took_back(server, tmp_path):
         list(client(tmp_path).abstracts("OPA1", **DAYS))
     Server.gone = {f"{FIRST}3"}
     entrez = client(tmp_path)
-    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 15 and entrez.dropped["not handed out"] == 1
+    assert (
+        len(list(entrez.abstracts("OPA1", **DAYS))) == 15 and entrez.dropped["not handed out"] == 1
+    )
     Server.gone, Server.deleted = set(), {f"{FIRST}4", f"{FIRST}5"}
     entrez = client(tmp_path / "b")
-    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 14 and entrez.dropped["not handed out"] == 2
+    assert (
+        len(list(entrez.abstracts("OPA1", **DAYS))) == 14 and entrez.dropped["not handed out"] == 2
+    )
 
 
 def test_a_list_that_is_too_short_is_asked_for_again(server, tmp_path):
@@ -200,13 +266,31 @@ def test_a_search_that_may_still_grow_is_made_again(server, tmp_path):
 def test_searches_beyond_the_cap_are_cut_by_date(server, tmp_path, monkeypatch):
     monkeypatch.setattr(pubmed, "MOST", 25)
     entrez = client(tmp_path)
-    assert len(list(entrez.abstracts("OPA1", "2020-01-30", "2020-02-03"))) + sum(entrez.dropped.values()) == 50
-    asked = [(query["mindate"][5:], query["maxdate"][5:]) for service, query in Server.log if service == "esearch"]
-    assert asked == [("01/30", "02/03"), ("02/01", "02/03"), ("02/03", "02/03"), ("02/02", "02/02"), ("02/01", "02/01"), ("01/30", "01/31")]
+    assert (
+        len(list(entrez.abstracts("OPA1", "2020-01-30", "2020-02-03")))
+        + sum(entrez.dropped.values())
+        == 50
+    )
+    asked = [
+        (query["mindate"][5:], query["maxdate"][5:])
+        for service, query in Server.log
+        if service == "esearch"
+    ]
+    assert asked == [
+        ("01/30", "02/03"),
+        ("02/01", "02/03"),
+        ("02/03", "02/03"),
+        ("02/02", "02/02"),
+        ("02/01", "02/01"),
+        ("01/30", "01/31"),
+    ]
     monkeypatch.setattr(pubmed, "MOST", 8)
     one_day = client(tmp_path / "b")
     list(one_day.abstracts("OPA1", "2020-01-01", "2020-01-01"))
-    assert one_day.dropped["beyond what Entrez hands out of one day"] == 2 and client(tmp_path).count("OPA1", **DAYS) == 20
+    assert (
+        one_day.dropped["beyond what Entrez hands out of one day"] == 2
+        and client(tmp_path).count("OPA1", **DAYS) == 20
+    )
 
 
 def test_ranges_are_cut_where_the_calendar_is():
@@ -214,8 +298,14 @@ def test_ranges_are_cut_where_the_calendar_is():
     assert [(str(a), str(b)) for a, b in pubmed._parts(day("2018-03-05"), day("2020-02-01"))] == [
         ("2018-03-05", "2018-12-31"), ("2019-01-01", "2019-12-31"), ("2020-01-01", "2020-02-01"),
     ]  # fmt: skip
-    assert pubmed._parts(day("2020-12-31"), day("2021-01-01")) == [(day("2020-12-31"),) * 2, (day("2021-01-01"),) * 2]
-    assert len(pubmed._parts(day("2020-02-03"), day("2020-12-20"))) == 11 and len(pubmed._parts(day("2020-02-01"), day("2020-02-29"))) == 29
+    assert pubmed._parts(day("2020-12-31"), day("2021-01-01")) == [
+        (day("2020-12-31"),) * 2,
+        (day("2021-01-01"),) * 2,
+    ]
+    assert (
+        len(pubmed._parts(day("2020-02-03"), day("2020-12-20"))) == 11
+        and len(pubmed._parts(day("2020-02-01"), day("2020-02-29"))) == 29
+    )
 
 
 def test_mistakes_are_named(server, tmp_path):
@@ -227,7 +317,10 @@ def test_mistakes_are_named(server, tmp_path):
         list(client(tmp_path).abstracts("x", since="2020-02-01", until="2020-01-01"))
     with pytest.raises(WorkbookError, match="doesn't understand '\\(\\(': unbalanced"):
         list(client(tmp_path).abstracts("((", **DAYS))
-    with pytest.raises(WorkbookError, match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; it doesn't know 'nothing'"):
+    with pytest.raises(
+        WorkbookError,
+        match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; it doesn't know 'nothing'",
+    ):
         list(client(tmp_path).abstracts("nothing", **DAYS))
     with pytest.raises(WorkbookError, match="limit=-3; expected a number of abstracts"):
         list(client(tmp_path).abstracts("x", limit=-3))
@@ -244,8 +337,12 @@ def test_mistakes_are_named(server, tmp_path):
 
 
 def test_a_record_by_hand():
-    medline = record("7").replace("<Year>2020</Year>", "<MedlineDate>1998 Dec-1999 Jan</MedlineDate>")
-    assert parse_record(medline) == Abstract("7", "About OPA1 7", "OPA1 causes optic atrophy.", 1998)
+    medline = record("7").replace(
+        "<Year>2020</Year>", "<MedlineDate>1998 Dec-1999 Jan</MedlineDate>"
+    )
+    assert parse_record(medline) == Abstract(
+        "7", "About OPA1 7", "OPA1 causes optic atrophy.", 1998
+    )
 
 
 def test_a_book_by_hand():

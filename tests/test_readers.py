@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from bioner_lib.data.readers import DROPS, guess_reader, read_bioc, read_conll, read_inline, read_jsonl, read_pubtator
+from bioner_lib.corpora.readers import (
+    DROPS,
+    guess_reader,
+    read_bioc,
+    read_conll,
+    read_inline,
+    read_jsonl,
+    read_pubtator,
+)
 from bioner_lib.errors import DataError
 
 
@@ -15,7 +23,11 @@ def write(folder, name, text):
 def test_conll_columns_docstart_and_blank_lines(tmp_path):
     text = "-DOCSTART- -X- O\n\nTP53 NN B-Gene\nloss NN O\n \nin IN O\n\n-DOCSTART- -X- O\n\nWilson NN B-Disease\ndisease NN I-Disease"
     reading = read_conll(write(tmp_path, "train.txt", text))
-    assert [s.tokens for s in reading.sentences] == [["TP53", "loss"], ["in"], ["Wilson", "disease"]]
+    assert [s.tokens for s in reading.sentences] == [
+        ["TP53", "loss"],
+        ["in"],
+        ["Wilson", "disease"],
+    ]
     assert [s.doc for s in reading.sentences] == ["train-1", "train-1", "train-2"]
     assert reading.mentions == {"Gene": 1, "Disease": 1} and reading.documented
 
@@ -30,7 +42,12 @@ def test_conll_iob1_iobes_and_bare_tags(tmp_path):
 
 def test_conll_keeps_odd_words(tmp_path):
     text = "α\u2028β\tO\n\ufffd\tB-X\n\u00a0\tO\nx y\tO\r\n"
-    assert read_conll(write(tmp_path, "a.tsv", text)).sentences[0].tokens == ["α\u2028β", "\ufffd", "\u00a0", "x y"]
+    assert read_conll(write(tmp_path, "a.tsv", text)).sentences[0].tokens == [
+        "α\u2028β",
+        "\ufffd",
+        "\u00a0",
+        "x y",
+    ]
 
 
 def test_repairs_are_reported(tmp_path):
@@ -54,7 +71,9 @@ def test_conll_errors_name_file_and_line(tmp_path, text, said):
 
 
 def test_empty_sentences_are_dropped_and_counted(tmp_path):
-    reading = read_jsonl(write(tmp_path, "a.jsonl", '{"tokens": [], "tags": []}\n{"tokens": ["a"], "tags": ["O"]}'))
+    reading = read_jsonl(
+        write(tmp_path, "a.jsonl", '{"tokens": [], "tags": []}\n{"tokens": ["a"], "tags": ["O"]}')
+    )
     assert len(reading.sentences) == 1 and reading.repairs == {"empty sentence dropped": 1}
 
 
@@ -66,12 +85,16 @@ def test_not_utf8_is_named(tmp_path):
 
 
 def test_jsonl_by_field_name_and_integer_tags(tmp_path):
-    lines = [{"tokens": ["TP53", "loss"], "decoded_tags": ["B-Gene", "O"], "ids": [1, 0], "pmid": 7}]
+    lines = [
+        {"tokens": ["TP53", "loss"], "decoded_tags": ["B-Gene", "O"], "ids": [1, 0], "pmid": 7}
+    ]
     path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)))
     by_name = read_jsonl(path, tag_field="decoded_tags")
     by_number = read_jsonl(path, tag_field="ids", tag_names=["O", "B-Gene"])
     assert by_name.sentences == by_number.sentences and by_name.sentences[0].doc == "7"
-    with pytest.raises(DataError, match=r"a.jsonl:1: unknown tag field 'decoded_tag'; did you mean 'decoded_tags'"):
+    with pytest.raises(
+        DataError, match=r"a.jsonl:1: unknown tag field 'decoded_tag'; did you mean 'decoded_tags'"
+    ):
         read_jsonl(path, tag_field="decoded_tag")
     with pytest.raises(DataError, match="need names"):
         read_jsonl(path, tag_field="ids", tag_names=["O"])
@@ -106,7 +129,11 @@ def test_pubtator_offsets_run_over_title_and_abstract(tmp_path):
     found = [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
     assert found == [("TP53", "Gene"), ("Li - Fraumeni syndrome", "Disease")]
     whole = "Loss of TP53. It causes Li-Fraumeni syndrome. Rarely e.g. ataxia."
-    assert all(whole[a:b] == token for s in reading.sentences for token, (a, b) in zip(s.tokens, s.offsets, strict=True))
+    assert all(
+        whole[a:b] == token
+        for s in reading.sentences
+        for token, (a, b) in zip(s.tokens, s.offsets, strict=True)
+    )
     assert reading.repairs == {"relation line passed over": 1}
 
 
@@ -115,7 +142,10 @@ def test_pubtator_counts_what_it_mends(tmp_path):
     reading = read_pubtator(write(tmp_path, "a.txt", text + "\n" + text))
     assert [s.spans for s in reading.sentences] == [[(0, 1, "Gene"), (2, 3, "Gene")]]
     assert reading.mentions == {"Gene": 6}
-    assert reading.repairs["overlapping mention dropped"] == 1 and reading.repairs["repeated document dropped"] == 1
+    assert (
+        reading.repairs["overlapping mention dropped"] == 1
+        and reading.repairs["repeated document dropped"] == 1
+    )
     assert reading.repairs["mention text differs from its offsets"] == 2
 
 
@@ -140,7 +170,10 @@ def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
 )
 def test_pubtator_errors_name_file_and_line(tmp_path, line, said):
     with pytest.raises(DataError, match=rf"a.txt:3: .*{said}"):
-        read_pubtator(write(tmp_path, "a.txt", f"1|t|Loss of TP53.\n1|a|Here.\n{line}\n"), labels={"Gene": "Gene"})
+        read_pubtator(
+            write(tmp_path, "a.txt", f"1|t|Loss of TP53.\n1|a|Here.\n{line}\n"),
+            labels={"Gene": "Gene"},
+        )
 
 
 def test_bioc_xml_and_json_agree(tmp_path):
@@ -152,10 +185,21 @@ def test_bioc_xml_and_json_agree(tmp_path):
     annotation = bioc.BioCAnnotation()
     annotation.id, annotation.text, annotation.infons = "a", "TP53", {"type": "Gene"}
     annotation.add_location(bioc.BioCLocation(18, 4))
-    passage.add_annotation(annotation), document.add_passage(passage), collection.add_document(document)
-    write(tmp_path, "a.xml", biocxml.dumps(collection)), write(tmp_path, "a.json", biocjson.dumps(collection))
+    (
+        passage.add_annotation(annotation),
+        document.add_passage(passage),
+        collection.add_document(document),
+    )
+    (
+        write(tmp_path, "a.xml", biocxml.dumps(collection)),
+        write(tmp_path, "a.json", biocjson.dumps(collection)),
+    )
     xml, json_ = (read_bioc(tmp_path / name) for name in ("a.xml", "a.json"))
-    assert xml.sentences == json_.sentences and xml.sentences[0].spans == [(2, 3, "Gene")] and xml.sentences[0].offsets[2] == (18, 22)
+    assert (
+        xml.sentences == json_.sentences
+        and xml.sentences[0].spans == [(2, 3, "Gene")]
+        and xml.sentences[0].offsets[2] == (18, 22)
+    )
     inner = bioc.BioCSentence()
     inner.offset, inner.text = 10, passage.text
     inner.add_annotation(annotation)
@@ -172,13 +216,34 @@ def test_bioc_xml_and_json_agree(tmp_path):
 
 def test_inline(tmp_path):
     path = write(
-        tmp_path, "a.txt", "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n"
+        tmp_path,
+        "a.txt",
+        "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n",
     )
     reading = read_inline(path)
-    assert reading.sentences[0].tokens == ["Loss", "of", "TP53", "in", "Li", "-", "Fraumeni", "syndrome", "[", "12", "]", "."]
-    assert [s.spans for s in reading.sentences] == [[(2, 3, "Gene"), (4, 8, "Disease")], [], [(0, 1, "Gene")]]
+    assert reading.sentences[0].tokens == [
+        "Loss",
+        "of",
+        "TP53",
+        "in",
+        "Li",
+        "-",
+        "Fraumeni",
+        "syndrome",
+        "[",
+        "12",
+        "]",
+        ".",
+    ]
+    assert [s.spans for s in reading.sentences] == [
+        [(2, 3, "Gene"), (4, 8, "Disease")],
+        [],
+        [(0, 1, "Gene")],
+    ]
     assert [s.doc for s in reading.sentences] == ["one", "one", "two"]
-    assert reading.sentences[1].offsets[0][0] == len("Loss of TP53 in Li-Fraumeni syndrome [12].") + 1
+    assert (
+        reading.sentences[1].offsets[0][0] == len("Loss of TP53 in Li-Fraumeni syndrome [12].") + 1
+    )
     with pytest.raises(DataError, match=r"b.txt:1: unknown label 'Gen'"):
         read_inline(write(tmp_path, "b.txt", "[x](Gen)"), labels={"Gene": "Gene"})
     with pytest.raises(DataError, match=r"b.txt:1: broken markup"):
@@ -203,12 +268,14 @@ def test_reader_is_guessed(tmp_path, name, text, reader):
 
 def test_pubtator_mentions_of_some_concepts(tmp_path):
     """A species corpus read as a virus corpus: the identifiers say which mentions are viruses."""
-    text = (
-        "1|t|Mice with HIV and HSV\n1|a|x\n1\t0\t4\tMice\tSpecies\t10090\n1\t10\t13\tHIV\tSpecies\t12721;11676\n1\t18\t21\tHSV\tSpecies\n"
-    )
+    text = "1|t|Mice with HIV and HSV\n1|a|x\n1\t0\t4\tMice\tSpecies\t10090\n1\t10\t13\tHIV\tSpecies\t12721;11676\n1\t18\t21\tHSV\tSpecies\n"
     (tmp_path / "x.PubTator").write_text(text)
-    reading = read_pubtator(tmp_path / "x.PubTator", labels={"Species": "Virus"}, concepts=["11676", "10298"])
-    assert [s.spans for s in reading.sentences if s.spans] == [[(2, 3, "Virus")]] and reading.mentions == {"Virus": 1}
+    reading = read_pubtator(
+        tmp_path / "x.PubTator", labels={"Species": "Virus"}, concepts=["11676", "10298"]
+    )
+    assert [s.spans for s in reading.sentences if s.spans] == [
+        [(2, 3, "Virus")]
+    ] and reading.mentions == {"Virus": 1}
 
 
 def bioc_file(folder, name, passages, annotations=(), document_id="1"):
@@ -219,8 +286,14 @@ def bioc_file(folder, name, passages, annotations=(), document_id="1"):
     def filled(holder, given):
         for i, (text, kind, locations) in enumerate(given):
             annotation = bioc.BioCAnnotation()
-            annotation.id, annotation.text, annotation.infons = f"a{i}", text, {} if kind is None else {"type": kind}
-            annotation.locations = [bioc.BioCLocation(offset, length) for offset, length in locations]
+            annotation.id, annotation.text, annotation.infons = (
+                f"a{i}",
+                text,
+                {} if kind is None else {"type": kind},
+            )
+            annotation.locations = [
+                bioc.BioCLocation(offset, length) for offset, length in locations
+            ]
             holder.add_annotation(annotation)
         return holder
 
@@ -248,25 +321,49 @@ def test_bioc_annotations_are_read_wherever_they_stand(tmp_path):
     """In the document, in a passage whose text stands in its sentences, across two of them."""
     passages = [
         (0, "Loss of TP53.", [], []),
-        (20, None, [("BRCA1", "Gene", [(20, 5)]), ("ovary. Cells", "Disease", [(29, 12)])], [(20, "BRCA1 in ovary."), (36, "Cells died.")]),
+        (
+            20,
+            None,
+            [("BRCA1", "Gene", [(20, 5)]), ("ovary. Cells", "Disease", [(29, 12)])],
+            [(20, "BRCA1 in ovary."), (36, "Cells died.")],
+        ),
     ]
-    path = bioc_file(tmp_path, "a.xml", passages, [("TP53", "Gene ", [(8, 4)]), ("died", "Disease", [(42, 4)])])
+    path = bioc_file(
+        tmp_path, "a.xml", passages, [("TP53", "Gene ", [(8, 4)]), ("died", "Disease", [(42, 4)])]
+    )
     reading = read_bioc(path)
-    assert found_in(reading) == [("TP53", "Gene"), ("BRCA1", "Gene"), ("ovary . Cells", "Disease"), ("died", "Disease")]
-    assert reading.mentions == {"Gene": 2, "Disease": 2}, "a blank behind a label makes no second type"
+    assert found_in(reading) == [
+        ("TP53", "Gene"),
+        ("BRCA1", "Gene"),
+        ("ovary . Cells", "Disease"),
+        ("died", "Disease"),
+    ]
+    assert reading.mentions == {"Gene": 2, "Disease": 2}, (
+        "a blank behind a label makes no second type"
+    )
     assert reading.repairs == {"sentence boundary inside a mention": 1}
     assert [s.offsets[0][0] for s in reading.sentences] == [0, 20]
 
 
 def test_bioc_sentences_are_kept_as_they_are_given(tmp_path):
-    path = bioc_file(tmp_path, "a.xml", [(5, None, [], [(5, "No stop here"), (20, "and on. It goes")])])
-    assert [s.tokens for s in read_bioc(path).sentences] == [["No", "stop", "here"], ["and", "on", ".", "It", "goes"]]
+    path = bioc_file(
+        tmp_path, "a.xml", [(5, None, [], [(5, "No stop here"), (20, "and on. It goes")])]
+    )
+    assert [s.tokens for s in read_bioc(path).sentences] == [
+        ["No", "stop", "here"],
+        ["and", "on", ".", "It", "goes"],
+    ]
 
 
-@pytest.mark.parametrize("sentences", [[(0, "Loss of it."), (0, "Gain of it.")], [(12, "Gain."), (0, "Loss of it.")]])
+@pytest.mark.parametrize(
+    "sentences", [[(0, "Loss of it."), (0, "Gain of it.")], [(12, "Gain."), (0, "Loss of it.")]]
+)
 def test_bioc_sentences_that_overlap_or_change_places_are_refused(tmp_path, sentences):
     """One would be written over the other."""
-    with pytest.raises(DataError, match=r"document 1: the sentence at offset 0 begins before the one in front of it ends"):
+    with pytest.raises(
+        DataError,
+        match=r"document 1: the sentence at offset 0 begins before the one in front of it ends",
+    ):
         read_bioc(bioc_file(tmp_path, "a.xml", [(0, None, [], sentences)]))
 
 
@@ -283,7 +380,14 @@ def test_bioc_counts_what_it_leaves_out(tmp_path):
         ("breast cancer", "Disease", [(0, 6), (18, 6)]), ("ovarian cancer", "Disease", [(11, 14)]), ("breast", None, [(0, 6)]),
         ("breast", " ", [(0, 6)]),
     ]  # fmt: skip
-    reading = read_bioc(bioc_file(tmp_path, "a.xml", [(0, "breast and ovarian cancer", mentions, [])], document_id="1 PMID:1 2"))
+    reading = read_bioc(
+        bioc_file(
+            tmp_path,
+            "a.xml",
+            [(0, "breast and ovarian cancer", mentions, [])],
+            document_id="1 PMID:1 2",
+        )
+    )
     assert found_in(reading) == [("ovarian cancer", "Disease")] * 2
     assert reading.mentions == {"Disease": 6}
     assert reading.repairs == {
@@ -291,7 +395,9 @@ def test_bioc_counts_what_it_leaves_out(tmp_path):
         "mentions of repeated documents dropped": 1,
     }  # fmt: skip
     kept = sum(len(s.spans) for s in reading.sentences)
-    assert sum(reading.mentions.values()) - sum(reading.repairs[key] for key in DROPS) == kept, "nothing else was lost"
+    assert sum(reading.mentions.values()) - sum(reading.repairs[key] for key in DROPS) == kept, (
+        "nothing else was lost"
+    )
     assert {s.doc for s in reading.sentences} == {"1", "2"}
 
 
@@ -301,13 +407,18 @@ def test_offsets_that_count_something_else_are_refused(tmp_path, shift):
     text, words = "An ovarian cancer in mice and TP53 loss", ("ovarian cancer", "mice", "TP53")
     places = [(word, text.index(word)) for word in words]
     mentions = [(word, "Gene", [(at + shift, len(word))]) for word, at in places]
-    with pytest.raises(DataError, match=r"a\.xml: 3 of 3 mentions have another text .*'ovarian cancer', but at .* mend the offsets"):
+    with pytest.raises(
+        DataError,
+        match=r"a\.xml: 3 of 3 mentions have another text .*'ovarian cancer', but at .* mend the offsets",
+    ):
         read_bioc(bioc_file(tmp_path, "a.xml", [(0, text, mentions, [])]))
     lines = [f"1\t{at + shift}\t{at + shift + len(word)}\t{word}\tGene" for word, at in places]
     with pytest.raises(DataError, match=r"a\.PubTator: 3 of 3 mentions have another text"):
         read_pubtator(write(tmp_path, "a.PubTator", "\n".join([f"1|t|{text}", "1|a|", *lines])))
     right = [f"1\t{at}\t{at + len(word)}\t{word}\tGene" for word, at in places]
-    reading = read_pubtator(write(tmp_path, "b.PubTator", "\n".join([f"1|t|{text}", "1|a|", *right[:2], lines[2]])))
+    reading = read_pubtator(
+        write(tmp_path, "b.PubTator", "\n".join([f"1|t|{text}", "1|a|", *right[:2], lines[2]]))
+    )
     assert reading.repairs["mention text differs from its offsets"] == 1, "a few are counted"
 
 
@@ -335,19 +446,27 @@ def test_a_mention_across_a_sentence_border_keeps_its_words_and_its_neighbours(t
     text = "1|t|We saw S. aureus. Cells died. TP53 too.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n1\t30\t34\tTP53\tGene\n"
     reading = read_pubtator(write(tmp_path, "a.PubTator", text))
     assert found_in(reading) == [("aureus . Cells", "Species"), ("TP53", "Gene")]
-    assert [s.tokens[-3:] for s in reading.sentences] == [["Cells", "died", "."], ["TP53", "too", "."]]
+    assert [s.tokens[-3:] for s in reading.sentences] == [
+        ["Cells", "died", "."],
+        ["TP53", "too", "."],
+    ]
     assert reading.repairs == {"sentence boundary inside a mention": 1}
 
 
 def test_brackets_that_are_text_are_written_with_a_backslash(tmp_path):
     reading = read_inline(
-        write(tmp_path, "a.txt", r"[3H\](+)-thymidine and [\[3H\](+)-drug](Chemical) \(Gene) \\ a\b"),
+        write(
+            tmp_path, "a.txt", r"[3H\](+)-thymidine and [\[3H\](+)-drug](Chemical) \(Gene) \\ a\b"
+        ),
         {"Chemical": "Chemical", "Gene": "Gene"},
     )
     (sentence,) = reading.sentences
     assert "".join(sentence.tokens) == r"[3H](+)-thymidineand[3H](+)-drug(Gene)\a\b"
     assert "".join(sentence.tokens[slice(*sentence.spans[0][:2])]) == "[3H](+)-drug"
-    with pytest.raises(DataError, match=r"broken markup near '.*\]\(\+\)'; .* a backslash before a bracket makes it plain text"):
+    with pytest.raises(
+        DataError,
+        match=r"broken markup near '.*\]\(\+\)'; .* a backslash before a bracket makes it plain text",
+    ):
         read_inline(write(tmp_path, "b.txt", "[3H](+)"))
 
 
@@ -365,7 +484,9 @@ def test_schemes_by_their_other_names(tmp_path, tags):
     reading = read_conll(write(tmp_path, "a.tsv", "\n".join(f"w\t{tag}" for tag in tags)))
     assert reading.sentences[0].tags == ["B-X", "I-X", "I-X", "O", "B-X"]
     assert reading.repairs == {}
-    bare = read_conll(write(tmp_path, "b.tsv", "\n".join(f"w\t{tag[0]}" for tag in tags)), bare_type="X")
+    bare = read_conll(
+        write(tmp_path, "b.tsv", "\n".join(f"w\t{tag[0]}" for tag in tags)), bare_type="X"
+    )
     assert bare.sentences[0].tags == reading.sentences[0].tags
 
 
@@ -390,7 +511,13 @@ def test_a_whole_character_may_be_written_as_two_escapes(tmp_path):
 
 
 def test_blanks_behind_a_tag_of_json_split_no_mention(tmp_path):
-    reading = read_jsonl(write(tmp_path, "a.jsonl", '{"tokens": ["optic", "atrophy"], "tags": ["B-Disease", "I-Disease "]}'))
+    reading = read_jsonl(
+        write(
+            tmp_path,
+            "a.jsonl",
+            '{"tokens": ["optic", "atrophy"], "tags": ["B-Disease", "I-Disease "]}',
+        )
+    )
     assert reading.sentences[0].spans == [(0, 2, "Disease")]
 
 
@@ -412,23 +539,46 @@ def bioc_json(folder, *documents):
 
     def passage(offset, text, given):
         annotations = [annotation(*one) for one in given]
-        return {"offset": offset, "text": text, "annotations": annotations, "sentences": [], "infons": {}, "relations": []}
+        return {
+            "offset": offset,
+            "text": text,
+            "annotations": annotations,
+            "sentences": [],
+            "infons": {},
+            "relations": [],
+        }
 
     held = [
-        {"id": identifier, "infons": {}, "passages": [passage(*one) for one in passages], "annotations": [], "relations": []}
+        {
+            "id": identifier,
+            "infons": {},
+            "passages": [passage(*one) for one in passages],
+            "annotations": [],
+            "relations": [],
+        }
         for identifier, passages in documents
     ]
-    return write(folder, "a.json", json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": held}))
+    return write(
+        folder,
+        "a.json",
+        json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": held}),
+    )
 
 
 def test_an_annotation_belongs_to_the_passage_that_it_stands_in(tmp_path):
     """Some files count the offsets of each passage from 0; the first passage would take all of them."""
-    path = bioc_json(tmp_path, ("1", [(0, "Loss of TP53 here.", []), (0, "The gene OPA1 is.", [("", [(9, 4)])])]))
+    path = bioc_json(
+        tmp_path, ("1", [(0, "Loss of TP53 here.", []), (0, "The gene OPA1 is.", [("", [(9, 4)])])])
+    )
     assert found_in(read_bioc(path)) == [("OPA1", "Gene")]
 
 
 def test_a_mention_in_pieces_of_two_passages_is_dropped_like_any_other(tmp_path):
-    reading = read_bioc(bioc_json(tmp_path, ("1", [(0, "Loss.", [("Loss Gain", [(0, 4), (6, 4)])]), (6, "Gain.", [])])))
+    reading = read_bioc(
+        bioc_json(
+            tmp_path, ("1", [(0, "Loss.", [("Loss Gain", [(0, 4), (6, 4)])]), (6, "Gain.", [])])
+        )
+    )
     assert reading.repairs == {"discontinuous mention dropped": 1}
 
 
@@ -456,5 +606,7 @@ def test_bioc_text_holds_whole_characters(tmp_path):
     ],
 )
 def test_one_document_has_one_name(tmp_path, said, name):
-    reading = read_jsonl(write(tmp_path, "a.jsonl", json.dumps({"tokens": ["a"], "tags": ["O"], "doc": said})))
+    reading = read_jsonl(
+        write(tmp_path, "a.jsonl", json.dumps({"tokens": ["a"], "tags": ["O"], "doc": said}))
+    )
     assert reading.sentences[0].doc == name

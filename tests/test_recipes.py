@@ -4,7 +4,7 @@ import pytest
 
 from bioner_lib import CORPORA, WorkbookError, read_rows, run
 from bioner_lib.choices import ENCODERS
-from bioner_lib.data.corpora import split_name
+from bioner_lib.corpora.registry import split_name
 from bioner_lib.runs.recipes import ORDERS, RECIPES, family, recipe
 
 SMALL = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
@@ -19,7 +19,11 @@ def test_a_recipe_is_what_it_says(name):
     said, configs = RECIPES[name], recipe(name, seed=42, added=silver(name))
     assert said["about"] and said["changed"] and said.get("order", "together") in ORDERS
     for config in configs:
-        assert config.seed == 42 and config.encoder == said["encoder"] and config.learning_rate == said.get("learning_rate", 3e-5)
+        assert (
+            config.seed == 42
+            and config.encoder == said["encoder"]
+            and config.learning_rate == said.get("learning_rate", 3e-5)
+        )
         assert all(split_name(corpus)[0] in CORPORA for corpus in config.corpora + config.also_test)
         assert config.encoder in ENCODERS or "/" in config.encoder
         assert config.unannotated != "negative", "another corpus's silence is never taken for O"
@@ -33,22 +37,45 @@ def test_published_hyper_parameters():
         3e-5, 0.1, 0.01, 0.1, 256, 16, 10,
     )  # fmt: skip
     (multi,) = recipe("multi-bioner")
-    assert (multi.scheme, multi.learning_rate, multi.batch_size, multi.epochs, multi.heads) == ("IOBES", 5e-5, 8, 3, "per-corpus")
+    assert (multi.scheme, multi.learning_rate, multi.batch_size, multi.epochs, multi.heads) == (
+        "IOBES",
+        5e-5,
+        8,
+        3,
+        "per-corpus",
+    )
     first, second = recipe("gerbera")
-    assert (first.epochs, second.epochs, first.max_length, first.batch_size) == (20, 10, 128, 16) and second.start_from == first.run_id
+    assert (first.epochs, second.epochs, first.max_length, first.batch_size) == (
+        20,
+        10,
+        128,
+        16,
+    ) and second.start_from == first.run_id
     assert first.corpora == ("ncbi-disease", "conll2003") and second.corpora == ("ncbi-disease",)
     (adversarial,) = recipe("cross-sharing-adv")
-    assert (adversarial.reversal, adversarial.orthogonality, adversarial.sampling) == (0.01, 0.001, "main")
+    assert (adversarial.reversal, adversarial.orthogonality, adversarial.sampling) == (
+        0.01,
+        0.001,
+        "main",
+    )
     (aware,) = recipe("bionerds-6", added=["sample-virus"])
     assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
     assert len(recipe("multi-bioner-single")) == 5
     alone, then = recipe("gerbera-alone")
     assert (
-        alone.corpora == then.corpora == ("ncbi-disease",) and (alone.epochs, then.epochs) == (20, 10) and then.start_from == alone.run_id
+        alone.corpora == then.corpora == ("ncbi-disease",)
+        and (alone.epochs, then.epochs) == (20, 10)
+        and then.start_from == alone.run_id
     )
-    assert recipe("gerbera", corpora="bc2gm", added="wnut17")[1].also_test == (), "its other test corpus goes with its corpora"
-    (quarter, _) = recipe("gerbera", corpora="bc5cdr@25%:Disease", also_test=["bc5cdr:Disease", "ncbi-disease"])
-    assert quarter.also_test == ("ncbi-disease",) and recipe("proposal", also_test="linnaeus")[0].also_test == ("linnaeus",)
+    assert recipe("gerbera", corpora="bc2gm", added="wnut17")[1].also_test == (), (
+        "its other test corpus goes with its corpora"
+    )
+    (quarter, _) = recipe(
+        "gerbera", corpora="bc5cdr@25%:Disease", also_test=["bc5cdr:Disease", "ncbi-disease"]
+    )
+    assert quarter.also_test == ("ncbi-disease",) and recipe("proposal", also_test="linnaeus")[
+        0
+    ].also_test == ("linnaeus",)
     assert list(family("cross-sharing-adv")) == [
         "cross-sharing-adv",
         "cross-sharing",
@@ -57,7 +84,9 @@ def test_published_hyper_parameters():
         "cross-sharing-sp",
     ]
     assert recipe("bionerds-marginal", added="sample-virus")[0].unannotated == "marginal"
-    assert list(family("bionerds-2", encoder="minilm")) == ["bionerds-2"], "with one encoder three recipes are one run"
+    assert list(family("bionerds-2", encoder="minilm")) == ["bionerds-2"], (
+        "with one encoder three recipes are one run"
+    )
     assert recipe("bionerds-1", added=["sample-virus"])[0].corpora == ("bc5cdr",), "gold only"
     first, second = recipe("gerbera", corpus_weights={"conll2003": 0.5})
     assert dict(first.corpus_weights) == {"conll2003": 0.5} and not second.corpus_weights
@@ -67,7 +96,9 @@ def test_a_folder_by_a_relative_path_keeps_its_weight(tmp_path, monkeypatch):
     (tmp_path / "silver").mkdir()
     monkeypatch.chdir(tmp_path)
     (aware,) = recipe("bionerds-6", added="silver")
-    assert dict(aware.corpus_weights) == {str(tmp_path / "silver"): 0.5} and aware.corpora[1] == str(tmp_path / "silver")
+    assert dict(aware.corpus_weights) == {str(tmp_path / "silver"): 0.5} and aware.corpora[
+        1
+    ] == str(tmp_path / "silver")
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -82,7 +113,9 @@ def test_every_recipe_runs(name, tiny, outputs):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(WorkbookError, match="unknown recipe 'biojointbret'; did you mean 'biojointbert'"):
+    with pytest.raises(
+        WorkbookError, match="unknown recipe 'biojointbret'; did you mean 'biojointbert'"
+    ):
         recipe("biojointbret")
     with pytest.raises(WorkbookError, match="'bionerds-5' needs added=, a silver corpus"):
         recipe("bionerds-5")
@@ -96,7 +129,14 @@ def test_mistakes_are_named():
 @pytest.mark.parametrize("name", [name for name, said in RECIPES.items() if "needs" not in said])
 def test_recipes_run_on_their_own_corpora(name, tiny, outputs, mirror):
     """Forty sentences of each; BC4CHEMD is left out where the mirror doesn't hold it."""
-    held = [corpus for corpus in RECIPES[name]["corpora"] if (Path(mirror) / split_name(corpus)[0]).exists()]
+    held = [
+        corpus
+        for corpus in RECIPES[name]["corpora"]
+        if (Path(mirror) / split_name(corpus)[0]).exists()
+    ]
     for config in recipe(name, encoder=tiny, corpora=held, **SMALL | {"limit": 40}):
         row = run(config, progress=False)
-        assert all(row["scores"][corpus]["test"]["types"]["micro"]["support"] > 0 for corpus in config.corpora)
+        assert all(
+            row["scores"][corpus]["test"]["types"]["micro"]["support"] > 0
+            for corpus in config.corpora
+        )

@@ -8,13 +8,23 @@ import time
 import pytest
 import torch
 
-from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_predictions, read_rows, run, score
-from bioner_lib.data.corpus import Corpus
+from bioner_lib import (
+    MultiTaskTagger,
+    RunConfig,
+    WorkbookError,
+    load_corpus,
+    read_predictions,
+    read_rows,
+    run,
+    score,
+)
+from bioner_lib.corpora.corpus import Corpus
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.tagger import autocast_dtype
-from bioner_lib.runs import checkpoint, training
 from bioner_lib.runs.rows import file_name, forget
-from bioner_lib.runs.training import dev_f1, fit
+from bioner_lib.training import checkpoint
+from bioner_lib.training import loop as training
+from bioner_lib.training.loop import dev_f1, fit
 
 ONE_RUN = """
 import json, sys
@@ -25,7 +35,7 @@ print(row["finished"])
 SLOW_SECOND_EPOCH = (
     """
 import time
-from bioner_lib.runs.training import Loop
+from bioner_lib.training.loop import Loop
 inner = Loop.one_epoch
 def slow(self, epoch, dev=None):
     if epoch == 1:
@@ -39,14 +49,29 @@ Loop.one_epoch = slow
 
 
 def small(tiny, **changes):
-    options = {"epochs": 3, "learning_rate": 3e-3, "limit": 40, "max_length": 128, "overlap": 16, "batch_size": 8}
+    options = {
+        "epochs": 3,
+        "learning_rate": 3e-3,
+        "limit": 40,
+        "max_length": 128,
+        "overlap": 16,
+        "batch_size": 8,
+    }
     return RunConfig(**({"corpora": "sample", "encoder": tiny} | options | changes))
 
 
 def result(row):
     """A row without what differs between two executions of one run: times and memory."""
-    history = [{key: value for key, value in record.items() if "seconds" not in key and key != "joules"} for record in row["history"]]
-    return {"scores": row["scores"], "history": history, "config": row["config"], "data": row["data"]}
+    history = [
+        {key: value for key, value in record.items() if "seconds" not in key and key != "joules"}
+        for record in row["history"]
+    ]
+    return {
+        "scores": row["scores"],
+        "history": history,
+        "config": row["config"],
+        "data": row["data"],
+    }
 
 
 def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
@@ -54,25 +79,43 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     row = run(config)
     folder = outputs / "runs" / config.run_id
     assert f"row: runs/{config.run_id}/run.json" in capsys.readouterr().out
-    assert json.loads((folder / "run.json").read_text()) == row and sorted(p.name for p in folder.iterdir()) == [
+    assert json.loads((folder / "run.json").read_text()) == row and sorted(
+        p.name for p in folder.iterdir()
+    ) == [
         "model",
         "predictions",
         "run.json",
     ]
     assert row["config"] == config.as_dict() and len(row["history"]) == 3
-    assert row["data"]["sample"]["official"] is False and len(row["data"]["sample"]["fingerprint"]) == 16
-    assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(row["cost"])
-    assert row["versions"]["torch"] == torch.__version__ and row["device"]["precision"] in ("bf16", "fp32")
+    assert (
+        row["data"]["sample"]["official"] is False
+        and len(row["data"]["sample"]["fingerprint"]) == 16
+    )
+    assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(
+        row["cost"]
+    )
+    assert row["versions"]["torch"] == torch.__version__ and row["device"]["precision"] in (
+        "bf16",
+        "fp32",
+    )
     predictions = read_predictions(config.run_id, "sample", "test")
     corpus = load_corpus("sample").limit(40)
     assert [p["tokens"] for p in predictions] == [s.tokens for s in corpus.test]
-    rescored = score([[tuple(s) for s in p["gold"]] for p in predictions], [p["predicted"] for p in predictions], corpus.types)
+    rescored = score(
+        [[tuple(s) for s in p["gold"]] for p in predictions],
+        [p["predicted"] for p in predictions],
+        corpus.types,
+    )
     assert rescored == row["scores"]["sample"]["test"]["types"]
-    assert sum(s["support"] for n, s in rescored.items() if n not in ("micro", "macro")) == sum(corpus.counts("test").values())
+    assert sum(s["support"] for n, s in rescored.items() if n not in ("micro", "macro")) == sum(
+        corpus.counts("test").values()
+    )
     tagger = MultiTaskTagger.load(folder / "model")
     autocast = autocast_dtype("auto")
     found = tagger.predict([s.tokens for s in corpus.test], autocast=autocast)
-    assert [[s[:3] for s in spans] for spans in found] == [[tuple(s[:3]) for s in p["predicted"]] for p in predictions]
+    assert [[s[:3] for s in spans] for spans in found] == [
+        [tuple(s[:3]) for s in p["predicted"]] for p in predictions
+    ]
     assert [r["run_id"] for r in read_rows()] == [config.run_id]
 
 
@@ -86,7 +129,10 @@ def test_the_same_run_again_is_read_not_made(tiny, outputs, monkeypatch):
 def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
     rows = [run(small(tiny), outputs=tmp_path / name, progress=False) for name in ("a", "b")]
     assert result(rows[0]) == result(rows[1])
-    assert result(run(small(tiny, seed=14), outputs=tmp_path / "a", progress=False))["history"] != result(rows[0])["history"]
+    assert (
+        result(run(small(tiny, seed=14), outputs=tmp_path / "a", progress=False))["history"]
+        != result(rows[0])["history"]
+    )
 
 
 def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path, monkeypatch):
@@ -94,7 +140,13 @@ def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path,
     config = small(tiny, epochs=4)
     undisturbed = run(config, outputs=tmp_path / "whole", progress=False)
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_SECOND_EPOCH, json.dumps(config.as_dict()), str(tmp_path / "killed")],
+        [
+            sys.executable,
+            "-c",
+            SLOW_SECOND_EPOCH,
+            json.dumps(config.as_dict()),
+            str(tmp_path / "killed"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
@@ -105,7 +157,11 @@ def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path,
     working = tmp_path / "killed" / "runs" / f".working-{config.run_id}"
     assert (working / "last.pt").exists() and read_rows(tmp_path / "killed") == []
     starts, inner = [], training.Loop.one_epoch
-    monkeypatch.setattr(training.Loop, "one_epoch", lambda self, epoch, dev: starts.append(epoch) or inner(self, epoch, dev))
+    monkeypatch.setattr(
+        training.Loop,
+        "one_epoch",
+        lambda self, epoch, dev: starts.append(epoch) or inner(self, epoch, dev),
+    )
     resumed = run(config, outputs=tmp_path / "killed", progress=False)
     assert starts == [1, 2, 3] and not working.exists()
     assert result(resumed) == result(undisturbed)
@@ -137,7 +193,15 @@ def test_forgetting_takes_one_run_by_its_id(outputs, wrong):
 
 
 def test_two_corpora_never_share_a_predictions_file():
-    names = ["sample_Gene", "sample:Gene", "sample/Gene", "sample Gene", "a" * 300, "a" * 301, "Größe:Gene"]
+    names = [
+        "sample_Gene",
+        "sample:Gene",
+        "sample/Gene",
+        "sample Gene",
+        "a" * 300,
+        "a" * 301,
+        "Größe:Gene",
+    ]
     assert len({file_name(name) for name in names}) == len(names)
     assert all(len(file_name(name)) < 120 for name in names)
     assert file_name("ncbi-disease") == "ncbi-disease"
@@ -155,7 +219,9 @@ def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
 def own_corpus(folder, sentences):
     folder.mkdir(exist_ok=True)
     for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
-        (folder / f"{role}.jsonl").write_text("\n".join(json.dumps({"tokens": s.tokens, "tags": s.tags}) for s in part))
+        (folder / f"{role}.jsonl").write_text(
+            "\n".join(json.dumps({"tokens": s.tokens, "tags": s.tags}) for s in part)
+        )
     return str(folder)
 
 
@@ -164,10 +230,14 @@ def test_changed_data_is_never_mistaken_for_the_old(tiny, tmp_path, monkeypatch)
     config = small(tiny, corpora=own_corpus(tmp_path / "mine", sample[:20]), limit=0, epochs=2)
     run(config, outputs=tmp_path / "o", progress=False)
     own_corpus(tmp_path / "mine", sample[:25])
-    with pytest.raises(WorkbookError, match=r"has changed since: data / mine / fingerprint: .*forget\("):
+    with pytest.raises(
+        WorkbookError, match=r"has changed since: data / mine / fingerprint: .*forget\("
+    ):
         run(config, outputs=tmp_path / "o", progress=False)
     forget(config.run_id, tmp_path / "o")
-    monkeypatch.setattr(training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         run(config, outputs=tmp_path / "o", progress=False)
     own_corpus(tmp_path / "mine", sample[:20])
@@ -187,14 +257,22 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_checkpoint(tiny, tmp_pa
     monkeypatch.setattr(Accelerator, "clip_grad_norm_", broken)
     with pytest.raises(WorkbookError, match="gradient is inf in epoch 2, step 5"):
         run(config, outputs=tmp_path, progress=False)
-    state = torch.load(tmp_path / "runs" / f".working-{config.run_id}" / "last.pt", weights_only=True)
-    assert len(json.loads(state["history"])) == 1 and all(value.isfinite().all() for value in state["model"].values())
+    state = torch.load(
+        tmp_path / "runs" / f".working-{config.run_id}" / "last.pt", weights_only=True
+    )
+    assert len(json.loads(state["history"])) == 1 and all(
+        value.isfinite().all() for value in state["model"].values()
+    )
 
 
 def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained first"))
     with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\]"):
-        run(small(tiny, corpora="sample-gene", also_test=("sample-virus",)), outputs=tmp_path, progress=False)
+        run(
+            small(tiny, corpora="sample-gene", also_test=("sample-virus",)),
+            outputs=tmp_path,
+            progress=False,
+        )
 
 
 def test_a_tracker_that_is_not_installed(tiny, tmp_path, monkeypatch):
@@ -211,24 +289,33 @@ def test_damaged_checkpoints_are_named(tiny, tmp_path, monkeypatch):
             run(config, outputs=tmp_path, progress=False)
     (last,) = tmp_path.glob("runs/.working-*/last.pt")
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(WorkbookError, match=rf"last.pt is damaged .*forget; forget\('{config.run_id}'\)"):
+    with pytest.raises(
+        WorkbookError, match=rf"last.pt is damaged .*forget; forget\('{config.run_id}'\)"
+    ):
         run(config, outputs=tmp_path, progress=False)
     forget(config.run_id, tmp_path)
     assert run(config, outputs=tmp_path, progress=False)["scores"]
 
 
 def test_unknown_tracker(tiny, tmp_path):
-    with pytest.raises(WorkbookError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"):
+    with pytest.raises(
+        WorkbookError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"
+    ):
         run(small(tiny), outputs=tmp_path, track="tensorbord")
 
 
 def test_two_processes_share_one_run(tiny, tmp_path):
     config = small(tiny, epochs=2)
     call = [sys.executable, "-c", ONE_RUN, json.dumps(config.as_dict()), str(tmp_path)]
-    processes = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [
+        subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     answers = [process.communicate() for process in processes]
     assert all(process.returncode == 0 for process in processes), answers
-    assert len({out.splitlines()[-1] for out, _ in answers}) == 1, "one worked, the other read its row"
+    assert len({out.splitlines()[-1] for out, _ in answers}) == 1, (
+        "one worked, the other read its row"
+    )
     assert "waiting for it" in "".join(err for _, err in answers)
 
 
@@ -237,7 +324,9 @@ def test_selection_never_sees_test(tiny, monkeypatch):
     tagger = training.build(small(tiny), [corpus])
     with pytest.raises(SelectionError, match="must not see the test split"):
         dev_f1(tagger, [corpus.test], [corpus], None)
-    monkeypatch.setattr(Corpus, "test", property(lambda self: pytest.fail("training looked at test")))
+    monkeypatch.setattr(
+        Corpus, "test", property(lambda self: pytest.fail("training looked at test"))
+    )
     fit(small(tiny, epochs=1, limit=10), [corpus], progress=False)
 
 
@@ -252,7 +341,9 @@ def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "dev_f1", fake)
     for folder in (None, tmp_path):
         scores, weights[:] = iter([0.2, 0.6, 0.4]), []
-        fitted = fit(small(tiny, limit=16), [load_corpus("sample").limit(16)], folder, progress=False)
+        fitted = fit(
+            small(tiny, limit=16), [load_corpus("sample").limit(16)], folder, progress=False
+        )
         assert torch.equal(fitted.tagger.heads[0].linear.weight, weights[1])
 
 
@@ -265,7 +356,10 @@ def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypa
         return inner(self, logits, batch, *more) * (float("nan") if len(calls) > 7 else 1.0)
 
     monkeypatch.setattr(training.MultiTaskLoss, "forward", broken)
-    with pytest.raises(WorkbookError, match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'.*checkpoint is kept"):
+    with pytest.raises(
+        WorkbookError,
+        match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'.*checkpoint is kept",
+    ):
         run(config, outputs=tmp_path, progress=False)
     monkeypatch.setattr(training.MultiTaskLoss, "forward", inner)
     assert (tmp_path / "runs" / f".working-{config.run_id}" / "last.pt").exists()
@@ -303,7 +397,9 @@ def test_read_only_outputs(tiny, tmp_path):
 
 
 def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):
-    config = small(tiny, corpora=("sample-gene", "sample-disease"), also_test=("sample:Gene",), epochs=1)
+    config = small(
+        tiny, corpora=("sample-gene", "sample-disease"), also_test=("sample:Gene",), epochs=1
+    )
     row = run(config, outputs=tmp_path, progress=False)
     assert {c: set(s) for c, s in row["scores"].items()} == {
         "sample-gene": {"dev", "test"},
@@ -311,7 +407,10 @@ def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):
         "sample:Gene": {"test"},
     }
     assert set(row["scores"]["sample-gene"]["test"]["types"]) == {"Gene", "micro", "macro"}
-    assert row["scores"]["sample:Gene"]["test"]["types"] == row["scores"]["sample-gene"]["test"]["types"]
+    assert (
+        row["scores"]["sample:Gene"]["test"]["types"]
+        == row["scores"]["sample-gene"]["test"]["types"]
+    )
 
 
 def test_dictionary_baseline_is_a_run_too(outputs):
@@ -334,11 +433,15 @@ def test_a_dictionary_knows_all_its_corpora(tmp_path, outputs):
     diseases = own_text(tmp_path / "diseases", train=["[optic atrophy](Disease) x"], dev=["x"])
     both = own_text(tmp_path / "both", test=["[OPA1](Gene) in [optic atrophy](Disease)"])
     strange = own_text(tmp_path / "viruses", test=["[SARS](Virus) x"])
-    row = run(RunConfig(corpora=(genes, diseases), system="dictionary", also_test=(both,)), progress=False)
+    row = run(
+        RunConfig(corpora=(genes, diseases), system="dictionary", also_test=(both,)), progress=False
+    )
     scored = row["scores"]["both"]["test"]
     assert [scored["types"][name]["tp"] for name in ("Gene", "Disease")] == [1, 1]
     assert scored["types"]["micro"]["f1"] == 1.0
-    alone = run(RunConfig(corpora=genes, system="dictionary", also_test=(both,)), progress=False)["scores"]["both"]["test"]
+    alone = run(RunConfig(corpora=genes, system="dictionary", also_test=(both,)), progress=False)[
+        "scores"
+    ]["both"]["test"]
     assert alone["not_asked"] == ["Disease"]
     assert alone["types"]["micro"]["f1"] == 1.0
     with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\] \(viruses\)"):
@@ -371,10 +474,19 @@ def test_a_corpus_of_the_users_own(tiny, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     for role in ("train", "dev"):
-        lines = [json.dumps({"tokens": s.tokens, "ner": s.tags}) for s in load_corpus("sample").splits[role][:20]]
+        lines = [
+            json.dumps({"tokens": s.tokens, "ner": s.tags})
+            for s in load_corpus("sample").splits[role][:20]
+        ]
         (mine / f"{role}.jsonl").write_text("\n".join(lines))
-    (mine / "corpus.toml").write_text('tag_field = "ner"\ntypes = ["Gene", "Disease", "Chemical", "Virus", "Species"]\n')
-    row = run(small(tiny, corpora=str(mine), epochs=1, limit=0), outputs=tmp_path / "outputs", progress=False)
+    (mine / "corpus.toml").write_text(
+        'tag_field = "ner"\ntypes = ["Gene", "Disease", "Chemical", "Virus", "Species"]\n'
+    )
+    row = run(
+        small(tiny, corpora=str(mine), epochs=1, limit=0),
+        outputs=tmp_path / "outputs",
+        progress=False,
+    )
     assert list(row["scores"]["mine"]) == ["dev"]
     assert row["data"]["mine"]["types"] == ["Gene", "Disease", "Chemical", "Virus", "Species"]
     assert load_corpus(f"{mine}:Virus").types == ("Virus",)
@@ -387,7 +499,7 @@ def test_a_corpus_of_the_users_own(tiny, tmp_path):
 
 
 def test_energy_is_counted_where_the_device_says():
-    from bioner_lib.runs.energy import joules, used
+    from bioner_lib.training.energy import joules, used
 
     assert joules() is None or joules() > 0
     assert used(1.0, 3.5) == 2.5 and used(None, 1.0) is None and used(3.0, 1.0) is None
@@ -404,19 +516,42 @@ def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):
     monkeypatch.setattr(training, "_warm_up_and_decay", watched)
     fit(small(tiny, epochs=2, accumulate=3), [load_corpus("sample").limit(40)], progress=False)
     assert rates[-1][0] == rates[-1][1] == 4, "5 batches an epoch, 3 a step: 2 steps an epoch"
-    assert fit(small(tiny, epochs=1, accumulate=3), [load_corpus("sample").limit(40)], progress=False).cost["steps"] == 2
+    assert (
+        fit(
+            small(tiny, epochs=1, accumulate=3), [load_corpus("sample").limit(40)], progress=False
+        ).cost["steps"]
+        == 2
+    )
 
 
 def test_schedule_rises_and_falls():
     schedule = training._warm_up_and_decay(0.1, 100)
-    assert [round(schedule(step), 3) for step in (0, 4, 9, 10, 55, 100)] == [0.1, 0.5, 1.0, 1.0, 0.5, 0.0]
+    assert [round(schedule(step), 3) for step in (0, 4, 9, 10, 55, 100)] == [
+        0.1,
+        0.5,
+        1.0,
+        1.0,
+        0.5,
+        0.0,
+    ]
 
 
 @pytest.mark.real
 def test_real_gold_is_scored_whole(mirror, tmp_path):
     """Every official mention is in the scored gold, long sentences too."""
-    for name, official in (("ncbi-disease", 960), ("bc5cdr", 9809), ("bc2gm", 6325), ("jnlpba", 8662), ("linnaeus", 1433)):
-        row = run(RunConfig(corpora=name, system="dictionary"), outputs=tmp_path, mirror=mirror, progress=False)
+    for name, official in (
+        ("ncbi-disease", 960),
+        ("bc5cdr", 9809),
+        ("bc2gm", 6325),
+        ("jnlpba", 8662),
+        ("linnaeus", 1433),
+    ):
+        row = run(
+            RunConfig(corpora=name, system="dictionary"),
+            outputs=tmp_path,
+            mirror=mirror,
+            progress=False,
+        )
         assert row["scores"][name]["test"]["types"]["micro"]["support"] == official
 
 
@@ -424,5 +559,13 @@ def test_real_gold_is_scored_whole(mirror, tmp_path):
 def test_real_ncbi_disease_single_task(mirror, tmp_path):
     """One seed; the mean over three is in the README. A tagger three points lower is broken."""
     started = time.time()
-    row = run(RunConfig(corpora="ncbi-disease", heads="joint"), outputs=tmp_path, mirror=mirror, progress=False)
-    assert row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82 and time.time() - started < 900
+    row = run(
+        RunConfig(corpora="ncbi-disease", heads="joint"),
+        outputs=tmp_path,
+        mirror=mirror,
+        progress=False,
+    )
+    assert (
+        row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82
+        and time.time() - started < 900
+    )

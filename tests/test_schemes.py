@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, IOBES, Entities
 
-from bioner_lib.data.schemes import detect_scheme, flat, tag_names, to_spans, to_tags
+from bioner_lib.corpora.schemes import detect_scheme, flat, tag_names, to_spans, to_tags
 
 TAGS = [tag for name in ("Gene", "Disease") for tag in tag_names([name], "IOBES")] + ["O"]
-spans = st.lists(st.tuples(st.integers(0, 14), st.integers(1, 4), st.sampled_from(["Gene", "Disease"]))).map(
-    lambda raw: flat((start, min(start + size, 15), name) for start, size, name in raw)
-)
+spans = st.lists(
+    st.tuples(st.integers(0, 14), st.integers(1, 4), st.sampled_from(["Gene", "Disease"]))
+).map(lambda raw: flat((start, min(start + size, 15), name) for start, size, name in raw))
 
 
 @given(spans, st.sampled_from(["IOB2", "IOBES"]))
@@ -52,7 +52,13 @@ def test_touching_mentions_in_every_scheme():
 
 @pytest.mark.parametrize(
     ("tags", "scheme"),
-    [(["O", "B-X", "I-X"], "IOB2"), (["O", "I-X", "B-X"], "IOB1"), (["S-X", "O"], "IOBES"), (["O"], "IOB2"), (["B-X", "I-Y"], "IOB2")],
+    [
+        (["O", "B-X", "I-X"], "IOB2"),
+        (["O", "I-X", "B-X"], "IOB1"),
+        (["S-X", "O"], "IOBES"),
+        (["O"], "IOB2"),
+        (["B-X", "I-Y"], "IOB2"),
+    ],
 )
 def test_scheme_is_found_out(tags, scheme):
     assert detect_scheme([tags]) == scheme

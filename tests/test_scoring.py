@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioner_lib.data.schemes import flat
+from bioner_lib.corpora.schemes import flat
 from bioner_lib.evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 
 TYPES = ("Gene", "Disease")
@@ -27,7 +27,9 @@ def test_the_referee_reads_only_sentences_that_hold_the_type(monkeypatch):
 
     read, inner = [], seqeval.metrics.f1_score
     monkeypatch.setattr(
-        seqeval.metrics, "f1_score", lambda right, found, **options: read.append(len(right)) or inner(right, found, **options)
+        seqeval.metrics,
+        "f1_score",
+        lambda right, found, **options: read.append(len(right)) or inner(right, found, **options),
     )
     gold = [[(0, 1, "Gene")], [], [], [(2, 3, "Disease")]]
     found = [[], [(0, 1, "Gene")], [], [(2, 3, "Disease")]]
@@ -42,7 +44,10 @@ def test_referee_refuses_another_f1():
 
 
 def test_types_mask_both_sides():
-    gold, found = [[(0, 1, "Gene"), (2, 3, "Disease")]], [[(0, 1, "Gene"), (2, 4, "Disease"), (5, 6, "Virus")]]
+    gold, found = (
+        [[(0, 1, "Gene"), (2, 3, "Disease")]],
+        [[(0, 1, "Gene"), (2, 4, "Disease"), (5, 6, "Virus")]],
+    )
     scores = score(gold, found, ["Gene"])
     assert scores["micro"]["f1"] == 1.0 and set(scores) == {"Gene", "micro", "macro"}
 
@@ -51,26 +56,50 @@ def test_hand_checked():
     gold = [[(0, 2, "Gene"), (3, 4, "Gene")], [(0, 1, "Disease")]]
     found = [[(0, 2, "Gene"), (3, 5, "Gene")], []]
     scores = score(gold, found, TYPES)
-    assert scores["Gene"] == {"tp": 1, "fp": 1, "fn": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
-    assert scores["Disease"]["f1"] == 0 and scores["micro"]["f1"] == 0.4 and scores["macro"]["f1"] == 0.25
+    assert scores["Gene"] == {
+        "tp": 1,
+        "fp": 1,
+        "fn": 1,
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
+        "support": 2,
+    }
+    assert (
+        scores["Disease"]["f1"] == 0
+        and scores["micro"]["f1"] == 0.4
+        and scores["macro"]["f1"] == 0.25
+    )
 
 
 def test_error_kinds():
     gold = [(0, 2, "Gene"), (3, 5, "Gene"), (6, 7, "Disease"), (8, 9, "Gene"), (10, 12, "Gene")]
     found = [(0, 2, "Gene"), (3, 4, "Gene"), (6, 7, "Gene"), (10, 11, "Disease"), (20, 21, "Gene")]
-    assert errors(gold, found) == {"correct": 1, "boundary": 1, "type": 1, "both": 1, "spurious": 1, "missed": 1}
+    assert errors(gold, found) == {
+        "correct": 1,
+        "boundary": 1,
+        "type": 1,
+        "both": 1,
+        "spurious": 1,
+        "missed": 1,
+    }
 
 
 @given(pairs)
 def test_error_kinds_add_up(pairs):
     for gold, found in pairs:
         kinds = errors(gold, found)
-        assert kinds["correct"] + kinds["boundary"] + kinds["type"] + kinds["both"] + kinds["spurious"] == len(found)
+        assert kinds["correct"] + kinds["boundary"] + kinds["type"] + kinds["both"] + kinds[
+            "spurious"
+        ] == len(found)
 
 
 def test_token_accuracy_flatters():
     gold = [[(0, 2, "Gene")]]
-    assert token_accuracy(gold, [[]], [10]) == 0.8 and token_accuracy(gold, [[(0, 1, "Gene")]], [10]) == 0.9
+    assert (
+        token_accuracy(gold, [[]], [10]) == 0.8
+        and token_accuracy(gold, [[(0, 1, "Gene")]], [10]) == 0.9
+    )
     assert token_accuracy(gold, gold, [10]) == 1.0
     assert token_accuracy([[(0, 1, "Gene"), (1, 2, "Gene")]], gold, [10]) == 0.9
 
@@ -91,5 +120,21 @@ def test_token_accuracy_is_over_all_sentences():
 
 def test_a_type_without_gold_or_without_answers_scores_nothing():
     scores = score([[]], [[(0, 1, "Gene")]], TYPES)
-    assert scores["Gene"] == {"tp": 0, "fp": 1, "fn": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-    assert scores["Disease"] == {"tp": 0, "fp": 0, "fn": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert scores["Gene"] == {
+        "tp": 0,
+        "fp": 1,
+        "fn": 0,
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
+        "support": 0,
+    }
+    assert scores["Disease"] == {
+        "tp": 0,
+        "fp": 0,
+        "fn": 0,
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
+        "support": 0,
+    }

@@ -1,7 +1,7 @@
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus
-from bioner_lib.data.corpus import Corpus
+from bioner_lib.corpora.corpus import Corpus
 
 pytest.importorskip("optuna")
 from bioner_lib.runs.search import search
@@ -10,21 +10,36 @@ from bioner_lib.runs.search import search
 @pytest.fixture
 def base(tiny, outputs):
     sizes = {"epochs": 2, "limit": 20, "max_length": 128, "overlap": 16, "precision": "fp32"}
-    return RunConfig(corpora=["sample-gene", "sample-disease"], encoder=str(tiny), sampling="temperature", **sizes)
+    return RunConfig(
+        corpora=["sample-gene", "sample-disease"],
+        encoder=str(tiny),
+        sampling="temperature",
+        **sizes,
+    )
 
 
-SPACE = {"learning_rate": [1e-5, 1e-2, "log"], "temperature": [1.0, 5.0], "loss_weights.Disease": [0.5, 2.0], "decoder": ["softmax", "crf"]}
+SPACE = {
+    "learning_rate": [1e-5, 1e-2, "log"],
+    "temperature": [1.0, 5.0],
+    "loss_weights.Disease": [0.5, 2.0],
+    "decoder": ["softmax", "crf"],
+}
 
 
 def test_a_search_goes_on_where_it_stopped(base, outputs, monkeypatch):
-    monkeypatch.setattr(Corpus, "test", property(lambda self: pytest.fail("a search looks at no test split")))
+    monkeypatch.setattr(
+        Corpus, "test", property(lambda self: pytest.fail("a search looks at no test split"))
+    )
     first = search(base, SPACE, 2)
     assert len(first.trials) == 2 and len(list((outputs / "searches").iterdir())) == 1
     found = search(base, SPACE, 4)
     assert len(found.trials) == 4 and found.trials.iloc[:2].equals(first.trials)
     best = found.trials.loc[found.trials["dev F1"].idxmax()]
     assert found.dev == best["dev F1"] and found.config.learning_rate == best["learning_rate"]
-    assert found.config.loss_weights["Disease"] == best["loss_weights.Disease"] and found.config.decoder == best["decoder"]
+    assert (
+        found.config.loss_weights["Disease"] == best["loss_weights.Disease"]
+        and found.config.decoder == best["decoder"]
+    )
     assert found.trials["learning_rate"].nunique() == 4
     assert search(base, SPACE, 4).trials.equals(found.trials), "nothing left to do"
     assert load_corpus("sample").splits["test"]
@@ -33,18 +48,28 @@ def test_a_search_goes_on_where_it_stopped(base, outputs, monkeypatch):
 def test_bad_trials_are_pruned(base, monkeypatch):
     import optuna
 
-    monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **_: optuna.pruners.ThresholdPruner(lower=2.0))
-    with pytest.raises(WorkbookError, match=r"none of 2 trials was trained to its end: \{'pruned': 2\}"):
+    monkeypatch.setattr(
+        optuna.pruners, "MedianPruner", lambda **_: optuna.pruners.ThresholdPruner(lower=2.0)
+    )
+    with pytest.raises(
+        WorkbookError, match=r"none of 2 trials was trained to its end: \{'pruned': 2\}"
+    ):
         search(base, SPACE, 2)
 
 
 @pytest.mark.parametrize(
     ("space", "said"),
     [
-        ({"learning_rat": [1e-5, 1e-3]}, "unknown RunConfig field 'learning_rat'; did you mean 'learning_rate'"),
+        (
+            {"learning_rat": [1e-5, 1e-3]},
+            "unknown RunConfig field 'learning_rat'; did you mean 'learning_rate'",
+        ),
         ({"dropout": [0.1, 3.0]}, "dropout=3.0; expected 0 to 0.9"),
         ({"decoder": ["softmax", "crff"]}, "unknown decoder 'crff'"),
-        ({"loss_weights.Gnee": [0.3, 3.0]}, "unknown head in loss_weights 'Gnee'; did you mean 'Gene'"),
+        (
+            {"loss_weights.Gnee": [0.3, 3.0]},
+            "unknown head in loss_weights 'Gnee'; did you mean 'Gene'",
+        ),
         ({"learning_rate": [5e-4, 1e-5, "log"]}, "low has to be below high, and above 0 for log"),
         ({"dropout": [0.0, 0.3, "log"]}, "above 0 for log"),
         ({"dropout": []}, r"search dropout=\[\]; expected"),
@@ -73,7 +98,10 @@ def test_a_search_whose_trials_all_fail_says_why(base, monkeypatch):
         raise WorkbookError("the loss isn't finite")
 
     monkeypatch.setattr("bioner_lib.runs.search.fit", broken)
-    with pytest.raises(WorkbookError, match=r"none of 2 trials .*\{'fail': 2\}; the last error: the loss isn't finite"):
+    with pytest.raises(
+        WorkbookError,
+        match=r"none of 2 trials .*\{'fail': 2\}; the last error: the loss isn't finite",
+    ):
         search(base, SPACE, 2)
 
 

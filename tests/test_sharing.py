@@ -5,13 +5,18 @@ import torch
 
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
 from bioner_lib.choices import SHARING
-from bioner_lib.data.batching import collate, make_examples
+from bioner_lib.models.batching import collate, make_examples
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
 from bioner_lib.models.sharing import DESIGNS, OPTIONS, make_sharing, squared_overlap
 from bioner_lib.models.tagger import load_encoder
 
-PARTS = {"private": ("weight",), "adversarial": ("weight",), "cross": ("weight", "gate_weight"), "moe": ("weight", "router_weight")}
+PARTS = {
+    "private": ("weight",),
+    "adversarial": ("weight",),
+    "cross": ("weight", "gate_weight"),
+    "moe": ("weight", "router_weight"),
+}
 THREE = ["sample-gene", "sample-disease", "sample-virus"]
 
 
@@ -25,7 +30,14 @@ def tagger_for(folder, sharing, names=THREE, **options):
 
 def batch_of(tagger, corpora, which):
     heads = {plan.name: plan.types for plan in tagger.plans}
-    return collate([e for i in which for e in make_examples(tagger.aligner, corpora[i].train, i, heads, "IOB2")], 0)
+    return collate(
+        [
+            e
+            for i in which
+            for e in make_examples(tagger.aligner, corpora[i].train, i, heads, "IOB2")
+        ],
+        0,
+    )
 
 
 def test_every_choice_has_its_design():
@@ -45,10 +57,14 @@ def test_each_tasks_gradient_reaches_the_encoder(tiny, sharing):
         for name, p in tagger.encoder.named_parameters():
             if "attention" in name and "weight" in name:
                 assert p.grad is not None and p.grad.any(), name
-        assert [head.linear.weight.grad.any().item() for head in tagger.heads] == [k == i for k in range(3)]
+        assert [head.linear.weight.grad.any().item() for head in tagger.heads] == [
+            k == i for k in range(3)
+        ]
 
 
-@pytest.mark.parametrize(("sharing", "part"), [(s, part) for s, parts in PARTS.items() for part in parts])
+@pytest.mark.parametrize(
+    ("sharing", "part"), [(s, part) for s, parts in PARTS.items() for part in parts]
+)
 def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
     """Each private view changes its own head's logits, each expert every head's, each gate the logits of the head that it opens."""
     tagger, corpora = tagger_for(tiny, sharing)
@@ -57,23 +73,33 @@ def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
     before = tagger(**inputs).logits
     weight = getattr(tagger.sharing, part)
     with torch.no_grad():
-        for index in torch.cartesian_prod(*(torch.arange(n) for n in weight.shape[: 2 if part == "gate_weight" else 1])).tolist():
+        for index in torch.cartesian_prod(
+            *(torch.arange(n) for n in weight.shape[: 2 if part == "gate_weight" else 1])
+        ).tolist():
             index = tuple(index) if isinstance(index, list) else (index,)
             held = weight[index].clone()
             weight[index] = 0.0
-            changed = {i for i, (name, logits) in enumerate(tagger(**inputs).logits.items()) if not torch.equal(logits, before[name])}
+            changed = {
+                i
+                for i, (name, logits) in enumerate(tagger(**inputs).logits.items())
+                if not torch.equal(logits, before[name])
+            }
             weight[index] = held
             if part == "gate_weight":
                 assert changed == (set() if index[0] == index[1] else {index[0]}), index
             elif sharing == "cross" or (sharing, part) == ("moe", "weight"):
-                assert changed == {0, 1, 2}, index  # a view feeds the other heads' gates, an expert all heads
+                assert changed == {0, 1, 2}, (
+                    index
+                )  # a view feeds the other heads' gates, an expert all heads
             else:
                 assert changed == {index[0]}, index
 
 
 def test_the_reversal_reverses(tiny):
     """One step along the discriminator's gradient makes the discriminator better and, through the encoder, worse."""
-    tagger, corpora = tagger_for(tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 0.0})
+    tagger, corpora = tagger_for(
+        tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 0.0}
+    )
     tagger.train()
     batch = batch_of(tagger, corpora, [0, 1, 2])
     before = tagger(**batch.inputs).penalty
@@ -93,13 +119,20 @@ def test_the_reversal_reverses(tiny):
 def test_overlap_by_hand():
     """Two words, centred to +-x: parallel views overlap fully in every direction they share, orthogonal supports still correlate."""
     shared = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    assert squared_overlap(shared, shared[None]).item() == pytest.approx(2.0)  # |S'P|^2 = 2^2, over M = 2
-    unrelated = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]), torch.tensor([[[1.0], [-1.0], [1.0], [-1.0]]])
+    assert squared_overlap(shared, shared[None]).item() == pytest.approx(
+        2.0
+    )  # |S'P|^2 = 2^2, over M = 2
+    unrelated = (
+        torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]),
+        torch.tensor([[[1.0], [-1.0], [1.0], [-1.0]]]),
+    )
     assert squared_overlap(*unrelated).item() == pytest.approx(0.0)
 
 
 def test_orthogonality_is_charged_in_training_only(tiny):
-    tagger, corpora = tagger_for(tiny, "adversarial", sharing_options={"reversal": 0.0, "orthogonality": 1.0})
+    tagger, corpora = tagger_for(
+        tiny, "adversarial", sharing_options={"reversal": 0.0, "orthogonality": 1.0}
+    )
     inputs = batch_of(tagger, corpora, [0, 1]).inputs
     assert tagger.train()(**inputs).penalty > 0 and tagger.eval()(**inputs).penalty == 0.0
 
@@ -112,7 +145,9 @@ def test_the_router_is_charged_for_a_load_on_one_expert():
         design.router_weight.zero_()
         assert design(shared, valid, corpus)[1].item() == pytest.approx(0.0, abs=1e-6)
         design.router_bias[..., 0] = 50.0
-        assert design(shared, valid, corpus)[1].item() == pytest.approx(3.0, abs=1e-4)  # E - 1: all on one of four
+        assert design(shared, valid, corpus)[1].item() == pytest.approx(
+            3.0, abs=1e-4
+        )  # E - 1: all on one of four
 
 
 @pytest.mark.parametrize("sharing", SHARING)
@@ -126,7 +161,9 @@ def test_one_task(tiny, sharing):
         torch.testing.assert_close(view[..., 8:], design.private(shared)[0])
     if sharing == "adversarial":
         design.orthogonality = 0.0
-        assert design(shared, valid, torch.zeros(2, dtype=torch.long))[1].item() == pytest.approx(0.0)
+        assert design(shared, valid, torch.zeros(2, dtype=torch.long))[1].item() == pytest.approx(
+            0.0
+        )
     elif sharing != "moe":  # which still balances its experts
         assert penalty == 0.0
 
@@ -146,7 +183,9 @@ def test_weights_can_be_read_word_by_word(tiny, sharing, sources):
     tagger, _ = tagger_for(tiny, sharing)
     sentences = [["TP53", "binds", "MDM2"] * 20, [], ["OPA1"]]  # the first fills two windows
     found = tagger.sharing_weights([s for s in sentences if s])
-    assert [w.shape for w in found] == [(3, sources, 60), (3, sources, 1)] and all((w > 0).all() and (w < 1).all() for w in found)
+    assert [w.shape for w in found] == [(3, sources, 60), (3, sources, 1)] and all(
+        (w > 0).all() and (w < 1).all() for w in found
+    )
     if sharing == "moe":
         assert all(abs(w.sum(1) - 1).max() < 1e-5 for w in found)
 
@@ -185,8 +224,14 @@ def test_gates_are_the_mean_over_the_other_heads():
 def test_padding_is_charged_nothing(sharing):
     """What stands where `valid` is False may be anything."""
     torch.manual_seed(0)
-    options = {"reversal": 1.0, "orthogonality": 1.0} if sharing == "adversarial" else {"balance": 1.0}
-    design, shared, corpus = make_sharing(sharing, 8, ["a", "b"], 2, options), torch.randn(2, 5, 8), torch.tensor([0, 1])
+    options = (
+        {"reversal": 1.0, "orthogonality": 1.0} if sharing == "adversarial" else {"balance": 1.0}
+    )
+    design, shared, corpus = (
+        make_sharing(sharing, 8, ["a", "b"], 2, options),
+        torch.randn(2, 5, 8),
+        torch.tensor([0, 1]),
+    )
     valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
     with torch.no_grad():
         charged = design(shared, valid, corpus)[1]
@@ -196,7 +241,9 @@ def test_padding_is_charged_nothing(sharing):
 
 
 def test_what_a_design_charges_is_part_of_the_loss(tiny):
-    tagger, corpora = tagger_for(tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 1.0})
+    tagger, corpora = tagger_for(
+        tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 1.0}
+    )
     batch = batch_of(tagger, corpora, [0, 1])
     output = tagger.train()(**batch.inputs)
     loss_of = MultiTaskLoss(tagger.plans, corpora, "IOB2")
@@ -235,7 +282,11 @@ def test_overlap_is_the_mean_over_heads_of_centred_unit_vectors():
 
 def test_overlap_is_weighed_by_its_coefficient():
     torch.manual_seed(0)
-    shared, corpus, valid = torch.randn(2, 5, 8), torch.tensor([0, 1]), torch.ones(2, 5, dtype=torch.bool)
+    shared, corpus, valid = (
+        torch.randn(2, 5, 8),
+        torch.tensor([0, 1]),
+        torch.ones(2, 5, dtype=torch.bool),
+    )
     design = make_sharing("adversarial", 8, ["a", "b"], 2, {"reversal": 0.0, "orthogonality": 3.0})
     expected = 3.0 * squared_overlap(shared[valid], design.private(shared)[:, valid])
     torch.testing.assert_close(design(shared, valid, corpus)[1], expected)

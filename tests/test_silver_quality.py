@@ -1,10 +1,10 @@
 import pytest
 
 from bioner_lib import Lexicon, load_corpus
-from bioner_lib.data.corpus import Corpus, Split
-from bioner_lib.data.text import Sentence
+from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.text import Sentence
 from bioner_lib.errors import SelectionError
-from bioner_lib.evaluation.silver_quality import drop_noisy, noisiest, quality, term_precision
+from bioner_lib.silver.quality import drop_noisy, noisiest, quality, term_precision
 
 
 @pytest.fixture
@@ -14,7 +14,11 @@ def corpus():
         Sentence(["they", "lead", "to", "water"], ["O", "O", "O", "B-Chemical"], "2"),
         Sentence(["we", "lead", "on"], ["O", "O", "O"], "3"),
     ]
-    return Corpus("x", ("Chemical", "Gene"), {"train": Split(sentences, "train", "x"), "test": Split(sentences, "test", "x")})
+    return Corpus(
+        "x",
+        ("Chemical", "Gene"),
+        {"train": Split(sentences, "train", "x"), "test": Split(sentences, "test", "x")},
+    )
 
 
 LEXICON = Lexicon([(["lead"], "Chemical", "1", False), (["OPA1"], "Virus", "2", True)])
@@ -22,22 +26,43 @@ LEXICON = Lexicon([(["lead"], "Chemical", "1", False), (["OPA1"], "Virus", "2", 
 
 def test_quality_by_hand(corpus):
     (line,) = quality(LEXICON, [corpus]).to_dict("records")
-    assert (line["type"], line["precision"], line["recall"], line["support"]) == ("Chemical", pytest.approx(1 / 3), 0.5, 2)
+    assert (line["type"], line["precision"], line["recall"], line["support"]) == (
+        "Chemical",
+        pytest.approx(1 / 3),
+        0.5,
+        2,
+    )
 
 
 def test_the_noisiest_terms_come_with_a_sentence(corpus):
     (line,) = noisiest(LEXICON, corpus.train, "Chemical").to_dict("records")
-    assert (line["term"], line["matches"], line["right"], line["in"]) == ("lead", 3, 1, "they [lead] to water")
+    assert (line["term"], line["matches"], line["right"], line["in"]) == (
+        "lead",
+        3,
+        1,
+        "they [lead] to water",
+    )
     assert noisiest(LEXICON, corpus.train, "Gene").empty
-    assert term_precision(LEXICON, corpus.train) == {("lead", "Chemical"): (3, 1), ("opa1", "Virus"): (1, 0)}
+    assert term_precision(LEXICON, corpus.train) == {
+        ("lead", "Chemical"): (3, 1),
+        ("opa1", "Virus"): (1, 0),
+    }
 
 
 def test_noisy_terms_are_dropped_by_their_precision_on_train(corpus):
-    entries = [(["lead"], "Chemical", "1", False), (["water"], "Chemical", "3", False), (["OPA1"], "Virus", "2", True)]
+    entries = [
+        (["lead"], "Chemical", "1", False),
+        (["water"], "Chemical", "3", False),
+        (["OPA1"], "Virus", "2", True),
+    ]
     kept, dropped = drop_noisy(entries, [corpus], precision=0.5)
-    assert kept == entries[1:] and dropped.to_dict("records") == [{"term": "lead", "type": "Chemical", "matches": 3, "right": 1}]
+    assert kept == entries[1:] and dropped.to_dict("records") == [
+        {"term": "lead", "type": "Chemical", "matches": 3, "right": 1}
+    ]
     assert drop_noisy(entries, [corpus], precision=0.3)[0] == entries, "a third is enough"
-    assert drop_noisy(entries, [corpus], precision=0.5, matches=4)[0] == entries, "too few matches to be judged"
+    assert drop_noisy(entries, [corpus], precision=0.5, matches=4)[0] == entries, (
+        "too few matches to be judged"
+    )
 
 
 def test_terms_are_never_chosen_on_test(corpus):
@@ -50,7 +75,11 @@ def test_terms_are_never_chosen_on_test(corpus):
 def test_quality_line_by_line(corpus):
     """A corpus without a type of the lexicon has no line, and hides none behind it; precision, recall and support of both splits."""
     strange = Corpus("y", ("Disease",), {"train": Split([], "train", "y")})
-    twice = Corpus("z", corpus.types, {"train": corpus.splits["train"], "dev": Split(list(corpus.splits["train"]), "dev", "z")})
+    twice = Corpus(
+        "z",
+        corpus.types,
+        {"train": corpus.splits["train"], "dev": Split(list(corpus.splits["train"]), "dev", "z")},
+    )
     frame = quality(LEXICON, [strange, twice])
     assert list(frame.columns) == ["corpus", "type", "precision", "recall", "f1", "support"]
     assert frame["corpus"].tolist() == ["z"]
@@ -60,7 +89,9 @@ def test_quality_line_by_line(corpus):
 
 
 def test_the_noisiest_first_and_no_more_than_asked_for(corpus):
-    lexicon = Lexicon([([word], "Chemical", "", False) for word in ("we", "they", "lead", "poisoning", "water")])
+    lexicon = Lexicon(
+        [([word], "Chemical", "", False) for word in ("we", "they", "lead", "poisoning", "water")]
+    )
     frame = noisiest(lexicon, corpus.train, "Chemical", 2)
     assert list(frame.columns) == ["term", "matches", "right", "precision", "in"]
     assert frame["term"].tolist() == ["lead", "poisoning"], "most wrong matches first, then by name"
@@ -70,10 +101,14 @@ def test_the_noisiest_first_and_no_more_than_asked_for(corpus):
 def test_noise_is_counted_over_all_corpora_that_annotate_the_type(corpus):
     genes = Corpus("y", ("Gene",), corpus.splits)
     entries = [(["lead"], "Chemical", "1", False)]
-    assert drop_noisy(entries, [corpus, genes], precision=0.5, matches=4)[0] == entries, "a corpus without chemicals has no say"
+    assert drop_noisy(entries, [corpus, genes], precision=0.5, matches=4)[0] == entries, (
+        "a corpus without chemicals has no say"
+    )
     kept, dropped = drop_noisy(entries, [corpus, corpus], precision=0.5, matches=6)
     assert kept == []
-    assert dropped.to_dict("records") == [{"term": "lead", "type": "Chemical", "matches": 6, "right": 2}]
+    assert dropped.to_dict("records") == [
+        {"term": "lead", "type": "Chemical", "matches": 6, "right": 2}
+    ]
     assert list(drop_noisy(entries, [])[1].columns) == ["term", "type", "matches", "right"]
 
 

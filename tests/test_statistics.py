@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from bioner_lib.errors import WorkbookError
-from bioner_lib.evaluation.statistics import _error_of_seeds, _resampled, document_counts, f1, holm, paired_difference
+from bioner_lib.evaluation.statistics import (
+    _error_of_seeds,
+    _resampled,
+    document_counts,
+    f1,
+    holm,
+    paired_difference,
+)
 
 
 def arm(rng, quality, spread=0.0, seeds=3):
@@ -51,7 +58,9 @@ def test_an_arm_against_itself_with_other_seeds_is_rarely_significant(spread):
 def test_seeds_that_spread_widen_the_interval():
     rng = np.random.default_rng(2)
     q = quality(rng)
-    calm, wild = (paired_difference(arm(rng, q, spread), arm(rng, q, spread), 2_000) for spread in (0.0, 0.08))
+    calm, wild = (
+        paired_difference(arm(rng, q, spread), arm(rng, q, spread), 2_000) for spread in (0.0, 0.08)
+    )
     assert wild["high"] - wild["low"] > 2 * (calm["high"] - calm["low"])
 
 
@@ -77,7 +86,9 @@ def test_one_seed_counts_documents_only():
     for _ in range(4_000):
         docs = rng.integers(len(q), size=len(q))
         differences.append(f1(a[0, docs].sum(0)) - f1(b[0, docs].sum(0)))
-    assert [first["low"], first["high"]] == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.004)
+    assert [first["low"], first["high"]] == pytest.approx(
+        np.quantile(differences, [0.025, 0.975]), abs=0.004
+    )
 
 
 def test_chunks_do_not_change_a_result(monkeypatch):
@@ -98,11 +109,19 @@ def test_holm_by_hand():
 def test_document_counts_and_pairing():
     predictions = [
         {"doc": "b", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]]},
-        {"doc": "a", "gold": [[0, 1, "Gene"], [2, 3, "Disease"]], "predicted": [[1, 2, "Gene", 0.9]]},
+        {
+            "doc": "a",
+            "gold": [[0, 1, "Gene"], [2, 3, "Disease"]],
+            "predicted": [[1, 2, "Gene", 0.9]],
+        },
         {"doc": "b", "gold": [], "predicted": []},
     ]
     assert document_counts(predictions, ["Gene"]).tolist() == [[0, 1, 1], [1, 0, 0]]
-    one, other, shorter = np.array([[[1, 0, 0], [2, 0, 1]]]), np.array([[[1, 0, 1], [2, 0, 1]]]), np.array([[[1, 0, 0]]])
+    one, other, shorter = (
+        np.array([[[1, 0, 0], [2, 0, 1]]]),
+        np.array([[[1, 0, 1], [2, 0, 1]]]),
+        np.array([[[1, 0, 0]]]),
+    )
     for b in (other, shorter, one[:, :0]):
         with pytest.raises(WorkbookError, match="same documents with the same gold"):
             paired_difference(one, b)
@@ -129,12 +148,18 @@ def test_the_error_of_seeds_by_hand():
     still = [np.tile(side, (50, 1)) for side in sides]
     error, freedom = _error_of_seeds(sides, still)
     assert error == pytest.approx(np.sqrt(0.01 / 2 + 0.04 / 3))
-    assert freedom == pytest.approx((0.01 / 2 + 0.04 / 3) ** 2 / ((0.01 / 2) ** 2 / 1 + (0.04 / 3) ** 2 / 2))
+    assert freedom == pytest.approx(
+        (0.01 / 2 + 0.04 / 3) ** 2 / ((0.01 / 2) ** 2 / 1 + (0.04 / 3) ** 2 / 2)
+    )
     shaken = [still[0] + 0.05 * np.array([[1, -1], [-1, 1]] * 25), still[1]]
     by_documents = 2 * 0.05**2 / 1  # each seed moves by ±.05 around the mean of both
-    assert _error_of_seeds(sides, shaken)[0] == pytest.approx(np.sqrt((0.01 - by_documents) / 2 + 0.04 / 3))
+    assert _error_of_seeds(sides, shaken)[0] == pytest.approx(
+        np.sqrt((0.01 - by_documents) / 2 + 0.04 / 3)
+    )
     wild = [still[0] + np.array([[1, -1], [-1, 1]] * 25), still[1]]
-    assert _error_of_seeds(sides, wild)[0] == pytest.approx(np.sqrt(0.04 / 3)), "a variance is never below 0"
+    assert _error_of_seeds(sides, wild)[0] == pytest.approx(np.sqrt(0.04 / 3)), (
+        "a variance is never below 0"
+    )
     assert _error_of_seeds([side[:1] for side in sides], still)[0] == 0.0
 
 
@@ -144,7 +169,9 @@ def test_resampling_draws_as_many_documents_as_there_are(monkeypatch):
     assert [chunk.shape for chunk in chunks] == [(2, 10), (2, 10), (2, 10), (1, 10)]
     assert {float(total) for chunk in chunks for total in chunk.sum(1)} == {10.0}
     whole = np.concatenate(list(_resampled(10, 4_000, np.random.default_rng(0))))
-    assert whole.mean(0) == pytest.approx(np.ones(10), abs=0.1), "each document as often as any other"
+    assert whole.mean(0) == pytest.approx(np.ones(10), abs=0.1), (
+        "each document as often as any other"
+    )
 
 
 def test_p_by_hand():
@@ -163,4 +190,6 @@ def test_the_error_counts_documents():
     three, two = np.array([[[1, 0, 0]] * 3]), np.array([[[1, 0, 0]] * 2])
     with pytest.raises(WorkbookError, match="got 3 and 2 documents"):
         paired_difference(three, two)
-    assert paired_difference(three[:, :1], two[:, :1], 10)["difference"] == 0.0, "one document is enough"
+    assert paired_difference(three[:, :1], two[:, :1], 10)["difference"] == 0.0, (
+        "one document is enough"
+    )

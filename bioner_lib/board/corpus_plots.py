@@ -8,15 +8,21 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ..data.corpus import Corpus
+from ..corpora.corpus import Corpus
 from .plots import PALETTE
 
 
 def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     """Sentences by split, one group of bars a corpus."""
-    lines = [(corpus.name, role, len(split)) for corpus in corpora for role, split in corpus.splits.items()]
+    lines = [
+        (corpus.name, role, len(split))
+        for corpus in corpora
+        for role, split in corpus.splits.items()
+    ]
     frame = pd.DataFrame(lines, columns=["corpus", "split", "sentences"])
-    sns.barplot(frame, x="sentences", y="corpus", hue="split", hue_order=["train", "dev", "test"], ax=ax)
+    sns.barplot(
+        frame, x="sentences", y="corpus", hue="split", hue_order=["train", "dev", "test"], ax=ax
+    )
     ax.set(xlabel="sentences", ylabel="")
     ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
@@ -25,7 +31,9 @@ def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
 def sentence_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     """Share of sentences with at most x words."""
     for corpus in corpora:
-        lengths = np.sort([len(sentence.tokens) for split in corpus.splits.values() for sentence in split])
+        lengths = np.sort(
+            [len(sentence.tokens) for split in corpus.splits.values() for sentence in split]
+        )
         ax.step(lengths, np.arange(1, len(lengths) + 1) / len(lengths), label=corpus.name)
     ax.set(xlabel="words a sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -64,11 +72,27 @@ def types_matrix(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
 
 def label_balance(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     """Share of train words that carry a tag other than O, by type."""
-    types, left = list(dict.fromkeys(name for corpus in corpora for name in corpus.types)), np.zeros(len(corpora))
+    types, left = (
+        list(dict.fromkeys(name for corpus in corpora for name in corpus.types)),
+        np.zeros(len(corpora)),
+    )
     for i, name in enumerate(types):
-        inside = [sum(end - start for s in corpus.train for start, end, kind in s.spans if kind == name) for corpus in corpora]
-        shares = [100 * n / sum(len(s.tokens) for s in corpus.train) for n, corpus in zip(inside, corpora, strict=True)]
-        ax.barh([corpus.name for corpus in corpora], shares, left=left, label=name, color=PALETTE[i % 10], hatch="//" if i >= 10 else None)
+        inside = [
+            sum(end - start for s in corpus.train for start, end, kind in s.spans if kind == name)
+            for corpus in corpora
+        ]
+        shares = [
+            100 * n / sum(len(s.tokens) for s in corpus.train)
+            for n, corpus in zip(inside, corpora, strict=True)
+        ]
+        ax.barh(
+            [corpus.name for corpus in corpora],
+            shares,
+            left=left,
+            label=name,
+            color=PALETTE[i % 10],
+            hatch="//" if i >= 10 else None,
+        )
         left += shares
     ax.set(xlabel="words inside a mention (%)")
     ax.grid(False, axis="y")
@@ -82,7 +106,18 @@ def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Ax
     for i, (label, numbers) in enumerate(counts.items()):
         values = np.clip(numbers, 1, 8)
         shares = [np.mean(values == k) for k in range(1, 9)]
-        ax.plot(range(1, 9), shares, marker="osD^"[i % 4], label=f"{label} (mean {np.mean(numbers):.2f})")
-    ax.set(xlabel="pieces a word", ylabel="share of words", xticks=range(1, 9), xticklabels=[*map(str, range(1, 8)), "8+"], ylim=(0, 1))
+        ax.plot(
+            range(1, 9),
+            shares,
+            marker="osD^"[i % 4],
+            label=f"{label} (mean {np.mean(numbers):.2f})",
+        )
+    ax.set(
+        xlabel="pieces a word",
+        ylabel="share of words",
+        xticks=range(1, 9),
+        xticklabels=[*map(str, range(1, 8)), "8+"],
+        ylim=(0, 1),
+    )
     ax.legend(fontsize="small")
     return ax

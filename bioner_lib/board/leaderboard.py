@@ -10,13 +10,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.corpus import AVERAGES
+from ..config import RunConfig
+from ..corpora.corpus import AVERAGES
 from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import document_counts, holm, paired_difference
 from ..home import home, replace_text
 from ..home import outputs as outputs_folder
-from ..runs.config import RunConfig
-from ..runs.rows import PARENTS, arm, arm_of, config_of, parents_of, phases, precision_of, read_predictions, read_row, read_rows
+from ..runs.rows import (
+    PARENTS,
+    arm,
+    arm_of,
+    config_of,
+    parents_of,
+    phases,
+    precision_of,
+    read_predictions,
+    read_row,
+    read_rows,
+)
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _MEASURES = ("precision", "recall", "f1")
@@ -31,18 +42,30 @@ ENOUGH = 3  # seeds for a claim
 _NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
 
 
-def arm_name(config: RunConfig, corpus: str, parents: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def arm_name(
+    config: RunConfig, corpus: str, parents: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
     """What a person calls an arm where it is scored on `corpus`: what it is, what it was trained on, and what isn't at its default.
 
     A single-task tagger on its own corpus is just that, so that the single-task taggers of several corpora stand in one line.
     """
     parts = [config.system]
     if config.system == "tagger":
-        parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads, "single-task" if len(config.corpora) == 1 else "multi-task"]
+        parts = [
+            config.encoder.rstrip("/").rsplit("/", 1)[-1],
+            config.heads,
+            "single-task" if len(config.corpora) == 1 else "multi-task",
+        ]
     shown = [name.rsplit("/", 1)[-1] for name in config.corpora]  # of a folder its last name
     parts += [f"({' + '.join(shown)})"] if config.corpora != (corpus,) else []
-    usual = RunConfig(corpora=config.corpora, system=config.system, encoder=config.encoder).as_dict()
-    parts += [f"{key}={value}" for key, value in config.as_dict().items() if key not in _NAMED and value != usual[key]]
+    usual = RunConfig(
+        corpora=config.corpora, system=config.system, encoder=config.encoder
+    ).as_dict()
+    parts += [
+        f"{key}={value}"
+        for key, value in config.as_dict().items()
+        if key not in _NAMED and value != usual[key]
+    ]
     parts += [f"{key}={parent['name']}" for key, parent in (parents or {}).items()]
     return " ".join(parts)
 
@@ -69,9 +92,18 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
                 for kind, measures in scored["types"].items():
                     if kind in AVERAGES and scored.get("not_asked"):
                         continue  # over some of the corpus's types only: it can't stand beside a whole one
-                    lines.append({**about, "split": split, "type": kind, **{key: measures[key] for key in (*_MEASURES, "support")}})
+                    lines.append(
+                        {
+                            **about,
+                            "split": split,
+                            "type": kind,
+                            **{key: measures[key] for key in (*_MEASURES, "support")},
+                        }
+                    )
     if not lines:
-        raise WorkbookError("no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/")
+        raise WorkbookError(
+            "no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder that holds runs/"
+        )
     frame = pd.DataFrame(lines)
     return _told_apart(frame)
 
@@ -80,14 +112,28 @@ def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
     """Arms that would share a name get their precision, or else their hash, added to it."""
     for column, mark in (("arithmetic", " "), ("arm", " #")):
         groups = frame.groupby(["name", "corpus"])
-        shared = (groups["arm"].transform("nunique") > 1) & (groups[column].transform("nunique") > 1)
+        shared = (groups["arm"].transform("nunique") > 1) & (
+            groups[column].transform("nunique") > 1
+        )
         frame["name"] = frame["name"].where(~shared, frame["name"] + mark + frame[column].str[:4])
     return frame
 
 
 def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     """One line per arm x corpus x type: runs, mean and sd (n-1) of each measure, and every F1 with its seed."""
-    keys = ["name", "corpus", "type", "arm", "system", "encoder", "heads", "task", "trained_on", "epochs", "official"]
+    keys = [
+        "name",
+        "corpus",
+        "type",
+        "arm",
+        "system",
+        "encoder",
+        "heads",
+        "task",
+        "trained_on",
+        "epochs",
+        "official",
+    ]
     groups = frame[frame["split"] == split].sort_values("seed").groupby(keys, sort=True)
     table = groups.agg(
         runs=("f1", "size"),
@@ -115,11 +161,22 @@ def markdown(table: pd.DataFrame) -> str:
     single = shown.groupby("corpus")["type"].transform("nunique") == 2
     shown = shown[~(single & (shown["type"] == "micro"))].copy()
     shown["cell"] = [_cell(line) for line in shown.itertuples()]
-    wide = shown.pivot_table(index="name", columns=["corpus", "type"], values="cell", aggfunc="first", fill_value="")
-    runs = {name: "-".join(map(str, sorted({min(n), max(n)}))) for name, n in shown.groupby("name")["runs"]}
+    wide = shown.pivot_table(
+        index="name", columns=["corpus", "type"], values="cell", aggfunc="first", fill_value=""
+    )
+    runs = {
+        name: "-".join(map(str, sorted({min(n), max(n)})))
+        for name, n in shown.groupby("name")["runs"]
+    }
     head = ["system", "runs", *(f"{corpus} {name}" for corpus, name in wide.columns)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    order = shown[shown["type"] != "micro"].groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
+    order = (
+        shown[shown["type"] != "micro"]
+        .groupby("name")["f1_mean"]
+        .mean()
+        .sort_values(ascending=False)
+        .index
+    )
     lines += ["| " + " | ".join([name, runs[name], *wide.loc[name]]) + " |" for name in order]
     return "\n".join(lines) + "\n"
 
@@ -135,9 +192,12 @@ def write_leaderboard(rows: Iterable[Mapping], outputs: str | Path | None = None
     """Write leaderboard.csv, .json (all raw values) and .md to the outputs folder; returns the table."""
     frame = results(rows)
     table, folder = aggregate(frame), outputs_folder(outputs, write=True)
-    replace_text(folder / "leaderboard.csv", table.drop(columns=["values", "seeds"]).to_csv(index=False))
+    replace_text(
+        folder / "leaderboard.csv", table.drop(columns=["values", "seeds"]).to_csv(index=False)
+    )
     records = {
-        key: json.loads(part.to_json(orient="records", double_precision=15)) for key, part in (("aggregated", table), ("runs", frame))
+        key: json.loads(part.to_json(orient="records", double_precision=15))
+        for key, part in (("aggregated", table), ("runs", frame))
     }
     replace_text(folder / "leaderboard.json", json.dumps(records, indent=1))
     replace_text(folder / "leaderboard.md", board_text(table))
@@ -162,7 +222,12 @@ def anchors() -> pd.DataFrame:
     return frame
 
 
-def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | Path | None = None, resamples: int = 2_000) -> pd.DataFrame:
+def compare(
+    a: Mapping[str, Mapping],
+    b: Mapping[str, Mapping],
+    outputs: str | Path | None = None,
+    resamples: int = 2_000,
+) -> pd.DataFrame:
     """Two arms' rows by corpus -> F1 difference a - b on test with its 95 % interval and Holm-corrected p.
 
     `a` and `b` map a corpus to a list of rows, one per seed. The seeds that both arms have are used; documents (sentences, where a
@@ -173,8 +238,14 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
     for corpus in sorted(set(a) & set(b)):
         check_budgets([*a[corpus], *b[corpus]])
         by_seed = [{row["config"]["seed"]: row for row in side[corpus]} for side in (a, b)]
-        if twice := [side for side, rows in zip((a, b), by_seed, strict=True) if len(rows) < len(side[corpus])]:
-            raise WorkbookError(f"{corpus}: two runs of one arm have one seed: {sorted(row['run_id'] for row in twice[0][corpus])}")
+        if twice := [
+            side
+            for side, rows in zip((a, b), by_seed, strict=True)
+            if len(rows) < len(side[corpus])
+        ]:
+            raise WorkbookError(
+                f"{corpus}: two runs of one arm have one seed: {sorted(row['run_id'] for row in twice[0][corpus])}"
+            )
         seeds = sorted(set(by_seed[0]) & set(by_seed[1]))
         if not seeds:
             raise WorkbookError(
@@ -182,13 +253,29 @@ def compare(a: Mapping[str, Mapping], b: Mapping[str, Mapping], outputs: str | P
             )
         asked = {tuple(_asked(rows[seed], corpus)) for rows in by_seed for seed in seeds}
         if len(asked) > 1:
-            raise WorkbookError(f"{corpus}: these runs were asked for different types, {sorted(asked)}; they can't be compared there")
+            raise WorkbookError(
+                f"{corpus}: these runs were asked for different types, {sorted(asked)}; they can't be compared there"
+            )
         types = asked.pop()
-        predictions = [[read_predictions(rows[seed]["run_id"], corpus, "test", outputs) for seed in seeds] for rows in by_seed]
-        if len({tuple(sorted({p["doc"] for p in read})) for side in predictions for read in side}) > 1:
-            raise WorkbookError(f"{corpus}: these runs were tested on different documents; they can't be compared there")
+        predictions = [
+            [read_predictions(rows[seed]["run_id"], corpus, "test", outputs) for seed in seeds]
+            for rows in by_seed
+        ]
+        if (
+            len({tuple(sorted({p["doc"] for p in read})) for side in predictions for read in side})
+            > 1
+        ):
+            raise WorkbookError(
+                f"{corpus}: these runs were tested on different documents; they can't be compared there"
+            )
         tables = [np.stack([document_counts(read, types) for read in side]) for side in predictions]
-        lines.append({"corpus": corpus, "seeds": len(seeds), **paired_difference(*tables, resamples=resamples)})
+        lines.append(
+            {
+                "corpus": corpus,
+                "seeds": len(seeds),
+                **paired_difference(*tables, resamples=resamples),
+            }
+        )
     return _corrected(pd.DataFrame(lines, columns=_COMPARED[:-1]))
 
 
@@ -203,7 +290,9 @@ def _asked(row: Mapping, corpus: str) -> list[str]:
 
 
 def compare_arms(
-    arms: Mapping[str, Mapping[str, Sequence[Mapping]]], base: Mapping[str, Sequence[Mapping]], outputs: str | Path | None = None
+    arms: Mapping[str, Mapping[str, Sequence[Mapping]]],
+    base: Mapping[str, Sequence[Mapping]],
+    outputs: str | Path | None = None,
 ) -> pd.DataFrame:
     """`compare` of each arm with one base, a line per arm and corpus; Holm's correction is for all of them together."""
     parts = [compare(rows, base, outputs).assign(arm=name) for name, rows in arms.items()]
@@ -213,7 +302,9 @@ def compare_arms(
     return _corrected(pd.concat(parts, ignore_index=True))
 
 
-def finals(configs: Sequence[RunConfig], outputs: str | Path | None = None) -> dict[str, list[dict]]:
+def finals(
+    configs: Sequence[RunConfig], outputs: str | Path | None = None
+) -> dict[str, list[dict]]:
     """For each test corpus the finished runs, all seeds, of the last phase: what `compare` takes.
 
     Where several of these runs score one corpus, the run trained on it counts; where none was trained on it, the corpus is left out.
@@ -226,13 +317,22 @@ def finals(configs: Sequence[RunConfig], outputs: str | Path | None = None) -> d
                 if "test" in splits:
                     key = "trained" if "dev" in splits else config.run_id
                     found.setdefault(corpus, {}).setdefault(key, []).append(row)
-    return {corpus: by.get("trained") or next(iter(by.values())) for corpus, by in found.items() if "trained" in by or len(by) == 1}
+    return {
+        corpus: by.get("trained") or next(iter(by.values()))
+        for corpus, by in found.items()
+        if "trained" in by or len(by) == 1
+    }
 
 
-def comparable(arm_rows: Mapping[str, Sequence[Mapping]], base: Mapping[str, Sequence[Mapping]]) -> bool:
+def comparable(
+    arm_rows: Mapping[str, Sequence[Mapping]], base: Mapping[str, Sequence[Mapping]]
+) -> bool:
     """Whether `compare` can say something of two arms: a corpus and a seed in common, and equal budgets."""
     shared = [corpus for corpus in arm_rows if corpus in base]
-    seeds = [[{row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base)] for corpus in shared]
+    seeds = [
+        [{row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base)]
+        for corpus in shared
+    ]
     equal = _equal_budgets([row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])])
     return equal and bool(shared) and all(a & b for a, b in seeds)
 
@@ -244,7 +344,9 @@ def named(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
         rows = {row["run_id"]: row for rows in by_corpus.values() for row in rows}
         frame = results(rows.values()).assign(name=name)
         given = {(corpus, row["run_id"]) for corpus, rows in by_corpus.items() for row in rows}
-        parts.append(frame[[pair in given for pair in zip(frame["corpus"], frame["run_id"], strict=True)]])
+        parts.append(
+            frame[[pair in given for pair in zip(frame["corpus"], frame["run_id"], strict=True)]]
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -257,14 +359,23 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
     """Test F1 minus the single-task tagger's, mean over seeds: sets of training corpora down, test corpora across."""
     rows = list(rows)
     check_budgets(rows)
-    trained_on = {row["run_id"]: " + ".join(name for name, splits in row["scores"].items() if "dev" in splits) for row in rows}
+    trained_on = {
+        row["run_id"]: " + ".join(name for name, splits in row["scores"].items() if "dev" in splits)
+        for row in rows
+    }
     frame = results(rows)
     frame = frame[(frame["split"] == "test") & (frame["type"] == "micro")]
-    wide = frame.assign(trained_on=frame["run_id"].map(trained_on)).pivot_table(index="trained_on", columns="corpus", values="f1")
+    wide = frame.assign(trained_on=frame["run_id"].map(trained_on)).pivot_table(
+        index="trained_on", columns="corpus", values="f1"
+    )
     alone = {name: wide.loc[name, name] for name in wide.columns if name in wide.index}
     if not alone:
-        raise WorkbookError(f"no single-task tagger among {list(wide.index)}; a transfer matrix is drawn against those")
-    return (wide[list(alone)] - pd.Series(alone)).loc[sorted(wide.index, key=lambda name: (name.count(" + "), name))]
+        raise WorkbookError(
+            f"no single-task tagger among {list(wide.index)}; a transfer matrix is drawn against those"
+        )
+    return (wide[list(alone)] - pd.Series(alone)).loc[
+        sorted(wide.index, key=lambda name: (name.count(" + "), name))
+    ]
 
 
 def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
@@ -274,15 +385,21 @@ def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[di
     the others computed in several.
     """
     runs = outputs_folder(outputs) / "runs"
-    if any(getattr(config, name) and read_row(runs / getattr(config, name)) is None for name in PARENTS):
+    if any(
+        getattr(config, name) and read_row(runs / getattr(config, name)) is None for name in PARENTS
+    ):
         return []
     parents, mine = parents_of(config, runs), read_row(runs / config.run_id)
-    rows = [row for row in read_rows(outputs) if arm_of(row) == arm(config, parents, precision_of(row))]
+    rows = [
+        row for row in read_rows(outputs) if arm_of(row) == arm(config, parents, precision_of(row))
+    ]
     wanted = precision_of(mine) if mine else config.precision
     if wanted != "auto":
         return [row for row in rows if precision_of(row) in (wanted, "none")]
     if len(used := {precision_of(row) for row in rows}) > 1:
-        raise WorkbookError(f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with precision=")
+        raise WorkbookError(
+            f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with precision="
+        )
     return rows
 
 
@@ -300,10 +417,14 @@ def check_budgets(rows: Sequence[Mapping]) -> None:
             taggers += [config | {"epochs": epochs} for config in chain]
     for key in [key for config in taggers[:1] for key in config if key not in _VARIED]:
         own = [config["encoder"] if key == "learning_rate" else "" for config in taggers]
-        values = {(encoder, json.dumps(config[key])) for encoder, config in zip(own, taggers, strict=True)}
+        values = {
+            (encoder, json.dumps(config[key])) for encoder, config in zip(own, taggers, strict=True)
+        }
         if len(values) > len(set(own)):
             said = ", ".join(sorted(value for _, value in values))
-            raise WorkbookError(f"these runs can't be compared: {key} differs ({said}); run both arms with one budget")
+            raise WorkbookError(
+                f"these runs can't be compared: {key} differs ({said}); run both arms with one budget"
+            )
 
 
 def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
@@ -315,22 +436,39 @@ def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
     rows = list(rows)
     by_id = {row["run_id"]: row for row in rows}
     frame = results(rows)
-    frame = frame[(frame["split"] == "test") & ~frame["type"].isin(AVERAGES) & (frame["support"] >= FEW)]
+    frame = frame[
+        (frame["split"] == "test") & ~frame["type"].isin(AVERAGES) & (frame["support"] >= FEW)
+    ]
     lines = []
     for (corpus, kind, official), part in frame.groupby(["corpus", "type", "official"]):
-        arms = {name: group for name, group in part.groupby("name") if group["f1"].mean() > 0 and _takes_part(group)}
+        arms = {
+            name: group
+            for name, group in part.groupby("name")
+            if group["f1"].mean() > 0 and _takes_part(group)
+        }
         ranked = sorted(arms, key=lambda name: -arms[name]["f1"].mean())
         while ranked:
             best, *others = ranked
             mine = [by_id[run_id] for run_id in arms[best]["run_id"]]
-            rivals = [name for name in others if _equal_budgets([*mine, *(by_id[run_id] for run_id in arms[name]["run_id"])])]
+            rivals = [
+                name
+                for name in others
+                if _equal_budgets([*mine, *(by_id[run_id] for run_id in arms[name]["run_id"])])
+            ]
             ranked = [name for name in others if name not in rivals]
             if rivals:
                 f1, seeds = arms[best]["f1"], arms[best]["seed"].nunique()
-                trained = [arms[name] for name in (best, *rivals) if "tagger" in set(arms[name]["system"])]
+                trained = [
+                    arms[name] for name in (best, *rivals) if "tagger" in set(arms[name]["system"])
+                ]
                 epochs = max((group["epochs"].max() for group in trained), default=0)
-                lines.append([corpus, kind, official, best, f1.mean(), f1.std(), seeds, len(rivals), epochs])
-    return pd.DataFrame(lines, columns=["corpus", "type", "official", "name", "f1", "sd", "seeds", "rivals", "epochs"])
+                lines.append(
+                    [corpus, kind, official, best, f1.mean(), f1.std(), seeds, len(rivals), epochs]
+                )
+    return pd.DataFrame(
+        lines,
+        columns=["corpus", "type", "official", "name", "f1", "sd", "seeds", "rivals", "epochs"],
+    )
 
 
 def _takes_part(group: pd.DataFrame) -> bool:
@@ -360,12 +498,26 @@ def apart_by_corpus(frame: pd.DataFrame) -> pd.DataFrame:
 def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
     """Markdown of `results` or `named`: arms down, test F1 and recall x 100 of each type across, mean ± sd over seeds."""
     tests = apart_by_corpus(frame[(frame["split"] == "test") & frame["type"].isin(types)])
-    types = sorted(tests["type"].unique(), key=lambda name: (list(types).index(name.split(" on ")[0]), name))
+    types = sorted(
+        tests["type"].unique(), key=lambda name: (list(types).index(name.split(" on ")[0]), name)
+    )
     lines = [
-        "| " + " | ".join(["arm", "runs", *(f"{name} {measure}" for measure in ("F1", "recall") for name in types)]) + " |",
+        "| "
+        + " | ".join(
+            [
+                "arm",
+                "runs",
+                *(f"{name} {measure}" for measure in ("F1", "recall") for name in types),
+            ]
+        )
+        + " |",
         "|" + "---|" * (2 + 2 * len(types)),
     ]
-    order = tests.groupby("name").agg(types=("type", "nunique"), f1=("f1", "mean")).sort_values(["types", "f1"], ascending=False)
+    order = (
+        tests.groupby("name")
+        .agg(types=("type", "nunique"), f1=("f1", "mean"))
+        .sort_values(["types", "f1"], ascending=False)
+    )
     for name_ in order.index:
         part = tests[tests["name"] == name_]
         cells = [str(part["run_id"].nunique())]
@@ -384,13 +536,22 @@ def by_ratio(frame: pd.DataFrame) -> pd.DataFrame:
     """
     told = frame["name"].str.extract(r"(?P<name>.*?)(?: (?P<ratio>[\d.]+):1)?$")
     frame = frame.assign(name=told["name"], ratio=told["ratio"].astype(float).fillna(0.0))
-    gold, mixed = (frame[frame["name"].str.startswith("gold only") == which] for which in (True, False))
-    starts = [gold[gold["name"] == " ".join(["gold only", *name.split()[1:]])].assign(name=name) for name in mixed["name"].unique()]
+    gold, mixed = (
+        frame[frame["name"].str.startswith("gold only") == which] for which in (True, False)
+    )
+    starts = [
+        gold[gold["name"] == " ".join(["gold only", *name.split()[1:]])].assign(name=name)
+        for name in mixed["name"].unique()
+    ]
     return pd.concat([mixed, *starts], ignore_index=True)
 
 
 def publish(
-    run_ids: Iterable[str], outputs: str | Path | None = None, to: Path | None = None, table: str = "", name: str = ""
+    run_ids: Iterable[str],
+    outputs: str | Path | None = None,
+    to: Path | None = None,
+    table: str = "",
+    name: str = "",
 ) -> list[Path]:
     """Copy rows into outputs/published, from which the README's tables and figures are drawn.
 
@@ -411,4 +572,7 @@ def publish(
 
 def published_rows(table: str = "") -> list[dict]:
     """The committed rows of one table."""
-    return [json.loads(path.read_text()) for path in sorted((home() / "outputs" / "published" / table).glob("*.json"))]
+    return [
+        json.loads(path.read_text())
+        for path in sorted((home() / "outputs" / "published" / table).glob("*.json"))
+    ]

@@ -19,7 +19,10 @@ _MARKS = "sD^vPX*ph"
 def use_style() -> None:
     """Fonts and grid of all figures."""
     sns.set_theme(
-        "notebook", "whitegrid", palette="colorblind", rc={"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False}
+        "notebook",
+        "whitegrid",
+        palette="colorblind",
+        rc={"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False},
     )
 
 
@@ -28,7 +31,9 @@ def save_figure(figure: plt.Figure, name: str, published: bool = False) -> Path:
     folder = home() / "figures" if published else outputs_folder(write=True) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for kind in ("pdf", "png"):
-        metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same data gives the same bytes
+        metadata = (
+            {"CreationDate": None} if kind == "pdf" else {"Software": None}
+        )  # the same data gives the same bytes
         figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight", dpi=160, metadata=metadata)
     return folder / f"{name}.png"
 
@@ -42,7 +47,9 @@ def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> 
             colour = PALETTE[i % len(PALETTE)]
             ax.plot(range(1, len(scores) + 1), scores, marker=".", color=colour, label=name)
             best = int(np.argmax(scores))
-            ax.plot(best + 1, scores[best], "o", markersize=11, markerfacecolor="none", color=colour)
+            ax.plot(
+                best + 1, scores[best], "o", markersize=11, markerfacecolor="none", color=colour
+            )
     ax.set(xlabel="epoch", ylabel="dev F1 (strict spans, x 100)")
     ax.xaxis.get_major_locator().set_params(integer=True)
     if ax.get_legend_handles_labels()[0]:
@@ -53,7 +60,9 @@ def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> 
 def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axes:
     """How predictions go wrong, one stacked bar a system; `kinds`: system -> kind -> count."""
     order = ["boundary", "type", "both", "spurious", "missed"]
-    frame = pd.DataFrame({name: {kind: counts.get(kind, 0) for kind in order} for name, counts in kinds.items()}).T
+    frame = pd.DataFrame(
+        {name: {kind: counts.get(kind, 0) for kind in order} for name, counts in kinds.items()}
+    ).T
     left = np.zeros(len(frame))
     for i, kind in enumerate(order):
         ax.barh(frame.index, frame[kind], left=left, label=kind, color=PALETTE[i])
@@ -77,7 +86,10 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
         here = table[(table["corpus"] == corpus) & (table["type"] == kind)].set_index("name")
         for k, name in enumerate(name for name in names if name in here.index):
             line, x = here.loc[name], i + width * (k + 0.5 - len(here) / 2)
-            colour, label = PALETTE[names.index(name) % len(PALETTE)], name if name not in shown else None
+            colour, label = (
+                PALETTE[names.index(name) % len(PALETTE)],
+                name if name not in shown else None,
+            )
             ax.bar(
                 x,
                 100 * line["f1_mean"],
@@ -87,7 +99,13 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
                 yerr=None if line["runs"] == 1 else 100 * line["f1_sd"],
                 capsize=3,
             )
-            ax.plot([x] * len(line["values"]), 100 * np.array(line["values"]), ".", color="black", markersize=4)
+            ax.plot(
+                [x] * len(line["values"]),
+                100 * np.array(line["values"]),
+                ".",
+                color="black",
+                markersize=4,
+            )
             shown.append(name)
         if here["official"].all():
             marks = anchors[(anchors["corpus"] == corpus) & (anchors["type"] == kind)]
@@ -104,7 +122,10 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
                 )
                 shown.append(label)
     ax.set(xticks=range(len(groups)), ylabel="test F1 (strict spans, x 100)")
-    ax.set_xticklabels([f"{corpus}\n{kind}" for corpus, kind in groups], fontsize="small" if len(groups) < 6 else "x-small")
+    ax.set_xticklabels(
+        [f"{corpus}\n{kind}" for corpus, kind in groups],
+        fontsize="small" if len(groups) < 6 else "x-small",
+    )
     low = 100 * min(value for values in table["values"] for value in values)
     ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
     ax.grid(False, axis="x")
@@ -121,9 +142,13 @@ def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     wide = wide.loc[wide.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
     # of the first k systems, those with most figures, take the k that fill the largest table without gaps
     shared = [wide.iloc[:k].dropna(axis=1) for k in range(1, len(wide) + 1)]
-    shown = max((part for part in shared if part.shape[1] >= 3), key=lambda part: part.size, default=None)
+    shown = max(
+        (part for part in shared if part.shape[1] >= 3), key=lambda part: part.size, default=None
+    )
     if shown is None:
-        raise WorkbookError(f"a radar needs a system with three spokes (corpus and type); these rows have {wide.notna().sum(axis=1).max()}")
+        raise WorkbookError(
+            f"a radar needs a system with three spokes (corpus and type); these rows have {wide.notna().sum(axis=1).max()}"
+        )
     angles = np.linspace(0, 2 * np.pi, shown.shape[1], endpoint=False)
     for name, values in shown.iterrows():
         closed = 100 * np.append(values.to_numpy(), values.iloc[0])
@@ -138,10 +163,20 @@ def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Mean test F1 of every system on every corpus and type; blank where it wasn't scored."""
-    wide = 100 * _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
+    wide = 100 * _main(table).pivot_table(
+        index="name", columns=["corpus", "type"], values="f1_mean"
+    )
     wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False).index]
     wide.columns = [f"{corpus}\n{kind}" for corpus, kind in wide.columns]
-    sns.heatmap(wide, annot=True, fmt=".1f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "test F1 (x 100)"})
+    sns.heatmap(
+        wide,
+        annot=True,
+        fmt=".1f",
+        cmap="crest",
+        linewidths=1,
+        ax=ax,
+        cbar_kws={"label": "test F1 (x 100)"},
+    )
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="y", rotation=0)
     ax.grid(False)
@@ -160,12 +195,30 @@ def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt
         y = labels.index(line[label]) + (0.6 * (k + 0.5) / len(corpora) - 0.3 if several else 0)
         x, low, high = 100 * line["difference"], 100 * line["low"], 100 * line["high"]
         face = PALETTE[k] if line["p_holm"] < 0.05 else "white"
-        ax.errorbar(x, y, xerr=[[x - low], [high - x]], fmt="o", color=PALETTE[k], capsize=4, markerfacecolor=face)
+        ax.errorbar(
+            x,
+            y,
+            xerr=[[x - low], [high - x]],
+            fmt="o",
+            color=PALETTE[k],
+            capsize=4,
+            markerfacecolor=face,
+        )
     ax.axvline(0, color="0.4", linewidth=1)
-    ax.set(yticks=range(len(labels)), yticklabels=labels, xlabel="difference in test F1 (points)", ylim=(len(labels) - 0.5, -0.5))
+    ax.set(
+        yticks=range(len(labels)),
+        yticklabels=labels,
+        xlabel="difference in test F1 (points)",
+        ylim=(len(labels) - 0.5, -0.5),
+    )
     if several:
-        handles = [plt.Line2D([], [], marker="o", linestyle="", color=PALETTE[k], label=name) for k, name in enumerate(corpora)]
-        ax.legend(handles=handles, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+        handles = [
+            plt.Line2D([], [], marker="o", linestyle="", color=PALETTE[k], label=name)
+            for k, name in enumerate(corpora)
+        ]
+        ax.legend(
+            handles=handles, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3
+        )
     return ax
 
 
@@ -175,7 +228,13 @@ def trials(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     for state, mark in (("complete", "o"), ("pruned", "x"), ("fail", "v")):
         part = frame[(frame["state"] == state) & frame["f1"].notna()]
         if len(part):
-            ax.scatter(part["number"], part["f1"], marker=mark, color=PALETTE[0 if state == "complete" else 7], label=state)
+            ax.scatter(
+                part["number"],
+                part["f1"],
+                marker=mark,
+                color=PALETTE[0 if state == "complete" else 7],
+                label=state,
+            )
     whole = frame.assign(best=frame["f1"].where(frame["state"] == "complete").cummax().ffill())
     ax.step(whole["number"], whole["best"], where="post", color=PALETTE[1], label="best so far")
     ax.set(xlabel="trial", ylabel="dev F1")
@@ -187,7 +246,11 @@ def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Dev F1 over two loss weights, in three dimensions (an ax with projection="3d"); `grid`: the one down, the other across."""
     x, y = np.meshgrid(range(grid.shape[1]), range(grid.shape[0]))
     ax.plot_surface(x, y, 100 * grid.to_numpy(), cmap="crest", edgecolor="0.3", linewidth=0.5)
-    ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}", zlabel="dev F1 (x 100)")
+    ax.set(
+        xlabel=f"\u03bb {grid.columns.name}",
+        ylabel=f"\u03bb {grid.index.name}",
+        zlabel="dev F1 (x 100)",
+    )
     ax.set_xticks(range(grid.shape[1]), [f"{w:g}" for w in grid.columns])
     ax.set_yticks(range(grid.shape[0]), [f"{w:g}" for w in grid.index])
     return ax
@@ -195,7 +258,15 @@ def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 def weight_heatmap(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """The same from above; the best is framed."""
-    sns.heatmap(100 * grid, annot=True, fmt=".1f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "dev F1 (x 100)"})
+    sns.heatmap(
+        100 * grid,
+        annot=True,
+        fmt=".1f",
+        cmap="crest",
+        linewidths=1,
+        ax=ax,
+        cbar_kws={"label": "dev F1 (x 100)"},
+    )
     row, column = np.unravel_index(np.argmax(grid.to_numpy()), grid.shape)
     ax.add_patch(plt.Rectangle((column, row), 1, 1, fill=False, edgecolor=PALETTE[1], linewidth=3))
     ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}")
@@ -204,7 +275,9 @@ def weight_heatmap(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     return ax
 
 
-def arms_by_type(frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: Sequence[str] | None = None) -> plt.Axes:
+def arms_by_type(
+    frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: Sequence[str] | None = None
+) -> plt.Axes:
     """One line an arm, a dot a type: the mean over seeds, whiskers ± one standard deviation; `frame` is `leaderboard.results`'."""
     shown = frame.assign(percent=100 * frame[measure])
     order = list(order or dict.fromkeys(shown["name"]))
@@ -232,7 +305,16 @@ def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = 
     order = sorted(frame["name"].unique())  # the same colour for the same name in every panel
     shown = frame.assign(percent=100 * frame[measure])
     sns.lineplot(
-        shown, x="ratio", y="percent", hue="name", hue_order=order, style="name", style_order=order, markers=True, errorbar="sd", ax=ax
+        shown,
+        x="ratio",
+        y="percent",
+        hue="name",
+        hue_order=order,
+        style="name",
+        style_order=order,
+        markers=True,
+        errorbar="sd",
+        ax=ax,
     )
     ax.set(xlabel="silver sentences a gold one", ylabel=f"test {measure} x 100")
     ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))
@@ -253,8 +335,21 @@ def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Precision and recall of a lexicon's labels on gold, a line a corpus and type: `silver_quality.quality`."""
     lines = [f"{line.corpus} {line.type}" for line in frame.itertuples()]
     for k, measure in enumerate(("precision", "recall")):
-        ax.plot(100 * frame[measure], range(len(frame)), "os"[k], color=PALETTE[k], label=measure, markersize=8)
-    ax.set(yticks=range(len(lines)), yticklabels=lines, xlim=(0, 100), xlabel="strict spans on gold (%)", ylim=(len(lines) - 0.5, -0.5))
+        ax.plot(
+            100 * frame[measure],
+            range(len(frame)),
+            "os"[k],
+            color=PALETTE[k],
+            label=measure,
+            markersize=8,
+        )
+    ax.set(
+        yticks=range(len(lines)),
+        yticklabels=lines,
+        xlim=(0, 100),
+        xlabel="strict spans on gold (%)",
+        ylim=(len(lines) - 0.5, -0.5),
+    )
     ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 
@@ -262,9 +357,21 @@ def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Test F1 by the number of training sentences, a line an arm, every seed a dot; columns sentences, f1, name."""
     shown = frame.assign(percent=100 * frame["f1"])
-    sns.lineplot(shown, x="sentences", y="percent", hue="name", style="name", markers=True, errorbar="sd", err_style="bars", ax=ax)
+    sns.lineplot(
+        shown,
+        x="sentences",
+        y="percent",
+        hue="name",
+        style="name",
+        markers=True,
+        errorbar="sd",
+        err_style="bars",
+        ax=ax,
+    )
     sns.scatterplot(shown, x="sentences", y="percent", hue="name", legend=False, s=15, ax=ax)
-    ax.set(xscale="log", xlabel="biomedical training sentences", ylabel="test F1 (strict spans, x 100)")
+    ax.set(
+        xscale="log", xlabel="biomedical training sentences", ylabel="test F1 (strict spans, x 100)"
+    )
     ticks = sorted(set(shown["sentences"]))
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
@@ -289,7 +396,16 @@ def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Mean weight of each source (expert or other head) across, head and place down: `inspection.weights_by_place`, stacked."""
     own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
     shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
-    sns.heatmap(shown, mask=own, annot=True, fmt=".2f", cmap="crest", linewidths=1, ax=ax, cbar_kws={"label": "mean weight"})
+    sns.heatmap(
+        shown,
+        mask=own,
+        annot=True,
+        fmt=".2f",
+        cmap="crest",
+        linewidths=1,
+        ax=ax,
+        cbar_kws={"label": "mean weight"},
+    )
     ax.set(xlabel="source", ylabel="")
     ax.tick_params(axis="y", rotation=0)
     ax.grid(False)

@@ -1,0 +1,1 @@
+"""Spans -> scores, and whether a difference is more than luck."""

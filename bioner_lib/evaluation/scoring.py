@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..data.schemes import Span, to_tags
+from ..corpora.schemes import Span, to_tags
 
 Score = dict[str, float | int]
 
@@ -17,10 +17,20 @@ def _measures(tp: int, fp: int, fn: int) -> Score:
     precision = tp / (tp + fp) if tp + fp else 0.0
     recall = tp / (tp + fn) if tp + fn else 0.0
     f1 = 2 * tp / (2 * tp + fp + fn) if tp else 0.0
-    return {"tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall, "f1": f1, "support": tp + fn}
+    return {
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "support": tp + fn,
+    }
 
 
-def counts(gold: Iterable[Span], predicted: Iterable[tuple], types: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+def counts(
+    gold: Iterable[Span], predicted: Iterable[tuple], types: Sequence[str]
+) -> dict[str, tuple[int, int, int]]:
     """tp, fp, fn by type of one sentence."""
     result = {}
     for name in types:
@@ -30,7 +40,9 @@ def counts(gold: Iterable[Span], predicted: Iterable[tuple], types: Sequence[str
     return result
 
 
-def score(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], types: Sequence[str]) -> dict[str, Score]:
+def score(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], types: Sequence[str]
+) -> dict[str, Score]:
     """Type -> tp, fp, fn, precision, recall, f1, support; also `micro` (over all spans) and `macro` (mean over types with gold)."""
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold sentences but {len(predicted)} predicted ones")
@@ -41,13 +53,19 @@ def score(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], 
     scores = {name: _measures(*map(int, triple)) for name, triple in totals.items()}
     scores["micro"] = _measures(*map(int, sum(totals.values())))
     held = [scores[name] for name in types if scores[name]["support"]]
-    macro = {key: float(np.mean([s[key] for s in held])) if held else 0.0 for key in ("precision", "recall", "f1")}
+    macro = {
+        key: float(np.mean([s[key] for s in held])) if held else 0.0
+        for key in ("precision", "recall", "f1")
+    }
     scores["macro"] = macro | {"support": scores["micro"]["support"]}
     return scores
 
 
 def seqeval_f1(
-    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], lengths: Sequence[int], types: Sequence[str]
+    gold: Sequence[Sequence[Span]],
+    predicted: Sequence[Sequence[tuple]],
+    lengths: Sequence[int],
+    types: Sequence[str],
 ) -> dict[str, float]:
     """Type -> F1 by seqeval, strict, IOB2: the referee. One type at a time, since heads may overlap and a tag sequence can't.
 
@@ -64,7 +82,11 @@ def seqeval_f1(
             if own[0] or own[1]:
                 for side, spans in zip(sides, own, strict=True):
                     side.append(to_tags(spans, length))
-        result[name] = float(f1_score(*sides, mode="strict", scheme=IOB2, zero_division=0)) if sides[0] else 0.0
+        result[name] = (
+            float(f1_score(*sides, mode="strict", scheme=IOB2, zero_division=0))
+            if sides[0]
+            else 0.0
+        )
     return result
 
 
@@ -92,13 +114,19 @@ def errors(gold: Iterable[Span], predicted: Iterable[tuple]) -> Counter:
     return result
 
 
-def token_accuracy(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], lengths: Sequence[int]) -> float:
+def token_accuracy(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[tuple]], lengths: Sequence[int]
+) -> float:
     """Share of words with the right tag, O included: why some papers print 0.98. Never a headline."""
     wrong = 0
     for right, found in zip(gold, predicted, strict=True):
         # a word's tag is its type and whether it opens the span
         sides = [
-            {(i, name, i == start) for start, end, name in (span[:3] for span in side) for i in range(start, end)}
+            {
+                (i, name, i == start)
+                for start, end, name in (span[:3] for span in side)
+                for i in range(start, end)
+            }
             for side in (right, found)
         ]
         wrong += len({i for i, _, _ in sides[0] ^ sides[1]})

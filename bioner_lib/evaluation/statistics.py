@@ -29,7 +29,9 @@ def f1(counts: np.ndarray) -> np.ndarray:
     return 2 * tp / np.maximum(2 * tp + fp + fn, 1)
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, resamples: int = 10_000, seed: int = 13, level: float = 0.95) -> dict[str, float]:
+def paired_difference(
+    a: np.ndarray, b: np.ndarray, resamples: int = 10_000, seed: int = 13, level: float = 0.95
+) -> dict[str, float]:
     """Mean F1 of a minus mean F1 of b, its interval, and a two-sided p of "no difference".  (S D 3), (S D 3)
 
     Two sources of luck are added up. Documents: drawn with replacement, the same ones for both systems. Seeds: the standard error of
@@ -45,7 +47,10 @@ def paired_difference(a: np.ndarray, b: np.ndarray, resamples: int = 10_000, see
     _same_gold(a, b)
     rng = np.random.default_rng(seed)
     observed = f1(a.sum(1)).mean() - f1(b.sum(1)).mean()
-    drawn = [[_f1_by_seed(side, weights) for side in (a, b)] for weights in _resampled(a.shape[1], resamples, rng)]
+    drawn = [
+        [_f1_by_seed(side, weights) for side in (a, b)]
+        for weights in _resampled(a.shape[1], resamples, rng)
+    ]
     by_seed = [np.concatenate(parts) for parts in zip(*drawn, strict=True)]  # (R S) each
     moved = by_seed[0].mean(1) - by_seed[1].mean(1)
     error, freedom = _error_of_seeds([f1(side.sum(1)) for side in (a, b)], by_seed)
@@ -53,7 +58,12 @@ def paired_difference(a: np.ndarray, b: np.ndarray, resamples: int = 10_000, see
         moved = moved + error * rng.standard_t(freedom, resamples)
     low, high = np.quantile(moved, [(1 - level) / 2, (1 + level) / 2])
     as_far = np.count_nonzero(np.abs(moved - observed) >= abs(observed) - 1e-12)
-    return {"difference": float(observed), "low": float(low), "high": float(high), "p": float((as_far + 1) / (resamples + 1))}
+    return {
+        "difference": float(observed),
+        "low": float(low),
+        "high": float(high),
+        "p": float((as_far + 1) / (resamples + 1)),
+    }
 
 
 def _same_gold(a: np.ndarray, b: np.ndarray) -> None:
@@ -65,7 +75,9 @@ def _same_gold(a: np.ndarray, b: np.ndarray) -> None:
         )
 
 
-def _error_of_seeds(sides: Sequence[np.ndarray], resampled: Sequence[np.ndarray]) -> tuple[float, float]:
+def _error_of_seeds(
+    sides: Sequence[np.ndarray], resampled: Sequence[np.ndarray]
+) -> tuple[float, float]:
     """Standard error that seeds add to the difference of two means, and its degrees of freedom (Welch).  two (S), two (R S)
 
     The variance of F1 over seeds, less the part that would vanish on a larger test set: how far a seed's F1 moves away from
@@ -92,7 +104,11 @@ def _resampled(documents: int, resamples: int, rng: np.random.Generator):
     for start in range(0, resamples, step):
         r = min(step, resamples - start)
         drawn = rng.integers(documents, size=(r, documents)) + documents * np.arange(r)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=r * documents).reshape(r, documents).astype(np.float64)
+        yield (
+            np.bincount(drawn.ravel(), minlength=r * documents)
+            .reshape(r, documents)
+            .astype(np.float64)
+        )
 
 
 def _f1_by_seed(tables: np.ndarray, weights: np.ndarray) -> np.ndarray:

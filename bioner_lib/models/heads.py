@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from ..choices import DECODERS, LAYOUTS
-from ..data.corpus import Corpus
-from ..data.schemes import Span, tag_names, to_spans
+from ..corpora.corpus import Corpus
+from ..corpora.schemes import Span, tag_names, to_spans
 from ..errors import WorkbookError, unknown
 
 FORBIDDEN = -1e4  # finite, so that a path which nothing allows has a gradient of 0 and not NaN
@@ -35,9 +35,15 @@ def plan_heads(layout: str, corpora: Sequence[Corpus]) -> list[HeadPlan]:
     """One head per type, per corpus, or one joint head, for these training corpora."""
     types = tuple(dict.fromkeys(name for corpus in corpora for name in corpus.types))
     if layout == "per-type":
-        return [HeadPlan(name, (name,), tuple(c.name for c in corpora if name in c.types)) for name in types]
+        return [
+            HeadPlan(name, (name,), tuple(c.name for c in corpora if name in c.types))
+            for name in types
+        ]
     if layout == "per-corpus":
-        return [HeadPlan(corpus.name, corpus.types, (corpus.name,), exclusive=True) for corpus in corpora]
+        return [
+            HeadPlan(corpus.name, corpus.types, (corpus.name,), exclusive=True)
+            for corpus in corpora
+        ]
     if layout == "joint":
         return [HeadPlan("joint", types, tuple(corpus.name for corpus in corpora))]
     raise unknown("heads", layout, LAYOUTS)
@@ -45,12 +51,20 @@ def plan_heads(layout: str, corpora: Sequence[Corpus]) -> list[HeadPlan]:
 
 def layout_of(plans: Sequence[HeadPlan]) -> str:
     """The layout that these heads follow."""
-    return "per-corpus" if any(plan.exclusive for plan in plans) else "joint" if [plan.name for plan in plans] == ["joint"] else "per-type"
+    return (
+        "per-corpus"
+        if any(plan.exclusive for plan in plans)
+        else "joint"
+        if [plan.name for plan in plans] == ["joint"]
+        else "per-type"
+    )
 
 
 def annotated_tags(plan: HeadPlan, corpus: Corpus, scheme: str) -> list[bool]:
     """For each tag of a head, whether the corpus says anything about it: O and the tags of its own types."""
-    return [tag == "O" or tag.partition("-")[2] in corpus.types for tag in tag_names(plan.types, scheme)]
+    return [
+        tag == "O" or tag.partition("-")[2] in corpus.types for tag in tag_names(plan.types, scheme)
+    ]
 
 
 def heads_for(plans: Sequence[HeadPlan], corpus: str, types: Sequence[str]) -> list[str]:
@@ -58,7 +72,9 @@ def heads_for(plans: Sequence[HeadPlan], corpus: str, types: Sequence[str]) -> l
     own = [plan.name for plan in plans if plan.exclusive and corpus in plan.corpora]
     found = own or [plan.name for plan in plans if set(plan.types) & set(types)]
     if not found:
-        raise WorkbookError(f"no head knows any of {list(types)} ({corpus}); heads: { {p.name: list(p.types) for p in plans} }")
+        raise WorkbookError(
+            f"no head knows any of {list(types)} ({corpus}); heads: { {p.name: list(p.types) for p in plans} }"
+        )
     return found
 
 
@@ -123,7 +139,9 @@ class Chain:
             step, pointer = (reached[:, :, None] + self.between).max(1)
             here = self.valid[:, i, None]
             reached = torch.where(here, step + scores[:, i], reached)
-            back.append(torch.where(here, pointer, torch.arange(scores.shape[2], device=scores.device)))
+            back.append(
+                torch.where(here, pointer, torch.arange(scores.shape[2], device=scores.device))
+            )
         tags = [(reached + self.end).argmax(-1)]
         for pointer in reversed(back):
             tags.append(pointer.gather(1, tags[-1][:, None])[:, 0])
@@ -158,7 +176,9 @@ class Head(nn.Module):
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("allowed", allowed_transitions(self.tags), persistent=False)
-        self.transitions = nn.Parameter(torch.zeros_like(self.allowed)) if decoder == "crf" else None
+        self.transitions = (
+            nn.Parameter(torch.zeros_like(self.allowed)) if decoder == "crf" else None
+        )
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """(B N D) -> (B N T)"""
@@ -166,7 +186,11 @@ class Head(nn.Module):
 
     def table(self) -> torch.Tensor | None:
         """The CRF's transition scores, what the scheme forbids at FORBIDDEN; None for a softmax.  (T+1 T+1)"""
-        return None if self.transitions is None else self.transitions.masked_fill(self.allowed.isneginf(), FORBIDDEN)
+        return (
+            None
+            if self.transitions is None
+            else self.transitions.masked_fill(self.allowed.isneginf(), FORBIDDEN)
+        )
 
     def decode(
         self, logits: torch.Tensor, valid: torch.Tensor, opens: torch.Tensor, closes: torch.Tensor
@@ -174,7 +198,10 @@ class Head(nn.Module):
         """Tag indices and their probabilities.  (B N T), (B N), (B), (B) -> (B N), (B N)"""
         if self.transitions is None:
             scores = logits.float().log_softmax(-1)
-            tags, probabilities = Chain(self.allowed, valid, opens, closes).best(scores), scores.exp()
+            tags, probabilities = (
+                Chain(self.allowed, valid, opens, closes).best(scores),
+                scores.exp(),
+            )
         else:
             chain = Chain(self.table(), valid, opens, closes)
             tags, probabilities = chain.best(logits.float()), chain.marginals(logits.float())
@@ -192,7 +219,12 @@ class Head(nn.Module):
         opens, closes = first_tag[0] in "BS", last_tag in (f"E-{name}", f"S-{name}")
         return f"{'IEBS'[2 * opens + closes]}-{name}"
 
-    def spans(self, tags: Sequence[str], probabilities: Sequence[float], repairs: Counter) -> list[tuple[int, int, str, float]]:
+    def spans(
+        self, tags: Sequence[str], probabilities: Sequence[float], repairs: Counter
+    ) -> list[tuple[int, int, str, float]]:
         """One sentence's tags -> (start, end, type, score); the score is the mean probability of the span's tags."""
         found: list[Span] = to_spans(tags, self.scheme, repairs)
-        return [(start, end, name, sum(probabilities[start:end]) / (end - start)) for start, end, name in found]
+        return [
+            (start, end, name, sum(probabilities[start:end]) / (end - start))
+            for start, end, name in found
+        ]

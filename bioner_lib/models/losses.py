@@ -20,14 +20,18 @@ import torch
 from torch import nn
 
 from ..choices import UNANNOTATED
-from ..data.batching import IGNORED, Batch
-from ..data.corpus import Corpus
+from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
+from .batching import IGNORED, Batch
 from .heads import FORBIDDEN, Chain, HeadPlan, Output, annotated_tags
 
 
 def partial_label_nll(
-    logits: torch.Tensor, tags: torch.Tensor, annotated: torch.Tensor, unannotated: str, chain: Chain | None = None
+    logits: torch.Tensor,
+    tags: torch.Tensor,
+    annotated: torch.Tensor,
+    unannotated: str,
+    chain: Chain | None = None,
 ) -> torch.Tensor:
     """Negative log-likelihood a word, 0 where `tags` is IGNORED; with a `chain` (CRF) one a sentence.
 
@@ -52,15 +56,30 @@ def partial_label_nll(
 class HeadLoss(nn.Module):
     """Summed nll of one head: `annotated` (C T) says which tags a corpus speaks of, `weights` (C) how much it teaches this head."""
 
-    def __init__(self, plan: HeadPlan, corpora: Sequence[Corpus], scheme: str, unannotated: str, corpus_weights: Mapping[str, float]):
+    def __init__(
+        self,
+        plan: HeadPlan,
+        corpora: Sequence[Corpus],
+        scheme: str,
+        unannotated: str,
+        corpus_weights: Mapping[str, float],
+    ):
         super().__init__()
         annotated = torch.tensor([annotated_tags(plan, corpus, scheme) for corpus in corpora])
-        teaches = [corpus.name in plan.corpora or (unannotated == "negative" and not plan.exclusive) for corpus in corpora]
+        teaches = [
+            corpus.name in plan.corpora or (unannotated == "negative" and not plan.exclusive)
+            for corpus in corpora
+        ]
         if not any(teaches):
             raise WorkbookError(
                 f"no corpus teaches head {plan.name!r} ({list(plan.types)}): {[c.name for c in corpora]} annotate none of it"
             )
-        weights = torch.tensor([taught * corpus_weights.get(corpus.name, 1.0) for taught, corpus in zip(teaches, corpora, strict=True)])
+        weights = torch.tensor(
+            [
+                taught * corpus_weights.get(corpus.name, 1.0)
+                for taught, corpus in zip(teaches, corpora, strict=True)
+            ]
+        )
         self.register_buffer("annotated", annotated, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
         self.name, self.unannotated = plan.name, unannotated
@@ -69,7 +88,13 @@ class HeadLoss(nn.Module):
         """The weighted sum of nll, and of words that count in it.  batch -> scalar, scalar"""
         table = output.tables.get(self.name)
         chain = None if table is None else Chain(table, batch.valid, batch.opens, batch.closes)
-        nll = partial_label_nll(output.logits[self.name], batch.tags[self.name], self.annotated[batch.corpus], self.unannotated, chain)
+        nll = partial_label_nll(
+            output.logits[self.name],
+            batch.tags[self.name],
+            self.annotated[batch.corpus],
+            self.unannotated,
+            chain,
+        )
         weights = self.weights[batch.corpus][:, None]
         return (nll * weights).sum(), (batch.valid * weights).sum()
 
@@ -93,21 +118,32 @@ class MultiTaskLoss(nn.Module):
         super().__init__()
         if unannotated not in UNANNOTATED:
             raise unknown("unannotated", unannotated, UNANNOTATED)
-        uncertain, given = loss_weights == "uncertainty", {} if isinstance(loss_weights, str) else loss_weights or {}
+        uncertain, given = (
+            loss_weights == "uncertainty",
+            {} if isinstance(loss_weights, str) else loss_weights or {},
+        )
         if isinstance(loss_weights, str) and not uncertain:
             raise unknown("loss_weights", loss_weights, ("uncertainty",))
         lambdas = _checked("head", given, [plan.name for plan in plans])
-        corpus_weights = _checked("corpus", corpus_weights or {}, [corpus.name for corpus in corpora])
+        corpus_weights = _checked(
+            "corpus", corpus_weights or {}, [corpus.name for corpus in corpora]
+        )
         for corpus in corpora:
             if not any(corpus.name in plan.corpora for plan in plans):
                 raise WorkbookError(
                     f"corpus {corpus.name!r} ({list(corpus.types)}) has no head that learns from it: { {p.name: p.types for p in plans} }"
                 )
-        self.heads = nn.ModuleList(HeadLoss(plan, corpora, scheme, unannotated, corpus_weights) for plan in plans)
-        self.register_buffer("lambdas", torch.tensor([lambdas[plan.name] for plan in plans]), persistent=False)
+        self.heads = nn.ModuleList(
+            HeadLoss(plan, corpora, scheme, unannotated, corpus_weights) for plan in plans
+        )
+        self.register_buffer(
+            "lambdas", torch.tensor([lambdas[plan.name] for plan in plans]), persistent=False
+        )
         self.log_variances = nn.Parameter(torch.zeros(len(plans))) if uncertain else None
 
-    def forward(self, output: Output, batch: Batch, all_words: float | None = None, share: float = 1.0) -> torch.Tensor:
+    def forward(
+        self, output: Output, batch: Batch, all_words: float | None = None, share: float = 1.0
+    ) -> torch.Tensor:
         """scalar; where this batch is one process's share of a larger one `all_words` stands for M, and what the sharing charges is
         multiplied by `share`."""
         total = 0.0
@@ -116,8 +152,13 @@ class MultiTaskLoss(nn.Module):
             if self.log_variances is None:
                 total = total + self.lambdas[i] * nll
             else:
-                total = total + (-self.log_variances[i]).exp() * nll + words * self.log_variances[i] / 2
-        return total / (batch.valid.sum().clamp(min=1) if all_words is None else all_words) + share * output.penalty
+                total = (
+                    total + (-self.log_variances[i]).exp() * nll + words * self.log_variances[i] / 2
+                )
+        return (
+            total / (batch.valid.sum().clamp(min=1) if all_words is None else all_words)
+            + share * output.penalty
+        )
 
 
 def _checked(kind: str, given: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

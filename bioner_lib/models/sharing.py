@@ -28,7 +28,10 @@ class Hard(nn.Module):
         self.heads, self.width = heads, hidden
 
     def forward(
-        self, shared: torch.Tensor, valid: torch.Tensor | None = None, corpus: torch.Tensor | None = None
+        self,
+        shared: torch.Tensor,
+        valid: torch.Tensor | None = None,
+        corpus: torch.Tensor | None = None,
     ) -> tuple[list[torch.Tensor], torch.Tensor | float]:
         """(B N D), (B N), (B) -> H views (B N D'), scalar; without `valid` and `corpus` nothing is charged."""
         return [shared] * self.heads, 0.0
@@ -39,7 +42,9 @@ class Hard(nn.Module):
 
     def weights(self, shared: torch.Tensor) -> torch.Tensor:
         """How much head i takes of source k at each place, for designs that have gates or a router.  (B N D) -> (H K B N)"""
-        raise WorkbookError(f"sharing={_name(self)!r} has no gates and no router to show; 'cross' and 'moe' have")
+        raise WorkbookError(
+            f"sharing={_name(self)!r} has no gates and no router to show; 'cross' and 'moe' have"
+        )
 
 
 class Private(Hard):
@@ -63,14 +68,20 @@ class Private(Hard):
         """What a head reads beside the shared view.  (B N D), (H B N V) -> (H B N V)"""
         return private
 
-    def charge(self, shared: torch.Tensor, private: torch.Tensor, valid: torch.Tensor, corpus: torch.Tensor) -> torch.Tensor | float:
+    def charge(
+        self, shared: torch.Tensor, private: torch.Tensor, valid: torch.Tensor, corpus: torch.Tensor
+    ) -> torch.Tensor | float:
         """scalar"""
         return 0.0
 
     def forward(self, shared, valid=None, corpus=None):
         private = self.private(shared)
-        views = [torch.cat([shared, own.to(shared.dtype)], -1) for own in self.mixed(shared, private)]
-        return views, 0.0 if valid is None or corpus is None else self.charge(shared, private, valid, corpus)
+        views = [
+            torch.cat([shared, own.to(shared.dtype)], -1) for own in self.mixed(shared, private)
+        ]
+        return views, 0.0 if valid is None or corpus is None else self.charge(
+            shared, private, valid, corpus
+        )
 
 
 class _Reverse(torch.autograd.Function):
@@ -86,7 +97,14 @@ class _Reverse(torch.autograd.Function):
 class Adversarial(Private):
     """Adds H (D + 1) V parameters, and C (D + 1) of the discriminator that only training uses."""
 
-    def __init__(self, hidden: int, heads: int, corpora: int, reversal: float = 0.01, orthogonality: float = 0.001):
+    def __init__(
+        self,
+        hidden: int,
+        heads: int,
+        corpora: int,
+        reversal: float = 0.01,
+        orthogonality: float = 0.001,
+    ):
         super().__init__(hidden, heads)
         self.reversal, self.orthogonality = reversal, orthogonality
         self.discriminator = nn.Linear(hidden, corpora)
@@ -95,7 +113,9 @@ class Adversarial(Private):
         count = valid.sum(1, keepdim=True).clamp(min=1)
         mean = (shared * valid[..., None]).sum(1) / count
         guessed = cross_entropy(self.discriminator(_Reverse.apply(mean)).float(), corpus)
-        return self.reversal * guessed + self.orthogonality * squared_overlap(shared[valid], private[:, valid])
+        return self.reversal * guessed + self.orthogonality * squared_overlap(
+            shared[valid], private[:, valid]
+        )
 
 
 def squared_overlap(shared: torch.Tensor, private: torch.Tensor) -> torch.Tensor:
@@ -120,13 +140,17 @@ class Cross(Private):
 
     def gates(self, private: torch.Tensor) -> torch.Tensor:
         """How far the view of head j opens that of head i; what stands at i = j is not used.  (H B N V) -> (H H B N V)"""
-        return (torch.einsum("jbnv,ijvu->ijbnu", private, self.gate_weight) + self.gate_bias).sigmoid()
+        return (
+            torch.einsum("jbnv,ijvu->ijbnu", private, self.gate_weight) + self.gate_bias
+        ).sigmoid()
 
     def mixed(self, shared, private):
         if self.heads == 1:
             return private
         others = 1 - torch.eye(self.heads, device=private.device)
-        return private * torch.einsum("ij,ijbnv->ibnv", others / (self.heads - 1), self.gates(private).float())
+        return private * torch.einsum(
+            "ij,ijbnv->ibnv", others / (self.heads - 1), self.gates(private).float()
+        )
 
     def weights(self, shared):
         return self.gates(self.private(shared)).float().mean(-1)
@@ -155,19 +179,37 @@ class MixtureOfExperts(Private):
         return self.balance * (mean.shape[-1] * mean.square().sum(-1) - 1).mean()
 
     def _routing(self, shared: torch.Tensor) -> torch.Tensor:
-        return (torch.einsum("bnd,hde->hbne", shared, self.router_weight) + self.router_bias).float().softmax(-1)
+        return (
+            (torch.einsum("bnd,hde->hbne", shared, self.router_weight) + self.router_bias)
+            .float()
+            .softmax(-1)
+        )
 
 
-DESIGNS = {"hard": Hard, "private": Private, "adversarial": Adversarial, "cross": Cross, "moe": MixtureOfExperts}
+DESIGNS = {
+    "hard": Hard,
+    "private": Private,
+    "adversarial": Adversarial,
+    "cross": Cross,
+    "moe": MixtureOfExperts,
+}
 
-OPTIONS = {"hard": (), "private": (), "adversarial": ("reversal", "orthogonality"), "cross": (), "moe": ("experts", "balance")}
+OPTIONS = {
+    "hard": (),
+    "private": (),
+    "adversarial": ("reversal", "orthogonality"),
+    "cross": (),
+    "moe": ("experts", "balance"),
+}
 
 
 def _name(design: Hard) -> str:
     return next(name for name, kind in DESIGNS.items() if kind is type(design))
 
 
-def make_sharing(name: str, hidden: int, heads: list[str], corpora: int, options: dict[str, float] | None = None) -> Hard:
+def make_sharing(
+    name: str, hidden: int, heads: list[str], corpora: int, options: dict[str, float] | None = None
+) -> Hard:
     """A design for these heads; `options` are its coefficients (reversal, orthogonality; experts, balance).
 
     Raises WorkbookError for an unknown design and for gates without another head to open them.
@@ -180,4 +222,9 @@ def make_sharing(name: str, hidden: int, heads: list[str], corpora: int, options
             "take heads='per-type' with several types, or another sharing"
         )
     more = {"corpora": corpora} if name == "adversarial" else {}
-    return DESIGNS[name](hidden, len(heads), **more, **{key: value for key, value in (options or {}).items() if key in OPTIONS[name]})
+    return DESIGNS[name](
+        hidden,
+        len(heads),
+        **more,
+        **{key: value for key, value in (options or {}).items() if key in OPTIONS[name]},
+    )

@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from ..choices import ENCODERS, check_encoder
-from ..data.alignment import Aligner, Window
-from ..data.batching import PAD_TO, Batch, Example, collate, inference_batches
-from ..data.schemes import flat
+from ..corpora.schemes import flat
 from ..errors import WorkbookError
+from .alignment import Aligner, Window
+from .batching import PAD_TO, Batch, Example, collate, inference_batches
 from .heads import Head, HeadPlan, Output, heads_for
 from .sharing import make_sharing
 
@@ -43,10 +43,18 @@ def load_encoder(name: str, dropout: float = 0.1):
     path, tokenizer = encoder_path(name), load_tokenizer(name)
     with _reachable(name, path):
         config = _with_dropout(AutoConfig.from_pretrained(path, **_SAFE), dropout)
-        options = {"config": config, "dtype": torch.float32, "output_loading_info": True, **_SAFE, **_without_pooler(config)}
+        options = {
+            "config": config,
+            "dtype": torch.float32,
+            "output_loading_info": True,
+            **_SAFE,
+            **_without_pooler(config),
+        }
         encoder, loading = AutoModel.from_pretrained(path, **options)
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
-        raise WorkbookError(f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them")
+        raise WorkbookError(
+            f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them"
+        )
     return encoder, tokenizer
 
 
@@ -67,7 +75,9 @@ def load_tokenizer(name: str):
         tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **_SAFE)
         if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
             # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
-            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False, **_SAFE)
+            tokenizer = AutoTokenizer.from_pretrained(
+                path, add_prefix_space=True, do_lower_case=False, **_SAFE
+            )
     return _for_words(tokenizer, name)
 
 
@@ -90,7 +100,9 @@ def _for_words(tokenizer, name: str):
         backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(" ")])
         listed = _behind_first_word(tokenizer)
     if in_text[-len(listed) :] != listed:
-        cuts = [" ".join(map(str, tokenizer.convert_ids_to_tokens(ids))) for ids in (listed, in_text)]
+        cuts = [
+            " ".join(map(str, tokenizer.convert_ids_to_tokens(ids))) for ids in (listed, in_text)
+        ]
         raise WorkbookError(
             f"encoder {name!r} cuts {' '.join(_PROBE)!r} into {cuts[0]!r} in a list of words (without the first) and into {cuts[1]!r} "
             "in running text; take an encoder whose tokenizer.json cuts both alike"
@@ -101,7 +113,9 @@ def _for_words(tokenizer, name: str):
 def _behind_first_word(tokenizer) -> list[int]:
     """The pieces of `_PROBE` as a list of words, without those of its first word, which may have no space before it."""
     encoded = tokenizer(list(_PROBE), is_split_into_words=True, add_special_tokens=False)
-    return [piece for piece, word in zip(encoded["input_ids"], encoded.word_ids(), strict=True) if word]
+    return [
+        piece for piece, word in zip(encoded["input_ids"], encoded.word_ids(), strict=True) if word
+    ]
 
 
 _PROBE = ("of", "in", "Mutations", "optic", "OPA1")
@@ -110,7 +124,11 @@ _SAFE = {"trust_remote_code": False}  # an encoder's own code is never run, nor 
 
 def _is_cased(tokenizer) -> bool:
     special = set(tokenizer.all_special_tokens)
-    return any(piece != piece.lower() for piece in tokenizer.get_vocab() if piece not in special and not piece.startswith("[unused"))
+    return any(
+        piece != piece.lower()
+        for piece in tokenizer.get_vocab()
+        if piece not in special and not piece.startswith("[unused")
+    )
 
 
 @contextmanager
@@ -145,7 +163,11 @@ def longest_window(encoder) -> int | None:
 
     RoBERTa's positions begin behind that of padding, and batches are padded to a multiple of PAD_TO.
     """
-    tables = [m for name, m in encoder.named_modules() if name.endswith("position_embeddings") and isinstance(m, nn.Embedding)]
+    tables = [
+        m
+        for name, m in encoder.named_modules()
+        if name.endswith("position_embeddings") and isinstance(m, nn.Embedding)
+    ]
     if not tables:
         positions = getattr(encoder.config, "max_position_embeddings", None)
     else:
@@ -160,7 +182,10 @@ def autocast_dtype(precision: str) -> torch.dtype | None:
         if torch.cuda.is_available():
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            native = (
+                torch.backends.mkldnn.is_available()
+                and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            )
         precision = "bf16" if native else "fp32"
     return torch.bfloat16 if precision == "bf16" else None
 
@@ -185,9 +210,22 @@ class MultiTaskTagger(nn.Module):
             )
         self.encoder, self.dropout = encoder, nn.Dropout(dropout)
         corpora = dict.fromkeys(name for plan in plans for name in plan.corpora)
-        self.sharing = make_sharing(sharing, encoder.config.hidden_size, [plan.name for plan in plans], len(corpora), sharing_options)
-        self.heads = nn.ModuleList(Head(self.sharing.width, plan.types, scheme, decoder) for plan in plans)
-        self.plans, self.scheme, self.tokenizer, self.encoder_name = list(plans), scheme, tokenizer, encoder_name
+        self.sharing = make_sharing(
+            sharing,
+            encoder.config.hidden_size,
+            [plan.name for plan in plans],
+            len(corpora),
+            sharing_options,
+        )
+        self.heads = nn.ModuleList(
+            Head(self.sharing.width, plan.types, scheme, decoder) for plan in plans
+        )
+        self.plans, self.scheme, self.tokenizer, self.encoder_name = (
+            list(plans),
+            scheme,
+            tokenizer,
+            encoder_name,
+        )
         self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces)
         self.settings = {
             "scheme": scheme, "dropout": dropout, "max_length": max_length, "overlap": overlap, "label_pieces": label_pieces,
@@ -203,18 +241,31 @@ class MultiTaskTagger(nn.Module):
         views, penalty = self.sharing(hidden, *((valid, corpus) if self.training else ()))
         named = list(zip([plan.name for plan in self.plans], self.heads, strict=True))
         logits = {name: head(view) for (name, head), view in zip(named, views, strict=True)}
-        return Output(logits, {name: table for name, head in named if (table := head.table()) is not None}, penalty)
+        return Output(
+            logits,
+            {name: table for name, head in named if (table := head.table()) is not None},
+            penalty,
+        )
 
-    def _hidden(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _hidden(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor
+    ) -> torch.Tensor:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return self.dropout(hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1])))  # (B P D) -> (B N D)
+        return self.dropout(
+            hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
+        )  # (B P D) -> (B N D)
 
     def predict(
         self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
         autocast: torch.dtype | None = None, repairs: Counter | None = None,
     ) -> list[list[tuple[int, int, str, float]]]:  # fmt: skip
         """Spans (start word, end word, type, score) of tokenized sentences; arguments and errors as for `predictions`."""
-        return [spans for spans, _ in self.predictions(sentences, corpus, types, max_pieces, autocast, repairs)]
+        return [
+            spans
+            for spans, _ in self.predictions(
+                sentences, corpus, types, max_pieces, autocast, repairs
+            )
+        ]
 
     def predictions(
         self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
@@ -229,7 +280,11 @@ class MultiTaskTagger(nn.Module):
 
         Raises WorkbookError for text that isn't cut into words, and where no head knows one of `types`.
         """
-        wanted = list(types if types is not None else dict.fromkeys(name for plan in self.plans for name in plan.types))
+        wanted = list(
+            types
+            if types is not None
+            else dict.fromkeys(name for plan in self.plans for name in plan.types)
+        )
         chosen = set(heads_for(self.plans, corpus, wanted))
         if isinstance(sentences, str):
             raise _not_words(sentences)
@@ -240,51 +295,84 @@ class MultiTaskTagger(nn.Module):
             tagged = self._tagged(block, chosen, max_pieces, autocast)
             for k, tokens in enumerate(block):
                 words = {name: found[k] for name, found in tagged.items()}
-                confidence = min((p for by_word in words.values() for _, p, _ in by_word.values()), default=1.0)
+                confidence = min(
+                    (p for by_word in words.values() for _, p, _ in by_word.values()), default=1.0
+                )
                 yield self._spans(words, len(tokens), set(wanted), repairs), confidence
 
     @torch.inference_mode()
-    def sharing_weights(self, sentences: Sequence[Sequence[str]], max_pieces: int = 0) -> list[np.ndarray]:
+    def sharing_weights(
+        self, sentences: Sequence[Sequence[str]], max_pieces: int = 0
+    ) -> list[np.ndarray]:
         """What each head takes of each expert (moe) or other head (cross), word by word: one (H K W) a sentence, W its words."""
         found: list[np.ndarray | None] = [None] * len(sentences)
         for windows, batch in self._batches(sentences, max_pieces):
-            weights = self.sharing.weights(self._hidden(batch.input_ids, batch.attention_mask, batch.positions)).float().cpu().numpy()
+            weights = (
+                self.sharing.weights(
+                    self._hidden(batch.input_ids, batch.attention_mask, batch.positions)
+                )
+                .float()
+                .cpu()
+                .numpy()
+            )
             for row, window in enumerate(windows):
                 if found[window.sentence] is None:
-                    found[window.sentence] = np.zeros((*weights.shape[:2], len(sentences[window.sentence])))
+                    found[window.sentence] = np.zeros(
+                        (*weights.shape[:2], len(sentences[window.sentence]))
+                    )
                 for i, word in reversed(list(enumerate(window.words))):
                     found[window.sentence][:, :, word] = weights[:, :, row, i]
         return found
 
-    def _batches(self, sentences: Sequence[Sequence[str]], max_pieces: int) -> Iterator[tuple[list[Window], Batch]]:
+    def _batches(
+        self, sentences: Sequence[Sequence[str]], max_pieces: int
+    ) -> Iterator[tuple[list[Window], Batch]]:
         self.eval()
-        windows = [window for window in self.aligner.windows(sentences) if window.words]  # an empty sentence has an empty one
+        windows = [
+            window for window in self.aligner.windows(sentences) if window.words
+        ]  # an empty sentence has an empty one
         device = next(self.parameters()).device
-        suits = 16_384 if device.type == "cuda" else 1_024  # on a CPU larger batches leave its caches
+        suits = (
+            16_384 if device.type == "cuda" else 1_024
+        )  # on a CPU larger batches leave its caches
         for group in inference_batches(windows, max_pieces or suits):
             yield (
                 [windows[i] for i in group],
-                collate([Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0).to(device),
+                collate(
+                    [Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0
+                ).to(device),
             )
 
     @torch.inference_mode()
     def _tagged(
-        self, sentences: Sequence[Sequence[str]], chosen: set[str], max_pieces: int, autocast: torch.dtype | None
+        self,
+        sentences: Sequence[Sequence[str]],
+        chosen: set[str],
+        max_pieces: int,
+        autocast: torch.dtype | None,
     ) -> dict[str, list[dict[int, tuple[int, float, int]]]]:
         """head -> for each sentence word -> tag index of its first piece and its probability, tag index of its last labelled piece."""
-        tagged: dict[str, list[dict[int, tuple[int, float, int]]]] = {name: [{} for _ in sentences] for name in chosen}
+        tagged: dict[str, list[dict[int, tuple[int, float, int]]]] = {
+            name: [{} for _ in sentences] for name in chosen
+        }
         for windows, batch in self._batches(sentences, max_pieces):
-            with torch.autocast(batch.input_ids.device.type, dtype=autocast, enabled=autocast is not None):
+            with torch.autocast(
+                batch.input_ids.device.type, dtype=autocast, enabled=autocast is not None
+            ):
                 output = self(**batch.inputs)
             for plan, head in zip(self.plans, self.heads, strict=True):
                 if plan.name in chosen:
-                    decoded = head.decode(output.logits[plan.name], batch.valid, batch.opens, batch.closes)
+                    decoded = head.decode(
+                        output.logits[plan.name], batch.valid, batch.opens, batch.closes
+                    )
                     tags, scores = (values.tolist() for values in decoded)
                     for row, window in enumerate(windows):
                         _collect(window, tags[row], scores[row], tagged[plan.name][window.sentence])
         return tagged
 
-    def _spans(self, tagged, length: int, wanted: set[str], repairs: Counter | None) -> list[tuple[int, int, str, float]]:
+    def _spans(
+        self, tagged, length: int, wanted: set[str], repairs: Counter | None
+    ) -> list[tuple[int, int, str, float]]:
         """One sentence's spans; `tagged`: head -> word -> what `_tagged` found."""
         repairs = Counter() if repairs is None else repairs
         by_type: dict[str, list[tuple[int, int, str, float]]] = {}
@@ -310,7 +398,11 @@ class MultiTaskTagger(nn.Module):
             raise OSError(None, str(error), str(folder)) from error
         self.encoder.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        description = {"encoder": self.encoder_name, "heads": [asdict(plan) for plan in self.plans], **self.settings}
+        description = {
+            "encoder": self.encoder_name,
+            "heads": [asdict(plan) for plan in self.plans],
+            **self.settings,
+        }
         (folder / "tagger.json").write_text(json.dumps(description, indent=1))
 
     @classmethod
@@ -324,9 +416,13 @@ class MultiTaskTagger(nn.Module):
         if dropout is not None:
             description["dropout"] = dropout
         config = _with_dropout(AutoConfig.from_pretrained(folder, **_SAFE), description["dropout"])
-        encoder = AutoModel.from_config(config, dtype=torch.float32, **_SAFE, **_without_pooler(config))
+        encoder = AutoModel.from_config(
+            config, dtype=torch.float32, **_SAFE, **_without_pooler(config)
+        )
         tokenizer = _for_words(AutoTokenizer.from_pretrained(folder, **_SAFE), str(folder))
-        tagger = cls(encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description)
+        tagger = cls(
+            encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description
+        )
         load_model(tagger, str(folder / "model.safetensors"))
         return tagger.eval()
 
@@ -342,11 +438,17 @@ class MultiTaskTagger(nn.Module):
                     f"head {plan.name!r} knows {list(own[plan.name].types)} in the first phase and {list(plan.types)} in the second; "
                     "a head goes on with the types it has: take heads='per-type', or the same types in both"
                 )
-        merged = list((own | {plan.name: plan for plan in plans}).values())  # old heads first, in their order
-        tagger = MultiTaskTagger(self.encoder, self.tokenizer, merged, encoder_name=self.encoder_name, **self.settings)
+        merged = list(
+            (own | {plan.name: plan for plan in plans}).values()
+        )  # old heads first, in their order
+        tagger = MultiTaskTagger(
+            self.encoder, self.tokenizer, merged, encoder_name=self.encoder_name, **self.settings
+        )
         grown = tagger.state_dict()
         for name, old in self.state_dict().items():
-            if not name.startswith("sharing.discriminator"):  # it guesses among corpora, and those are others now
+            if not name.startswith(
+                "sharing.discriminator"
+            ):  # it guesses among corpora, and those are others now
                 grown[name][tuple(map(slice, old.shape))].copy_(old)
         return tagger
 
@@ -354,12 +456,19 @@ class MultiTaskTagger(nn.Module):
 def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
     """A saved tagger's settings and its heads."""
     if not (folder / "tagger.json").exists():
-        raise WorkbookError(f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder")
+        raise WorkbookError(
+            f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder"
+        )
     said = json.loads((folder / "tagger.json").read_text())
-    return said, [HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"]) for plan in said.pop("heads")]
+    return said, [
+        HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"])
+        for plan in said.pop("heads")
+    ]
 
 
-def _collect(window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float, int]]) -> None:
+def _collect(
+    window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float, int]]
+) -> None:
     """Keep for each word tag and probability of its first labelled piece, and the tag of its last one."""
     for i, word in enumerate(window.words):
         first, p, _ = words.get(word, (tags[i], scores[i], 0))
@@ -369,5 +478,5 @@ def _collect(window, tags: list[int], scores: list[float], words: dict[int, tupl
 def _not_words(text: str) -> WorkbookError:
     return WorkbookError(
         f"{text[:40]!r} is text; the tagger takes sentences as lists of words: "
-        "from bioner_lib.data.text import tokenize; tagger.predict([tokenize(text)])"
+        "from bioner_lib.corpora.text import tokenize; tagger.predict([tokenize(text)])"
     )

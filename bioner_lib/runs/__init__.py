@@ -1,0 +1,1 @@
+"""One configuration -> one row on disk, and how it is found again."""

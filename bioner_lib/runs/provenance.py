@@ -16,13 +16,12 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data import corpora as registry
-from ..data import readers, schemes, text
-from ..data.corpora import CORPORA, load_corpus, split_name
-from ..data.corpus import Corpus
+from ..config import RunConfig
+from ..corpora import readers, registry, schemes, text
+from ..corpora.corpus import Corpus
+from ..corpora.registry import CORPORA, load_corpus, split_name
 from ..errors import WorkbookError
 from ..models.tagger import autocast_dtype, encoder_path
-from .config import RunConfig
 from .rows import PARENTS, config_of, read_row
 
 _CODE = (readers, schemes, text, registry)  # what turns registered files into sentences
@@ -36,7 +35,11 @@ def made_from(config: RunConfig, corpora: Sequence[Corpus], runs: Path) -> dict:
         "library": version("bioner-workbook"),
         "precision": precision(config),
         "encoder": encoder_digest(config.encoder) if tagger else None,
-        "parents": {name: parent_digest(runs / getattr(config, name)) for name in PARENTS if getattr(config, name)},
+        "parents": {
+            name: parent_digest(runs / getattr(config, name))
+            for name in PARENTS
+            if getattr(config, name)
+        },
         "readers": {name: reader_digest(name) for name in _bases(config) if name in CORPORA},
         "data": {corpus.name: data_digest(corpus) for corpus in corpora},
     }
@@ -75,7 +78,9 @@ def encoder_digest(name: str) -> str | None:
         return None
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in _ENCODER_FILES)
-        return _files_digest(tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+        return _files_digest(
+            tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+        )
     if path.is_absolute():
         return None
     from huggingface_hub import try_to_load_from_cache
@@ -117,15 +122,27 @@ def check_unchanged(row: Mapping, runs: Path, mirror: str | Path | None = None) 
         parent = read_row(runs / getattr(config, name)) if getattr(config, name) else None
         if parent is not None:
             check_unchanged(parent, runs, mirror)
-    names = [name for name in (*config.corpora, *config.also_test) if not _is_pinned(name, then["readers"])]
-    now = made_from(config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in names], runs)
-    compare_made_from(row["run_id"], then | {"readers": {}}, now | {"readers": {}, "data": then["data"] | now["data"]})
+    names = [
+        name
+        for name in (*config.corpora, *config.also_test)
+        if not _is_pinned(name, then["readers"])
+    ]
+    now = made_from(
+        config, [load_corpus(name, mirror=mirror, limit=config.limit) for name in names], runs
+    )
+    compare_made_from(
+        row["run_id"],
+        then | {"readers": {}},
+        now | {"readers": {}, "data": then["data"] | now["data"]},
+    )
 
 
 def compare_made_from(run_id: str, then: Mapping, now: Mapping) -> None:
     """Raises WorkbookError that names what has changed between what a run was made from and what there is now."""
     if changed := changes(then, now):
-        raise WorkbookError(f"what run {run_id} was made from has changed since: {'; '.join(changed)}; {way_out(run_id)}")
+        raise WorkbookError(
+            f"what run {run_id} was made from has changed since: {'; '.join(changed)}; {way_out(run_id)}"
+        )
 
 
 def made_earlier(run_id: str) -> WorkbookError:

@@ -4,21 +4,36 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.corpora import split_name
+from ..config import RunConfig
+from ..corpora.registry import split_name
 from ..errors import WorkbookError, unknown
-from .config import RunConfig
 
-_TABLES: dict[str, dict] = tomllib.loads((Path(__file__).parent / "recipes.toml").read_text(encoding="utf-8"))
+_TABLES: dict[str, dict] = tomllib.loads(
+    (Path(__file__).parent / "recipes.toml").read_text(encoding="utf-8")
+)
 
 
 def _whole(name: str) -> dict:
     table = _TABLES[name]
-    return (_whole(table["like"]) if "like" in table else {}) | {key: value for key, value in table.items() if key != "like"}
+    return (_whole(table["like"]) if "like" in table else {}) | {
+        key: value for key, value in table.items() if key != "like"
+    }
 
 
 RECIPES: dict[str, dict] = {name: _whole(name) for name in _TABLES}
 ORDERS = ("together", "apart", "together-then-alone", "alone-then-added")
-_SAID = ("about", "changed", "order", "corpora", "added", "added_weight", "needs", "also_test", "encoder", "epochs")
+_SAID = (
+    "about",
+    "changed",
+    "order",
+    "corpora",
+    "added",
+    "added_weight",
+    "needs",
+    "also_test",
+    "encoder",
+    "epochs",
+)
 
 
 def recipe(
@@ -52,23 +67,40 @@ def recipe(
     common = {key: value for key, value in said.items() if key not in _SAID}
     if encoder and encoder != said["encoder"]:
         common.pop("learning_rate", None)
-    scored = {split_name(corpus)[::2] for corpus in corpora + added}  # whatever part of it is trained on
-    also = [c for c in _listed(fields.pop("also_test", said.get("also_test", []) if own else [])) if split_name(c)[::2] not in scored]
+    scored = {
+        split_name(corpus)[::2] for corpus in corpora + added
+    }  # whatever part of it is trained on
+    also = [
+        c
+        for c in _listed(fields.pop("also_test", said.get("also_test", []) if own else []))
+        if split_name(c)[::2] not in scored
+    ]
     common |= {"seed": seed, "encoder": encoder or said["encoder"], "also_test": also} | fields
     lengths = epochs or said.get("epochs", 0)
     lengths = [lengths] * 2 if isinstance(lengths, int) else list(lengths)
     if len(lengths) != 2:
         raise WorkbookError(f"epochs={lengths}; expected one number, or two for the two phases")
-    weights = common.pop("corpus_weights", dict.fromkeys(added, said["added_weight"]) if "added_weight" in said else {})
+    weights = common.pop(
+        "corpus_weights",
+        dict.fromkeys(added, said["added_weight"]) if "added_weight" in said else {},
+    )
 
     def config(trained_on: Sequence[str], length: int, **more) -> RunConfig:
         here = {corpus: weight for corpus, weight in weights.items() if corpus in trained_on}
-        return RunConfig(**common | {"corpora": trained_on, "epochs": length, "corpus_weights": here} | more)
+        return RunConfig(
+            **common | {"corpora": trained_on, "epochs": length, "corpus_weights": here} | more
+        )
 
     if order == "apart":
         return [config([corpus], lengths[0]) for corpus in corpora]
-    gold_first = order == "alone-then-added"  # whose heads can't be asked about types that come later
-    first = config(corpora, lengths[0], also_test=[]) if gold_first else config(corpora + added, lengths[0])
+    gold_first = (
+        order == "alone-then-added"
+    )  # whose heads can't be asked about types that come later
+    first = (
+        config(corpora, lengths[0], also_test=[])
+        if gold_first
+        else config(corpora + added, lengths[0])
+    )
     if order == "together":
         return [first]
     then = added if gold_first else corpora
@@ -80,7 +112,14 @@ def recipe(
 def family(name: str, **given) -> dict[str, list[RunConfig]]:
     """The recipes of the same system (what stands before the first "-") and their runs, this one first; what is the same run as one
     before it, or needs a corpus that isn't given, is left out."""
-    names = [name, *(other for other in RECIPES if other != name and other.split("-")[0] == name.split("-")[0])]
+    names = [
+        name,
+        *(
+            other
+            for other in RECIPES
+            if other != name and other.split("-")[0] == name.split("-")[0]
+        ),
+    ]
     found: dict[str, list[RunConfig]] = {}
     for other in names:
         if other == name or given.get("added") or "needs" not in RECIPES[other]:

@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import WorkbookError, unknown
+from ..config import RunConfig
+from ..errors import WorkbookError, damaged, unknown
 from ..home import outputs as outputs_folder
-from .config import RunConfig
 
 PARENTS = ("start_from", "teacher")  # fields that name an earlier run
 
@@ -37,15 +37,6 @@ def read_json_of_run(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise damaged(path, error) from None
-
-
-def damaged(path: Path, error: Exception) -> WorkbookError:
-    """The error for a file of a run that can't be read."""
-    run_id = path.parent.name.removeprefix(".working-")
-    return WorkbookError(
-        f"{path} is damaged ({str(error).splitlines()[0] if str(error) else 'it breaks off'}); the run has to be made again: "
-        f"from bioner_lib.runs.rows import forget; forget({run_id!r})"
-    )
 
 
 def config_of(row: Mapping) -> RunConfig:
@@ -74,8 +65,15 @@ def parents_of(config: RunConfig, runs: Path) -> dict[str, dict]:
         if run_id := getattr(config, name):
             row = read_row(runs / run_id)
             if row is None:
-                raise WorkbookError(f"{name}={run_id!r}: no finished run of that name in {runs}; make that run first")
-            parents[name] = {"run_id": run_id, "arm": arm_of(row), "name": config_of(row).slug, "phases": phases(row)}
+                raise WorkbookError(
+                    f"{name}={run_id!r}: no finished run of that name in {runs}; make that run first"
+                )
+            parents[name] = {
+                "run_id": run_id,
+                "arm": arm_of(row),
+                "name": config_of(row).slug,
+                "phases": phases(row),
+            }
     return parents
 
 
@@ -93,13 +91,24 @@ def arm_of(row: Mapping) -> str:
 
 def phases(row: Mapping) -> list[dict]:
     """The configs of all phases that made a run's weights, the first one first, each with the precision that it computed in."""
-    earlier, used = row.get("parents", {}).get("start_from", {}).get("phases", []), precision_of(row)
+    earlier, used = (
+        row.get("parents", {}).get("start_from", {}).get("phases", []),
+        precision_of(row),
+    )
     return [*earlier, {**row["config"]} | ({} if used == "none" else {"precision": used})]
 
 
-def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | None = None) -> list[dict]:
+def read_predictions(
+    run_id: str, corpus: str, role: str, outputs: str | Path | None = None
+) -> list[dict]:
     """One dict a sentence: doc, tokens, gold [[start, end, type]], predicted [[start, end, type, score]]."""
-    path = outputs_folder(outputs) / "runs" / run_id / "predictions" / f"{file_name(corpus)}.{role}.jsonl"
+    path = (
+        outputs_folder(outputs)
+        / "runs"
+        / run_id
+        / "predictions"
+        / f"{file_name(corpus)}.{role}.jsonl"
+    )
     if not path.exists():
         held = sorted(p.name for p in path.parent.glob("*.jsonl"))
         raise WorkbookError(f"{path} is missing; the run holds {held}")
@@ -109,16 +118,22 @@ def read_predictions(run_id: str, corpus: str, role: str, outputs: str | Path | 
 def file_name(corpus: str) -> str:
     """A corpus's name as part of a file's name; two corpora never share one."""
     plain = re.sub(r"[^A-Za-z0-9@+._-]", "_", corpus)[:100]
-    return plain if plain == corpus else f"{plain}-{hashlib.sha256(corpus.encode()).hexdigest()[:8]}"
+    return (
+        plain if plain == corpus else f"{plain}-{hashlib.sha256(corpus.encode()).hexdigest()[:8]}"
+    )
 
 
 def forget(run_id: str, outputs: str | Path | None = None) -> None:
     """Delete a run, finished or not; raises WorkbookError where there is none of that id."""
     runs = outputs_folder(outputs) / "runs"
-    folders = [runs / run_id, runs / f".working-{run_id}"] if re.fullmatch(r"\w[\w.+-]*", run_id) else []
+    folders = (
+        [runs / run_id, runs / f".working-{run_id}"] if re.fullmatch(r"\w[\w.+-]*", run_id) else []
+    )
     held = [folder for folder in folders if folder.is_dir()]
     if not held:
-        names = {path.name.removeprefix(".working-") for path in runs.glob("*") if path.name != ".locks"}
+        names = {
+            path.name.removeprefix(".working-") for path in runs.glob("*") if path.name != ".locks"
+        }
         raise unknown("run", run_id, names)
     for folder in held:
         shutil.rmtree(folder)

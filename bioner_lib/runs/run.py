@@ -14,19 +14,19 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.corpora import CORPORA, load_corpus, split_name
-from ..data.corpus import Corpus, Split
-from ..data.lexicons import Lexicon
-from ..data.schemes import Span, flat
+from ..config import RunConfig
+from ..corpora.corpus import Corpus, Split
+from ..corpora.registry import CORPORA, load_corpus, split_name
+from ..corpora.schemes import Span, flat
 from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs as outputs_folder
 from ..home import replace_text
 from ..models.heads import HeadPlan, heads_for, plan_heads
 from ..models.tagger import MultiTaskTagger, autocast_dtype, load_tokenizer, read_description
-from . import processes
-from .config import RunConfig
-from .progress import add_run
+from ..silver.lexicons import Lexicon
+from ..training import processes
+from ..training.progress import add_run
 from .provenance import check_unchanged, compare_made_from, made_earlier, made_from
 from .rows import PARENTS, file_name, parents_of, read_json_of_run, read_row
 
@@ -62,7 +62,9 @@ def run(
                 if (row := read_row(folder)) is None:
                     row = _make(config, working, mirror, progress, keep_model, track)
                     if folder.exists():  # somebody deleted its row
-                        folder.rename(folder.with_name(f".without-row-{time.time_ns()}-{folder.name}"))
+                        folder.rename(
+                            folder.with_name(f".without-row-{time.time_ns()}-{folder.name}")
+                        )
                     for leftover in working.glob("*.pt"):
                         leftover.unlink()
                     working.replace(folder)
@@ -79,15 +81,20 @@ def run(
     return processes.tell(row)
 
 
-def corpora_of(config: RunConfig, mirror: str | Path | None = None) -> tuple[list[Corpus], list[Corpus]]:
+def corpora_of(
+    config: RunConfig, mirror: str | Path | None = None
+) -> tuple[list[Corpus], list[Corpus]]:
     """What a run trains on and what else it is scored on; the same sentences for every seed, so that runs can be paired."""
-    return tuple([load_corpus(n, mirror=mirror, limit=config.limit) for n in names] for names in (config.corpora, config.also_test))
+    return tuple(
+        [load_corpus(n, mirror=mirror, limit=config.limit) for n in names]
+        for names in (config.corpora, config.also_test)
+    )
 
 
 def _take_part(config: RunConfig, working: Path, mirror) -> dict:
     """What the other processes of a run do: train where the first one trains, and return its row."""
     if (said := processes.tell()) == _TRAIN:
-        from .training import fit
+        from ..training.loop import fit
 
         corpora, also = corpora_of(config, mirror)
         fit(config, corpora, working, progress=False, also=also)
@@ -123,7 +130,13 @@ def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagg
 
 
 def evaluate(
-    run_id: str, corpus: str, role: str = "test", *, outputs: str | Path | None = None, mirror: str | Path | None = None, limit: int = 0
+    run_id: str,
+    corpus: str,
+    role: str = "test",
+    *,
+    outputs: str | Path | None = None,
+    mirror: str | Path | None = None,
+    limit: int = 0,
 ) -> dict[str, dict]:
     """A finished run's tagger on another corpus; its row stays as it is.
 
@@ -136,7 +149,10 @@ def evaluate(
     asked = asked_types(tagger.plans, loaded)
     autocast = autocast_dtype(row["config"]["precision"])
     found = tagger.predict([s.tokens for s in split], loaded.name, asked, autocast=autocast)
-    return {"types": score([s.spans for s in split], found, asked), "not_asked": _rest(loaded, asked)}
+    return {
+        "types": score([s.spans for s in split], found, asked),
+        "not_asked": _rest(loaded, asked),
+    }
 
 
 def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
@@ -150,7 +166,9 @@ def _rest(corpus: Corpus, asked: Sequence[str]) -> list[str]:
     return [name for name in corpus.types if name not in asked]
 
 
-def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str) -> dict:
+def _make(
+    config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str
+) -> dict:
     if row := read_row(working):  # killed between its last two steps
         return row
     started = time.perf_counter()
@@ -160,7 +178,9 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
         raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
     parents = parents_of(config, working.parent)
     if config.system == "tagger":
-        load_tokenizer(config.encoder)  # so that a hub's encoder is on this machine, and its commit is known
+        load_tokenizer(
+            config.encoder
+        )  # so that a hub's encoder is on this machine, and its commit is known
     made, begun = made_from(config, corpora + also, working.parent), working / "made_from.json"
     working.mkdir(parents=True, exist_ok=True)
     if begun.exists():
@@ -173,21 +193,31 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
     plans = plan_heads(config.heads if config.system == "tagger" else "per-type", corpora)
     if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
         plans += read_description(model)[1]
-    asked = {corpus.name: asked_types(plans, corpus) for corpus in corpora + also}  # refused now rather than after training
+    asked = {
+        corpus.name: asked_types(plans, corpus) for corpus in corpora + also
+    }  # refused now rather than after training
     repairs: Counter = Counter()
     before, gone = _trained_before(config, parents, working.parent, mirror)
     shared, trained = shared_documents(corpora, also, mirror, before), [*corpora, *before]
-    if not config.allow_shared_documents and (leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}):
+    if not config.allow_shared_documents and (
+        leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}
+    ):
         raise WorkbookError(
             f"silver text shares documents with test splits: {leaks}; leave them out when the text is fetched, or say "
             "allow_shared_documents=True, and the row will tell"
         )
     make = _tagger if config.system == "tagger" else _dictionary
-    predictor, history, cost, device, more = make(config, corpora, also, working, progress, keep_model, track, repairs)
+    predictor, history, cost, device, more = make(
+        config, corpora, also, working, progress, keep_model, track, repairs
+    )
     scores = {}
-    for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [(corpus, ("test",)) for corpus in also]:
+    for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [
+        (corpus, ("test",)) for corpus in also
+    ]:
         scores[corpus.name] = {
-            role: _score(predictor, corpus, role, asked[corpus.name], working) for role in roles if role in corpus.splits
+            role: _score(predictor, corpus, role, asked[corpus.name], working)
+            for role in roles
+            if role in corpus.splits
         }
     row = {
         "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -203,19 +233,31 @@ def _make(config: RunConfig, working: Path, mirror, progress: bool, keep_model: 
 
 
 def _about(corpus: Corpus) -> dict:
-    about = {"types": list(corpus.types), "official": corpus.official, "documented": corpus.documented, "repairs": dict(corpus.repairs)}
+    about = {
+        "types": list(corpus.types),
+        "official": corpus.official,
+        "documented": corpus.documented,
+        "repairs": dict(corpus.repairs),
+    }
     about |= {"note": corpus.note} if corpus.note else {}
-    return about | {"fingerprint": corpus.fingerprint, "sentences": {role: len(split) for role, split in corpus.splits.items()}}
+    return about | {
+        "fingerprint": corpus.fingerprint,
+        "sentences": {role: len(split) for role, split in corpus.splits.items()},
+    }
 
 
-def _trained_before(config: RunConfig, parents: Mapping[str, Mapping], runs: Path, mirror) -> tuple[list[Corpus], list[str]]:
+def _trained_before(
+    config: RunConfig, parents: Mapping[str, Mapping], runs: Path, mirror
+) -> tuple[list[Corpus], list[str]]:
     """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), and the names of those that are gone.
 
     Another part of a corpus that this run trains on is another corpus: other documents.
     """
     behind = [phase for parent in parents.values() for phase in parent["phases"]]
     behind += _behind(config.as_dict(), runs)
-    asked = dict.fromkeys((name, phase.get("limit", 0)) for phase in behind for name in phase["corpora"])
+    asked = dict.fromkeys(
+        (name, phase.get("limit", 0)) for phase in behind for name in phase["corpora"]
+    )
     found, gone = [], []
     for name, limit in asked.keys() - {(name, config.limit) for name in config.corpora}:
         try:
@@ -233,7 +275,10 @@ def _behind(config: Mapping, runs: Path) -> list[dict]:
 
 
 def shared_documents(
-    corpora: Sequence[Corpus], also: Sequence[Corpus] = (), mirror=None, before: Sequence[Corpus] = ()
+    corpora: Sequence[Corpus],
+    also: Sequence[Corpus] = (),
+    mirror=None,
+    before: Sequence[Corpus] = (),
 ) -> dict[str, dict[str, int]]:
     """Training corpus -> test corpus -> how many documents of its train or dev split stand in that test split, where both name theirs.
 
@@ -245,7 +290,9 @@ def shared_documents(
     docs = {corpus.name: {s.doc for s in corpus.test} for corpus in tests if corpus.documented}
     train: dict[str, set[str]] = {}
     for corpus in (*corpora, *before):  # two parts of one corpus have its name
-        seen = [split for role, split in corpus.splits.items() if role != "test" and corpus.documented]
+        seen = [
+            split for role, split in corpus.splits.items() if role != "test" and corpus.documented
+        ]
         train.setdefault(corpus.name, set()).update(s.doc for split in seen for s in split)
     naming = {name for name, mine in train.items() if any(doc.isdecimal() for doc in mine)}
     by_pmid = [corpus for corpus in (*corpora, *before) if corpus.name in naming]
@@ -256,15 +303,30 @@ def shared_documents(
             except WorkbookError as error:
                 if any(corpus.silver for corpus in by_pmid):
                     raise
-                print(f"whether training documents stand in the test split of {corpus.name} can't be told: {error}", file=sys.stderr)
-    found = {name: {test: len(mine & held) for test, held in docs.items() if mine & held} for name, mine in train.items()}
+                print(
+                    f"whether training documents stand in the test split of {corpus.name} can't be told: {error}",
+                    file=sys.stderr,
+                )
+    found = {
+        name: {test: len(mine & held) for test, held in docs.items() if mine & held}
+        for name, mine in train.items()
+    }
     return {name: shared for name, shared in found.items() if shared}
 
 
-def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
+def _tagger(
+    config,
+    corpora: Sequence[Corpus],
+    also,
+    working: Path,
+    progress: bool,
+    keep_model: bool,
+    track: str,
+    repairs: Counter,
+):
     import torch
 
-    from .training import fit
+    from ..training.loop import fit
 
     processes.tell(_TRAIN)
     fitted = fit(config, corpora, working, progress, track, also)
@@ -273,39 +335,82 @@ def _tagger(config, corpora: Sequence[Corpus], also, working: Path, progress: bo
         fitted.tagger.save(working / "model")
 
     def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
-        return fitted.tagger.predict([s.tokens for s in split], corpus.name, corpus.types, autocast=autocast, repairs=repairs)
+        return fitted.tagger.predict(
+            [s.tokens for s in split], corpus.name, corpus.types, autocast=autocast, repairs=repairs
+        )
 
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    name = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else platform.processor() or platform.machine()
+    )
     device = {"name": name, "threads": torch.get_num_threads(), "processes": processes.count()}
     device["precision"] = "bf16" if autocast else "fp32"
-    parts = {"encoder": fitted.tagger.encoder, "sharing": fitted.tagger.sharing, "heads": fitted.tagger.heads}
+    parts = {
+        "encoder": fitted.tagger.encoder,
+        "sharing": fitted.tagger.sharing,
+        "heads": fitted.tagger.heads,
+    }
     parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-    return predict, fitted.history, fitted.cost, device, {"parameters": parameters, "self_labelled": fitted.labelled}
+    return (
+        predict,
+        fitted.history,
+        fitted.cost,
+        device,
+        {"parameters": parameters, "self_labelled": fitted.labelled},
+    )
 
 
-def _dictionary(config, corpora: Sequence[Corpus], also, working: Path, progress: bool, keep_model: bool, track: str, repairs: Counter):
+def _dictionary(
+    config,
+    corpora: Sequence[Corpus],
+    also,
+    working: Path,
+    progress: bool,
+    keep_model: bool,
+    track: str,
+    repairs: Counter,
+):
     started, cpu = time.perf_counter(), time.process_time()
     lexicons = {corpus.name: Lexicon.from_mentions(corpus.train) for corpus in corpora}
     cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
 
     def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
         own = lexicons.get(corpus.name)
-        asked = [own] if own else list(lexicons.values())  # a corpus that wasn't trained on: all that the others know
-        return [[(*span, 1.0) for span in _found(asked, sentence.tokens, corpus.types)] for sentence in split]
+        asked = (
+            [own] if own else list(lexicons.values())
+        )  # a corpus that wasn't trained on: all that the others know
+        return [
+            [(*span, 1.0) for span in _found(asked, sentence.tokens, corpus.types)]
+            for sentence in split
+        ]
 
-    return predict, [], cost, {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"}, {}
+    return (
+        predict,
+        [],
+        cost,
+        {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"},
+        {},
+    )
 
 
 def _found(lexicons: Sequence[Lexicon], tokens: Sequence[str], types: Sequence[str]) -> list[Span]:
     """The spans of these types that any of the lexicons finds; of those that overlap the leftmost, then the longest."""
-    return flat(sorted({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types}))
+    return flat(
+        sorted({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types})
+    )
 
 
-def _score(predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str], working: Path) -> dict:
+def _score(
+    predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str], working: Path
+) -> dict:
     """Score one split for the types that were asked for, let the referee check it, write its predictions."""
     split = corpus.splits[role]
     whole, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
-    gold, found = ([[span for span in spans if span[2] in asked] for spans in side] for side in (whole, predictor(split, corpus)))
+    gold, found = (
+        [[span for span in spans if span[2] in asked] for spans in side]
+        for side in (whole, predictor(split, corpus))
+    )
     scores = score(gold, found, asked)
     check_referee(scores, seqeval_f1(gold, found, lengths, asked))
     path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
@@ -313,11 +418,21 @@ def _score(predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str]
     with path.open("w", encoding="utf-8") as file:
         for sentence, right, spans in zip(split, whole, found, strict=True):
             predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans]
-            record = {"doc": sentence.doc, "tokens": sentence.tokens, "gold": right, "predicted": predicted}
+            record = {
+                "doc": sentence.doc,
+                "tokens": sentence.tokens,
+                "gold": right,
+                "predicted": predicted,
+            }
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
     kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
     accuracy = token_accuracy(gold, found, lengths)
-    return {"types": scores, "errors": dict(kinds), "token_accuracy": accuracy, "not_asked": _rest(corpus, asked)}
+    return {
+        "types": scores,
+        "errors": dict(kinds),
+        "token_accuracy": accuracy,
+        "not_asked": _rest(corpus, asked),
+    }
 
 
 def _peak_memory() -> int:
@@ -330,8 +445,12 @@ def _peak_memory() -> int:
         return 0
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: version(name) for name in ("bioner-workbook", "torch", "transformers", "seqeval")}
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in ("bioner-workbook", "torch", "transformers", "seqeval")
+    }

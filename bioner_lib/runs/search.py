@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..config import RunConfig, number_hint
 from ..errors import WorkbookError, unknown
 from ..home import outputs as outputs_folder
 from ..models.heads import plan_heads
-from .config import RunConfig, number_hint
+from ..training.loop import fit
 from .provenance import changes, made_from
 from .run import corpora_of
-from .training import fit
 
 Space = Mapping[str, Sequence]
 
@@ -33,7 +33,12 @@ class Found:
 
 
 def search(
-    base: RunConfig, space: Space, trials: int, worker: int = 0, outputs: str | Path | None = None, mirror: str | Path | None = None
+    base: RunConfig,
+    space: Space,
+    trials: int,
+    worker: int = 0,
+    outputs: str | Path | None = None,
+    mirror: str | Path | None = None,
 ) -> Found:
     """Try values of the fields in `space` until this search has so many finished trials; earlier calls' trials count.
 
@@ -47,26 +52,44 @@ def search(
     try:
         import optuna
     except ImportError:
-        raise WorkbookError("a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'") from None
+        raise WorkbookError(
+            "a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'"
+        ) from None
     if trials < 1:
         raise WorkbookError(f"trials={trials}; expected 1 or more")
     corpora, also = corpora_of(base, mirror)
-    heads = {plan.name for layout in (base.heads, *space.get("heads", ())) for plan in plan_heads(layout, corpora)}
+    heads = {
+        plan.name
+        for layout in (base.heads, *space.get("heads", ()))
+        for plan in plan_heads(layout, corpora)
+    }
     for name, values in space.items():  # refused now rather than in the tenth trial
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-            raise WorkbookError(f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of choices")
+            raise WorkbookError(
+                f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of choices"
+            )
         if (head := name.removeprefix("loss_weights.")) != name and head not in heads:
             raise unknown("head in loss_weights", head, heads)
         if _is_range(values) and (values[0] >= values[1] or (values[2:] and values[0] <= 0)):
-            raise WorkbookError(f"search {name}={list(values)}: low has to be below high{', and above 0 for log' if values[2:] else ''}")
+            raise WorkbookError(
+                f"search {name}={list(values)}: low has to be below high{', and above 0 for log' if values[2:] else ''}"
+            )
         if hints := [hint for value in values if (hint := number_hint(value))]:
             raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")
         for value in values[:2] if _is_range(values) else values:
             _with(base, {name: value})
-    study = _study(base, space, worker, outputs, made_from(base, [*corpora, *also], outputs_folder(outputs) / "runs"))
+    study = _study(
+        base,
+        space,
+        worker,
+        outputs,
+        made_from(base, [*corpora, *also], outputs_folder(outputs) / "runs"),
+    )
 
     def objective(trial) -> float:
-        config = _with(base, {name: _suggest(trial, name, values) for name, values in space.items()})
+        config = _with(
+            base, {name: _suggest(trial, name, values) for name, values in space.items()}
+        )
 
         def after(epoch: int, dev: float) -> None:
             trial.report(dev, epoch)
@@ -81,40 +104,63 @@ def search(
         return max(record["dev"]["mean"] for record in history)
 
     while sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)) < trials:
-        study.optimize(objective, n_trials=1, catch=(WorkbookError,))  # a loss that isn't finite ends a trial, not the search
+        study.optimize(
+            objective, n_trials=1, catch=(WorkbookError,)
+        )  # a loss that isn't finite ends a trial, not the search
     table = _table(study)
     if not (table["state"] == "complete").any():
-        said = next((trial.user_attrs["error"] for trial in reversed(study.trials) if "error" in trial.user_attrs), "")
+        said = next(
+            (
+                trial.user_attrs["error"]
+                for trial in reversed(study.trials)
+                if "error" in trial.user_attrs
+            ),
+            "",
+        )
         ended = table["state"].value_counts().to_dict()
-        raise WorkbookError(f"none of {len(table)} trials was trained to its end: {ended}{said and f'; the last error: {said}'}")
+        raise WorkbookError(
+            f"none of {len(table)} trials was trained to its end: {ended}{said and f'; the last error: {said}'}"
+        )
     return Found(_with(base, study.best_params), study.best_value, table)
 
 
 def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | None, made: Mapping):
     import optuna
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
+    from optuna.storages.journal import (
+        JournalFileBackend,
+        JournalFileOpenLock,
+        JournalFileSymlinkLock,
+    )
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = outputs_folder(outputs, write=True) / "searches"
     folder.mkdir(exist_ok=True)
-    told = json.dumps([base.digest(), {name: list(values) for name, values in space.items()}], sort_keys=True)
+    told = json.dumps(
+        [base.digest(), {name: list(values) for name, values in space.items()}], sort_keys=True
+    )
     name = f"{base.slug}-s{base.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     journal = folder / f"{name}.journal"
     lock = (JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock)(str(journal))
     _drop_half_a_line(journal, lock)
     try:
         storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-        study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", load_if_exists=True
+        )
     except ValueError as error:
-        raise WorkbookError(f"{journal} is damaged ({error}); delete it, and the search starts anew") from None
+        raise WorkbookError(
+            f"{journal} is damaged ({error}); delete it, and the search starts anew"
+        ) from None
     if changed := changes(study.user_attrs.get("made_from", made), made):
         raise WorkbookError(
             f"what the trials of this search were made from has changed since: {'; '.join(changed)}; "
             f"delete {journal}, and the search starts anew"
         )
     study.set_user_attr("made_from", made)
-    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials) + 10_007 * worker)  # others draw others
+    study.sampler = optuna.samplers.TPESampler(
+        seed=base.seed + len(study.trials) + 10_007 * worker
+    )  # others draw others
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     return study
 
@@ -143,7 +189,9 @@ def _suggest(trial, name: str, values: Sequence) -> object:
 
 
 def _is_range(values: Sequence) -> bool:
-    numbers = len(values) in (2, 3) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values[:2])
+    numbers = len(values) in (2, 3) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values[:2]
+    )
     return numbers and list(values[2:]) in ([], ["log"])
 
 

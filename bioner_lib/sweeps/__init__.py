@@ -1,0 +1,1 @@
+"""Many runs: a YAML file -> executed notebooks."""

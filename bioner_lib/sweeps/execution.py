@@ -18,11 +18,18 @@ from pathlib import Path
 
 from ..errors import WorkbookError
 from ..home import replace_text
-from ..runs.progress import VARIABLE, read_json, write_json
+from ..training.progress import VARIABLE, read_json, write_json
 from .reading import Job, source_of
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # variables that say how many cores a kernel may use
-DIED = ("DeadKernelError", "KilledWorker", "Kernel died")  # what happened to a job rather than what it did
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)  # variables that say how many cores a kernel may use
+DIED = (
+    "DeadKernelError",
+    "KilledWorker",
+    "Kernel died",
+)  # what happened to a job rather than what it did
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,13 @@ def progress_file(job: Job, outputs: Path) -> Path:
     return outputs / "sweeps" / ".progress" / f"{job.name}.json"
 
 
-def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool = False, known: float | None = None) -> Outcome:
+def execute(
+    job: Job,
+    outputs: Path,
+    environment: Mapping[str, str],
+    wait: bool = False,
+    known: float | None = None,
+) -> Outcome:
     """Execute one job unless it is done, or has failed otherwise than is `known` (the `seen` of its last failure, None for none:
     another sweep tried it meanwhile). What goes wrong in it is its outcome; raises OSError only where its lock can't be had.
 
@@ -89,7 +102,11 @@ def execute(job: Job, outputs: Path, environment: Mapping[str, str], wait: bool 
             return Outcome("done", seconds=time.perf_counter() - started)
         except Exception as error:
             said = traceback.format_exc()
-            died = isinstance(error, NotYet) or type(error).__name__ in DIED or any(word in str(error) for word in DIED)
+            died = (
+                isinstance(error, NotYet)
+                or type(error).__name__ in DIED
+                or any(word in str(error) for word in DIED)
+            )
             _record(job, outputs, said, died)
             return Outcome("failed", said, time.perf_counter() - started)
         finally:
@@ -136,7 +153,13 @@ def _made(folder: Path) -> Path:
 
 
 def _record(job: Job, outputs: Path, said: str, died: bool) -> None:
-    record = {"notebook": job.notebook.stem, "parameters": dict(job.parameters), "died": died, "traceback": said, "seen": time.time()}
+    record = {
+        "notebook": job.notebook.stem,
+        "parameters": dict(job.parameters),
+        "died": died,
+        "traceback": said,
+        "seen": time.time(),
+    }
     path = executed(job.name, outputs).with_suffix(".failed.json")
     try:
         _made(path.parent)
@@ -151,16 +174,29 @@ def _execute(job: Job, outputs: Path, environment: Mapping[str, str]) -> None:
 
     from .kernels import Kernel
 
-    done, parameters, place = executed(job.name, outputs), dict(job.parameters), progress_file(job, outputs)
+    done, parameters, place = (
+        executed(job.name, outputs),
+        dict(job.parameters),
+        progress_file(job, outputs),
+    )
     if source_of(job.notebook) != job.source:
         raise NotYet(f"{job.notebook.name} has changed since the sweep was started; start it again")
     _made(done.parent), _made(place.parent)
     if job.parent:
-        parameters["options"] = {**parameters.get("options", {}), "start_from": _parents_run(job, outputs)}
+        parameters["options"] = {
+            **parameters.get("options", {}),
+            "start_from": _parents_run(job, outputs),
+        }
     write_json(place, {"host": platform.node(), "started": time.time()})
     told = {**environment, "BIONER_OUTPUTS": str(outputs), VARIABLE: str(place)}
-    if isinstance(ranks := parameters.get("processes"), int) and ranks > 1:  # one run's processes share its cores
-        told |= {name: str(max(1, int(environment[name]) // ranks)) for name in THREADS if name in environment}
+    if (
+        isinstance(ranks := parameters.get("processes"), int) and ranks > 1
+    ):  # one run's processes share its cores
+        told |= {
+            name: str(max(1, int(environment[name]) // ranks))
+            for name in THREADS
+            if name in environment
+        }
     options = {
         "kernel_name": "python3", "progress_bar": False, "kernel_manager_class": Kernel,
         "resources": {"metadata": {"path": str(job.notebook.parent)}},  # papermill's own cwd= moves the whole process
@@ -201,7 +237,13 @@ def _parents_run(job: Job, outputs: Path) -> str:
     parent = read_json(executed(job.parent, outputs))
     if not parent:
         raise NotYet(f"{job.name} starts from {job.parent}, which isn't done")
-    runs = sorted(run_id for run_id in _noted(parent, "runs") if (outputs / "runs" / run_id / "model").is_dir())
+    runs = sorted(
+        run_id
+        for run_id in _noted(parent, "runs")
+        if (outputs / "runs" / run_id / "model").is_dir()
+    )
     if len(runs) != 1:
-        raise WorkbookError(f"{job.name} starts from {job.parent}, which has {len(runs)} runs with a tagger: {runs}; it needs one")
+        raise WorkbookError(
+            f"{job.name} starts from {job.parent}, which has {len(runs)} runs with a tagger: {runs}; it needs one"
+        )
     return runs[0]

@@ -7,7 +7,14 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import get_context
@@ -58,16 +65,23 @@ def _client(kind: str, workers: int):
         try:
             client = Client(kind, timeout="10s")
         except (OSError, ValueError) as error:
-            raise WorkbookError(f"no scheduler answers at {kind} ({type(error).__name__}: {error}); nothing was started") from None
+            raise WorkbookError(
+                f"no scheduler answers at {kind} ({type(error).__name__}: {error}); nothing was started"
+            ) from None
         with client:
             if not client.scheduler_info()["workers"]:
-                print(f"the scheduler at {kind} has no workers yet; notebooks wait for them", file=sys.stderr)
+                print(
+                    f"the scheduler at {kind} has no workers yet; notebooks wait for them",
+                    file=sys.stderr,
+                )
             yield client
         return
     slots = {"BIONER_SLOTS": str(workers)}
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": LOST}),
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, env=slots) as cluster,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, env=slots
+        ) as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -85,7 +99,9 @@ def run_sweep(
     """
     folder, steps = outputs_folder(outputs, write=True).resolve(), list(steps)
     if (free := shutil.disk_usage(folder).free) < _ROOM:
-        raise WorkbookError(f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set BIONER_OUTPUTS")
+        raise WorkbookError(
+            f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set BIONER_OUTPUTS"
+        )
     tell, failed = tell or (lambda job, outcome: None), []
     for job in (job for jobs in steps for job in jobs):
         worked_on(job, folder)  # and what a killed sweep left is gone
@@ -99,17 +115,28 @@ def run_sweep(
                     failed.append((job, said)), tell(job, Outcome("failed", said))
                 else:
                     todo.append(job)
-            work = partial(_on_a_worker, told=_folders()) if executor else _Places(min(workers, len(jobs))).execute
+            work = (
+                partial(_on_a_worker, told=_folders())
+                if executor
+                else _Places(min(workers, len(jobs))).execute
+            )
             failed += _step(pool, work, todo, folder, known, tell)
     return failed
 
 
 def _step(
-    pool: Executor, work: Callable, jobs: list[Job], outputs: Path, known: Mapping[str, float | None], tell: Callable
+    pool: Executor,
+    work: Callable,
+    jobs: list[Job],
+    outputs: Path,
+    known: Mapping[str, float | None],
+    tell: Callable,
 ) -> list[tuple[Job, str]]:
     failed, wait = [], False
     while jobs:
-        waiting: dict[Future, Job] = {pool.submit(work, job, outputs, wait=wait, known=known[job.name]): job for job in jobs}
+        waiting: dict[Future, Job] = {
+            pool.submit(work, job, outputs, wait=wait, known=known[job.name]): job for job in jobs
+        }
         jobs, wait = [], True  # first all others, then those that another sweep works on
         for future in as_completed(waiting):
             job, outcome = waiting[future], _result(future)
@@ -125,7 +152,10 @@ def _result(future: Future) -> Outcome:
     try:
         return future.result()
     except CancelledError:
-        return Outcome("failed", "the cluster gave it up: its scheduler is gone or was closed; the same command goes on")
+        return Outcome(
+            "failed",
+            "the cluster gave it up: its scheduler is gone or was closed; the same command goes on",
+        )
     except Exception:  # the worker was lost, and with it what it would have said
         return Outcome("failed", traceback.format_exc())
 
@@ -154,14 +184,19 @@ def cores() -> int:
 def _shares(workers: int) -> list[dict[str, str]]:
     """This machine divided among workers: the environment of each one's kernels."""
     gpus, n = _gpus(), str(max(1, cores() // workers))
-    mine = [",".join(gpus[i::workers]) or gpus[i % len(gpus)] for i in range(workers)] if gpus else []
+    mine = (
+        [",".join(gpus[i::workers]) or gpus[i % len(gpus)] for i in range(workers)] if gpus else []
+    )
     threads = dict.fromkeys(THREADS, n) | {"TOKENIZERS_PARALLELISM": "false"}
     return [threads | ({"CUDA_VISIBLE_DEVICES": mine[i]} if gpus else {}) for i in range(workers)]
 
 
 def _folders() -> dict[str, str]:
     """What kernels must know wherever they work."""
-    folders = {"BIONER_HOME": home() if os.environ.get("BIONER_HOME") else None, "BIONER_MIRROR": from_environment("BIONER_MIRROR")}
+    folders = {
+        "BIONER_HOME": home() if os.environ.get("BIONER_HOME") else None,
+        "BIONER_MIRROR": from_environment("BIONER_MIRROR"),
+    }
     return {name: str(path) for name, path in folders.items() if path}
 
 
@@ -190,7 +225,9 @@ class _Places:
             self._free.put(place)
 
 
-def _on_a_worker(job: Job, outputs: Path, wait: bool, known: float | None, told: dict[str, str]) -> Outcome:
+def _on_a_worker(
+    job: Job, outputs: Path, wait: bool, known: float | None, told: dict[str, str]
+) -> Outcome:
     """On a machine of a cluster: of BIONER_SLOTS workers each has its share; one alone has what its scheduler bound it to."""
     from distributed import get_worker
 

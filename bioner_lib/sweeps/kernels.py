@@ -20,7 +20,9 @@ class Kernel(AsyncKernelManager):
     async def _async_pre_start_kernel(self, **options):
         if STOPPED.is_set():
             raise KeyboardInterrupt
-        return await super()._async_pre_start_kernel(env={**os.environ, **self.environment}, **options)
+        return await super()._async_pre_start_kernel(
+            env={**os.environ, **self.environment}, **options
+        )
 
     async def _async_post_start_kernel(self, **options):
         await super()._async_post_start_kernel(**options)

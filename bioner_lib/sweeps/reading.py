@@ -23,19 +23,39 @@ from itertools import product
 from pathlib import Path
 
 from ..choices import DENOISING, check_encoder
-from ..data.corpora import CORPORA, check_name, made_here
-from ..data.silver import silver_folder
+from ..corpora.registry import CORPORA, check_name, made_here
 from ..errors import WorkbookError, unknown
 from ..home import home, is_there
+from ..silver.labelling import silver_folder
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 _PRIVATE = ("email",)  # parameters that no file's name may tell
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
-_CORPORA = ("corpus", "corpora", "gold", "also_test", "general", "silver", "added")  # parameters that name some
+_CORPORA = (
+    "corpus",
+    "corpora",
+    "gold",
+    "also_test",
+    "general",
+    "silver",
+    "added",
+)  # parameters that name some
 _ELSEWHERE = ("90_leaderboard",)  # where they are names of the board's
-_NOT_OF_A_RUN = ("10_explore_corpora", "20_align_words", "70_silver_labels")  # whose limit, overlap … are their own
+_NOT_OF_A_RUN = (
+    "10_explore_corpora",
+    "20_align_words",
+    "70_silver_labels",
+)  # whose limit, overlap … are their own
 # fields that can't be judged without the run's corpora and earlier runs
-_BOUND = ("corpora", "also_test", "loss_weights", "corpus_weights", "start_from", "teacher", "epochs")
+_BOUND = (
+    "corpora",
+    "also_test",
+    "loss_weights",
+    "corpus_weights",
+    "start_from",
+    "teacher",
+    "epochs",
+)
 
 
 @dataclass(frozen=True)
@@ -52,13 +72,19 @@ class Job:
     @property
     def name(self) -> str:
         """The executed notebook's name: notebook, what tells it from its neighbours, 8 hex digits of source, parameters and parent."""
-        shown = [value for name, value in self.parameters.items() if name not in _PRIVATE and not isinstance(value, bool)]
+        shown = [
+            value
+            for name, value in self.parameters.items()
+            if name not in _PRIVATE and not isinstance(value, bool)
+        ]
         told = "-".join(str(value) for value in shown if isinstance(value, str | int | float))
         slug = re.sub(r"[^A-Za-z0-9_+.]+", "-", f"{self.notebook.stem}-{told}").strip("-")[:80]
         return f"{slug}-{self.digest}"
 
 
-def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path | None = None) -> list[list[Job]]:
+def read_sweep(
+    path: str | Path, only: Sequence[str] = (), outputs: str | Path | None = None
+) -> list[list[Job]]:
     """Steps of jobs, of a YAML file or by the name of one in notebooks/sweeps; silver corpora are looked for in `outputs`.
 
     `only` leaves those that it names: "seed=13", "notebook=30_single_task"; of several names all must hold, of one name's values
@@ -71,7 +97,9 @@ def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path |
         if not path.exists():
             raise unknown("sweep", path.stem, [p.stem for p in held.glob("*.yaml")])
     if not path.is_file():
-        raise WorkbookError(f"{path}: no such file; a YAML file, or one of {sorted(p.stem for p in held.glob('*.yaml'))}")
+        raise WorkbookError(
+            f"{path}: no such file; a YAML file, or one of {sorted(p.stem for p in held.glob('*.yaml'))}"
+        )
     path = path.resolve()
     try:
         content = _yaml(path.read_text(encoding="utf-8"))
@@ -79,16 +107,24 @@ def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path |
         raise WorkbookError(f"{path}: not UTF-8 ({error})") from None
     except WorkbookError as error:
         raise WorkbookError(f"{path}: {error}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("steps"), list) or not content["steps"]:
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("steps"), list)
+        or not content["steps"]
+    ):
         raise WorkbookError(f"{path}: a sweep holds a list of steps, each with a notebook")
     if strange := [key for key in content if key != "steps" and not str(key).startswith("x-")]:
-        raise WorkbookError(f"{path}: {strange[0]!r} stands beside the steps; it belongs into one (x-… may hold what steps share)")
+        raise WorkbookError(
+            f"{path}: {strange[0]!r} stands beside the steps; it belongs into one (x-… may hold what steps share)"
+        )
     named: dict[str, tuple[list[Job], set[str]]] = {}
     steps = [_jobs(step, path, named) for step in content["steps"]]
     seen = set()
     for job in (job for jobs in steps for job in jobs):
         if job.digest in seen and not job.always:
-            raise WorkbookError(f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}")
+            raise WorkbookError(
+                f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}"
+            )
         seen.add(job.digest)
     _check_values([job for jobs in steps for job in jobs], path, outputs)
     return _those(steps, only) if only else steps
@@ -97,47 +133,67 @@ def read_sweep(path: str | Path, only: Sequence[str] = (), outputs: str | Path |
 def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]]) -> list[Job]:
     """The jobs of a step; `named` holds those of earlier steps, with what they vary, by name, and takes these."""
     if not isinstance(step, dict):
-        raise WorkbookError(f"{path}: a step is {step!r}; expected keys such as notebook, parameters, seeds")
+        raise WorkbookError(
+            f"{path}: a step is {step!r}; expected keys such as notebook, parameters, seeds"
+        )
     for key in step:
         if key not in _KEYS:
             raise WorkbookError(f"{path}: {unknown('key of a step', key, _KEYS)}")
     own = path.parent / str(step.get("notebook"))
     notebook = own if own.suffix == ".ipynb" else home() / "notebooks" / f"{own.name}.ipynb"
     if not notebook.is_file():
-        raise unknown("notebook", step.get("notebook"), [p.stem for p in sorted(notebook.parent.glob("*.ipynb"))])
+        raise unknown(
+            "notebook",
+            step.get("notebook"),
+            [p.stem for p in sorted(notebook.parent.glob("*.ipynb"))],
+        )
     for key in ("parameters", "grid"):
         if not isinstance(step.get(key) or {}, dict) or (key == "grid" and not step.get(key, True)):
-            raise WorkbookError(f"{path}: {key} is {step[key]!r}; expected names with their values, e.g. {{corpus: sample}}")
+            raise WorkbookError(
+                f"{path}: {key} is {step[key]!r}; expected names with their values, e.g. {{corpus: sample}}"
+            )
     for key in ("name", "start_from"):
         if not isinstance(step.get(key, ""), str):
             raise WorkbookError(f"{path}: {key} is {step[key]!r}; expected one step's name")
     grid, fixed = dict(step.get("grid") or {}), dict(step.get("parameters") or {})
     if "seeds" in step:
         if "seed" in grid:
-            raise WorkbookError(f"{path}: seeds {step['seeds']!r} and the grid's seed {grid['seed']!r}; leave one out")
+            raise WorkbookError(
+                f"{path}: seeds {step['seeds']!r} and the grid's seed {grid['seed']!r}; leave one out"
+            )
         grid["seed"] = step["seeds"]
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             said = "seeds" if "seeds" in step and name == "seed" else f"grid {name!r}"
             raise WorkbookError(f"{path}: {said} is {values!r}; expected a list that isn't empty")
     if both := [name for name in grid if name in fixed]:
-        raise WorkbookError(f"{path}: {both[0]!r} stands in parameters and varies too; leave one out")
+        raise WorkbookError(
+            f"{path}: {both[0]!r} stands in parameters and varies too; leave one out"
+        )
     if not isinstance(fixed.get("options", {}), dict):
-        raise WorkbookError(f"{path}: options is {fixed['options']!r}; expected fields of RunConfig with their values")
+        raise WorkbookError(
+            f"{path}: options is {fixed['options']!r}; expected fields of RunConfig with their values"
+        )
     first = step.get("start_from")
     if first and first not in named:
-        raise WorkbookError(f"{path}: start_from: {first!r} is no earlier step's name; known here: {list(named)}")
+        raise WorkbookError(
+            f"{path}: start_from: {first!r} is no earlier step's name; known here: {list(named)}"
+        )
     source, jobs = source_of(notebook), []
     for values in product(*grid.values()):
         varied = dict(zip(grid, values, strict=True))
         parameters = fixed | varied
         parent = _parent(*named[first], varied, first, path) if first else ""
-        options = {"options": {**parameters.get("options", {}), "start_from": parent}} if parent else {}
+        options = (
+            {"options": {**parameters.get("options", {}), "start_from": parent}} if parent else {}
+        )
         check_against_notebook(notebook, parameters | options)
         try:
             told = json.dumps(parameters, sort_keys=True)
         except (TypeError, ValueError) as error:
-            raise WorkbookError(f"{path}: {parameters} can't be handed to a notebook: {error}") from None
+            raise WorkbookError(
+                f"{path}: {parameters} can't be handed to a notebook: {error}"
+            ) from None
         digest = hashlib.sha256((source + told + parent).encode()).hexdigest()[:8]
         jobs.append(Job(notebook, parameters, bool(step.get("always")), parent, digest, source))
     if name := step.get("name"):
@@ -162,7 +218,9 @@ def _check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -
             raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
         if name := job.parameters.get("name", _default(job.notebook, "name")):
             silver_folder(name)  # refuses what can't be a corpus's name
-            second = f"{name}-{job.parameters.get('denoising', _default(job.notebook, 'denoising'))}"
+            second = (
+                f"{name}-{job.parameters.get('denoising', _default(job.notebook, 'denoising'))}"
+            )
             for made in [name, second] if job.parameters.get("teacher") else [name]:
                 if made in makers:
                     raise WorkbookError(
@@ -175,13 +233,15 @@ def _check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -
 
 def _check_job(job: Job, known: Iterable[str]) -> None:
     """One job's parameters, each by what the library itself does with a value of that name."""
-    from ..runs.config import RunConfig
+    from ..config import RunConfig
 
     for source in (job.parameters, job.parameters.get("options", {})):
         for key in _CORPORA:
             value = source.get(key, "")
             whole = is_there(job.notebook.parent / str(value))
-            for name in value if isinstance(value, list) else [value] if whole else str(value).split():
+            for name in (
+                value if isinstance(value, list) else [value] if whole else str(value).split()
+            ):
                 check_name(str(name), known, job.notebook.parent)
         if source.get("encoder"):
             check_encoder(source["encoder"], job.notebook.parent)
@@ -191,7 +251,11 @@ def _check_job(job: Job, known: Iterable[str]) -> None:
         if job.parameters["system"] not in RECIPES:
             raise unknown("system", job.parameters["system"], RECIPES)
     own = {f.name for f in fields(RunConfig)} - {*_BOUND, "system"}
-    same = {name: value for name, value in job.parameters.items() if name in own and job.notebook.stem not in _NOT_OF_A_RUN}
+    same = {
+        name: value
+        for name, value in job.parameters.items()
+        if name in own and job.notebook.stem not in _NOT_OF_A_RUN
+    }
     RunConfig(**{"corpora": "sample"} | same)
     if job.parameters.get("denoising", DENOISING[0]) not in DENOISING:
         raise unknown("denoising", job.parameters["denoising"], DENOISING)
@@ -213,8 +277,16 @@ def _yaml(text: str) -> object:
     def check(node, seen) -> None:
         if id(node) not in seen and isinstance(node, yaml.CollectionNode):
             seen.add(id(node))
-            pairs = node.value if isinstance(node, yaml.MappingNode) else [(node, part) for part in node.value]
-            keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+            pairs = (
+                node.value
+                if isinstance(node, yaml.MappingNode)
+                else [(node, part) for part in node.value]
+            )
+            keys = [
+                key.value
+                for key, _ in pairs
+                if isinstance(key, yaml.ScalarNode) and key.value != "<<"
+            ]
             if twice := [key for key in keys if keys.count(key) > 1]:
                 raise WorkbookError(f"key {twice[0]!r} stands twice in one place{node.start_mark}")
             for _, part in pairs:
@@ -223,7 +295,10 @@ def _yaml(text: str) -> object:
     try:
         check(yaml.compose(text, yaml.SafeLoader), set())
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError for 2026-13-45, which YAML takes for a date
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as error:  # a ValueError for 2026-13-45, which YAML takes for a date
         raise WorkbookError(f"not YAML: {error}") from None
     except RecursionError:
         raise WorkbookError("not YAML: nested too deeply") from None
@@ -233,7 +308,9 @@ def _cells(notebook: Path) -> list[dict]:
     try:
         return json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     except (ValueError, TypeError, KeyError) as error:
-        raise WorkbookError(f"{notebook} is no notebook ({type(error).__name__}: {error})") from None
+        raise WorkbookError(
+            f"{notebook} is no notebook ({type(error).__name__}: {error})"
+        ) from None
 
 
 def source_of(notebook: Path) -> str:
@@ -241,11 +318,19 @@ def source_of(notebook: Path) -> str:
     return json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in _cells(notebook)])
 
 
-def _parent(jobs: list[Job], grid: set[str], varied: Mapping[str, object], name: str, path: Path) -> str:
+def _parent(
+    jobs: list[Job], grid: set[str], varied: Mapping[str, object], name: str, path: Path
+) -> str:
     """The one job of an earlier step that agrees in what both vary."""
-    fitting = [job for job in jobs if all(job.parameters[key] == value for key, value in varied.items() if key in grid)]
+    fitting = [
+        job
+        for job in jobs
+        if all(job.parameters[key] == value for key, value in varied.items() if key in grid)
+    ]
     if len(fitting) != 1:
-        raise WorkbookError(f"{path}: {len(fitting)} runs of step {name!r} fit {dict(varied)}; start_from needs exactly one: vary the same")
+        raise WorkbookError(
+            f"{path}: {len(fitting)} runs of step {name!r} fit {dict(varied)}; start_from needs exactly one: vary the same"
+        )
     return fitting[0].name
 
 
@@ -263,11 +348,18 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
     if strange := [name for name in wanted if name not in known]:
         raise unknown("parameter in --only:", strange[0], known)
     kept = [
-        [job for job, told in zip(jobs, step, strict=True) if all(name in told and told[name] in values for name, values in wanted.items())]
+        [
+            job
+            for job, told in zip(jobs, step, strict=True)
+            if all(name in told and told[name] in values for name, values in wanted.items())
+        ]
         for jobs, step in zip(steps, said, strict=True)
     ]
     if not any(kept):
-        values = {name: sorted({str(job[name]) for step in said for job in step if name in job}) for name in wanted}
+        values = {
+            name: sorted({str(job[name]) for step in said for job in step if name in job})
+            for name in wanted
+        }
         raise WorkbookError(f"--only {' '.join(only)}: no job matches; there are {values}")
     return [jobs for jobs in kept if jobs]
 
@@ -279,7 +371,11 @@ def check_against_notebook(notebook: Path, parameters: Mapping[str, object]) -> 
 
 
 def _tagged(notebook: Path) -> str:
-    tagged = ["".join(cell["source"]) for cell in _cells(notebook) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [
+        "".join(cell["source"])
+        for cell in _cells(notebook)
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
     if not tagged:
         raise WorkbookError(f"{notebook} has no cell tagged 'parameters', so it can't be given any")
     return tagged[0]
@@ -288,7 +384,11 @@ def _tagged(notebook: Path) -> str:
 def _default(notebook: Path, parameter: str) -> str:
     """The text that a parameter of a notebook holds where nobody says otherwise; "" where it has none."""
     for node in _statements(_tagged(notebook)):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == parameter:
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id == parameter
+        ):
             return node.value.value if isinstance(node.value, ast.Constant) else ""
     return ""
 
@@ -303,9 +403,20 @@ def check_parameters(namespace: Mapping[str, object]) -> None:
     if not injected:
         return
     before = cells[max(0, cells.index(injected[0]) - 1)]  # the tagged cell
-    declared = _assigned(before) | {name: kind for cell in cells if cell not in injected for name, kind in _declared(cell).items()}
-    given = {node.targets[0].id for node in ast.parse(injected[-1]).body if isinstance(node, ast.Assign)}
-    _check({name: namespace[name] for name in given if not name.startswith("PAPERMILL_")}, declared, "this notebook")
+    declared = _assigned(before) | {
+        name: kind
+        for cell in cells
+        if cell not in injected
+        for name, kind in _declared(cell).items()
+    }
+    given = {
+        node.targets[0].id for node in ast.parse(injected[-1]).body if isinstance(node, ast.Assign)
+    }
+    _check(
+        {name: namespace[name] for name in given if not name.startswith("PAPERMILL_")},
+        declared,
+        "this notebook",
+    )
 
 
 def _statements(source: str) -> list[ast.stmt]:
@@ -317,38 +428,56 @@ def _statements(source: str) -> list[ast.stmt]:
 
 def _declared(source: str) -> dict[str, str]:
     """Name -> kind of the `name: kind = value` lines of a cell."""
-    found = [node for node in _statements(source) if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
+    found = [
+        node
+        for node in _statements(source)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
     return {node.target.id: ast.unparse(node.annotation) for node in found}
 
 
 def _assigned(source: str) -> dict[str, str]:
     """The names of its `name = value` lines, of any kind."""
-    targets = [target for node in _statements(source) if isinstance(node, ast.Assign) for target in node.targets]
+    targets = [
+        target
+        for node in _statements(source)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    ]
     return {target.id: "" for target in targets if isinstance(target, ast.Name)}
 
 
 def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where: str) -> None:
     for name, value in parameters.items():
         if name not in declared:
-            from ..runs.config import RunConfig
+            from ..config import RunConfig
 
             field_of_run = name in {f.name for f in fields(RunConfig)} and "options" in declared
-            hint = f"; a field of RunConfig goes into options: {{{name}: ...}}" if field_of_run else ""
+            hint = (
+                f"; a field of RunConfig goes into options: {{{name}: ...}}" if field_of_run else ""
+            )
             raise WorkbookError(f"{unknown(f'parameter of {where}:', name, declared)}{hint}")
         kind = _KINDS.get(declared[name])
-        if kind and (not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")):
-            from ..runs.config import number_hint
+        if kind and (
+            not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")
+        ):
+            from ..config import number_hint
 
             hint = number_hint(value)
-            raise WorkbookError(f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}{hint}")
+            raise WorkbookError(
+                f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}{hint}"
+            )
     if isinstance(options := parameters.get("options"), dict) and options:
-        from ..runs.config import RunConfig
+        from ..config import RunConfig
 
         for name in options:
             if name not in (known := [f.name for f in fields(RunConfig)]):
                 raise unknown(f"field of RunConfig in options of {where}:", name, known)
         try:
             apart = _BOUND if "max_length" in options else (*_BOUND, "overlap", "max_pieces")
-            RunConfig(**{"corpora": "sample"} | {name: value for name, value in options.items() if name not in apart})
+            RunConfig(
+                **{"corpora": "sample"}
+                | {name: value for name, value in options.items() if name not in apart}
+            )
         except WorkbookError as error:
             raise WorkbookError(f"options of {where}: {error}") from None

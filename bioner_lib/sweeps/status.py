@@ -15,12 +15,25 @@ from pathlib import Path
 from statistics import mean
 
 from ..home import outputs as outputs_folder
-from ..runs.progress import duration, line, read_json, write_json
+from ..training.progress import duration, line, read_json, write_json
 from .execution import Outcome, progress_file, state_of, worked_on
 from .reading import Job
 
 _EVERY = 2.0  # seconds
-_LONG = ("corpus", "corpora", "gold", "silver", "ratios", "encoder", "epochs", "limit", "trials", "fractions", "processes", "system")
+_LONG = (
+    "corpus",
+    "corpora",
+    "gold",
+    "silver",
+    "ratios",
+    "encoder",
+    "epochs",
+    "limit",
+    "trials",
+    "fractions",
+    "processes",
+    "system",
+)
 _SILENT = 30.0  # a sweep that wrote nothing for so long is gone
 
 
@@ -37,11 +50,19 @@ def table(steps: Iterable[list[Job]], outputs: str | Path | None = None, workers
         counts[state] += 1
         about = "?" if seconds is None else duration(seconds)
         # what the name doesn't tell
-        more = {name: value for name, value in job.parameters.items() if isinstance(value, bool | list | dict) and value}
-        lines.append(f"{state:<7} {about:>7}  {job.name}" + (f"  {json.dumps(more)}" if more else ""))
+        more = {
+            name: value
+            for name, value in job.parameters.items()
+            if isinstance(value, bool | list | dict) and value
+        }
+        lines.append(
+            f"{state:<7} {about:>7}  {job.name}" + (f"  {json.dumps(more)}" if more else "")
+        )
     said = ", ".join(f"{n} {state}" for state, n in counts.items())
     rest = f"; about {duration(left / workers)} left" if left else ""
-    return "\n".join([*lines, f"{said}{rest}" + (f" and {unknown} of unknown length" if unknown else "")])
+    return "\n".join(
+        [*lines, f"{said}{rest}" + (f" and {unknown} of unknown length" if unknown else "")]
+    )
 
 
 def _durations(outputs: Path) -> dict[str, list[tuple[dict, float]]]:
@@ -50,21 +71,34 @@ def _durations(outputs: Path) -> dict[str, list[tuple[dict, float]]]:
     for path in (outputs / "notebooks").glob("*.ipynb"):
         said = read_json(path).get("metadata", {}).get("papermill", {})
         if said.get("duration") and not said.get("exception") and said.get("input_path"):
-            found[Path(said["input_path"]).stem].append((said.get("parameters", {}), float(said["duration"])))
+            found[Path(said["input_path"]).stem].append(
+                (said.get("parameters", {}), float(said["duration"]))
+            )
     return found
 
 
 def _expected(job: Job, took: dict[str, list[tuple[dict, float]]]) -> float | None:
     """Mean seconds of jobs that differ in their seed only, else of those that agree in what makes a run long, else None."""
-    mine, known = _bare(job.parameters), [(_bare(parameters), seconds) for parameters, seconds in took.get(job.notebook.stem, [])]
+    mine, known = (
+        _bare(job.parameters),
+        [(_bare(parameters), seconds) for parameters, seconds in took.get(job.notebook.stem, [])],
+    )
     same = [seconds for parameters, seconds in known if parameters == mine]
-    like = [seconds for parameters, seconds in known if all(parameters.get(name) == mine.get(name) for name in _LONG)]
+    like = [
+        seconds
+        for parameters, seconds in known
+        if all(parameters.get(name) == mine.get(name) for name in _LONG)
+    ]
     return mean(same or like) if same or like else None
 
 
 def _bare(parameters: Mapping[str, object]) -> dict:
     """Without the seed, and without the run that a sweep makes it start from."""
-    options = {name: value for name, value in (parameters.get("options") or {}).items() if name != "start_from"}
+    options = {
+        name: value
+        for name, value in (parameters.get("options") or {}).items()
+        if name != "start_from"
+    }
     return {**parameters, "seed": None, "options": options}
 
 
@@ -75,7 +109,12 @@ class Watch:
         self.folder = outputs_folder(outputs, write=True).resolve()
         self.jobs = {job.name: job for jobs in steps for job in jobs}
         self.outcomes: dict[str, Outcome] = {}
-        self._about = {"sweep": name, "host": platform.node(), "pid": os.getpid(), "started": time.time()}
+        self._about = {
+            "sweep": name,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "started": time.time(),
+        }
         self._over, self._shown = threading.Event(), []
 
     def __enter__(self) -> "Watch":
@@ -85,11 +124,24 @@ class Watch:
         place.mkdir(exist_ok=True)
         for old in place.glob("*.json"):  # of sweeps of this name that are gone
             said = read_json(old)
-            if said.get("sweep") == self._about["sweep"] and time.time() - said.get("seen", 0) > _SILENT:
+            if (
+                said.get("sweep") == self._about["sweep"]
+                and time.time() - said.get("seen", 0) > _SILENT
+            ):
                 old.unlink(missing_ok=True)
-        self.path = place / f"{self._about['sweep']}-{self._about['host']}-{self._about['pid']}.json"
-        self._before = {name for name, job in self.jobs.items() if state_of(job, self.folder) == "done"}
-        self._bar = tqdm(total=len(self.jobs), initial=len(self._before), desc="notebooks", file=sys.stderr, mininterval=1)
+        self.path = (
+            place / f"{self._about['sweep']}-{self._about['host']}-{self._about['pid']}.json"
+        )
+        self._before = {
+            name for name, job in self.jobs.items() if state_of(job, self.folder) == "done"
+        }
+        self._bar = tqdm(
+            total=len(self.jobs),
+            initial=len(self._before),
+            desc="notebooks",
+            file=sys.stderr,
+            mininterval=1,
+        )
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._thread.start()
         return self
@@ -107,18 +159,36 @@ class Watch:
             self.outcomes[job.name] = outcome
             self._bar.update(job.name not in self._before)
         if outcome.state == "failed":
-            self._bar.write(f"failed: {job.name}; see {self.folder / 'notebooks' / job.name}.failed.json", file=sys.stderr)
+            self._bar.write(
+                f"failed: {job.name}; see {self.folder / 'notebooks' / job.name}.failed.json",
+                file=sys.stderr,
+            )
 
     def _keep(self) -> None:
         while True:
             over = self._over.wait(_EVERY)
             running = self._running()
             states = Counter(outcome.state for outcome in list(self.outcomes.values()))
-            states["running"], states["todo"] = len(running), len(self.jobs) - len(self.outcomes) - len(running)
-            failed = [name for name, outcome in list(self.outcomes.items()) if outcome.state == "failed"]
+            states["running"], states["todo"] = (
+                len(running),
+                len(self.jobs) - len(self.outcomes) - len(running),
+            )
+            failed = [
+                name for name, outcome in list(self.outcomes.items()) if outcome.state == "failed"
+            ]
             made = len(self.outcomes.keys() - self._before)
-            left = (time.time() - self._about["started"]) * (states["running"] + states["todo"]) / made if made else None
-            told = {"over": over, "states": dict(states), "running": running, "failed": failed, "left": left}
+            left = (
+                (time.time() - self._about["started"]) * (states["running"] + states["todo"]) / made
+                if made
+                else None
+            )
+            told = {
+                "over": over,
+                "states": dict(states),
+                "running": running,
+                "failed": failed,
+                "left": left,
+            }
             write_json(self.path, self._about | told)
             if sys.stderr.isatty():
                 self._show(running)
@@ -126,14 +196,25 @@ class Watch:
                 return
 
     def _running(self) -> dict[str, dict]:
-        said = {name: read_json(progress_file(job, self.folder)) for name, job in self.jobs.items() if name not in self.outcomes}
+        said = {
+            name: read_json(progress_file(job, self.folder))
+            for name, job in self.jobs.items()
+            if name not in self.outcomes
+        }
         return {name: what for name, what in said.items() if what}
 
     def _show(self, running: dict[str, dict]) -> None:
         from tqdm.auto import tqdm
 
         while len(self._shown) < len(running):
-            self._shown.append(tqdm(bar_format="  {desc}", position=len(self._shown) + 1, leave=False, file=sys.stderr))
+            self._shown.append(
+                tqdm(
+                    bar_format="  {desc}",
+                    position=len(self._shown) + 1,
+                    leave=False,
+                    file=sys.stderr,
+                )
+            )
         lines = [f"{name}: {line(said) or 'started'}" for name, said in running.items()]
         for shown, text in zip(self._shown, lines + [""] * len(self._shown), strict=False):
             shown.set_description_str(text)
@@ -142,15 +223,35 @@ class Watch:
 def report(outputs: str | Path | None = None) -> str:
     """The sweeps that go on or went on here, as their status files have it."""
     blocks = []
-    for path in sorted((outputs_folder(outputs) / "sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime):
+    for path in sorted(
+        (outputs_folder(outputs) / "sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime
+    ):
         if "over" in (said := read_json(path)):
             ago = time.time() - said["seen"]
-            alive = ago < _SILENT and not (said["host"] == platform.node() and _is_gone(said["pid"]))
-            how = "over" if said["over"] else "going on" if alive else f"gone: last heard of {duration(ago)} ago"
-            rest = f", about {duration(said['left'])} left" if said.get("left") and alive and not said["over"] else ""
+            alive = ago < _SILENT and not (
+                said["host"] == platform.node() and _is_gone(said["pid"])
+            )
+            how = (
+                "over"
+                if said["over"]
+                else "going on"
+                if alive
+                else f"gone: last heard of {duration(ago)} ago"
+            )
+            rest = (
+                f", about {duration(said['left'])} left"
+                if said.get("left") and alive and not said["over"]
+                else ""
+            )
             lines = [f"{said['sweep']} on {said['host']}, process {said['pid']}: {how}{rest}"]
-            lines.append("  " + ", ".join(f"{n} {state}" for state, n in said["states"].items() if n))
-            lines += [f"  {name}: {line(what) or 'started'}" for name, what in said["running"].items() if not said["over"]]
+            lines.append(
+                "  " + ", ".join(f"{n} {state}" for state, n in said["states"].items() if n)
+            )
+            lines += [
+                f"  {name}: {line(what) or 'started'}"
+                for name, what in said["running"].items()
+                if not said["over"]
+            ]
             lines += [f"  failed: {name}" for name in said["failed"]]
             blocks.append("\n".join(lines))
     return "\n".join(blocks) or "no sweep was started here"

@@ -14,12 +14,21 @@ def joules() -> float | None:
             import pynvml
 
             pynvml.nvmlInit()
-            uuid = torch.cuda.get_device_properties(torch.cuda.current_device()).uuid  # an index would mean another GPU to the driver
-            return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")) / 1000
+            uuid = torch.cuda.get_device_properties(
+                torch.cuda.current_device()
+            ).uuid  # an index would mean another GPU to the driver
+            return (
+                pynvml.nvmlDeviceGetTotalEnergyConsumption(
+                    pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+                )
+                / 1000
+            )
         except Exception:  # pynvml isn't installed, or the driver doesn't say
             return None
     try:
-        counters = [int((package / "energy_uj").read_text()) for package in _PACKAGES.glob("intel-rapl:?")]
+        counters = [
+            int((package / "energy_uj").read_text()) for package in _PACKAGES.glob("intel-rapl:?")
+        ]
     except OSError:  # for root only on most machines
         return None
     return sum(counters) / 1e6 if counters else None

@@ -53,19 +53,29 @@ class Split(Sequence):
 
     def take(self, indices: Iterable[int]) -> "Split":
         """The sentences with these indices."""
-        return Split(self._held.take(indices) if self.on_disk else [self._held[i] for i in indices], self.role, self.corpus)
+        return Split(
+            self._held.take(indices) if self.on_disk else [self._held[i] for i in indices],
+            self.role,
+            self.corpus,
+        )
 
     def map(self, change: Callable[[Sentence], Sentence], corpus: str) -> "Split":
         """Each sentence changed, for a corpus of this name."""
-        return Split(self._held.map(change) if self.on_disk else map(change, self._held), self.role, corpus)
+        return Split(
+            self._held.map(change) if self.on_disk else map(change, self._held), self.role, corpus
+        )
 
 
 def refuse_test(split: Split, purpose: str) -> Split:
     """Return the split if `purpose` may see it; raises SelectionError for a test split and for bare lists."""
     if not isinstance(split, Split):
-        raise SelectionError(f"{purpose} takes a Split such as corpus.dev, which knows its role, not {type(split).__name__}")
+        raise SelectionError(
+            f"{purpose} takes a Split such as corpus.dev, which knows its role, not {type(split).__name__}"
+        )
     if split.role == "test":
-        raise SelectionError(f"{purpose} must not see the test split of {split.corpus!r}; choose on corpus.dev")
+        raise SelectionError(
+            f"{purpose} must not see the test split of {split.corpus!r}; choose on corpus.dev"
+        )
     return split
 
 
@@ -92,7 +102,10 @@ class Corpus:
     def note(self) -> str:
         """How much of the official gold isn't trained on or scored, in words; "" where all of it is."""
         numbers = self.incomplete.items()
-        return "; ".join(f"{held:,} of {official:,} official mentions of {role} are {_USE[role]}" for role, (held, official) in numbers)
+        return "; ".join(
+            f"{held:,} of {official:,} official mentions of {role} are {_USE[role]}"
+            for role, (held, official) in numbers
+        )
 
     @property
     def train(self) -> Split:
@@ -128,7 +141,10 @@ class Corpus:
         for i, (role, split) in enumerate(sorted(self.splits.items())):
             content.update(f'{", " if i else "["}["{role}", ['.encode())
             for j, sentence in enumerate(split):
-                content.update((", " if j else "").encode() + json.dumps([sentence.tokens, sentence.tags]).encode())
+                content.update(
+                    (", " if j else "").encode()
+                    + json.dumps([sentence.tokens, sentence.tags]).encode()
+                )
                 documents.update(json.dumps([role, sentence.doc]).encode())
             content.update(b"]]")
         content.update(b"]")
@@ -147,7 +163,12 @@ class Corpus:
         if not shown or shown == self.types:
             return self
         name, hide = _view(self.name, shown), partial(_hide, shown=frozenset(shown))
-        return replace(self, splits={role: split.map(hide, name) for role, split in self.splits.items()}, types=shown, name=name)
+        return replace(
+            self,
+            splits={role: split.map(hide, name) for role, split in self.splits.items()},
+            types=shown,
+            name=name,
+        )
 
     def without(self, *types: str) -> "Corpus":
         """A view that hides these types."""
@@ -167,7 +188,10 @@ class Corpus:
             raise DataError(f"limit must be 0 (all) or a number of sentences, not {n}")
         if n == 0 or all(len(self.splits[role]) <= n for role in roles if role in self.splits):
             return self
-        chosen = {role: _nested(split, n, seed) if role in roles else split for role, split in self.splits.items()}
+        chosen = {
+            role: _nested(split, n, seed) if role in roles else split
+            for role, split in self.splits.items()
+        }
         return replace(self, splits=chosen, official=False)
 
     def part(self, which: str, seed: int = 13) -> "Corpus":
@@ -178,30 +202,46 @@ class Corpus:
         """
         how, first, second = check_part(which, self.name)
         if how == "number" and first > len(self.train):
-            raise DataError(f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences")
+            raise DataError(
+                f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences"
+            )
         if how == "piece":
             docs = sorted({sentence.doc for sentence in self.train})
             random.Random(f"{seed}-train").shuffle(docs)
             mine = set(docs[int(first) - 1 :: int(second)])
-            chosen = self.train.take(i for i, sentence in enumerate(self.train) if sentence.doc in mine)
+            chosen = self.train.take(
+                i for i, sentence in enumerate(self.train) if sentence.doc in mine
+            )
         else:
             wanted = int(first) if how == "number" else round(first / 100 * len(self.train))
             chosen = _nested(self.train, wanted, seed)
         if not chosen:
-            raise DataError(f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}")
+            raise DataError(
+                f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}"
+            )
         return replace(self, splits={**self.splits, "train": chosen})
 
     def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
         """A dev split out of train, by document, for a corpus that has none."""
         if "dev" in self.splits or "train" not in self.splits:
             return self
-        docs = {sentence.doc for sentence in _nested(self.train, max(1, round(share * len(self.train))), seed, whole=True)}
+        docs = {
+            sentence.doc
+            for sentence in _nested(
+                self.train, max(1, round(share * len(self.train))), seed, whole=True
+            )
+        }
         parts = {"train": [], "dev": []}
         for sentence in self.train:
             parts["dev" if sentence.doc in docs else "train"].append(sentence)
         if not parts["train"]:
-            raise DataError(f"corpus {self.name!r} is one document; no dev split can be carved from it")
-        splits = {**self.splits, **{role: Split(part, role, self.name) for role, part in parts.items()}}
+            raise DataError(
+                f"corpus {self.name!r} is one document; no dev split can be carved from it"
+            )
+        splits = {
+            **self.splits,
+            **{role: Split(part, role, self.name) for role, part in parts.items()},
+        }
         return replace(self, splits={role: splits[role] for role in SPLITS if role in splits})
 
     def to_datasets(self):
@@ -209,7 +249,9 @@ class Corpus:
         from datasets import Dataset, DatasetDict
 
         def columns(split: Split) -> Dataset:
-            return Dataset.from_dict({name: [getattr(s, name) for s in split] for name in ("tokens", "tags", "doc")})
+            return Dataset.from_dict(
+                {name: [getattr(s, name) for s in split] for name in ("tokens", "tags", "doc")}
+            )
 
         return DatasetDict({role: columns(split) for role, split in self.splits.items()})
 
@@ -223,7 +265,9 @@ def check_part(which: str, corpus: str) -> tuple[str, float, float]:
         return "share", float(share[1]), 0
     if piece and 1 <= int(piece[1]) <= int(piece[2]):
         return "piece", int(piece[1]), int(piece[2])
-    raise DataError(f"part {which!r} of {corpus!r}: expected a percentage such as 25%, a number, or a piece such as 1/2")
+    raise DataError(
+        f"part {which!r} of {corpus!r}: expected a percentage such as 25%, a number, or a piece such as 1/2"
+    )
 
 
 def _view(name: str, types: Iterable[str]) -> str:
@@ -236,7 +280,9 @@ def _hide(sentence: Sentence, shown: frozenset[str]) -> Sentence:
 
 
 def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
-    if split.on_disk:  # sentence by sentence: to know the documents, all of it would have to be read
+    if (
+        split.on_disk
+    ):  # sentence by sentence: to know the documents, all of it would have to be read
         return split.take(sorted(np.random.default_rng(seed).permutation(len(split))[:n]))
     docs = sorted({sentence.doc for sentence in split})
     random.Random(f"{seed}-{split.role}").shuffle(docs)

@@ -32,10 +32,13 @@ TIMEOUT = 60  # seconds of silence
 _LONGEST_WAIT = 600.0  # seconds, whatever a server asks for
 # up to its end tag, or, where that is missing, up to the next record
 _RECORD = re.compile(
-    r"<Pubmed(?:Book)?Article>.*?(?:</Pubmed(?:Book)?Article>|(?=<Pubmed(?:Book)?Article>|</PubmedArticleSet>)|$)", re.DOTALL
+    r"<Pubmed(?:Book)?Article>.*?(?:</Pubmed(?:Book)?Article>|(?=<Pubmed(?:Book)?Article>|</PubmedArticleSet>)|$)",
+    re.DOTALL,
 )
 _PMID = re.compile(r"<PMID[^>]*>(\d+)")
-_PASSING = re.compile(r"backend|tim(?:ed|e) ?out|unavailable|try again|unable to obtain", re.IGNORECASE)  # errors that go away
+_PASSING = re.compile(
+    r"backend|tim(?:ed|e) ?out|unavailable|try again|unable to obtain", re.IGNORECASE
+)  # errors that go away
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,12 @@ class PubMed:
         self._kept = _Kept(self.cache / "pubmed.sqlite")
 
     def abstracts(
-        self, query: str, since: str = "1900-01-01", until: str = "", limit: int = 0, exclude: Container[str] = ()
+        self,
+        query: str,
+        since: str = "1900-01-01",
+        until: str = "",
+        limit: int = 0,
+        exclude: Container[str] = (),
     ) -> Iterator[Abstract]:
         """Records published from `since` to `until` (YYYY-MM-DD, today if empty), the newest first, those without an abstract left out.
 
@@ -115,10 +123,14 @@ class PubMed:
     def _found(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
         found = self._search(query, start, end)
         if not found[0]:
-            raise WorkbookError(f"PubMed finds nothing for {query!r} from {start} to {end}{self._unknown_phrases}")
+            raise WorkbookError(
+                f"PubMed finds nothing for {query!r} from {start} to {end}{self._unknown_phrases}"
+            )
         return found
 
-    def _slices(self, query: str, start: date, end: date, found: tuple[int, list[int]]) -> Iterator[list[int]]:
+    def _slices(
+        self, query: str, start: date, end: date, found: tuple[int, list[int]]
+    ) -> Iterator[list[int]]:
         """PMIDs, the newest first: by years where they are too many for one search, then by months, then by days."""
         count, pmids = found
         if count > MOST and start < end:
@@ -136,7 +148,9 @@ class PubMed:
             return held
 
         def wrong(text: str) -> str:
-            if (count := re.search(r"<Count>(\d+)</Count>", text)) and text.rstrip().endswith("</eSearchResult>"):
+            if (count := re.search(r"<Count>(\d+)</Count>", text)) and text.rstrip().endswith(
+                "</eSearchResult>"
+            ):
                 listed = re.findall(r"<Id>(\d+)</Id>", text)
                 if len(listed) >= min(int(count[1]), MOST) or listed in before:
                     return ""
@@ -151,7 +165,10 @@ class PubMed:
                          retmax=MOST)  # fmt: skip
         if phrases := re.findall(r"<PhraseNotFound>([^<]*)</PhraseNotFound>", text):
             self._unknown_phrases = f"; it doesn't know {', '.join(map(repr, phrases))}"
-        found = int(re.search(r"<Count>(\d+)</Count>", text)[1]), [int(pmid) for pmid in re.findall(r"<Id>(\d+)</Id>", text)]
+        found = (
+            int(re.search(r"<Count>(\d+)</Count>", text)[1]),
+            [int(pmid) for pmid in re.findall(r"<Id>(\d+)</Id>", text)],
+        )
         if found[0] and end < date.today():
             self._kept.add_search(key, *found)
         return found
@@ -159,9 +176,17 @@ class PubMed:
     def _records(self, pmids: Sequence[int]) -> Iterator[Abstract]:
         held = self._kept.records(pmids)
         if missing := [pmid for pmid in pmids if pmid not in held]:
-            blocks = [(_PMID.search(block), block) for block in _RECORD.findall(self._fetch(missing))]
+            blocks = [
+                (_PMID.search(block), block) for block in _RECORD.findall(self._fetch(missing))
+            ]
             fetched = {int(pmid[1]): block for pmid, block in blocks if pmid}
-            self._kept.add_records({pmid: block for pmid, block in fetched.items() if block.rstrip().endswith("Article>")})
+            self._kept.add_records(
+                {
+                    pmid: block
+                    for pmid, block in fetched.items()
+                    if block.rstrip().endswith("Article>")
+                }
+            )
             held |= fetched
         for pmid in pmids:
             if pmid not in held:
@@ -187,7 +212,9 @@ class PubMed:
                 return said[1]
             if not text.rstrip().endswith("</PubmedArticleSet>"):
                 return f"an answer that breaks off after {len(text)} characters"
-            came = {int(pmid[1]) for block in _RECORD.findall(text) if (pmid := _PMID.search(block))}
+            came = {
+                int(pmid[1]) for block in _RECORD.findall(text) if (pmid := _PMID.search(block))
+            }
             if came >= set(pmids) or came in shorter:
                 return ""
             shorter.append(came)
@@ -199,7 +226,12 @@ class PubMed:
         """An answer in which nothing is `wrong`, asked for again until it is."""
         from Bio import Entrez
 
-        Entrez.email, Entrez.api_key, Entrez.tool, Entrez.max_tries = self.email, self.api_key or None, "bioner_lib", 1
+        Entrez.email, Entrez.api_key, Entrez.tool, Entrez.max_tries = (
+            self.email,
+            self.api_key or None,
+            "bioner_lib",
+            1,
+        )
         Entrez.urlopen = _open
         problem: object = ""
         for attempt in range(self.tries):
@@ -212,8 +244,13 @@ class PubMed:
                     return text
             except urllib.error.HTTPError as error:
                 if error.code // 100 == 4 and error.code != 429:
-                    raise WorkbookError(f"PubMed refused a request: {error.code} {error.reason}") from None
-                problem, wait = f"{error.code} {error.reason}", max(wait, _seconds(error.headers.get("Retry-After")))
+                    raise WorkbookError(
+                        f"PubMed refused a request: {error.code} {error.reason}"
+                    ) from None
+                problem, wait = (
+                    f"{error.code} {error.reason}",
+                    max(wait, _seconds(error.headers.get("Retry-After"))),
+                )
             except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
                 problem = error
             if attempt + 1 < self.tries:
@@ -242,7 +279,9 @@ class _Kept:
         except sqlite3.OperationalError as error:
             raise WorkbookError(f"{self.path}: {error}; call again to go on") from None
         except (sqlite3.DatabaseError, zlib.error) as error:
-            raise WorkbookError(f"{self.path}: {error}; delete it, and what it held is fetched again") from None
+            raise WorkbookError(
+                f"{self.path}: {error}; delete it, and what it held is fetched again"
+            ) from None
 
     def search(self, key: str) -> tuple[int, list[int]] | None:
         with self._base() as base:
@@ -251,12 +290,17 @@ class _Kept:
 
     def add_search(self, key: str, count: int, pmids: list[int]) -> None:
         with self._base() as base:
-            base.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", [key, json.dumps([count, pmids])])
+            base.execute(
+                "INSERT OR REPLACE INTO searches VALUES (?, ?)", [key, json.dumps([count, pmids])]
+            )
 
     def records(self, pmids: Sequence[int]) -> dict[int, str]:
         """PMID -> XML, of those that are held."""
         with self._base() as base:
-            found = base.execute(f"SELECT pmid, xml FROM records WHERE pmid IN ({', '.join('?' * len(pmids))})", list(pmids)).fetchall()
+            found = base.execute(
+                f"SELECT pmid, xml FROM records WHERE pmid IN ({', '.join('?' * len(pmids))})",
+                list(pmids),
+            ).fetchall()
             return {pmid: zlib.decompress(xml).decode() for pmid, xml in found}
 
     def add_records(self, blocks: dict[int, str]) -> None:
@@ -275,7 +319,9 @@ def _seconds(retry_after: str | None) -> float:
         wait = float(retry_after or 0)
     except ValueError:
         try:
-            wait = (email.utils.parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
+            wait = (
+                email.utils.parsedate_to_datetime(retry_after) - datetime.now(UTC)
+            ).total_seconds()
         except (TypeError, ValueError):
             wait = 0.0
     return min(max(wait, 0.0), _LONGEST_WAIT)
@@ -299,11 +345,20 @@ def parse_record(block: str) -> Abstract:
     pmid = record.findtext(f"{citation}/PMID")
     if not pmid:
         raise DataError(f"a record without a PMID: {block[:80]!r}")
-    article = record.find(f"{citation}/Article") if record.tag == "PubmedArticle" else record.find(citation)
+    article = (
+        record.find(f"{citation}/Article")
+        if record.tag == "PubmedArticle"
+        else record.find(citation)
+    )
     title = _text(article.find("ArticleTitle")) if article is not None else ""
     parts = article.findall("Abstract/AbstractText") if article is not None else []
-    year = re.search(r"\d{4}", record.findtext(".//PubDate/Year") or record.findtext(".//PubDate/MedlineDate") or "")
-    return Abstract(pmid, title, " ".join(filter(None, map(_text, parts))), int(year[0]) if year else 0)
+    year = re.search(
+        r"\d{4}",
+        record.findtext(".//PubDate/Year") or record.findtext(".//PubDate/MedlineDate") or "",
+    )
+    return Abstract(
+        pmid, title, " ".join(filter(None, map(_text, parts))), int(year[0]) if year else 0
+    )
 
 
 def _text(element: ElementTree.Element | None) -> str:
@@ -312,9 +367,14 @@ def _text(element: ElementTree.Element | None) -> str:
 
 def _days(since: str, until: str) -> tuple[date, date]:
     try:
-        first, last = date.fromisoformat(since), date.fromisoformat(until) if until else date.today()
+        first, last = (
+            date.fromisoformat(since),
+            date.fromisoformat(until) if until else date.today(),
+        )
     except ValueError as error:
-        raise WorkbookError(f"since={since!r}, until={until!r}: {error}; expected YYYY-MM-DD") from None
+        raise WorkbookError(
+            f"since={since!r}, until={until!r}: {error}; expected YYYY-MM-DD"
+        ) from None
     if first > last:
         raise WorkbookError(f"since={since!r} lies after until={last.isoformat()!r}")
     return first, last

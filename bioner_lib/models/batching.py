@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from ..choices import SAMPLING
+from ..corpora.schemes import Span, tag_names, to_tags
+from ..corpora.text import Sentence
 from ..errors import unknown
 from .alignment import Aligner, Window
-from .schemes import Span, tag_names, to_tags
-from .text import Sentence
 
 IGNORED = -100
 PAD_TO = 8  # batches are as wide as a multiple of this: few distinct shapes, so kernels are compiled once for each
@@ -51,16 +51,29 @@ class Batch:
     @property
     def inputs(self) -> dict[str, torch.Tensor]:
         """What the tagger's forward takes."""
-        return {name: getattr(self, name) for name in ("input_ids", "attention_mask", "positions", "valid", "corpus")}
+        return {
+            name: getattr(self, name)
+            for name in ("input_ids", "attention_mask", "positions", "valid", "corpus")
+        }
 
 
 def make_examples(
-    aligner: Aligner, sentences: Sequence[Sentence], corpus: int, heads: Mapping[str, Sequence[str]], scheme: str
+    aligner: Aligner,
+    sentences: Sequence[Sentence],
+    corpus: int,
+    heads: Mapping[str, Sequence[str]],
+    scheme: str,
 ) -> list[Example]:
     """Sentences of one corpus -> examples with tags for every head (`heads`: name -> types)."""
-    index = {head: {tag: i for i, tag in enumerate(tag_names(types, scheme))} for head, types in heads.items()}
+    index = {
+        head: {tag: i for i, tag in enumerate(tag_names(types, scheme))}
+        for head, types in heads.items()
+    }
     examples = []
-    for number, windows in groupby(aligner.windows([sentence.tokens for sentence in sentences]), key=lambda window: window.sentence):
+    for number, windows in groupby(
+        aligner.windows([sentence.tokens for sentence in sentences]),
+        key=lambda window: window.sentence,
+    ):
         windows = list(windows)
         words = [word for window in windows for word in window.words]
         spans = _piece_spans(sentences[number].spans, words)
@@ -70,7 +83,13 @@ def make_examples(
             names = to_tags([span for span in spans if span[2] in types], len(words), scheme)
             tags[head] = iter([index[head][name] for name in names])
         for window in windows:
-            examples.append(Example(window, corpus, {head: list(islice(tags[head], len(window.words))) for head in heads}))
+            examples.append(
+                Example(
+                    window,
+                    corpus,
+                    {head: list(islice(tags[head], len(window.words))) for head in heads},
+                )
+            )
     return examples
 
 
@@ -101,18 +120,29 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
         corpus=torch.tensor([example.corpus for example in examples]),
         opens=torch.tensor([example.window.opens for example in examples]),
         closes=torch.tensor([example.window.closes for example in examples]),
-        tags={head: padded([example.tags[head] for example in examples], IGNORED) for head in examples[0].tags},
+        tags={
+            head: padded([example.tags[head] for example in examples], IGNORED)
+            for head in examples[0].tags
+        },
     )
 
 
-def draw(sizes: Sequence[int], policy: str, rng: np.random.Generator, temperature: float = 2.0) -> list[np.ndarray]:
+def draw(
+    sizes: Sequence[int], policy: str, rng: np.random.Generator, temperature: float = 2.0
+) -> list[np.ndarray]:
     """How often, and which, examples of each corpus one epoch holds; its length is the number of all examples.
 
     The share of a corpus with n examples goes with n (proportional: each example once), sqrt(n), 1 (uniform) or n^(1/temperature);
     with "main" half of all are the first corpus's and the others share the rest by n. A corpus that is drawn more than once over is
     gone through in full before anything repeats.
     """
-    powers = {"proportional": 1.0, "sqrt": 0.5, "uniform": 0.0, "temperature": 1.0 / temperature, "main": 1.0}
+    powers = {
+        "proportional": 1.0,
+        "sqrt": 0.5,
+        "uniform": 0.0,
+        "temperature": 1.0 / temperature,
+        "main": 1.0,
+    }
     if policy not in powers:
         raise unknown("sampling", policy, SAMPLING)
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
@@ -126,7 +156,9 @@ def draw(sizes: Sequence[int], policy: str, rng: np.random.Generator, temperatur
     return drawn
 
 
-def bucket(lengths: Sequence[int], batch_size: int, max_pieces: int, rng: np.random.Generator | None = None) -> list[list[int]]:
+def bucket(
+    lengths: Sequence[int], batch_size: int, max_pieces: int, rng: np.random.Generator | None = None
+) -> list[list[int]]:
     """Indices grouped into batches of like length: at most `batch_size` windows and `max_pieces` padded pieces each.
 
     With a generator: shuffled, sorted only inside pools of POOL batches, batches shuffled. Without: by length, for inference.
@@ -146,13 +178,23 @@ def bucket(lengths: Sequence[int], batch_size: int, max_pieces: int, rng: np.ran
 
 
 def epoch_batches(
-    corpora: Sequence[Sequence[Example]], epoch: int, seed: int, batch_size: int, max_pieces: int, sampling: str, temperature: float
+    corpora: Sequence[Sequence[Example]],
+    epoch: int,
+    seed: int,
+    batch_size: int,
+    max_pieces: int,
+    sampling: str,
+    temperature: float,
 ) -> list[list[Example]]:
     """One epoch's batches, mixed across corpora; the same (seed, epoch) gives the same batches."""
     rng = np.random.default_rng([seed, epoch])
     drawn = draw([len(examples) for examples in corpora], sampling, rng, temperature)
-    pooled = [examples[i] for examples, indices in zip(corpora, drawn, strict=True) for i in indices]
-    groups = bucket([len(example.window.input_ids) for example in pooled], batch_size, max_pieces, rng)
+    pooled = [
+        examples[i] for examples, indices in zip(corpora, drawn, strict=True) for i in indices
+    ]
+    groups = bucket(
+        [len(example.window.input_ids) for example in pooled], batch_size, max_pieces, rng
+    )
     return [[pooled[i] for i in group] for group in groups]
 
 

@@ -21,7 +21,9 @@ from ..errors import DataError, unknown
 from .schemes import PREFIXES, detect_scheme, to_spans, to_tags
 from .text import Sentence, annotate, cut_words, snap, words
 
-_INLINE = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+)\)")  # [surface](Type), no backslash before it
+_INLINE = re.compile(
+    r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+)\)"
+)  # [surface](Type), no backslash before it
 _PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 
 
@@ -53,11 +55,15 @@ def _type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
     if labels is None:
         return label
     if label not in labels:
-        raise DataError(f"{where}: {unknown('label', label, labels)}; add it to the label map, as '' to leave it out")
+        raise DataError(
+            f"{where}: {unknown('label', label, labels)}; add it to the label map, as '' to leave it out"
+        )
     return labels[label]
 
 
-def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_word_a_line: bool = False) -> Reading:
+def _from_tags(
+    rows: Iterable[tuple], path: Path, labels, reading: Reading, one_word_a_line: bool = False
+) -> Reading:
     """(tokens, source tags, doc, line) -> sentences in IOB2 with mapped types."""
     rows = list(rows)
     scheme = detect_scheme(tags for _, tags, _, _ in rows)
@@ -67,7 +73,10 @@ def _from_tags(rows: Iterable[tuple], path: Path, labels, reading: Reading, one_
         except ValueError as error:
             raise DataError(f"{path}:{line}: {error}, in the sentence that starts here") from None
         step = int(one_word_a_line)
-        spans = [(start, end, _type_of(name, labels, f"{path}:{line + step * start}")) for start, end, name in found]
+        spans = [
+            (start, end, _type_of(name, labels, f"{path}:{line + step * start}"))
+            for start, end, name in found
+        ]
         spans = [span for span in spans if span[2]]
         reading.mentions.update(name for _, _, name in spans)
         reading.sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc))
@@ -82,12 +91,17 @@ class _Surfaces:
     different: int = 0
     example: str = ""
 
-    def compare(self, stated: str, text: str, start: int, end: int, where: str, repairs: Counter) -> None:
+    def compare(
+        self, stated: str, text: str, start: int, end: int, where: str, repairs: Counter
+    ) -> None:
         self.compared += 1
         if " ".join(stated.split()) != " ".join(text[start:end].split()):
             self.different += 1
             repairs[_OTHER_TEXT] += 1
-            self.example = self.example or f"{where}: {stated!r}, but at {start}-{end} stands {text[start:end]!r}"
+            self.example = (
+                self.example
+                or f"{where}: {stated!r}, but at {start}-{end} stands {text[start:end]!r}"
+            )
 
     def check(self, path: Path) -> None:
         """Raises DataError where most differ: then the offsets count something else than the characters of this text."""
@@ -98,7 +112,9 @@ class _Surfaces:
             )
 
 
-def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: str | None = None) -> Reading:
+def read_conll(
+    path: Path, labels: Mapping[str, str] | None = None, bare_type: str | None = None
+) -> Reading:
     """One word a line, the word first and its tag last (2-4 columns, tab or space); a blank line ends a sentence.
 
     IOB1, IOB2 or IOBES (BILOU, BMES, BMEWO) is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
@@ -124,14 +140,20 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
             document += 1
             continue
         if not 2 <= len(cells) <= 4 or (columns or len(cells)) != len(cells) or not cells[0]:
-            wanted = f"{columns} columns as above" if columns else "2 to 4 columns, word first and tag last"
+            wanted = (
+                f"{columns} columns as above"
+                if columns
+                else "2 to 4 columns, word first and tag last"
+            )
             raise DataError(f"{path}:{line}: {len(cells)} columns in {text!r}; expected {wanted}")
         columns = len(cells)
         tag = cells[-1].strip()
         if bare_type and tag in PREFIXES:
             tag = f"{tag}-{bare_type}"
         elif tag in PREFIXES:
-            raise DataError(f"{path}:{line}: bare tag {tag!r}; name the type that the file annotates (bare_type=)")
+            raise DataError(
+                f"{path}:{line}: bare tag {tag!r}; name the type that the file annotates (bare_type=)"
+            )
         tokens.append(cells[0])
         tags.append(tag)
     close(line + 1)
@@ -139,7 +161,12 @@ def read_conll(path: Path, labels: Mapping[str, str] | None = None, bare_type: s
     return _from_tags(rows, path, labels, reading, one_word_a_line=True)
 
 
-def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: str = "tags", tag_names: list[str] | None = None) -> Reading:
+def read_jsonl(
+    path: Path,
+    labels: Mapping[str, str] | None = None,
+    tag_field: str = "tags",
+    tag_names: list[str] | None = None,
+) -> Reading:
     """One JSON object a line with `tokens` and tags under `tag_field`; integer tags are looked up by name in `tag_names`.
 
     `doc` (or `pmid`) names the document where the file has it.
@@ -154,11 +181,15 @@ def read_jsonl(path: Path, labels: Mapping[str, str] | None = None, tag_field: s
             reading.repairs["empty sentence dropped"] += 1
             continue
         reading.documented |= doc is not None
-        rows.append((tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line))
+        rows.append(
+            (tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line)
+        )
     return _from_tags(rows, path, labels, reading)
 
 
-def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None) -> tuple[list, list, object]:
+def jsonl_record(
+    text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None
+) -> tuple[list, list, object]:
     """One line of JSON -> tokens, tags, document (None where it isn't named); raises DataError, which opens with `where`."""
     try:
         record = json.loads(text)
@@ -168,16 +199,24 @@ def jsonl_record(text: str | bytes, where: str, tag_field: str = "tags", tag_nam
     if tag_field not in record:
         raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
     tags = record[tag_field]
-    if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
+    if not isinstance(tokens, list) or not all(
+        isinstance(token, str) and token for token in tokens
+    ):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
-    named = next((doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None)
+    named = next(
+        (doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None
+    )
     if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
         _refuse_half_a_character([*tokens, str(named)], where)
     if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
-        raise DataError(f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them")
+        raise DataError(
+            f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them"
+        )
     if any(isinstance(tag, int) for tag in tags):
         if tag_names is None or not all(0 <= tag < len(tag_names) for tag in tags):
-            raise DataError(f"{where}: integer tags {sorted(set(tags))} need names for all of them (tag_names={tag_names})")
+            raise DataError(
+                f"{where}: integer tags {sorted(set(tags))} need names for all of them (tag_names={tag_names})"
+            )
         tags = [tag_names[tag] for tag in tags]
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
@@ -191,7 +230,9 @@ def _refuse_half_a_character(texts: Iterable[str], where: str) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             near = text[max(0, error.start - 20) : error.end]
-            raise DataError(f"{where}: {near!r} holds half of a surrogate pair, which is no character; mend the escape") from None
+            raise DataError(
+                f"{where}: {near!r} holds half of a surrogate pair, which is no character; mend the escape"
+            ) from None
 
 
 def document_name(doc: object) -> str:
@@ -200,14 +241,18 @@ def document_name(doc: object) -> str:
     return re.sub(r"^PMID[\W_]*(?=\d+$)", "", str(doc).strip(), flags=re.IGNORECASE)
 
 
-def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None) -> Reading:
+def read_pubtator(
+    path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None
+) -> Reading:
     """`id|t|title`, `id|a|abstract`, then tab-separated `id start end text type [concept]` over title + " " + abstract.
 
     Relation lines are passed over. A document that stands twice is read once. With `concepts` only mentions of these are read.
     """
     path, reading, seen, surfaces = Path(path), Reading(), {}, _Surfaces()
     for block in _blocks(path):
-        doc, text, mentions = _pubtator_document(path, block, labels, reading, surfaces, concepts and set(concepts))
+        doc, text, mentions = _pubtator_document(
+            path, block, labels, reading, surfaces, concepts and set(concepts)
+        )
         reading.mentions.update(name for _, _, name in mentions)
         if _is_repeated(doc, text, len(mentions), seen, f"{path}:{block[0][0]}", reading):
             continue
@@ -216,7 +261,9 @@ def read_pubtator(path: Path, labels: Mapping[str, str] | None = None, concepts:
     return reading
 
 
-def _is_repeated(doc: str, text: str, mentions: int, seen: dict[str, str], where: str, reading: Reading) -> bool:
+def _is_repeated(
+    doc: str, text: str, mentions: int, seen: dict[str, str], where: str, reading: Reading
+) -> bool:
     """Whether a document was read before, which is counted; raises DataError where it had another text."""
     if doc not in seen:
         seen[doc] = text
@@ -241,39 +288,58 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
 
 
 def _pubtator_document(
-    path: Path, block, labels, reading: Reading, surfaces: _Surfaces, concepts: set[str] | None = None
+    path: Path,
+    block,
+    labels,
+    reading: Reading,
+    surfaces: _Surfaces,
+    concepts: set[str] | None = None,
 ) -> tuple[str, str, list[tuple[int, int, str]]]:
     passages, mentions, doc = {}, [], None
     for line, text in block:
         where = f"{path}:{line}"
         if match := _PASSAGE.fullmatch(text):
             if doc not in (None, match[1]) or match[2] in passages:
-                raise DataError(f"{where}: {text[:60]!r} opens another document; PubTator documents are separated by blank lines")
+                raise DataError(
+                    f"{where}: {text[:60]!r} opens another document; PubTator documents are separated by blank lines"
+                )
             doc, passages[match[2]] = match[1], match[3]
             continue
         cells = text.split("\t")
         if len(cells) < 4 or cells[0] != doc:
-            raise DataError(f"{where}: {text[:80]!r} is neither a passage nor an annotation of document {doc!r}")
-        if not any(sign.isdigit() for sign in cells[1]):  # the name of a relation, then two concepts
+            raise DataError(
+                f"{where}: {text[:80]!r} is neither a passage nor an annotation of document {doc!r}"
+            )
+        if not any(
+            sign.isdigit() for sign in cells[1]
+        ):  # the name of a relation, then two concepts
             reading.repairs["relation line passed over"] += 1
             continue
         try:
             start, end, surface, label = int(cells[1]), int(cells[2]), cells[3], cells[4]
         except (ValueError, IndexError):
-            raise DataError(f"{where}: {text[:80]!r}; an annotation is id, start, end, text, type, separated by tabs") from None
+            raise DataError(
+                f"{where}: {text[:80]!r}; an annotation is id, start, end, text, type, separated by tabs"
+            ) from None
         whole = f"{passages.get('t', '')} {passages.get('a', '')}"
         if not 0 <= start < end <= len(whole):
-            raise DataError(f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters")
+            raise DataError(
+                f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters"
+            )
         if not label.strip():
             reading.repairs[_NO_TYPE] += 1
             continue
         name = _type_of(label, labels, where)
-        if not name or (concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))):
+        if not name or (
+            concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))
+        ):
             continue
         surfaces.compare(surface, whole, start, end, where, reading.repairs)
         mentions.append((start, end, name))
     if doc is None or "t" not in passages:
-        raise DataError(f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}")
+        raise DataError(
+            f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}"
+        )
     return document_name(doc), f"{passages['t']} {passages.get('a', '')}", mentions
 
 
@@ -301,10 +367,19 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
             _place(annotation, [*mine, *passages], labels, where, reading, surfaces)
         whole = "\n".join(passage.text for passage in passages)
         _refuse_half_a_character([whole], where)
-        if _is_repeated(name, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading):
+        if _is_repeated(
+            name, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading
+        ):
             continue
         for passage in passages:
-            reading.sentences += annotate(passage.text, passage.mentions, name, reading.repairs, passage.offset, passage.bounds)
+            reading.sentences += annotate(
+                passage.text,
+                passage.mentions,
+                name,
+                reading.repairs,
+                passage.offset,
+                passage.bounds,
+            )
     surfaces.check(path)
     return reading
 
@@ -336,7 +411,14 @@ def _bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
             yield from ((annotation, i) for annotation in part.annotations)
 
 
-def _place(annotation, passages: Sequence[_BiocPassage], labels, where: str, reading: Reading, surfaces: _Surfaces) -> None:
+def _place(
+    annotation,
+    passages: Sequence[_BiocPassage],
+    labels,
+    where: str,
+    reading: Reading,
+    surfaces: _Surfaces,
+) -> None:
     """Put a BioC annotation into the first of the passages that holds it; raises DataError where none does."""
     where = f"{where}, annotation {annotation.id}"
     label = annotation.infons.get("type") or ""
@@ -358,7 +440,9 @@ def _place(annotation, passages: Sequence[_BiocPassage], labels, where: str, rea
         if 0 <= start < end <= len(passage.text):
             break
     else:
-        raise DataError(f"{where}: offsets {span.offset}+{span.length} are empty or lie outside of every passage")
+        raise DataError(
+            f"{where}: offsets {span.offset}+{span.length} are empty or lie outside of every passage"
+        )
     if annotation.text:
         surfaces.compare(annotation.text, passage.text, start, end, where, reading.repairs)
     passage.mentions.append((start, end, name))
@@ -394,7 +478,9 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         reading.documented |= doc is not None
         name = doc if doc is not None else f"{path.stem}-s{line}"
         shifted = [(base + a, base + b) for a, b in offsets]
-        reading.sentences.append(Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted))
+        reading.sentences.append(
+            Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted)
+        )
         base += len(plain) + 1
     return reading
 
@@ -427,7 +513,9 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
     except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}") from None
+        raise DataError(
+            f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}"
+        ) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -462,5 +550,9 @@ def guess_reader(path: Path) -> str:
         return "jsonl" if head.lstrip().startswith("{") else "conll"
     if path.suffix.lower() == ".json":
         first = head.lstrip().split("\n", 1)[0]
-        return "jsonl" if first.startswith("{") and first.endswith("}") and '"documents"' not in first else "bioc"
+        return (
+            "jsonl"
+            if first.startswith("{") and first.endswith("}") and '"documents"' not in first
+            else "bioc"
+        )
     return ENDINGS[path.suffix.lower()]

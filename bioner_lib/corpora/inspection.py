@@ -49,7 +49,9 @@ def ambiguous_surfaces(corpus: Corpus, role: str = "train", most: int = 15) -> p
         rivals = [counts[name] for name in [*named, "no mention"] if counts[name]]
         if named and len(rivals) > 1:
             lines.append({"surface": surface, "rarer": sorted(rivals)[-2], **counts})
-    frame = pd.DataFrame(lines, columns=["surface", "rarer", *corpus.types, "part of a longer mention", "no mention"])
+    frame = pd.DataFrame(
+        lines, columns=["surface", "rarer", *corpus.types, "part of a longer mention", "no mention"]
+    )
     return (
         frame.sort_values(["rarer", "surface"], ascending=[False, True])
         .head(most)
@@ -62,22 +64,42 @@ def ambiguous_surfaces(corpus: Corpus, role: str = "train", most: int = 15) -> p
 
 def duplicates(corpora: Sequence[Corpus]) -> pd.DataFrame:
     """Test sentences (rows) that stand word for word in a train split (columns): counts, the leakage that is in the data."""
-    texts = {corpus.name: {" ".join(s.tokens) for s in corpus.splits.get("train", ())} for corpus in corpora}
+    texts = {
+        corpus.name: {" ".join(s.tokens) for s in corpus.splits.get("train", ())}
+        for corpus in corpora
+    }
     table = {}
     for corpus in corpora:
         if "test" in corpus.splits:
-            table[corpus.name] = {name: sum(" ".join(s.tokens) in train for s in corpus.test) for name, train in texts.items()}
-    return pd.DataFrame(table).T.rename_axis("test of", axis=0).rename_axis("stands in train of", axis=1)
+            table[corpus.name] = {
+                name: sum(" ".join(s.tokens) in train for s in corpus.test)
+                for name, train in texts.items()
+            }
+    return (
+        pd.DataFrame(table)
+        .T.rename_axis("test of", axis=0)
+        .rename_axis("stands in train of", axis=1)
+    )
 
 
 def seen_in_train(corpus: Corpus) -> float:
     """Share of test mentions whose surface (case folded) is a mention of the same type in train."""
-    seen = {(name, _surface(s, start, end).casefold()) for s in corpus.train for start, end, name in s.spans}
-    test = [(name, _surface(s, start, end).casefold()) for s in corpus.test for start, end, name in s.spans]
+    seen = {
+        (name, _surface(s, start, end).casefold())
+        for s in corpus.train
+        for start, end, name in s.spans
+    }
+    test = [
+        (name, _surface(s, start, end).casefold())
+        for s in corpus.test
+        for start, end, name in s.spans
+    ]
     return sum(mention in seen for mention in test) / max(1, len(test))
 
 
-def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]]) -> dict[str, list[int]]:
+def pieces_by_place(
+    split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]]
+) -> dict[str, list[int]]:
     """Number of pieces of each word, inside and outside mentions; `pieces` is `Aligner.pieces` of the split."""
     counts: dict[str, list[int]] = {"inside mentions": [], "outside": []}
     for sentence, words in zip(split, pieces, strict=True):
@@ -88,24 +110,38 @@ def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequenc
 
 
 def weights_by_place(
-    split: Sequence[Sentence], weights: Sequence[np.ndarray], heads: Sequence[str], sources: Sequence[str], types: Sequence[str]
+    split: Sequence[Sentence],
+    weights: Sequence[np.ndarray],
+    heads: Sequence[str],
+    sources: Sequence[str],
+    types: Sequence[str],
 ) -> pd.DataFrame:
     """Mean weight of each source for each head, inside and outside mentions of these types.
 
     `weights` is `MultiTaskTagger.sharing_weights` of the split: (heads, sources, words) a sentence.
     """
     inside = np.array(
-        [any(start <= w < end and name in types for start, end, name in s.spans) for s in split for w in range(len(s.tokens))]
+        [
+            any(start <= w < end and name in types for start, end, name in s.spans)
+            for s in split
+            for w in range(len(s.tokens))
+        ]
     )
     table = np.concatenate(weights, axis=-1)
     where = " + ".join(types)
     lines = {}
     for i, head in enumerate(heads):
-        lines[head, f"in {where}"], lines[head, "elsewhere"] = (table[i][:, mask].mean(-1) for mask in (inside, ~inside))
-    return pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines), columns=list(sources))
+        lines[head, f"in {where}"], lines[head, "elsewhere"] = (
+            table[i][:, mask].mean(-1) for mask in (inside, ~inside)
+        )
+    return pd.DataFrame(
+        list(lines.values()), index=pd.MultiIndex.from_tuples(lines), columns=list(sources)
+    )
 
 
-def lost_by_cutting(split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]], room: int) -> int:
+def lost_by_cutting(
+    split: Sequence[Sentence], pieces: Sequence[Sequence[Sequence[int]]], room: int
+) -> int:
     """How many mentions end beyond the first `room` pieces of their sentence."""
     lost = 0
     for sentence, words in zip(split, pieces, strict=True):

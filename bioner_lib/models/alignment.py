@@ -34,22 +34,34 @@ class Aligner:
     Raises WorkbookError for a slow tokenizer and for windows too short to hold an overlap.
     """
 
-    def __init__(self, tokenizer, max_length: int = 256, overlap: int = 64, label_pieces: str = "first"):
+    def __init__(
+        self, tokenizer, max_length: int = 256, overlap: int = 64, label_pieces: str = "first"
+    ):
         if not tokenizer.is_fast:
-            raise WorkbookError(f"{type(tokenizer).__name__} is a slow tokenizer; alignment needs a fast one (a tokenizer.json)")
+            raise WorkbookError(
+                f"{type(tokenizer).__name__} is a slow tokenizer; alignment needs a fast one (a tokenizer.json)"
+            )
         if label_pieces not in LABEL_PIECES:
-            raise WorkbookError(f"unknown label_pieces {label_pieces!r}; known: {list(LABEL_PIECES)}")
+            raise WorkbookError(
+                f"unknown label_pieces {label_pieces!r}; known: {list(LABEL_PIECES)}"
+            )
         self.tokenizer, self.label_pieces, self.overlap = tokenizer, label_pieces, overlap
         self.prefix, self.suffix = _special_tokens(tokenizer)
         self.room = max_length - len(self.prefix) - len(self.suffix)
         if not 0 <= overlap < self.room:
-            raise WorkbookError(f"an overlap of {overlap} pieces leaves nothing of windows of {max_length}; make max_length larger")
+            raise WorkbookError(
+                f"an overlap of {overlap} pieces leaves nothing of windows of {max_length}; make max_length larger"
+            )
 
     def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
         """For each sentence, for each word, its piece ids; a word that tokenizes to nothing gets the unknown piece."""
         if not sentences:
             return []
-        unknown = self.tokenizer.unk_token_id if self.tokenizer.unk_token_id is not None else self.tokenizer.pad_token_id
+        unknown = (
+            self.tokenizer.unk_token_id
+            if self.tokenizer.unk_token_id is not None
+            else self.tokenizer.pad_token_id
+        )
         encoded = self.tokenizer(
             [list(tokens) for tokens in sentences], is_split_into_words=True, add_special_tokens=False,
             return_attention_mask=False, return_token_type_ids=False, verbose=False,
@@ -65,7 +77,11 @@ class Aligner:
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
         """All windows of all sentences, in order; together they own every word once."""
-        return [window for i, cut in enumerate(self.pieces(sentences)) for window in self._windows(i, cut)]
+        return [
+            window
+            for i, cut in enumerate(self.pieces(sentences))
+            for window in self._windows(i, cut)
+        ]
 
     def _windows(self, sentence: int, cut: list[list[int]]) -> list[Window]:
         bounds = _window_bounds([len(ids) for ids in cut], self.room, self.overlap)
@@ -81,7 +97,9 @@ class Aligner:
                     positions += range(len(ids), len(ids) + labelled)
                     words += [word] * labelled
                 ids += cut[word]
-            result.append(Window(sentence, ids + self.suffix, positions, words, k == 0, k == len(bounds) - 1))
+            result.append(
+                Window(sentence, ids + self.suffix, positions, words, k == 0, k == len(bounds) - 1)
+            )
         return result
 
 
@@ -93,7 +111,9 @@ def _window_bounds(lengths: list[int], room: int, overlap: int) -> list[tuple[in
         while end < len(lengths) and used + lengths[end] <= room:
             used += lengths[end]
             end += 1
-        if bounds and end == bounds[-1][1]:  # stepping back showed nothing new: a very long word follows
+        if (
+            bounds and end == bounds[-1][1]
+        ):  # stepping back showed nothing new: a very long word follows
             start += 1
             continue
         bounds.append((start, end))

@@ -41,7 +41,9 @@ def sentence_bounds(text: str) -> list[tuple[int, int]]:
     """Character offsets of the sentences of a text (library: sentencex)."""
     from sentencex import get_sentence_boundaries
 
-    return [(bound["start_index"], bound["end_index"]) for bound in get_sentence_boundaries("en", text)]
+    return [
+        (bound["start_index"], bound["end_index"]) for bound in get_sentence_boundaries("en", text)
+    ]
 
 
 def annotate(
@@ -69,7 +71,9 @@ def annotate(
     sentences = []
     for start, end in joined:
         inside = [m for m in kept if start <= m[0] < end]
-        offsets = cut_words([(start + a, start + b) for a, b in words(text[start:end])], inside, repairs)
+        offsets = cut_words(
+            [(start + a, start + b) for a, b in words(text[start:end])], inside, repairs
+        )
         if not offsets:
             if inside:
                 repairs["mention without a word dropped"] += len(inside)
@@ -91,7 +95,9 @@ def _trimmed(text: str, mention: tuple[int, int, str], repairs: Counter) -> tupl
     return end - len(surface.lstrip()), start + len(surface.rstrip()), name
 
 
-def cut_words(offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]], repairs: Counter) -> list[tuple[int, int]]:
+def cut_words(
+    offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]], repairs: Counter
+) -> list[tuple[int, int]]:
     """Character offsets of words, cut where a mention begins or ends inside one."""
     borders = sorted({border for start, end, _ in mentions for border in (start, end)})
     cut = []
@@ -103,7 +109,9 @@ def cut_words(offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int,
     return cut
 
 
-def snap(offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], repairs: Counter) -> list[Span]:
+def snap(
+    offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], repairs: Counter
+) -> list[Span]:
     """Character mentions -> word spans; blanks at a mention's ends don't count."""
     spans = []
     for start, end, name in mentions:

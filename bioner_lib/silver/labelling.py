@@ -21,18 +21,20 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
+from ..corpora.readers import open_text
+from ..corpora.registry import CORPORA
+from ..corpora.schemes import to_tags
+from ..corpora.text import Sentence, sentence_bounds, tokenize
 from ..errors import DataError, WorkbookError
 from ..home import outputs, replace_text
-from .corpora import CORPORA
 from .lexicons import Lexicon
-from .readers import open_text
-from .schemes import to_tags
-from .text import Sentence, sentence_bounds, tokenize
 
 TAG_FIELD = "decoded_tags_pseudo_final"
 LONGEST = 5_000  # characters; what is longer is no sentence
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
-_TEXT = re.compile(r"train(-[0-9a-f]{8})?\.jsonl")  # the texts that this module writes, or once wrote
+_TEXT = re.compile(
+    r"train(-[0-9a-f]{8})?\.jsonl"
+)  # the texts that this module writes, or once wrote
 _CHUNK = 5_000  # sentences that a worker takes at once
 
 
@@ -43,13 +45,21 @@ def read_lines(path: str | Path, dropped: Counter) -> Iterator[tuple[str, str]]:
     DataError for a file that isn't there or isn't UTF-8; .gz and .xz are read too.
     """
     with open_text(path) as file:
-        numbered = ((f"{Path(path).stem}-{number}", line.rstrip("\r\n")) for number, line in enumerate(file, 1))
+        numbered = (
+            (f"{Path(path).stem}-{number}", line.rstrip("\r\n"))
+            for number, line in enumerate(file, 1)
+        )
         yield from clean(numbered, dropped)
 
 
-def split_documents(documents: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tuple[str, str]]:
+def split_documents(
+    documents: Iterable[tuple[str, str]], dropped: Counter
+) -> Iterator[tuple[str, str]]:
     """(document, text) -> (document, sentence), cleaned as by `read_lines`."""
-    yield from clean(((doc, text[start:end]) for doc, text in documents for start, end in sentence_bounds(text)), dropped)
+    yield from clean(
+        ((doc, text[start:end]) for doc, text in documents for start, end in sentence_bounds(text)),
+        dropped,
+    )
 
 
 def clean(sentences: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tuple[str, str]]:
@@ -74,13 +84,21 @@ def clean(sentences: Iterable[tuple[str, str]], dropped: Counter) -> Iterator[tu
 def silver_folder(name: str) -> Path:
     """Where the silver corpus of this name lies, and runs look for it; raises WorkbookError for what can't be its name."""
     if name in CORPORA or not re.fullmatch(r"\w[\w.+-]*", name):
-        taken = "a registered corpus has it" if name in CORPORA else "expected letters, digits, dots, hyphens, plus signs"
+        taken = (
+            "a registered corpus has it"
+            if name in CORPORA
+            else "expected letters, digits, dots, hyphens, plus signs"
+        )
         raise WorkbookError(f"{name!r} can't be a silver corpus's name: {taken}")
     return outputs() / "silver" / name
 
 
 def label(
-    sentences: Iterable[tuple[str, str]], lexicon: str | Path, folder: str | Path, executor: Executor | None = None, replace: bool = False
+    sentences: Iterable[tuple[str, str]],
+    lexicon: str | Path,
+    folder: str | Path,
+    executor: Executor | None = None,
+    replace: bool = False,
 ) -> dict:
     """Label (document, sentence) pairs with a lexicon's file; write the text and corpus.toml; return how many
     sentences, words, and labels by type.
@@ -95,7 +113,9 @@ def label(
     stamp = Path(lexicon).stat().st_mtime_ns
 
     def lines() -> Iterator[str]:
-        for made, n_made, found, n_words in _chunks(sentences, partial(label_chunk, lexicon=lexicon, stamp=stamp), executor):
+        for made, n_made, found, n_words in _chunks(
+            sentences, partial(label_chunk, lexicon=lexicon, stamp=stamp), executor
+        ):
             kinds.update(found)
             counts.update(sentences=n_made, words=n_words)
             yield made
@@ -103,12 +123,22 @@ def label(
     held = _load(lexicon, stamp)
     if not len(held):
         raise DataError(f"{lexicon} has no entry; there is nothing to label with")
-    _write(lines(), held.types, folder, replace, lambda: {"lexicon": held.about.get("sources", {}), "labelled": {**counts, **kinds}})
+    _write(
+        lines(),
+        held.types,
+        folder,
+        replace,
+        lambda: {"lexicon": held.about.get("sources", {}), "labelled": {**counts, **kinds}},
+    )
     return {**counts, "labels": dict(kinds)}
 
 
 def save_sentences(
-    sentences: Iterable[Sentence], types: Iterable[str], folder: str | Path, replace: bool = False, **about: Mapping[str, str]
+    sentences: Iterable[Sentence],
+    types: Iterable[str],
+    folder: str | Path,
+    replace: bool = False,
+    **about: Mapping[str, str],
 ) -> None:
     """A silver corpus of sentences whose labels nobody checked; `about` says in corpus.toml where they come from.
 
@@ -126,7 +156,11 @@ def save_sentences(
 
 
 def _write(
-    lines: Iterable[str], types: Iterable[str], folder: str | Path, replace: bool, about: Callable[[], Mapping[str, Mapping]]
+    lines: Iterable[str],
+    types: Iterable[str],
+    folder: str | Path,
+    replace: bool,
+    about: Callable[[], Mapping[str, Mapping]],
 ) -> None:
     """Write the text aside, then make it the corpus under a lock; `about` is asked once the lines are written."""
     from filelock import FileLock
@@ -182,12 +216,23 @@ def _toml(value: str | int) -> str:
 
 def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) -> str:
     return (
-        json.dumps({"tokens": tokens, "decoded_tags": ["O"] * len(tokens), TAG_FIELD: tags, "doc": doc, "spans": spans}, ensure_ascii=False)
+        json.dumps(
+            {
+                "tokens": tokens,
+                "decoded_tags": ["O"] * len(tokens),
+                TAG_FIELD: tags,
+                "doc": doc,
+                "spans": spans,
+            },
+            ensure_ascii=False,
+        )
         + "\n"
     )
 
 
-def _chunks(sentences: Iterable[tuple[str, str]], work: Callable, executor: Executor | None) -> Iterator[tuple[str, int, Counter, int]]:
+def _chunks(
+    sentences: Iterable[tuple[str, str]], work: Callable, executor: Executor | None
+) -> Iterator[tuple[str, int, Counter, int]]:
     sentences = iter(sentences)
     chunks = iter(lambda: list(islice(sentences, _CHUNK)), [])
     if executor is None:
@@ -204,11 +249,15 @@ def _load(lexicon: str, stamp: int) -> Lexicon:
     """Read once by each process, and again where the file was made again; raises DataError where that happens while it labels."""
     held = Lexicon.load(lexicon)
     if Path(lexicon).stat().st_mtime_ns != stamp:
-        raise DataError(f"{lexicon} was made again while it labelled a text; label that text again, so that one lexicon labels all of it")
+        raise DataError(
+            f"{lexicon} was made again while it labelled a text; label that text again, so that one lexicon labels all of it"
+        )
     return held
 
 
-def label_chunk(chunk: list[tuple[str, str]], lexicon: str, stamp: int) -> tuple[str, int, Counter, int]:
+def label_chunk(
+    chunk: list[tuple[str, str]], lexicon: str, stamp: int
+) -> tuple[str, int, Counter, int]:
     """(document, sentence) pairs -> lines of JSON in one text, their number, labels by type, number of words."""
     held, lines, kinds, n_words = _load(lexicon, stamp), [], Counter(), 0
     for doc, text in chunk:
@@ -218,5 +267,7 @@ def label_chunk(chunk: list[tuple[str, str]], lexicon: str, stamp: int) -> tuple
         spans = held.find(tokens)
         kinds.update(span[2] for span in spans)
         n_words += len(tokens)
-        lines.append(_record(tokens, to_tags([span[:3] for span in spans], len(tokens)), doc, spans))
+        lines.append(
+            _record(tokens, to_tags([span[:3] for span in spans], len(tokens)), doc, spans)
+        )
     return "".join(lines), len(lines), kinds, n_words

@@ -8,10 +8,21 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from ..choices import DECODERS, ENCODERS, LABEL_PIECES, LAYOUTS, PRECISIONS, SAMPLING, SCHEMES, SHARING, SYSTEMS, UNANNOTATED
-from ..data.corpora import CORPORA, split_name
-from ..errors import WorkbookError, unknown
-from ..home import expanded, is_there
+from .choices import (
+    DECODERS,
+    ENCODERS,
+    LABEL_PIECES,
+    LAYOUTS,
+    PRECISIONS,
+    SAMPLING,
+    SCHEMES,
+    SHARING,
+    SYSTEMS,
+    UNANNOTATED,
+)
+from .corpora.registry import CORPORA, split_name
+from .errors import WorkbookError, unknown
+from .home import expanded, is_there
 
 # what suits an encoder where learning_rate is left at 0; base-size encoders take the published 3e-5
 _LEARNING_RATES = {"minilm": 2e-4}
@@ -34,7 +45,9 @@ class RunConfig:
     system: str = "tagger"  # "dictionary" is the baseline without a neural network
     encoder: str = "minilm"  # alias, hub name or folder
     heads: str = "per-type"  # or per-corpus, joint
-    sharing: str = "hard"  # what stands between encoder and heads: or private, adversarial, cross, moe
+    sharing: str = (
+        "hard"  # what stands between encoder and heads: or private, adversarial, cross, moe
+    )
     reversal: float = 0.01  # weight of the discriminator's loss, sharing="adversarial"
     orthogonality: float = 0.001  # weight of |S' P|^2, sharing="adversarial"
     experts: int = 4  # sharing="moe"
@@ -43,12 +56,20 @@ class RunConfig:
     scheme: str = "IOBES"  # chosen over IOB2 on the dev split of ncbi-disease
     unannotated: str = "mask"  # what a corpus's silence means: not asked; or marginal (summed over), negative (absent)
     label_pieces: str = "first"  # of a word's pieces; or all
-    loss_weights: Mapping[str, float] | str = field(default_factory=dict)  # head -> lambda, 1 where missing; or "uncertainty"
-    corpus_weights: Mapping[str, float] = field(default_factory=dict)  # corpus -> factor of what it teaches, 1 where missing
+    loss_weights: Mapping[str, float] | str = field(
+        default_factory=dict
+    )  # head -> lambda, 1 where missing; or "uncertainty"
+    corpus_weights: Mapping[str, float] = field(
+        default_factory=dict
+    )  # corpus -> factor of what it teaches, 1 where missing
     start_from: str = ""  # run whose weights this one begins with: a second phase
     teacher: str = ""  # run that labels the types which training sentences hide
-    confidence: float = 0.9  # least probability of a sentence's tags for the teacher's labels to count
-    sampling: str = "proportional"  # or sqrt, uniform, temperature, main (half from the first corpus)
+    confidence: float = (
+        0.9  # least probability of a sentence's tags for the teacher's labels to count
+    )
+    sampling: str = (
+        "proportional"  # or sqrt, uniform, temperature, main (half from the first corpus)
+    )
     temperature: float = 2.0  # of sampling="temperature"
     epochs: int = 0  # 0 takes 5, or what the registry says of a corpus (the small sample: 8)
     learning_rate: float = 0.0  # 0 takes 2e-4 for the alias minilm, 3e-5 for any other
@@ -62,7 +83,9 @@ class RunConfig:
     max_length: int = 256  # pieces a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at most
     precision: str = "auto"  # bf16 where the hardware multiplies it, else fp32; or say which
-    allow_shared_documents: bool = False  # silver text may hold documents of a test split; the row says how many
+    allow_shared_documents: bool = (
+        False  # silver text may hold documents of a test split; the row says how many
+    )
     limit: int = 0  # sentences per split, 0 keeps all
     seed: int = 13
 
@@ -79,18 +102,34 @@ class RunConfig:
         for name in ("corpora", "also_test"):
             value = getattr(self, name)
             if not isinstance(value, str | list | tuple):
-                raise WorkbookError(f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them")
+                raise WorkbookError(
+                    f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them"
+                )
             value = (value,) if isinstance(value, str) else tuple(value)
-            object.__setattr__(self, name, tuple(_whole_path(corpus) if isinstance(corpus, str) else corpus for corpus in value))
+            object.__setattr__(
+                self,
+                name,
+                tuple(
+                    _whole_path(corpus) if isinstance(corpus, str) else corpus for corpus in value
+                ),
+            )
         self._check_types()
         object.__setattr__(self, "encoder", _whole_encoder(self.encoder))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        corpora = {_whole_path(name): float(weight) for name, weight in sorted(self.corpus_weights.items())}
+        corpora = {
+            _whole_path(name): float(weight) for name, weight in sorted(self.corpus_weights.items())
+        }
         object.__setattr__(self, "corpus_weights", MappingProxyType(corpora))
-        if not isinstance(self.loss_weights, str):  # a weight of 1 is what stands where none is given
-            heads = {name: float(weight) for name, weight in sorted(self.loss_weights.items()) if weight != 1}
+        if not isinstance(
+            self.loss_weights, str
+        ):  # a weight of 1 is what stands where none is given
+            heads = {
+                name: float(weight)
+                for name, weight in sorted(self.loss_weights.items())
+                if weight != 1
+            }
             object.__setattr__(self, "loss_weights", MappingProxyType(heads))
         self._check_values()
         if self.epochs == 0:
@@ -102,19 +141,31 @@ class RunConfig:
     def _check_types(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            kind = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(getattr(f.type, "__name__", str(f.type)))
-            if kind and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                raise WorkbookError(f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}{number_hint(value)}")
+            kind = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(
+                getattr(f.type, "__name__", str(f.type))
+            )
+            if kind and (
+                not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+            ):
+                raise WorkbookError(
+                    f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}{number_hint(value)}"
+                )
             if kind == (int, float):
                 object.__setattr__(self, f.name, float(value))
         if not all(isinstance(name, str) for name in self.corpora + self.also_test):
-            raise WorkbookError(f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'")
+            raise WorkbookError(
+                f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'"
+            )
         for name, kind in (("loss_weights", "head"), ("corpus_weights", "corpus")):
             value = getattr(self, name)
-            numbers = isinstance(value, Mapping) and all(isinstance(v, int | float) for v in value.values())
+            numbers = isinstance(value, Mapping) and all(
+                isinstance(v, int | float) for v in value.values()
+            )
             if not numbers and not (name == "loss_weights" and value == "uncertainty"):
                 other = ", or 'uncertainty'" if name == "loss_weights" else ""
-                raise WorkbookError(f"{name}={value!r}; expected numbers by {kind}, e.g. {{'Disease': 0.5}}{other}")
+                raise WorkbookError(
+                    f"{name}={value!r}; expected numbers by {kind}, e.g. {{'Disease': 0.5}}{other}"
+                )
 
     def _check_values(self) -> None:
         named = self.corpora + self.also_test
@@ -131,20 +182,32 @@ class RunConfig:
             if not low <= getattr(self, name) <= high:
                 raise WorkbookError(f"{name}={getattr(self, name)}; expected {low} to {high}")
         if self.max_pieces < self.max_length:
-            raise WorkbookError(f"max_pieces={self.max_pieces} can't hold one window of max_length={self.max_length}")
+            raise WorkbookError(
+                f"max_pieces={self.max_pieces} can't hold one window of max_length={self.max_length}"
+            )
         for name in ("loss_weights", "corpus_weights"):
             value = getattr(self, name)
-            if negative := {key: weight for key, weight in value.items() if weight < 0} if isinstance(value, Mapping) else {}:
+            if (
+                negative := {key: weight for key, weight in value.items() if weight < 0}
+                if isinstance(value, Mapping)
+                else {}
+            ):
                 raise WorkbookError(f"{name}={negative}; weights are 0 or more")
         if self.teacher and self.heads == "per-corpus":
-            raise WorkbookError("teacher= needs heads='per-type' or 'joint': with 'per-corpus' what it labels would teach nobody's head")
+            raise WorkbookError(
+                "teacher= needs heads='per-type' or 'joint': with 'per-corpus' what it labels would teach nobody's head"
+            )
         if strange := [name for name in self.corpus_weights if name not in self.corpora]:
             raise unknown("corpus in corpus_weights", strange[0], self.corpora)
 
     def as_dict(self) -> dict:
         """Plain JSON types."""
         return {
-            f.name: dict(v) if isinstance(v := getattr(self, f.name), Mapping) else list(v) if isinstance(v, tuple) else v
+            f.name: dict(v)
+            if isinstance(v := getattr(self, f.name), Mapping)
+            else list(v)
+            if isinstance(v, tuple)
+            else v
             for f in fields(self)
         }
 
@@ -160,10 +223,18 @@ class RunConfig:
         A field that a later version adds with a neutral default leaves the names of earlier runs as they are.
         """
         neutral = {
-            f.name: {} if f.name.endswith("_weights") else list(f.default) if isinstance(f.default, tuple) else f.default
+            f.name: {}
+            if f.name.endswith("_weights")
+            else list(f.default)
+            if isinstance(f.default, tuple)
+            else f.default
             for f in fields(self)
         }
-        content = {key: value for key, value in self.as_dict().items() if key not in leave_out and value != neutral[key]}
+        content = {
+            key: value
+            for key, value in self.as_dict().items()
+            if key not in leave_out and value != neutral[key]
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -174,7 +245,11 @@ class RunConfig:
     @property
     def slug(self) -> str:
         """What a person looks for, without seed and hash."""
-        what = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads] if self.system == "tagger" else [self.system]
+        what = (
+            [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads]
+            if self.system == "tagger"
+            else [self.system]
+        )
         return re.sub(r"[^A-Za-z0-9+.-]+", "-", "-".join(["+".join(self.corpora), *what]))
 
 
@@ -198,7 +273,11 @@ def _revive(given: dict) -> RunConfig:
 
 def number_hint(value: object) -> str:
     """What to write for a number that YAML took for text."""
-    return "; in YAML write it with a point, e.g. 3.0e-5" if isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value) else ""
+    return (
+        "; in YAML write it with a point, e.g. 3.0e-5"
+        if isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value)
+        else ""
+    )
 
 
 def read_config(said: Sequence[str]) -> RunConfig:
@@ -216,7 +295,11 @@ def read_config(said: Sequence[str]) -> RunConfig:
             raise WorkbookError(f"{part!r} is neither field=value nor a file")
         try:
             content = yaml.safe_load(value if given else Path(part).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError for 2026-13-45 and for other bytes than UTF-8
+        except (
+            yaml.YAMLError,
+            ValueError,
+            RecursionError,
+        ) as error:  # a ValueError for 2026-13-45 and for other bytes than UTF-8
             raise WorkbookError(f"{part[:200]}: not YAML: {error}") from None
         if given:
             fields[name] = content

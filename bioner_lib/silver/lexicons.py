@@ -15,13 +15,15 @@ from uuid import uuid4
 
 import numpy as np
 
+from ..corpora.corpus import AVERAGES, Split, refuse_test
+from ..corpora.schemes import Span
 from ..errors import DataError
-from .corpus import AVERAGES, Split, refuse_test
-from .schemes import Span
 
 _SHORT = 4  # a mention of so few characters is taken for a symbol
 
-Entry = tuple[Sequence[str], str, str, bool]  # words, type, identifier, whether it is a symbol: matched with its case
+Entry = tuple[
+    Sequence[str], str, str, bool
+]  # words, type, identifier, whether it is a symbol: matched with its case
 
 
 def _wrapped(words: Sequence[str]) -> str:
@@ -49,12 +51,21 @@ class Lexicon:
         by_pattern: dict[str, list[tuple[str, str, tuple[str, ...] | None]]] = defaultdict(list)
         for words, name, identifier, symbol in entries:
             if not words or not all(words):
-                raise DataError(f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word")
-            by_pattern[_wrapped(words).casefold()].append((name, identifier, _without_blanks(words) if symbol else None))
+                raise DataError(
+                    f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word"
+                )
+            by_pattern[_wrapped(words).casefold()].append(
+                (name, identifier, _without_blanks(words) if symbol else None)
+            )
         held = [entry for found in by_pattern.values() for entry in found]
         if taken := [name for name, _, _ in held if name in AVERAGES]:
-            raise DataError(f"a type can't be called {taken[0]!r}, which is an average in every table; give its terms another type")
-        self.types, self.about = tuple(dict.fromkeys(name for name, _, _ in held)), dict(about or {})
+            raise DataError(
+                f"a type can't be called {taken[0]!r}, which is an average in every table; give its terms another type"
+            )
+        self.types, self.about = (
+            tuple(dict.fromkeys(name for name, _, _ in held)),
+            dict(about or {}),
+        )
         self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint16)
         self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
         self._first = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
@@ -65,7 +76,9 @@ class Lexicon:
             if found[0][2] is not None
         }
         self._length = [pattern.count(" ") // 2 for pattern in by_pattern]
-        self._automaton = ahocorasick_rs.AhoCorasick(by_pattern, matchkind=ahocorasick_rs.MatchKind.Standard, store_patterns=False)
+        self._automaton = ahocorasick_rs.AhoCorasick(
+            by_pattern, matchkind=ahocorasick_rs.MatchKind.Standard, store_patterns=False
+        )
 
     def __len__(self) -> int:
         return len(self._type)
@@ -77,13 +90,22 @@ class Lexicon:
             tokens = _without_blanks(tokens)
             text = _wrapped(tokens)
         folded, found, before, n_blanks = text.casefold(), [], 0, 0
-        for pattern, _, at in self._automaton.find_matches_as_indexes(folded, overlapping=True):  # by where they end
+        for pattern, _, at in self._automaton.find_matches_as_indexes(
+            folded, overlapping=True
+        ):  # by where they end
             n_blanks += folded.count(" ", before, at)
             before, end = at, n_blanks // 2
             start = end - self._length[pattern]
             entry = self._first[pattern]
             if pattern in self._cased:
-                entry = next((e for cased, e in self._cased[pattern] if cased is None or cased == tuple(tokens[start:end])), None)
+                entry = next(
+                    (
+                        e
+                        for cased, e in self._cased[pattern]
+                        if cased is None or cased == tuple(tokens[start:end])
+                    ),
+                    None,
+                )
                 if entry is None:
                     continue
             found.append((start, -end, entry))
@@ -91,7 +113,9 @@ class Lexicon:
         for start, minus_end, entry in sorted(found):
             if start >= reached:
                 reached = -minus_end
-                spans.append((start, reached, self.types[self._type[entry]], self._id[entry].decode()))
+                spans.append(
+                    (start, reached, self.types[self._type[entry]], self._id[entry].decode())
+                )
         return spans
 
     def tag(self, tokens: Sequence[str]) -> list[Span]:
@@ -110,7 +134,10 @@ class Lexicon:
         for sentence in sentences:
             for start, end, name in sentence.spans:
                 seen[_key(sentence.tokens[start:end])][name] += 1
-        entries = {words: (words, names.most_common(1)[0][0], "", _is_short(words)) for words, names in seen.items()}
+        entries = {
+            words: (words, names.most_common(1)[0][0], "", _is_short(words))
+            for words, names in seen.items()
+        }
         matches, right = Counter(), Counter()
         first = cls(entries.values())
         for sentence in sentences:
@@ -119,7 +146,11 @@ class Lexicon:
                 words = _key(sentence.tokens[span[0] : span[1]])
                 matches[words] += 1
                 right[words] += span in gold
-        return cls(entry for words, entry in entries.items() if matches[words] and right[words] / matches[words] >= min_precision)
+        return cls(
+            entry
+            for words, entry in entries.items()
+            if matches[words] and right[words] / matches[words] >= min_precision
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> "Lexicon":
@@ -128,25 +159,50 @@ class Lexicon:
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 about = json.loads(file.readline())
                 lines = (line.rstrip("\n").split("\t") for line in file)
-                return cls(((words.split(" "), name, identifier, symbol == "1") for words, name, identifier, symbol in lines), about)
+                return cls(
+                    (
+                        (words.split(" "), name, identifier, symbol == "1")
+                        for words, name, identifier, symbol in lines
+                    ),
+                    about,
+                )
         except (OSError, EOFError, zlib.error, ValueError) as error:
-            raise DataError(f"{path} can't be read as a lexicon: {getattr(error, 'strerror', None) or error}; make it again") from None
+            raise DataError(
+                f"{path} can't be read as a lexicon: {getattr(error, 'strerror', None) or error}; make it again"
+            ) from None
 
 
-def save_entries(entries: Iterable[Entry], path: str | Path, sources: Iterable[str | Path], about: Mapping | None = None) -> None:
+def save_entries(
+    entries: Iterable[Entry],
+    path: str | Path,
+    sources: Iterable[str | Path],
+    about: Mapping | None = None,
+) -> None:
     """One file: a line of JSON with the sources' SHA-256 and what else is to be known, then an entry a line."""
     sources, path = [Path(source) for source in sources], Path(path)
     known = Counter(source.name for source in sources)
-    hashes = {source.name if known[source.name] == 1 else f"{source.parent.name}/{source.name}": _sha256(source) for source in sources}
+    hashes = {
+        source.name if known[source.name] == 1 else f"{source.parent.name}/{source.name}": _sha256(
+            source
+        )
+        for source in sources
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
     try:
-        with aside.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
+        with (
+            aside.open("wb") as raw,
+            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file,
+        ):
             file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
             for words, name, identifier, symbol in entries:
-                line = "\t".join([" ".join(_without_blanks(words)), name, identifier, str(int(symbol))])
+                line = "\t".join(
+                    [" ".join(_without_blanks(words)), name, identifier, str(int(symbol))]
+                )
                 if line.count("\t") != 3 or "\n" in line:
-                    raise DataError(f"term {tuple(words)!r} of type {name!r}: a tab or a line's end in it can't be saved; leave it out")
+                    raise DataError(
+                        f"term {tuple(words)!r} of type {name!r}: a tab or a line's end in it can't be saved; leave it out"
+                    )
                 file.write(f"{line}\n".encode())
         aside.replace(path)
     finally:
@@ -157,7 +213,11 @@ def _sha256(path: Path) -> str:
     """Of a file; of a folder, over the files in it."""
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    held = {str(file.relative_to(path)): _sha256(file) for file in sorted(path.rglob("*")) if file.is_file() and file.suffix != ".pyc"}
+    held = {
+        str(file.relative_to(path)): _sha256(file)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and file.suffix != ".pyc"
+    }
     return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 

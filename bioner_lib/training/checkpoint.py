@@ -7,15 +7,21 @@ from pathlib import Path
 
 import torch
 
+from ..errors import damaged
 from . import processes
-from .rows import damaged
 
 
 class Checkpoint:
     """`last.pt` (weights, optimizer, schedule, history) and `best-<epoch>.pt` (weights of the epoch that its history says is best)."""
 
     def __init__(self, folder: Path | None, tagger, loss_of, optimizer, scheduler):
-        self.folder, self.tagger, self.loss_of, self.optimizer, self.scheduler = folder, tagger, loss_of, optimizer, scheduler
+        self.folder, self.tagger, self.loss_of, self.optimizer, self.scheduler = (
+            folder,
+            tagger,
+            loss_of,
+            optimizer,
+            scheduler,
+        )
         self.best: dict | None = None
 
     def save(self, history: list[dict]) -> None:
@@ -29,7 +35,11 @@ class Checkpoint:
         improved = len(scores) == 1 or scores[-1] > max(scores[:-1])
         weights = self.tagger.state_dict()
         if self.folder is None:
-            self.best = {name: value.detach().clone() for name, value in weights.items()} if improved else self.best
+            self.best = (
+                {name: value.detach().clone() for name, value in weights.items()}
+                if improved
+                else self.best
+            )
             return
         if improved:
             _replace(self._best(history), weights)

@@ -41,7 +41,9 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     return "IOB1" if opens_with_i and not opens_with_b else "IOB2"
 
 
-def to_spans(tags: Sequence[str], scheme: str = "IOB2", repairs: Counter | None = None) -> list[Span]:
+def to_spans(
+    tags: Sequence[str], scheme: str = "IOB2", repairs: Counter | None = None
+) -> list[Span]:
     """The spans of one sentence, in order.
 
     A continuation that nothing opened starts a span; `repairs` counts each such mend by its name.
@@ -51,7 +53,9 @@ def to_spans(tags: Sequence[str], scheme: str = "IOB2", repairs: Counter | None 
     for i, tag in enumerate([*tags, "O"]):
         prefix, _, name = tag.partition("-")
         if prefix not in ("O", *PREFIXES) or (prefix == "O") != (name == ""):
-            raise ValueError(f"unknown tag {tag!r}; a tag is O or a type after one of {', '.join(f'{p}-' for p in PREFIXES)}")
+            raise ValueError(
+                f"unknown tag {tag!r}; a tag is O or a type after one of {', '.join(f'{p}-' for p in PREFIXES)}"
+            )
         prefix = _SAME.get(prefix, prefix)
         continues = prefix in ("I", "E") and kind == name
         if start is not None and not continues:
@@ -74,9 +78,13 @@ def to_tags(spans: Iterable[Span], length: int, scheme: str = "IOB2") -> list[st
     tags = ["O"] * length
     for start, end, name in sorted(spans):
         if not 0 <= start < end <= length:
-            raise ValueError(f"span ({start}, {end}, {name!r}) is empty or outside a sentence of {length} words")
+            raise ValueError(
+                f"span ({start}, {end}, {name!r}) is empty or outside a sentence of {length} words"
+            )
         if any(tag != "O" for tag in tags[start:end]):
-            raise ValueError(f"span ({start}, {end}, {name!r}) overlaps another; one tag sequence holds flat spans only")
+            raise ValueError(
+                f"span ({start}, {end}, {name!r}) overlaps another; one tag sequence holds flat spans only"
+            )
         tags[start:end] = [f"B-{name}"] + [f"I-{name}"] * (end - start - 1)
         if scheme == "IOBES":
             tags[end - 1] = f"S-{name}" if end - start == 1 else f"E-{name}"

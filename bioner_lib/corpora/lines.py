@@ -29,17 +29,29 @@ class Lines(Sequence):
         starts: np.ndarray | None = None, changes: tuple[Callable[[Sentence], Sentence], ...] = (), scheme: str = "",
         stamp: tuple[int, int] | None = None, opened: tuple[mmap.mmap | bytes, tuple[int, int]] | None = None,
     ):  # fmt: skip
-        self.path, self._types, self._fields = Path(path), None if types is None else frozenset(types), (tag_field, tag_names)
+        self.path, self._types, self._fields = (
+            Path(path),
+            None if types is None else frozenset(types),
+            (tag_field, tag_names),
+        )
         self._bytes, self._stamp = opened or _opened(self.path)
         if stamp not in (None, self._stamp):
             raise DataError(f"{self.path} has changed since it was loaded; load the corpus again")
-        self._starts, self._changes = _line_starts(self._bytes) if starts is None else starts, changes
-        self._scheme = scheme or detect_scheme(self._record(at)[1] for at in self._starts[:_PEEK].tolist())
+        self._starts, self._changes = (
+            _line_starts(self._bytes) if starts is None else starts,
+            changes,
+        )
+        self._scheme = scheme or detect_scheme(
+            self._record(at)[1] for at in self._starts[:_PEEK].tolist()
+        )
 
     @property
     def documented(self) -> bool:
         """Whether any line names its document."""
-        return len(self._starts) > 0 and re.search(rb'"(?:doc|pmid)"\s*:\s*+(?!null\b|"")', self._bytes) is not None
+        return (
+            len(self._starts) > 0
+            and re.search(rb'"(?:doc|pmid)"\s*:\s*+(?!null\b|"")', self._bytes) is not None
+        )
 
     def take(self, indices: Iterable[int]) -> "Lines":
         """The sentences with these indices."""
@@ -53,17 +65,31 @@ class Lines(Sequence):
         return len(self._starts)
 
     def __getitem__(self, index):
-        return self._with(self._starts[index], self._changes) if isinstance(index, slice) else self._sentence(int(self._starts[index]))
+        return (
+            self._with(self._starts[index], self._changes)
+            if isinstance(index, slice)
+            else self._sentence(int(self._starts[index]))
+        )
 
     def __iter__(self) -> Iterator[Sentence]:
         return (self._sentence(int(at)) for at in self._starts)
 
     def __reduce__(self):
-        return Lines, (self.path, self._types, *self._fields, self._starts, self._changes, self._scheme, self._stamp)
+        return Lines, (
+            self.path,
+            self._types,
+            *self._fields,
+            self._starts,
+            self._changes,
+            self._scheme,
+            self._stamp,
+        )
 
     def _with(self, starts: np.ndarray, changes: tuple) -> "Lines":
         opened = self._bytes, self._stamp
-        return Lines(self.path, self._types, *self._fields, starts, changes, self._scheme, opened=opened)
+        return Lines(
+            self.path, self._types, *self._fields, starts, changes, self._scheme, opened=opened
+        )
 
     def _record(self, at: int) -> tuple[list, list, object]:
         end = self._bytes.find(b"\n", at)
@@ -81,14 +107,22 @@ class Lines(Sequence):
         except ValueError as error:
             raise DataError(f"{self._where(at)}: {error}") from None
         if self._types is not None and (extra := {name for _, _, name in spans} - self._types):
-            raise DataError(f"{self._where(at)}: a mention of {sorted(extra)}, which types={sorted(self._types)} doesn't declare")
-        sentence = Sentence(tokens, to_tags(spans, len(tokens)), str(f"{self.path.stem}-{at}" if doc is None else doc))
+            raise DataError(
+                f"{self._where(at)}: a mention of {sorted(extra)}, which types={sorted(self._types)} doesn't declare"
+            )
+        sentence = Sentence(
+            tokens,
+            to_tags(spans, len(tokens)),
+            str(f"{self.path.stem}-{at}" if doc is None else doc),
+        )
         for change in self._changes:
             sentence = change(sentence)
         return sentence
 
     def _where(self, at: int) -> str:
-        before = sum(self._bytes[i : min(i + _BLOCK, at)].count(b"\n") for i in range(0, at, _BLOCK))
+        before = sum(
+            self._bytes[i : min(i + _BLOCK, at)].count(b"\n") for i in range(0, at, _BLOCK)
+        )
         return f"{self.path}:{before + 1}"
 
 
@@ -108,7 +142,10 @@ def _line_starts(content: mmap.mmap | bytes) -> np.ndarray:
     if not content:
         return np.empty(0, dtype=np.int64)
     content = np.frombuffer(content, dtype=np.uint8)
-    ends = [np.flatnonzero(content[i : i + _BLOCK] == ord("\n")) + i for i in range(0, len(content), _BLOCK)]
+    ends = [
+        np.flatnonzero(content[i : i + _BLOCK] == ord("\n")) + i
+        for i in range(0, len(content), _BLOCK)
+    ]
     starts = np.concatenate([[0], np.concatenate(ends) + 1])
     starts = starts[starts < len(content)]
     return starts[(content[starts] != ord("\n")) & (content[starts] != ord("\r"))]

@@ -21,9 +21,18 @@ from .fetching import GITHUB, fetch
 from .lines import Lines
 from .readers import DROPS, READERS, Reading, guess_reader
 
-CORPORA: dict[str, dict] = tomllib.loads((Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8"))
+CORPORA: dict[str, dict] = tomllib.loads(
+    (Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8")
+)
 _NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:]*))?")
-_NAMES = {"train": "train", "devel": "dev", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+_NAMES = {
+    "train": "train",
+    "devel": "dev",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
 
 
 def load_corpus(
@@ -45,8 +54,14 @@ def load_corpus(
     """
     base, part, shown = split_name(str(name))
     if base in CORPORA:
-        if given := [key for key, value in {"types": types, "reader": reader, **options}.items() if value is not None]:
-            raise DataError(f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')")
+        if given := [
+            key
+            for key, value in {"types": types, "reader": reader, **options}.items()
+            if value is not None
+        ]:
+            raise DataError(
+                f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')"
+            )
         corpus = _load_registered(base, mirror)
     elif is_there(base):
         corpus = _load_own(expanded(base), types, reader, options)
@@ -67,14 +82,22 @@ def _hint(name: str) -> str:
 
 def made_here(folder: str | Path | None = None) -> dict[str, Path]:
     """The corpora that 70_silver_labels has left in outputs/silver, by name: they go by it like the registered ones."""
-    return {path.parent.name: path.parent for path in sorted((outputs(folder) / "silver").glob("*/corpus.toml"))}
+    return {
+        path.parent.name: path.parent
+        for path in sorted((outputs(folder) / "silver").glob("*/corpus.toml"))
+    }
 
 
 def evaluation_documents(mirror: str | Path | None = None) -> dict[str, str]:
     """PMID -> the registered corpus that holds it, for those that name their documents: what silver text leaves out."""
     named = [name for name, entry in CORPORA.items() if entry.get("reader") == "pubtator"]
     corpora = [load_corpus(name, mirror=mirror) for name in named]
-    return {sentence.doc: corpus.name for corpus in corpora for split in corpus.splits.values() for sentence in split}
+    return {
+        sentence.doc: corpus.name
+        for corpus in corpora
+        for split in corpus.splits.values()
+        for sentence in split
+    }
 
 
 def split_name(name: str) -> tuple[str, str, str]:
@@ -131,15 +154,26 @@ def _load_registered(name: str, mirror: str | Path | None) -> Corpus:
         if "counts" in entry:
             _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
     types = dict.fromkeys(name for name in entry["labels"].values() if name)
-    incomplete = {role: numbers for role, reading in readings.items() if (numbers := _held_of_official(reading))}
-    about = {"licence": entry["licence"], "cite": entry["cite"], "official": "test" not in incomplete, "incomplete": incomplete}
+    incomplete = {
+        role: numbers
+        for role, reading in readings.items()
+        if (numbers := _held_of_official(reading))
+    }
+    about = {
+        "licence": entry["licence"],
+        "cite": entry["cite"],
+        "official": "test" not in incomplete,
+        "incomplete": incomplete,
+    }
     return _corpus(name, tuple(types), readings, **about).carve_dev()
 
 
 def _held_of_official(reading: Reading) -> tuple[int, int] | None:
     """(mentions that the tags hold, official mentions) of a file, where these differ: one tag sequence holds no overlapping mentions."""
     held = sum(len(sentence.spans) for sentence in reading.sentences)
-    official = sum(reading.mentions.values()) - reading.repairs["mentions of repeated documents dropped"]
+    official = (
+        sum(reading.mentions.values()) - reading.repairs["mentions of repeated documents dropped"]
+    )
     return None if held == official else (held, official)
 
 
@@ -150,23 +184,44 @@ def _dropped(reading: Reading) -> int:
 
 def _corpus(name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields) -> Corpus:
     repairs = sum((reading.repairs for reading in readings.values()), Counter())
-    splits = {role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings}
+    splits = {
+        role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings
+    }
     documented = any(reading.documented for reading in readings.values())
-    return Corpus(name, types, splits, documented, repairs={k: v for k, v in sorted(repairs.items()) if v}, **fields)
+    return Corpus(
+        name,
+        types,
+        splits,
+        documented,
+        repairs={k: v for k, v in sorted(repairs.items()) if v},
+        **fields,
+    )
 
 
-def _compare_counts(name: str, role: str, reading: Reading, published: Mapping[str, int], path: str) -> None:
+def _compare_counts(
+    name: str, role: str, reading: Reading, published: Mapping[str, int], path: str
+) -> None:
     found = dict(reading.mentions)
     if "sentences" in published:
         found["sentences"] = len(reading.sentences)
     if "documents" in published:
         repeated = reading.repairs["repeated document dropped"]
         found["documents"] = len({sentence.doc for sentence in reading.sentences}) + repeated
-    if sum(reading.mentions.values()) - _dropped(reading) != sum(len(sentence.spans) for sentence in reading.sentences):
-        raise DataError(f"{name} {role} ({path}): a mention was lost that no repair counts; please report this")
-    wrong = {key: (found.get(key, 0), published[key]) for key in published if found.get(key, 0) != published[key]}
+    if sum(reading.mentions.values()) - _dropped(reading) != sum(
+        len(sentence.spans) for sentence in reading.sentences
+    ):
+        raise DataError(
+            f"{name} {role} ({path}): a mention was lost that no repair counts; please report this"
+        )
+    wrong = {
+        key: (found.get(key, 0), published[key])
+        for key in published
+        if found.get(key, 0) != published[key]
+    }
     if wrong:
-        said = ", ".join(f"{key} {mine} instead of {theirs}" for key, (mine, theirs) in wrong.items())
+        said = ", ".join(
+            f"{key} {mine} instead of {theirs}" for key, (mine, theirs) in wrong.items()
+        )
         raise DataError(f"{name} {role} ({path}) differs from its published counts: {said}")
 
 
@@ -181,7 +236,11 @@ def fetch_file(name: str, role: str, mirror: str | Path | None = None) -> Path:
 
 def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
     """A folder with one file per split, or one file, which is then the train split."""
-    given = {key: value for key, value in {"types": types, "reader": reader, **options}.items() if value is not None}
+    given = {
+        key: value
+        for key, value in {"types": types, "reader": reader, **options}.items()
+        if value is not None
+    }
     while True:
         declared = _declared(path)
         try:
@@ -193,12 +252,21 @@ def _load_own(path: Path, types: Iterable[str] | None, reader: str | None, optio
 
 
 def _read_own(path: Path, declared_there: dict) -> Corpus:
-    files = _named_files(path, declared_there.pop("files")) if "files" in declared_there else _own_files(path)
+    files = (
+        _named_files(path, declared_there.pop("files"))
+        if "files" in declared_there
+        else _own_files(path)
+    )
     if sha256 := declared_there.pop("sha256", ""):
         if "train" not in files:
-            raise DataError(f"{path / 'corpus.toml'}: sha256 is that of the train split, which isn't there")
+            raise DataError(
+                f"{path / 'corpus.toml'}: sha256 is that of the train split, which isn't there"
+            )
         _check_text(files["train"], sha256)
-    types, reader, silver = (declared_there.pop(key, default) for key, default in (("types", None), ("reader", None), ("silver", False)))
+    types, reader, silver = (
+        declared_there.pop(key, default)
+        for key, default in (("types", None), ("reader", None), ("silver", False))
+    )
     types = (types,) if isinstance(types, str) else types
     for about in ABOUT:
         declared_there.pop(about, None)
@@ -206,25 +274,43 @@ def _read_own(path: Path, declared_there: dict) -> Corpus:
         raise unknown("reader", reader, READERS)
     name = path.stem if path.is_file() else path.resolve().name
     if name in CORPORA:
-        raise DataError(f"{path} has the name of a registered corpus; rename it, so that their results can be told apart")
-    plain = silver and types and set(files) == {"train"} and set(declared_there) <= {"tag_field", "tag_names"}
+        raise DataError(
+            f"{path} has the name of a registered corpus; rename it, so that their results can be told apart"
+        )
+    plain = (
+        silver
+        and types
+        and set(files) == {"train"}
+        and set(declared_there) <= {"tag_field", "tag_names"}
+    )
     if plain and (reader or guess_reader(files["train"])) == "jsonl":
         lines = Lines(files["train"], types, **declared_there)
         if not lines:
             raise DataError(f"the train split of {path} is empty")
-        return Corpus(name, _usable(types, path), {"train": Split(lines, "train", name)}, lines.documented, official=False, silver=True)
+        return Corpus(
+            name,
+            _usable(types, path),
+            {"train": Split(lines, "train", name)},
+            lines.documented,
+            official=False,
+            silver=True,
+        )
     readings = {}
     for role, file in files.items():
         read = READERS[reader or guess_reader(file)]
         if strange := [key for key in declared_there if key not in signature(read).parameters]:
-            raise unknown(f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:])
+            raise unknown(
+                f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:]
+            )
         readings[role] = read(file, **declared_there)
         if not readings[role].sentences:
             raise DataError(f"the {role} split of {path} is empty")
     held = sorted(set().union(*(reading.mentions for reading in readings.values())))
     declared = _usable(types if types is not None else held, path)
     if extra := [name for name in held if name not in declared]:
-        raise DataError(f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare")
+        raise DataError(
+            f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare"
+        )
     if not declared:
         raise DataError(f"{path} holds no mention; say what it annotates with types=")
     corpus = _corpus(name, declared, readings, official=False, silver=silver)
@@ -234,7 +320,9 @@ def _read_own(path: Path, declared_there: dict) -> Corpus:
 def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
     """Types by the names that they may have in a row; raises DataError for names of averages."""
     if taken := [name for name in types if name in AVERAGES]:
-        raise DataError(f"{path}: a type can't be called {taken[0]!r}, which is an average in every table; map it with labels=")
+        raise DataError(
+            f"{path}: a type can't be called {taken[0]!r}, which is an average in every table; map it with labels="
+        )
     return tuple(dict.fromkeys(types))
 
 
@@ -252,7 +340,9 @@ def _check_text(path: Path, sha256: str) -> None:
     """Raises DataError where a silver text isn't the one that was labelled."""
     stat = path.stat()
     if _sha256_of(path, stat.st_mtime_ns, stat.st_size) != sha256:
-        raise DataError(f"{path} isn't the text that was labelled (its hash differs from corpus.toml's): label it again, or delete it")
+        raise DataError(
+            f"{path} isn't the text that was labelled (its hash differs from corpus.toml's): label it again, or delete it"
+        )
 
 
 @lru_cache(maxsize=16)
@@ -263,7 +353,8 @@ def _sha256_of(path: Path, mtime: int, size: int) -> str:
 
 
 _BESIDE = re.compile(
-    r"corpus\.toml|\..*|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*|.*\.(tmp|md|lock)", re.IGNORECASE
+    r"corpus\.toml|\..*|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*|.*\.(tmp|md|lock)",
+    re.IGNORECASE,
 )
 
 
@@ -285,10 +376,14 @@ def _own_files(path: Path) -> dict[str, Path]:
             continue
         role = roles.pop()
         if role in files:
-            raise DataError(f"{path}: both {files[role].name} and {file.name} look like the {role} split")
+            raise DataError(
+                f"{path}: both {files[role].name} and {file.name} look like the {role} split"
+            )
         files[role] = file
     if not files:
-        raise DataError(f"{path}: no file named after a split (train, dev/devel/valid, test) in {[file.name for file in inside]}")
+        raise DataError(
+            f"{path}: no file named after a split (train, dev/devel/valid, test) in {[file.name for file in inside]}"
+        )
     if strange:
         raise DataError(
             f"{path}: {strange} belong to no split; name each file after one (train, dev/devel/valid, test), or move it elsewhere"
@@ -296,7 +391,11 @@ def _own_files(path: Path) -> dict[str, Path]:
     return files
 
 
-ABOUT = ("lexicon", "teacher", "labelled")  # what corpus.toml tells of silver labels: where they come from
+ABOUT = (
+    "lexicon",
+    "teacher",
+    "labelled",
+)  # what corpus.toml tells of silver labels: where they come from
 _KINDS = {  # key of corpus.toml -> what its value has to be
     "types": "a list of texts, or one", "labels": "a table of texts", "silver": "true or false", "reader": "a text",
     "tag_field": "a text", "tag_names": "a list of texts", "bare_type": "a text", "concepts": "a list of texts",
@@ -323,6 +422,12 @@ def _is_kind(value: object, kind: str) -> bool:
     if kind == "true or false":
         return isinstance(value, bool)
     if kind.startswith("a table"):
-        return isinstance(value, dict) and (kind == "a table" or all(isinstance(part, str) for part in value.values()))
+        return isinstance(value, dict) and (
+            kind == "a table" or all(isinstance(part, str) for part in value.values())
+        )
     texts = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    return texts if kind == "a list of texts" else isinstance(value, str) or (texts and kind == "a list of texts, or one")
+    return (
+        texts
+        if kind == "a list of texts"
+        else isinstance(value, str) or (texts and kind == "a list of texts, or one")
+    )

@@ -5,25 +5,35 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from ..data.corpus import Corpus, Split, refuse_test
-from ..data.lexicons import Entry, Lexicon
-from ..data.schemes import Span
-from ..data.text import Sentence
-from .scoring import score
+from ..corpora.corpus import Corpus, Split, refuse_test
+from ..corpora.schemes import Span
+from ..corpora.text import Sentence
+from ..evaluation.scoring import score
+from .lexicons import Entry, Lexicon
 
 
-def quality(lexicon: Lexicon, corpora: list[Corpus], roles: tuple[str, ...] = ("train", "dev")) -> pd.DataFrame:
+def quality(
+    lexicon: Lexicon, corpora: list[Corpus], roles: tuple[str, ...] = ("train", "dev")
+) -> pd.DataFrame:
     """One line a corpus and type that the lexicon knows: strict precision, recall, F1 (0 to 1) and support over these splits.
 
     A corpus that annotates none of its types has no line. Raises SelectionError for a test split: filters are chosen by these figures.
     """
     lines = []
     for corpus in corpora:
-        splits = [refuse_test(corpus.splits[role], "choosing terms") for role in roles if role in corpus.splits]
+        splits = [
+            refuse_test(corpus.splits[role], "choosing terms")
+            for role in roles
+            if role in corpus.splits
+        ]
         types = [name for name in corpus.types if name in lexicon.types]
         if not types:
             continue
-        found = [[(*span, 1.0) for span in lexicon.tag(sentence.tokens)] for split in splits for sentence in split]
+        found = [
+            [(*span, 1.0) for span in lexicon.tag(sentence.tokens)]
+            for split in splits
+            for sentence in split
+        ]
         measured = score([sentence.spans for split in splits for sentence in split], found, types)
         for name in types:
             keep = {key: measured[name][key] for key in ("precision", "recall", "f1", "support")}
@@ -51,10 +61,22 @@ def noisiest(lexicon: Lexicon, split: Split, type: str, n: int = 20) -> pd.DataF
             matches[term] += 1
             hits[term] += right
             if not right:
-                before, after = sentence.tokens[max(0, start - 8) : start], sentence.tokens[end : end + 8]
+                before, after = (
+                    sentence.tokens[max(0, start - 8) : start],
+                    sentence.tokens[end : end + 8],
+                )
                 example.setdefault(term, " ".join([*before, f"[{term}]", *after]))
     worst = sorted(example, key=lambda term: (hits[term] - matches[term], term))[:n]
-    lines = [{"term": t, "matches": matches[t], "right": hits[t], "precision": hits[t] / matches[t], "in": example[t]} for t in worst]
+    lines = [
+        {
+            "term": t,
+            "matches": matches[t],
+            "right": hits[t],
+            "precision": hits[t] / matches[t],
+            "in": example[t],
+        }
+        for t in worst
+    ]
     return pd.DataFrame(lines)
 
 
@@ -89,6 +111,11 @@ def drop_noisy(
                 right[term, kind] += hits
     noisy = {key for key, n in seen.items() if n >= matches and right[key] / n < precision}
     kept = [entry for entry in entries if (" ".join(entry[0]).casefold(), entry[1]) not in noisy]
-    lines = [{"term": t, "type": kind, "matches": seen[t, kind], "right": right[t, kind]} for t, kind in noisy]
-    frame = pd.DataFrame(lines, columns=["term", "type", "matches", "right"]).sort_values(["matches", "term"], ascending=[False, True])
+    lines = [
+        {"term": t, "type": kind, "matches": seen[t, kind], "right": right[t, kind]}
+        for t, kind in noisy
+    ]
+    frame = pd.DataFrame(lines, columns=["term", "type", "matches", "right"]).sort_values(
+        ["matches", "term"], ascending=[False, True]
+    )
     return kept, frame.reset_index(drop=True)

@@ -12,12 +12,21 @@ from ..home import outputs, replace_text
 VARIABLE = "BIONER_PROGRESS"
 
 
-def report(run_id: str, epoch: int, epochs: int, share: float, dev: float | None, seconds: float) -> None:
+def report(
+    run_id: str, epoch: int, epochs: int, share: float, dev: float | None, seconds: float
+) -> None:
     """Say that `share` (0 to 1) of this epoch (from 0) is done; `dev` is the last dev F1 (0 to 1), `seconds` what an epoch takes."""
     if not (place := os.environ.get(VARIABLE)):
         return
     left = seconds * (epochs - epoch - share)
-    now = {"run": run_id, "epoch": epoch + 1, "epochs": epochs, "share": round(share, 3), "dev": dev, "left": round(left)}
+    now = {
+        "run": run_id,
+        "epoch": epoch + 1,
+        "epochs": epochs,
+        "share": round(share, 3),
+        "dev": dev,
+        "left": round(left),
+    }
     write_json(Path(place), read_json(Path(place)) | now)
 
 
@@ -62,4 +71,10 @@ def line(said: Mapping) -> str:
 
 def duration(seconds: float) -> str:
     """45 s, 12 min, 3.5 h"""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..corpora.readers import open_text
 from ..errors import DataError
-from .readers import open_text
 from .terms import Term, read_table, read_terms
 
 VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
@@ -34,13 +34,19 @@ def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[
         root, kind, below = match["root"], match["type"], descendants(parents, match["root"])
         if len(below) > 1 and not _abbreviated(names[root]):
             below.discard(root)
-        called = {taxid: short for taxid in below - viruses if (short := _abbreviated(names[taxid]))}
+        called = {
+            taxid: short for taxid in below - viruses if (short := _abbreviated(names[taxid]))
+        }
         sharing = Counter(called.values())
         for taxid in (taxid for taxid in parents if taxid in below):
             yield from (Term(name, kind, f"NCBITaxon:{taxid}") for name in names[taxid])
             if short := called.get(taxid):
                 yield Term(short, kind, f"NCBITaxon:{taxid}" if sharing[short] == 1 else "")
-        yield from (replace(alias, type=kind) for alias in _virus_aliases() if alias.id.removeprefix("NCBITaxon:") in below)
+        yield from (
+            replace(alias, type=kind)
+            for alias in _virus_aliases()
+            if alias.id.removeprefix("NCBITaxon:") in below
+        )
 
 
 def _abbreviated(names: list[str]) -> str:
@@ -59,14 +65,19 @@ def _taxonomy(path: Path) -> tuple[dict[str, str], Mapping[str, list[str]]]:
         for taxid, name, *rest in _dump(path / "names.dmp"):
             if rest[-1:] == ["scientific name"]:
                 names[taxid].insert(0, name)
-            elif rest[-1:] not in (["authority"], ["type material"]):  # Homo sapiens Linnaeus, 1758; ATCC 14579
+            elif rest[-1:] not in (
+                ["authority"],
+                ["type material"],
+            ):  # Homo sapiens Linnaeus, 1758; ATCC 14579
                 names[taxid].append(name)
         return parents, names
     for number, row in enumerate(read_table(path), 2):
         if not {"taxid", "parent", "name"} <= set(row):
             raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
         if missing := [column for column in ("taxid", "parent", "name") if not row[column]]:
-            raise DataError(f"{path}:{number}: no {missing[0]} in {dict(row)}; mend the row or delete it")
+            raise DataError(
+                f"{path}:{number}: no {missing[0]} in {dict(row)}; mend the row or delete it"
+            )
         parents[row["taxid"]] = row["parent"]
         names[row["taxid"]].append(row["name"])
     return parents, names
@@ -78,7 +89,9 @@ def _dump(path: Path) -> Iterator[list[str]]:
         for number, line in enumerate(file, 1):
             cells = line.rstrip("\t|\r\n").split("\t|\t")
             if len(cells) < 2:
-                raise DataError(f"{path}:{number}: {line.rstrip()[:60]!r}; expected cells between tab, bar, tab")
+                raise DataError(
+                    f"{path}:{number}: {line.rstrip()[:60]!r}; expected cells between tab, bar, tab"
+                )
             yield cells
 
 
@@ -90,12 +103,19 @@ class _Names:
         import zstandard
 
         self._kinds = [
-            (marisa_trie.RecordTrie("I").mmap(str(trie)), zstandard.decompress(trie.with_suffix(".zstd").read_bytes()))
+            (
+                marisa_trie.RecordTrie("I").mmap(str(trie)),
+                zstandard.decompress(trie.with_suffix(".zstd").read_bytes()),
+            )
             for trie in (folder / "scientific_name.marisa", folder / "common_name.marisa")
         ]
 
     def __getitem__(self, taxid: str) -> list[str]:
-        return [text[at : text.index(b"\n", at)].decode() for starts, text in self._kinds for (at,) in starts.get(taxid, ())]
+        return [
+            text[at : text.index(b"\n", at)].decode()
+            for starts, text in self._kinds
+            for (at,) in starts.get(taxid, ())
+        ]
 
 
 def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
@@ -104,7 +124,9 @@ def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
 
         names = _Names(folder)
     except ImportError as error:
-        raise DataError(f"{folder} needs {error.name}: pip install -c constraints.txt -e '.[taxonomy]'") from None
+        raise DataError(
+            f"{folder} needs {error.name}: pip install -c constraints.txt -e '.[taxonomy]'"
+        ) from None
     taxa = marisa_trie.RecordTrie("IBBB").mmap(str(folder / "taxa.marisa"))
     return {taxid: str(record[0]) for taxid, record in taxa.iteritems()}, names
 

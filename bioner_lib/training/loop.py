@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..data.batching import Batch, Example, collate, epoch_batches, make_examples
-from ..data.corpus import Corpus, Split, refuse_test
+from ..config import RunConfig
+from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
 from ..home import outputs as outputs_folder
+from ..models.batching import Batch, Example, collate, epoch_batches, make_examples
 from ..models.heads import layout_of, plan_heads
 from ..models.losses import MultiTaskLoss
 from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger, autocast_dtype, load_encoder, load_tokenizer
 from . import processes
 from .checkpoint import Checkpoint
-from .config import RunConfig
 from .energy import joules, used
 from .progress import report
 from .self_labels import label_hidden
@@ -49,7 +49,9 @@ def seed_everything(seed: int, epoch: int = 0) -> None:
     random.seed(mixed), np.random.seed(mixed), torch.manual_seed(mixed)
 
 
-def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None) -> MultiTaskTagger:
+def build(
+    config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
+) -> MultiTaskTagger:
     """A tagger for these training corpora: fresh, or with the weights of the run that `start_from` names in the folder `runs`."""
     seed_everything(config.seed)
     plans = plan_heads(config.heads, corpora)
@@ -68,8 +70,12 @@ def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
             "a second phase goes on with the same encoder"
         )
     if first.tokenizer.get_vocab() != load_tokenizer(config.encoder).get_vocab():
-        raise WorkbookError(f"start_from={config.start_from!r} has another tokenizer than encoder {config.encoder!r} has now")
-    now = {name: options[name] for name in ("scheme", "label_pieces", "decoder", "sharing")} | {"heads": config.heads}
+        raise WorkbookError(
+            f"start_from={config.start_from!r} has another tokenizer than encoder {config.encoder!r} has now"
+        )
+    now = {name: options[name] for name in ("scheme", "label_pieces", "decoder", "sharing")} | {
+        "heads": config.heads
+    }
     now |= {name: options["sharing_options"][name] for name in OPTIONS[config.sharing]}
     then = first.settings | first.settings["sharing_options"] | {"heads": layout_of(first.plans)}
     for name in now:
@@ -82,7 +88,9 @@ def build(config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
     return first.extended(plans)
 
 
-def earlier(config: RunConfig, name: str, runs: Path | None = None, dropout: float | None = None) -> MultiTaskTagger:
+def earlier(
+    config: RunConfig, name: str, runs: Path | None = None, dropout: float | None = None
+) -> MultiTaskTagger:
     """The tagger of the run that `start_from` or `teacher` names; raises WorkbookError where that run left none."""
     folder = (runs or outputs_folder() / "runs") / getattr(config, name)
     if not (folder / "model").is_dir():
@@ -91,11 +99,18 @@ def earlier(config: RunConfig, name: str, runs: Path | None = None, dropout: flo
                 f"{name}={folder.name!r}: that run is finished but left no tagger (keep_model=False); delete it, "
                 f"from bioner_lib.runs.rows import forget; forget({folder.name!r}), and make it again with its model"
             )
-        raise WorkbookError(f"{name}={folder.name!r}: no finished run of that name in {folder.parent}; make that run first")
+        raise WorkbookError(
+            f"{name}={folder.name!r}: no finished run of that name in {folder.parent}; make that run first"
+        )
     return MultiTaskTagger.load(folder / "model", dropout)
 
 
-def dev_f1(tagger: MultiTaskTagger, dev: Sequence[Split], corpora: Sequence[Corpus], autocast: torch.dtype | None) -> dict[str, float]:
+def dev_f1(
+    tagger: MultiTaskTagger,
+    dev: Sequence[Split],
+    corpora: Sequence[Corpus],
+    autocast: torch.dtype | None,
+) -> dict[str, float]:
     """Corpus -> micro F1 on its dev split, and `mean` over corpora: what an epoch is chosen by."""
     result = {}
     for split, corpus in zip(dev, corpora, strict=True):
@@ -132,14 +147,24 @@ class Loop:
         if track and track not in {str(tracker) for tracker in get_available_trackers()}:
             raise WorkbookError(f"tracker {track!r} isn't installed: pip install {track}")
         self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
-        os.environ.pop("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None)  # what changes numbers stands in the configuration
+        os.environ.pop(
+            "ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None
+        )  # what changes numbers stands in the configuration
         self.accelerator = Accelerator(
-            mixed_precision="no", log_with=track or None, project_dir=str(runs.parent / "tensorboard") if track and runs else None
+            mixed_precision="no",
+            log_with=track or None,
+            project_dir=str(runs.parent / "tensorboard") if track and runs else None,
         )
         self.autocast = autocast_dtype(config.precision)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        taught, weights = list(corpora), {c.name: config.corpus_weights.get(n, 1.0) for n, c in zip(config.corpora, corpora, strict=True)}
+        taught, weights = (
+            list(corpora),
+            {
+                c.name: config.corpus_weights.get(n, 1.0)
+                for n, c in zip(config.corpora, corpora, strict=True)
+            },
+        )
         self.labelled: dict[str, int] = {}
         if config.teacher:
             teacher = earlier(config, "teacher", runs).to(self.accelerator.device)
@@ -151,30 +176,47 @@ class Loop:
         self.tagger = build(config, taught, runs)
         learning = {plan.name for plan in plan_heads(config.heads, taught)}
         plans = [plan for plan in self.tagger.plans if plan.name in learning]
-        resting = [i for i, plan in enumerate(self.tagger.plans) if plan.name not in learning]  # heads of an earlier phase
+        resting = [
+            i for i, plan in enumerate(self.tagger.plans) if plan.name not in learning
+        ]  # heads of an earlier phase
         for i in resting:
             self.tagger.heads[i].requires_grad_(False)
-        loss_of = MultiTaskLoss(plans, taught, config.scheme, config.unannotated, config.loss_weights, weights)
+        loss_of = MultiTaskLoss(
+            plans, taught, config.scheme, config.unannotated, config.loss_weights, weights
+        )
         self.loss_of, heads = loss_of, {plan.name: plan.types for plan in plans}
         examples = [
-            make_examples(self.tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme)
+            make_examples(
+                self.tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme
+            )
             for i, corpus in enumerate(taught)
         ]
         self.train = examples[: len(corpora)]
-        for name, more in zip(self.labelled, examples[len(corpora) :], strict=True):  # drawn with the corpus that they come from
+        for name, more in zip(
+            self.labelled, examples[len(corpora) :], strict=True
+        ):  # drawn with the corpus that they come from
             self.train[self.names.index(name)].extend(more)
-        self.model, optimizer = Objective(self.tagger, loss_of), _optimizer(config, self.tagger, loss_of)
+        self.model, optimizer = (
+            Objective(self.tagger, loss_of),
+            _optimizer(config, self.tagger, loss_of),
+        )
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_decay(config.warmup, steps))
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, _warm_up_and_decay(config.warmup, steps)
+        )
         self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
-        self.at_rest = [(p, at, p[at].detach().clone()) for i in resting for p, at in self.tagger.sharing.own(i)]
+        self.at_rest = [
+            (p, at, p[at].detach().clone()) for i in resting for p, at in self.tagger.sharing.own(i)
+        ]
         if track:
             self.accelerator.init_trackers(config.run_id)
 
     def batches(self, epoch: int) -> list[list[Example]]:
         """The epoch's batches, the same for the same (seed, epoch)."""
         c = self.config
-        return epoch_batches(self.train, epoch, c.seed, c.batch_size, c.max_pieces, c.sampling, c.temperature)
+        return epoch_batches(
+            self.train, epoch, c.seed, c.batch_size, c.max_pieces, c.sampling, c.temperature
+        )
 
     def one_epoch(self, epoch: int, dev: float | None = None) -> dict:
         """Train on every batch once; returns loss, steps, pieces and seconds. `dev` is shown beside the loss."""
@@ -183,7 +225,12 @@ class Loop:
         config, accelerator, device = self.config, self.accelerator, self.accelerator.device
         seed_everything(config.seed, epoch + config.epochs * processes.rank())
         self.model.train()
-        batches, pad, total, clock = self.batches(epoch), self.tagger.tokenizer.pad_token_id or 0, 0.0, time.perf_counter()
+        batches, pad, total, clock = (
+            self.batches(epoch),
+            self.tagger.tokenizer.pad_token_id or 0,
+            0.0,
+            time.perf_counter(),
+        )
         bar = tqdm(
             batches,
             desc=f"epoch {epoch + 1}/{config.epochs}",
@@ -193,18 +240,30 @@ class Loop:
         )
         for step, examples in enumerate(bar, 1):
             mine, words, share = _share(examples)
-            batch, last = collate(mine, pad).to(device), step % config.accumulate == 0 or step == len(batches)
+            batch, last = (
+                collate(mine, pad).to(device),
+                step % config.accumulate == 0 or step == len(batches),
+            )
             with nullcontext() if last else accelerator.no_sync(self.model):
-                with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
+                with torch.autocast(
+                    device.type, dtype=self.autocast, enabled=self.autocast is not None
+                ):
                     loss = self.model(batch, words, share)
                 if not torch.isfinite(loss):
-                    raise WorkbookError(self._not_finite("loss", loss.item(), epoch, step, examples))
-                group = min(config.accumulate, len(batches) - (step - 1) // config.accumulate * config.accumulate)
+                    raise WorkbookError(
+                        self._not_finite("loss", loss.item(), epoch, step, examples)
+                    )
+                group = min(
+                    config.accumulate,
+                    len(batches) - (step - 1) // config.accumulate * config.accumulate,
+                )
                 accelerator.backward(loss / group)
             if last:
                 norm = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
                 if not torch.isfinite(norm):
-                    raise WorkbookError(self._not_finite("gradient", norm.item(), epoch, step, examples))
+                    raise WorkbookError(
+                        self._not_finite("gradient", norm.item(), epoch, step, examples)
+                    )
                 self.optimizer.step(), self.scheduler.step(), self.optimizer.zero_grad()
                 for parameter, at, value in self.at_rest:
                     parameter.data[at] = value
@@ -217,9 +276,16 @@ class Loop:
         pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
         seconds = time.perf_counter() - clock
         steps = math.ceil(len(batches) / config.accumulate)
-        return {"loss": float(total) / len(batches), "steps": steps, "pieces": pieces, "training_seconds": seconds}
+        return {
+            "loss": float(total) / len(batches),
+            "steps": steps,
+            "pieces": pieces,
+            "training_seconds": seconds,
+        }
 
-    def _not_finite(self, what: str, value: float, epoch: int, step: int, examples: Sequence[Example]) -> str:
+    def _not_finite(
+        self, what: str, value: float, epoch: int, step: int, examples: Sequence[Example]
+    ) -> str:
         first = examples[0]
         return (
             f"{what} is {value} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
@@ -228,9 +294,14 @@ class Loop:
         )
 
     def _show(self, bar, step: int, loss: float, dev: float | None) -> None:
-        bar.set_postfix({"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}), refresh=False)
+        bar.set_postfix(
+            {"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}),
+            refresh=False,
+        )
         if self.track:
-            self.accelerator.log({"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step)
+            self.accelerator.log(
+                {"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step
+            )
 
 
 def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None, float]:
@@ -241,7 +312,11 @@ def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None
         return examples, None, 1.0
     words = sum(len(example.window.positions) for example in examples)
     mine = examples[processes.rank() :: n]
-    return (mine, max(1, words) / n, n * len(mine) / len(examples)) if mine else (examples[:1], math.inf, 0.0)
+    return (
+        (mine, max(1, words) / n, n * len(mine) / len(examples))
+        if mine
+        else (examples[:1], math.inf, 0.0)
+    )
 
 
 def fit(
@@ -256,7 +331,9 @@ def fit(
     accelerate's, such as "tensorboard". `after` hears of each epoch and its mean dev F1; what it raises ends the training.
     Raises WorkbookError for a loss that isn't finite.
     """
-    choosing = [corpus for corpus in corpora if not corpus.silver] or [c for c in also if "dev" in c.splits and not c.silver]
+    choosing = [corpus for corpus in corpora if not corpus.silver] or [
+        c for c in also if "dev" in c.splits and not c.silver
+    ]
     if not choosing:
         raise WorkbookError(
             f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on labels that nobody checked; "
@@ -268,30 +345,53 @@ def fit(
     for epoch in range(len(history), config.epochs):
         started, cpu, energy = time.perf_counter(), time.process_time(), joules()
         record = loop.one_epoch(epoch, history[-1]["dev"]["mean"] if history else None)
-        record["dev"] = dev_f1(loop.tagger, [corpus.dev for corpus in choosing], choosing, loop.autocast)
-        record |= {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
+        record["dev"] = dev_f1(
+            loop.tagger, [corpus.dev for corpus in choosing], choosing, loop.autocast
+        )
+        record |= {
+            "seconds": time.perf_counter() - started,
+            "process_seconds": time.process_time() - cpu,
+        }
         history.append({"epoch": epoch, **record, "joules": used(energy, joules())})
         checkpoint.save(history)
         report(config.run_id, epoch, config.epochs, 1.0, record["dev"]["mean"], record["seconds"])
         if track:
-            loop.accelerator.log({f"dev F1 {name}": f1 for name, f1 in record["dev"].items()}, step=(epoch + 1) * record["steps"])
+            loop.accelerator.log(
+                {f"dev F1 {name}": f1 for name, f1 in record["dev"].items()},
+                step=(epoch + 1) * record["steps"],
+            )
         if progress and processes.rank() == 0:
             dev = 100 * record["dev"]["mean"]
-            print(f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s")
+            print(
+                f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s"
+            )
         if after:
             after(epoch, record["dev"]["mean"])
     checkpoint.restore_best(history)
     if track:
-        for tracker in loop.accelerator.trackers:  # end_training() would leave the other processes alone
+        for (
+            tracker
+        ) in loop.accelerator.trackers:  # end_training() would leave the other processes alone
             tracker.finish()
     return Fitted(loop.tagger, history, _cost(history), loop.labelled)
 
 
-def _optimizer(config: RunConfig, tagger: MultiTaskTagger, loss_of: MultiTaskLoss) -> torch.optim.Optimizer:
+def _optimizer(
+    config: RunConfig, tagger: MultiTaskTagger, loss_of: MultiTaskLoss
+) -> torch.optim.Optimizer:
     """AdamW; weight decay for weight matrices only, as BERT was trained; log-variances of losses learn at a rate of their own."""
-    decays = {name: p.ndim >= 2 and not name.endswith(("bias", "transitions")) for name, p in tagger.named_parameters()}
-    decayed, rest = ([p for name, p in tagger.named_parameters() if decays[name] is which] for which in (True, False))
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    decays = {
+        name: p.ndim >= 2 and not name.endswith(("bias", "transitions"))
+        for name, p in tagger.named_parameters()
+    }
+    decayed, rest = (
+        [p for name, p in tagger.named_parameters() if decays[name] is which]
+        for which in (True, False)
+    )
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
     if own := list(loss_of.parameters()):
         groups.append({"params": own, "weight_decay": 0.0, "lr": 1e-2})
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

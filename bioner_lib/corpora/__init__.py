@@ -1,0 +1,1 @@
+"""Files -> sentences with the types that they annotate."""

@@ -1,1 +1,0 @@
-"""Files -> sentences -> batches."""

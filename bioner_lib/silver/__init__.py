@@ -1,0 +1,1 @@
+"""Dictionaries -> labels that nobody checked: terms, lexicons, labelling, quality, denoising."""
