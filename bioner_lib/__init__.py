@@ -1,36 +1,40 @@
 """A thin library under the workbook's notebooks.
 
-    files -> readers -> Corpus -> alignment -> batching -> tagger -> spans -> scoring -> row -> leaderboard -> figure
-
-Names are loaded when they are first used, so that a notebook which trains nothing doesn't import torch.
+file -> reader -> Corpus -> alignment -> batching -> tagger -> spans -> scoring -> row -> figure
 """
 
 import os
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-_HOMES = {
-    "CORPORA": "corpora.registry", "Corpus": "corpora.corpus", "load_corpus": "corpora.registry", "Lexicon": "silver.lexicons",
-    "Sentence": "corpora.text", "Aligner": "models.alignment", "MultiTaskTagger": "models.tagger", "score": "evaluation.scoring",
-    "RunConfig": "config", "recipe": "runs.recipes", "run": "runs.run", "read_rows": "runs.rows", "read_predictions": "runs.rows",
-    "read_tagger": "runs.run", "evaluate": "runs.run", "check_parameters": "sweeps.reading", "WorkbookError": "errors",
-}  # fmt: skip
-__all__ = sorted(_HOMES)
-os.environ.setdefault(
-    "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
-)  # asking for a GPU doesn't occupy it, so several processes may still be forked
+from .lazy import lazy
+
+# asking whether there is a GPU must not occupy it, so that several processes may still be forked
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 
 try:
     __version__ = version("bioner-workbook")
 except PackageNotFoundError:  # a copy that was never installed
     __version__ = "0"
 
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "errors": "WorkbookError",
+        "home": "outputs",
+        "corpora.text": "Sentence",
+        "corpora.corpus": "Corpus",
+        "corpora.registry": "CORPORA",
+        "corpora.loading": "load_corpus",
+        "config": "RunConfig",
+        "models.alignment": "Aligner",
+        "models.encoders": "load_tokenizer",
+        "models.tagger": "MultiTaskTagger",
+        "evaluation.scoring": "score",
+        "silver.lexicons": "Lexicon",
+        "runs.rows": "read_rows read_predictions forget",
+        "runs.recipes": "recipe",
+        "runs.run": "run read_tagger evaluate",
+        "runs.search": "search",
+        "sweeps.parameters": "check_parameters",
+    },
+)

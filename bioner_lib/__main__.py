@@ -108,7 +108,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(given) -> int:
-    from .corpora.registry import CORPORA, load_corpus
+    from .corpora.loading import load_corpus
+    from .corpora.registry import CORPORA
 
     names, missing = (
         given.corpora or [name for name, entry in CORPORA.items() if "repository" in entry],
@@ -193,7 +194,8 @@ def _existing(given: str | None) -> Path:
 
 
 def _board(given) -> int:
-    from .board.leaderboard import aggregate, board_text, results, write_leaderboard
+    from .board.leaderboard import board_text, write_leaderboard
+    from .board.results import aggregate, results
     from .home import home
     from .runs.rows import read_rows
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from bioner_lib.errors import WorkbookError
 from bioner_lib.models.alignment import Aligner
-from bioner_lib.models.tagger import load_tokenizer
+from bioner_lib.models.encoders import load_tokenizer
 
 word = st.one_of(
     st.sampled_from(["TP53", "a", "β-catenin", "\u200b", "\ufffd", "\x07", "(", "x" * 90]),

@@ -17,7 +17,7 @@ from bioner_lib.models.batching import (
     epoch_batches,
     make_examples,
 )
-from bioner_lib.models.tagger import load_tokenizer
+from bioner_lib.models.encoders import load_tokenizer
 
 
 def example(length, corpus=0):

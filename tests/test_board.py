@@ -7,29 +7,26 @@ import pytest
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.board import corpus_plots, plots
-from bioner_lib.board.leaderboard import (
-    aggregate,
-    anchors,
-    apart_by_corpus,
+from bioner_lib.board.comparison import (
     best_dev,
-    board_text,
-    by_ratio,
-    by_type,
     check_budgets,
     comparable,
     compare,
     compare_arms,
     finals,
-    leaders,
-    markdown,
+    repetitions,
+    transfer,
+)
+from bioner_lib.board.leaderboard import board_text, by_type, leaders, markdown, write_leaderboard
+from bioner_lib.board.publishing import publish, published_rows
+from bioner_lib.board.results import (
+    aggregate,
+    anchors,
+    apart_by_corpus,
+    by_ratio,
     named,
     only_corpora,
-    publish,
-    published_rows,
-    repetitions,
     results,
-    transfer,
-    write_leaderboard,
 )
 from bioner_lib.corpora.inspection import (
     ambiguous_surfaces,
@@ -625,7 +622,7 @@ def test_inspection():
 
 
 def test_what_an_arm_is_called():
-    from bioner_lib.board.leaderboard import arm_name
+    from bioner_lib.board.results import arm_name
 
     def called(scored_on="sample", **fields):
         return arm_name(RunConfig(**{"corpora": "sample"} | fields), scored_on)
@@ -837,7 +834,7 @@ def test_committed_rows_are_found_and_new_ones_stand_beside_them(outputs, tmp_pa
     }
     made = row(1, 0.5)
     left(outputs, made)
-    monkeypatch.setattr("bioner_lib.board.leaderboard.home", lambda: tmp_path / "root")
+    monkeypatch.setattr("bioner_lib.board.publishing.home", lambda: tmp_path / "root")
     (path,) = publish([made["run_id"]], table="new")
     assert path == tmp_path / "root" / "outputs" / "published" / "new" / f"{made['run_id']}.json"
     assert published_rows("new") == [made]

@@ -1,12 +1,13 @@
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError, load_corpus, run
-from bioner_lib.corpora import registry as module
-from bioner_lib.corpora.corpus import refuse_test
+from bioner_lib.corpora.corpus import Corpus, refuse_test
+from bioner_lib.corpora.loading import evaluation_documents
 from bioner_lib.errors import DataError, SelectionError
 
 
@@ -69,7 +70,7 @@ def test_limit_is_nested_and_by_document():
 
 def test_dev_is_carved_by_document():
     sample = load_corpus("sample")
-    bare = module.replace(sample, splits={"train": sample.train, "test": sample.test})
+    bare = replace(sample, splits={"train": sample.train, "test": sample.test})
     carved = bare.carve_dev(0.2)
     assert not {s.doc for s in carved.train} & {s.doc for s in carved.dev}
     assert len(carved.train) + len(carved.dev) == len(sample.train) and len(
@@ -112,7 +113,7 @@ def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes
         "counts": {"train": {"sentences": 1, "Gene": 1}}, **changes,
     }  # fmt: skip
     monkeypatch.setitem(CORPORA, "toy", entry)
-    monkeypatch.setattr(module.Corpus, "carve_dev", lambda self: self)
+    monkeypatch.setattr(Corpus, "carve_dev", lambda self: self)
     return entry
 
 
@@ -434,7 +435,7 @@ def test_an_own_folder_may_have_any_letters(tmp_path):
 
 @pytest.mark.real
 def test_documents_of_evaluation_corpora(mirror):
-    held = module.evaluation_documents(mirror)
+    held = evaluation_documents(mirror)
     assert len(held) > 3_500 and all(doc.isdigit() for doc in held) and len(set(held.values())) >= 4
 
 
@@ -564,7 +565,8 @@ def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outpu
 def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
     pubtator_registry(tmp_path, monkeypatch, nested=False)
     monkeypatch.setattr(
-        "bioner_lib.corpora.readers.annotate", lambda text, mentions, *rest: [module_sentence(text)]
+        "bioner_lib.corpora.annotated_files.annotate",
+        lambda text, mentions, *rest: [module_sentence(text)],
     )
     with pytest.raises(DataError, match="a mention was lost that no repair counts"):
         load_corpus("toy", mirror=tmp_path)

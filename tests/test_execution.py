@@ -471,7 +471,7 @@ def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
 
 
 def test_how_long_jobs_may_take(folder, tiny):
-    from bioner_lib.sweeps.reading import Job
+    from bioner_lib.sweeps.jobs import Job
 
     def job(**parameters):
         return Job(Path("30_single_task.ipynb"), parameters)

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
-from bioner_lib.board.leaderboard import check_budgets, repetitions, results
+from bioner_lib.board.comparison import check_budgets, repetitions
+from bioner_lib.board.results import results
 from bioner_lib.choices import SHARING
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.schemes import to_tags
 from bioner_lib.errors import SelectionError
+from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.heads import plan_heads
-from bioner_lib.models.tagger import load_encoder
 from bioner_lib.silver.denoising import denoise
 from bioner_lib.training.loop import Loop, build
 from bioner_lib.training.self_labels import label_hidden

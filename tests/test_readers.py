@@ -2,15 +2,11 @@ import json
 
 import pytest
 
-from bioner_lib.corpora.readers import (
-    DROPS,
-    guess_reader,
-    read_bioc,
-    read_conll,
-    read_inline,
-    read_jsonl,
-    read_pubtator,
-)
+from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
+from bioner_lib.corpora.inline_files import read_inline
+from bioner_lib.corpora.readers import guess_reader
+from bioner_lib.corpora.reading import DROPS
+from bioner_lib.corpora.tagged_files import read_conll, read_jsonl
 from bioner_lib.errors import DataError
 
 

@@ -20,7 +20,7 @@ from bioner_lib import (
 )
 from bioner_lib.corpora.corpus import Corpus
 from bioner_lib.errors import SelectionError
-from bioner_lib.models.tagger import autocast_dtype
+from bioner_lib.models.encoders import autocast_dtype
 from bioner_lib.runs.rows import file_name, forget
 from bioner_lib.training import checkpoint
 from bioner_lib.training import loop as training

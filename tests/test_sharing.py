@@ -6,10 +6,10 @@ import torch
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
 from bioner_lib.choices import SHARING
 from bioner_lib.models.batching import collate, make_examples
+from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
 from bioner_lib.models.sharing import DESIGNS, OPTIONS, make_sharing, squared_overlap
-from bioner_lib.models.tagger import load_encoder
 
 PARTS = {
     "private": ("weight",),

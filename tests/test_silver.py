@@ -15,7 +15,7 @@ from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.registry import CORPORA
 from bioner_lib.errors import DataError
-from bioner_lib.runs.run import shared_documents
+from bioner_lib.runs.leaks import shared_documents
 from bioner_lib.silver import labelling as silver
 from bioner_lib.silver.denoising import denoise
 from bioner_lib.silver.labelling import (

@@ -12,7 +12,8 @@ from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.home import from_environment, home
 from bioner_lib.home import outputs as outputs_folder
 from bioner_lib.sweeps.executors import run_sweep
-from bioner_lib.sweeps.reading import check_against_notebook, read_sweep
+from bioner_lib.sweeps.parameters import check_against_notebook
+from bioner_lib.sweeps.reading import read_sweep
 
 NOTEBOOK = home() / "notebooks" / "30_single_task.ipynb"
 

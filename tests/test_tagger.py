@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.models.batching import collate, make_examples
+from bioner_lib.models.encoders import encoder_path, load_encoder, load_tokenizer
 from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
-from bioner_lib.models.tagger import encoder_path, load_encoder, load_tokenizer
 from bioner_lib.training.loop import fit
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .readers import jsonl_record
 from .schemes import detect_scheme, to_spans, to_tags
+from .tagged_files import jsonl_record
 from .text import Sentence
 
 _PEEK = 1_000  # lines that show the tag scheme

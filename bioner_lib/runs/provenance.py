@@ -17,14 +17,24 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..config import RunConfig
-from ..corpora import readers, registry, schemes, text
+from ..corpora import (
+    annotated_files,
+    inline_files,
+    reading,
+    registry,
+    schemes,
+    tagged_files,
+    text,
+)
 from ..corpora.corpus import Corpus
-from ..corpora.registry import CORPORA, load_corpus, split_name
+from ..corpora.loading import load_corpus
+from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError
-from ..models.tagger import autocast_dtype, encoder_path
+from ..models.encoders import autocast_dtype, encoder_path
 from .rows import PARENTS, config_of, read_row
 
-_CODE = (readers, schemes, text, registry)  # what turns registered files into sentences
+# what turns registered files into sentences
+_CODE = (schemes, text, reading, tagged_files, annotated_files, inline_files, registry)
 _ENCODER_FILES = (".json", ".txt", ".model", ".safetensors", ".bin")
 
 

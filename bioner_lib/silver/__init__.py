@@ -1,1 +1,16 @@
 """Dictionaries -> labels that nobody checked: terms, lexicons, labelling, quality, denoising."""
+
+from ..lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "terms": "gather mentioned read_hgnc read_mesh read_terms select source",
+        "taxonomy": "read_taxonomy",
+        "lexicons": "save_entries",
+        "pubmed": "PubMed",
+        "labelling": "clean label read_lines save_sentences silver_folder split_documents",
+        "quality": "drop_noisy noisiest quality",
+        "denoising": "denoise",
+    },
+)

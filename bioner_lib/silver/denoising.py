@@ -7,7 +7,8 @@ from ..corpora.corpus import Corpus
 from ..corpora.schemes import flat, to_tags
 from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
-from ..models.tagger import MultiTaskTagger, autocast_dtype
+from ..models.encoders import autocast_dtype
+from ..models.tagger import MultiTaskTagger
 
 
 def denoise(

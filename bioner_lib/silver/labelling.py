@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from ..corpora.readers import open_text
+from ..corpora.reading import open_text
 from ..corpora.registry import CORPORA
 from ..corpora.schemes import to_tags
 from ..corpora.text import Sentence, sentence_bounds, tokenize

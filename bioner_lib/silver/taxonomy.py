@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..corpora.readers import open_text
+from ..corpora.reading import open_text
 from ..errors import DataError
 from .terms import Term, read_table, read_terms
 

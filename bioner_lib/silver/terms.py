@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..corpora.corpus import Split, refuse_test
 from ..corpora.fetching import GITHUB, fetch
-from ..corpora.readers import open_text
+from ..corpora.reading import open_text
 from ..corpora.registry import CORPORA
 from ..corpora.text import words
 from ..errors import DataError, unknown

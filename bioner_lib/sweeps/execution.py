@@ -19,7 +19,8 @@ from pathlib import Path
 from ..errors import WorkbookError
 from ..home import replace_text
 from ..training.progress import VARIABLE, read_json, write_json
-from .reading import Job, source_of
+from .jobs import Job
+from .parameters import source_of
 
 THREADS = (
     "OMP_NUM_THREADS",

@@ -25,7 +25,7 @@ from ..errors import WorkbookError
 from ..home import from_environment, home
 from ..home import outputs as outputs_folder
 from .execution import THREADS, Outcome, execute, failure, state_of, worked_on
-from .reading import Job
+from .jobs import Job
 
 LOST = 10  # workers that may be lost while they work on one job before the job counts as failed
 _ROOM = 200 * 2**20  # bytes that a run needs at least

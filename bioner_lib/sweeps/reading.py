@@ -12,74 +12,20 @@ one: each of its jobs from the job with the same values in what both vary. A not
 parameters is not executed again, unless its step says `always: true`.
 """
 
-import ast
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
-from ..choices import DENOISING, check_encoder
-from ..corpora.registry import CORPORA, check_name, made_here
 from ..errors import WorkbookError, unknown
-from ..home import home, is_there
-from ..silver.labelling import silver_folder
+from ..home import home
+from .checking import check_values
+from .jobs import Job
+from .parameters import check_against_notebook, source_of
 
-_KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
-_PRIVATE = ("email",)  # parameters that no file's name may tell
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
-_CORPORA = (
-    "corpus",
-    "corpora",
-    "gold",
-    "also_test",
-    "general",
-    "silver",
-    "added",
-)  # parameters that name some
-_ELSEWHERE = ("90_leaderboard",)  # where they are names of the board's
-_NOT_OF_A_RUN = (
-    "10_explore_corpora",
-    "20_align_words",
-    "70_silver_labels",
-)  # whose limit, overlap … are their own
-# fields that can't be judged without the run's corpora and earlier runs
-_BOUND = (
-    "corpora",
-    "also_test",
-    "loss_weights",
-    "corpus_weights",
-    "start_from",
-    "teacher",
-    "epochs",
-)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One execution of one notebook; `parent` is the name of the job whose run it starts from."""
-
-    notebook: Path
-    parameters: Mapping[str, object]
-    always: bool = False
-    parent: str = ""
-    digest: str = ""
-    source: str = ""  # the notebook's, as it was when the sweep was read
-
-    @property
-    def name(self) -> str:
-        """The executed notebook's name: notebook, what tells it from its neighbours, 8 hex digits of source, parameters and parent."""
-        shown = [
-            value
-            for name, value in self.parameters.items()
-            if name not in _PRIVATE and not isinstance(value, bool)
-        ]
-        told = "-".join(str(value) for value in shown if isinstance(value, str | int | float))
-        slug = re.sub(r"[^A-Za-z0-9_+.]+", "-", f"{self.notebook.stem}-{told}").strip("-")[:80]
-        return f"{slug}-{self.digest}"
 
 
 def read_sweep(
@@ -126,7 +72,7 @@ def read_sweep(
                 f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}"
             )
         seen.add(job.digest)
-    _check_values([job for jobs in steps for job in jobs], path, outputs)
+    check_values([job for jobs in steps for job in jobs], path, outputs)
     return _those(steps, only) if only else steps
 
 
@@ -203,73 +149,6 @@ def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]
     return jobs
 
 
-def _check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) -> None:
-    """Raises WorkbookError for values that the workbook's own notebooks would refuse once they run.
-
-    What an earlier job makes is there by then; two jobs that make one silver corpus are refused.
-    """
-    known, makers = dict.fromkeys([*CORPORA, *made_here(outputs)]), {}
-    for job in jobs:
-        if job.notebook.parent != home() / "notebooks" or job.notebook.stem in _ELSEWHERE:
-            continue
-        try:
-            _check_job(job, known)
-        except WorkbookError as error:
-            raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
-        if name := job.parameters.get("name", _default(job.notebook, "name")):
-            silver_folder(name)  # refuses what can't be a corpus's name
-            second = (
-                f"{name}-{job.parameters.get('denoising', _default(job.notebook, 'denoising'))}"
-            )
-            for made in [name, second] if job.parameters.get("teacher") else [name]:
-                if made in makers:
-                    raise WorkbookError(
-                        f"{path}: two jobs of {job.notebook.stem} make one corpus, {made!r}: {makers[made]} and {dict(job.parameters)}; "
-                        "give each a name"
-                    )
-                makers[made] = dict(job.parameters)
-            known |= dict.fromkeys([name, *(f"{name}-{how}" for how in DENOISING)])
-
-
-def _check_job(job: Job, known: Iterable[str]) -> None:
-    """One job's parameters, each by what the library itself does with a value of that name."""
-    from ..config import RunConfig
-
-    for source in (job.parameters, job.parameters.get("options", {})):
-        for key in _CORPORA:
-            value = source.get(key, "")
-            whole = is_there(job.notebook.parent / str(value))
-            for name in (
-                value if isinstance(value, list) else [value] if whole else str(value).split()
-            ):
-                check_name(str(name), known, job.notebook.parent)
-        if source.get("encoder"):
-            check_encoder(source["encoder"], job.notebook.parent)
-    if job.parameters.get("system"):
-        from ..runs.recipes import RECIPES
-
-        if job.parameters["system"] not in RECIPES:
-            raise unknown("system", job.parameters["system"], RECIPES)
-    own = {f.name for f in fields(RunConfig)} - {*_BOUND, "system"}
-    same = {
-        name: value
-        for name, value in job.parameters.items()
-        if name in own and job.notebook.stem not in _NOT_OF_A_RUN
-    }
-    RunConfig(**{"corpora": "sample"} | same)
-    if job.parameters.get("denoising", DENOISING[0]) not in DENOISING:
-        raise unknown("denoising", job.parameters["denoising"], DENOISING)
-    known_fields = [f.name for f in fields(RunConfig)]
-    for place in ("factors", "search"):
-        for name, values in (job.parameters.get(place) or {}).items():
-            if str(name).split(".")[0] not in known_fields:
-                raise unknown(f"RunConfig field in {place}:", name, known_fields)
-            if not isinstance(values, list):
-                raise WorkbookError(f"{place} {name}={values!r}; expected a list of values")
-            for value in values if place == "factors" and name not in _BOUND else ():
-                RunConfig(**{"corpora": "sample", name: value})
-
-
 def _yaml(text: str) -> object:
     """A YAML text's content; raises WorkbookError for what is none, and for a key that stands twice."""
     import yaml
@@ -302,20 +181,6 @@ def _yaml(text: str) -> object:
         raise WorkbookError(f"not YAML: {error}") from None
     except RecursionError:
         raise WorkbookError("not YAML: nested too deeply") from None
-
-
-def _cells(notebook: Path) -> list[dict]:
-    try:
-        return json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise WorkbookError(
-            f"{notebook} is no notebook ({type(error).__name__}: {error})"
-        ) from None
-
-
-def source_of(notebook: Path) -> str:
-    """What the cells say, in one text; outputs don't count."""
-    return json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in _cells(notebook)])
 
 
 def _parent(
@@ -362,122 +227,3 @@ def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
         }
         raise WorkbookError(f"--only {' '.join(only)}: no job matches; there are {values}")
     return [jobs for jobs in kept if jobs]
-
-
-def check_against_notebook(notebook: Path, parameters: Mapping[str, object]) -> None:
-    """Raises WorkbookError for parameters that the notebook doesn't declare or that are of another kind: papermill wouldn't."""
-    cell = _tagged(notebook)
-    _check(parameters, _assigned(cell) | _declared(cell), Path(notebook).stem)
-
-
-def _tagged(notebook: Path) -> str:
-    tagged = [
-        "".join(cell["source"])
-        for cell in _cells(notebook)
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    if not tagged:
-        raise WorkbookError(f"{notebook} has no cell tagged 'parameters', so it can't be given any")
-    return tagged[0]
-
-
-def _default(notebook: Path, parameter: str) -> str:
-    """The text that a parameter of a notebook holds where nobody says otherwise; "" where it has none."""
-    for node in _statements(_tagged(notebook)):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and node.target.id == parameter
-        ):
-            return node.value.value if isinstance(node.value, ast.Constant) else ""
-    return ""
-
-
-def check_parameters(namespace: Mapping[str, object]) -> None:
-    """In a notebook, after its parameters: `check_parameters(globals())`.
-
-    Under the stock papermill command an unknown parameter would be ignored with a line in a log; here it is an error.
-    """
-    cells = [cell for cell in namespace.get("In", []) if cell]
-    injected = [cell for cell in cells if cell.startswith("# Parameters\n")]
-    if not injected:
-        return
-    before = cells[max(0, cells.index(injected[0]) - 1)]  # the tagged cell
-    declared = _assigned(before) | {
-        name: kind
-        for cell in cells
-        if cell not in injected
-        for name, kind in _declared(cell).items()
-    }
-    given = {
-        node.targets[0].id for node in ast.parse(injected[-1]).body if isinstance(node, ast.Assign)
-    }
-    _check(
-        {name: namespace[name] for name in given if not name.startswith("PAPERMILL_")},
-        declared,
-        "this notebook",
-    )
-
-
-def _statements(source: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(re.sub(r"^[%!].*", "", source, flags=re.MULTILINE)).body
-    except SyntaxError:
-        return []
-
-
-def _declared(source: str) -> dict[str, str]:
-    """Name -> kind of the `name: kind = value` lines of a cell."""
-    found = [
-        node
-        for node in _statements(source)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    ]
-    return {node.target.id: ast.unparse(node.annotation) for node in found}
-
-
-def _assigned(source: str) -> dict[str, str]:
-    """The names of its `name = value` lines, of any kind."""
-    targets = [
-        target
-        for node in _statements(source)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-    ]
-    return {target.id: "" for target in targets if isinstance(target, ast.Name)}
-
-
-def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where: str) -> None:
-    for name, value in parameters.items():
-        if name not in declared:
-            from ..config import RunConfig
-
-            field_of_run = name in {f.name for f in fields(RunConfig)} and "options" in declared
-            hint = (
-                f"; a field of RunConfig goes into options: {{{name}: ...}}" if field_of_run else ""
-            )
-            raise WorkbookError(f"{unknown(f'parameter of {where}:', name, declared)}{hint}")
-        kind = _KINDS.get(declared[name])
-        if kind and (
-            not isinstance(value, kind) or (isinstance(value, bool) and declared[name] != "bool")
-        ):
-            from ..config import number_hint
-
-            hint = number_hint(value)
-            raise WorkbookError(
-                f"parameter {name}={value!r} of {where} is {type(value).__name__}; expected {declared[name]}{hint}"
-            )
-    if isinstance(options := parameters.get("options"), dict) and options:
-        from ..config import RunConfig
-
-        for name in options:
-            if name not in (known := [f.name for f in fields(RunConfig)]):
-                raise unknown(f"field of RunConfig in options of {where}:", name, known)
-        try:
-            apart = _BOUND if "max_length" in options else (*_BOUND, "overlap", "max_pieces")
-            RunConfig(
-                **{"corpora": "sample"}
-                | {name: value for name, value in options.items() if name not in apart}
-            )
-        except WorkbookError as error:
-            raise WorkbookError(f"options of {where}: {error}") from None

@@ -17,7 +17,7 @@ from statistics import mean
 from ..home import outputs as outputs_folder
 from ..training.progress import duration, line, read_json, write_json
 from .execution import Outcome, progress_file, state_of, worked_on
-from .reading import Job
+from .jobs import Job
 
 _EVERY = 2.0  # seconds
 _LONG = (

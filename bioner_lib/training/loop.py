@@ -22,10 +22,11 @@ from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
 from ..home import outputs as outputs_folder
 from ..models.batching import Batch, Example, collate, epoch_batches, make_examples
+from ..models.encoders import autocast_dtype, load_encoder, load_tokenizer
 from ..models.heads import layout_of, plan_heads
 from ..models.losses import MultiTaskLoss
 from ..models.sharing import OPTIONS
-from ..models.tagger import MultiTaskTagger, autocast_dtype, load_encoder, load_tokenizer
+from ..models.tagger import MultiTaskTagger
 from . import processes
 from .checkpoint import Checkpoint
 from .energy import joules, used
