@@ -179,8 +179,7 @@ def test_download_goes_through_pooch_and_is_verified(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(
-            module,
-            "GITHUB",
+            "bioner_lib.corpora.registry.GITHUB",
             f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}",
         )
         monkeypatch.setattr("bioner_lib.corpora.fetching.home", lambda: tmp_path / "home")
@@ -478,7 +477,7 @@ def test_every_byte_is_verified_wherever_it_comes_from(tmp_path, monkeypatch, ki
     served = tmp_path / "served"
     served.mkdir()
     (served / "train.tsv").write_bytes(text.replace(b"TP53", b"TP54"))
-    monkeypatch.setattr(module, "GITHUB", f"file://{served}/{{path}}")
+    monkeypatch.setattr("bioner_lib.corpora.registry.GITHUB", f"file://{served}/{{path}}")
 
     def retrieve(address, known_hash, fname, path, progressbar):
         path.mkdir(parents=True, exist_ok=True)
@@ -509,8 +508,7 @@ def test_pooch_is_told_the_hash(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(
-            module,
-            "GITHUB",
+            "bioner_lib.corpora.registry.GITHUB",
             f"http://127.0.0.1:{server.server_port}/{{repository}}/{{commit}}/{{path}}",
         )
         monkeypatch.setattr("bioner_lib.corpora.fetching.home", lambda: tmp_path / "home")
