@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from conftest import rows_in
 
-from bioner_lib import read_rows
 from bioner_lib.home import home
 
 NOTEBOOKS = sorted((home() / "notebooks").glob("*.ipynb"))
@@ -120,7 +120,7 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path)
     last = executed["cells"][-1]["outputs"][0]["data"]["text/markdown"]
     assert len("".join(last)) > 40, "what we learned, in words"
     if name == "30_single_task":
-        assert {row["device"].get("processes") for row in read_rows(tmp_path)} == {None, 2}
+        assert {row["device"].get("processes") for row in rows_in(tmp_path)} == {None, 2}
     if name == "50_ablations":
         assert "The best of 2 trials reaches" in "".join(last) and list(
             (tmp_path / "figures").glob("50_search_*.png")

@@ -108,7 +108,7 @@ ROOMS = {  # each imports only what stands above it; inside a room a file import
     "models": "alignment batching heads sharing losses encoders tagger",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling quality denoising",
-    "training": "energy progress processes checkpoint self_labels loop",
+    "training": "energy progress processes building optimization checkpoint self_labels loop",
     "runs": "rows recipes provenance leaks run search",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "results comparison leaderboard publishing plots corpus_plots",
