@@ -26,6 +26,7 @@ from bioner_lib.sweeps.execution import state_of
 from bioner_lib.sweeps.executors import opened, run_sweep
 from bioner_lib.sweeps.reading import read_sweep
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("BIONER_KILLS", "3"))
 CELLS = [
     "seed: int = 13  # of the run\nbroken: bool = False  # fail?\noptions: dict = {}  # fields of RunConfig",

@@ -61,6 +61,7 @@ TINY = ("-p", "limit", "24", "-p", "epochs", "1")
 SIXTY = "{corpus: sample-disease, general: sample-virus, also_test: 'sample:Disease', shares: [50], epochs_together: 1, epochs_alone: 1}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "parameters"),
     [
@@ -99,6 +100,7 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path)
         assert {p.name for p in tmp_path.glob("leaderboard.*")} == {"leaderboard.csv", "leaderboard.json", "leaderboard.md"}
 
 
+@pytest.mark.slow
 def test_a_typo_under_stock_papermill_stops(tmp_path):
     answer = papermill("30_single_task", home(), tmp_path, "-p", "corpsu", "bc5cdr")
     assert answer.returncode != 0 and "did you mean 'corpus'" in answer.stderr

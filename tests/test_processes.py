@@ -13,6 +13,7 @@ from bioner_lib import RunConfig, read_rows, run
 from bioner_lib.data.batching import epoch_batches, make_examples
 from bioner_lib.runs import processes, training
 
+pytestmark = pytest.mark.slow
 FIELDS = {"epochs": 2, "limit": 40, "max_length": 128, "overlap": 16, "precision": "fp32", "dropout": 0.0, "batch_size": 7}
 
 

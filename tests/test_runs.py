@@ -89,6 +89,7 @@ def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
     assert result(run(small(tiny, seed=14), outputs=tmp_path / "a", progress=False))["history"] != result(rows[0])["history"]
 
 
+@pytest.mark.slow
 def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path, monkeypatch):
     """The real thing: another process, kill -9, the same call again."""
     config = small(tiny, epochs=4)
@@ -222,6 +223,7 @@ def test_unknown_tracker(tiny, tmp_path):
         run(small(tiny), outputs=tmp_path, track="tensorbord")
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_run(tiny, tmp_path):
     config = small(tiny, epochs=2)
     call = [sys.executable, "-c", ONE_RUN, json.dumps(config.as_dict()), str(tmp_path)]
