@@ -17,6 +17,13 @@ check: lint  ## lint and the quick tests: no kernels, no second process, two min
 test-real: .venv/installed  ## the tests marked real too, against the folder in BIONER_MIRROR
 	$(BIN)/python -m pytest -q -m "real or not real"
 
+# TORCH=2.13.0 takes that version instead of the listed one, which may be a build of several GB
+test-oldest:  ## the quick tests with the lowest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(PYTHON) tests/environments.py oldest --torch "$(TORCH)"
+
+test-colab:  ## the set-up cell and two notebooks with the versions of tests/colab.txt
+	OMP_NUM_THREADS=1 $(PYTHON) tests/environments.py colab --torch "$(TORCH)"
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -44,7 +44,15 @@ def test_badges_point_at_the_projects_repository():
     url = tomllib.loads((home() / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
     for path in NOTEBOOKS:
         text = path.read_text(encoding="utf-8")
-        assert f"{url.removeprefix('https://github.com/')}/blob/main" in text and f"git clone -q {url} " in text
+        assert f"{url.removeprefix('https://github.com/')}/blob/main" in text and f"git clone -q {url}\\n" in text
+
+
+def test_all_notebooks_share_one_setup_cell():
+    """make test-colab runs that of notebook 30."""
+    cells = {source(json.loads(path.read_text(encoding="utf-8"))["cells"][1]) for path in NOTEBOOKS}
+    (cell,) = cells
+    assert len(cell.splitlines()) <= 8
+    assert "pip install -q -c installed.txt -e" in cell, "nothing that Colab has is replaced"
 
 
 def papermill(name, folder, outputs, *parameters):
