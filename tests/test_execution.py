@@ -97,6 +97,7 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
             time.sleep(dice.uniform(1.0, 5.0))
             process.kill()
         process.wait()
+        process.stderr.close()
     assert hits, "no kill hit a job that was being worked on"
     last = start(path, *more)
     said = last.communicate(timeout=300)[1]

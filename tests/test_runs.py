@@ -62,7 +62,9 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     assert row["config"] == config.as_dict() and len(row["history"]) == 3
     assert row["data"]["sample"]["official"] is False and len(row["data"]["sample"]["fingerprint"]) == 16
     assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(row["cost"])
-    assert row["versions"]["torch"] == torch.__version__ and row["device"]["precision"] in ("bf16", "fp32")
+    release = torch.__version__.split("+")[0]  # a CUDA build's package doesn't say +cu124
+    assert row["versions"]["torch"].split("+")[0] == release
+    assert row["device"]["precision"] in ("bf16", "fp32")
     predictions = read_predictions(config.run_id, "sample", "test")
     corpus = load_corpus("sample").limit(40)
     assert [p["tokens"] for p in predictions] == [s.tokens for s in corpus.test]

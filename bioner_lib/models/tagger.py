@@ -65,9 +65,11 @@ def load_tokenizer(name: str):
     path = encoder_path(name)
     with _reachable(name, path):
         tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **_SAFE)
-        if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
-            # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
-            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=False, **_SAFE)
+        lowers = getattr(tokenizer, "do_lower_case", None)
+        if lowers is not None and lowers == _is_cased(tokenizer):
+            # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is the class's
+            # default, which transformers 5.3 turned from False to True
+            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, do_lower_case=not lowers, **_SAFE)
     return _for_words(tokenizer, name)
 
 
