@@ -27,6 +27,7 @@ from bioner_lib.sweeps.executors import opened, run_sweep
 from bioner_lib.sweeps.reading import read_sweep
 from bioner_lib.training.progress import VARIABLE, add_made, add_run
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("BIONER_KILLS", "3"))
 CELLS = [
     "seed: int = 13  # of the run\nbroken: bool = False  # fail?\noptions: dict = {}  # fields of RunConfig",
@@ -127,6 +128,7 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
             time.sleep(dice.uniform(1.0, 5.0))
             process.kill()
         process.wait()
+        process.stderr.close()
     assert hits, "no kill hit a job that was being worked on"
     last = start(path, *more)
     said = last.communicate(timeout=300)[1]

@@ -60,8 +60,16 @@ def test_badges_point_at_the_projects_repository():
         text = path.read_text(encoding="utf-8")
         assert (
             f"{url.removeprefix('https://github.com/')}/blob/main" in text
-            and f"git clone -q {url} " in text
+            and f"git clone -q {url}\\n" in text
         )
+
+
+def test_all_notebooks_share_one_setup_cell():
+    """make test-colab runs that of notebook 30."""
+    cells = {source(json.loads(path.read_text(encoding="utf-8"))["cells"][1]) for path in NOTEBOOKS}
+    (cell,) = cells
+    assert len(cell.splitlines()) <= 8
+    assert "pip install -q -c installed.txt -e" in cell, "nothing that Colab has is replaced"
 
 
 def papermill(name, folder, outputs, *parameters):
@@ -86,6 +94,7 @@ TINY = ("-p", "limit", "24", "-p", "epochs", "1")
 SIXTY = "{corpus: sample-disease, general: sample-virus, also_test: 'sample:Disease', shares: [50], epochs_together: 1, epochs_alone: 1}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "parameters"),
     [
@@ -145,6 +154,7 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path)
         }
 
 
+@pytest.mark.slow
 def test_a_typo_under_stock_papermill_stops(tmp_path):
     answer = papermill("30_single_task", home(), tmp_path, "-p", "corpsu", "bc5cdr")
     assert answer.returncode != 0 and "did you mean 'corpus'" in answer.stderr

@@ -15,6 +15,7 @@ from bioner_lib.models.batching import epoch_batches, make_examples
 from bioner_lib.training import loop as training
 from bioner_lib.training import processes
 
+pytestmark = pytest.mark.slow
 FIELDS = {
     "epochs": 2,
     "limit": 40,

@@ -11,6 +11,7 @@ import yaml
 from bioner_lib.home import home
 
 PROJECT = tomllib.loads((home() / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 def tracked():
@@ -33,7 +34,13 @@ def test_constraints_pin_every_dependency():
     assert all(re.fullmatch(r"[\w.-]+==[\w.!-]+", pin) for pin in pins.values())
     from packaging.requirements import Requirement
 
-    for wanted in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+    assert f"{PROJECT['name']}[lab]" in EXTRAS["dev"], "make workbook installs dev, and lab with it"
+    outside = [
+        line
+        for line in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["dev"]
+        if name_of(line) != PROJECT["name"]
+    ]
+    for wanted in outside:
         pin = pins[name_of(wanted)].split("==")[1]
         assert Requirement(wanted).specifier.contains(pin), f"{wanted} against {pin}"
 
@@ -62,7 +69,7 @@ def test_data_files_travel_with_the_package():
 
 
 def test_the_design_cards_packages_are_there():
-    held = {name_of(line) for line in PROJECT["dependencies"]}
+    held = {name_of(line) for line in PROJECT["dependencies"] + EXTRAS["lab"]}
     assert {
         "jupyterlab",
         "papermill",

@@ -98,10 +98,9 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(
         row["cost"]
     )
-    assert row["versions"]["torch"] == torch.__version__ and row["device"]["precision"] in (
-        "bf16",
-        "fp32",
-    )
+    release = torch.__version__.split("+")[0]  # a CUDA build's package doesn't say +cu124
+    assert row["versions"]["torch"].split("+")[0] == release
+    assert row["device"]["precision"] in ("bf16", "fp32")
     predictions = read_predictions(config.run_id, "sample", "test")
     corpus = load_corpus("sample").limit(40)
     assert [p["tokens"] for p in predictions] == [s.tokens for s in corpus.test]
@@ -139,6 +138,7 @@ def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path, monkeypatch):
     """The real thing: another process, kill -9, the same call again."""
     config = small(tiny, epochs=4)
@@ -306,6 +306,7 @@ def test_unknown_tracker(tiny, tmp_path):
         run_in(tmp_path, small(tiny), track="tensorbord")
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_run(tiny, tmp_path):
     config = small(tiny, epochs=2)
     call = [sys.executable, "-c", ONE_RUN, json.dumps(config.as_dict()), str(tmp_path)]

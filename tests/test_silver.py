@@ -378,6 +378,7 @@ silver.label([("2", "OPA1 anew")], lexicon, folder, replace=True)
 """
 
 
+@pytest.mark.slow
 def test_two_makers_of_one_corpus_never_mix(tmp_path, lexicon):
     """And whoever reads it meanwhile finds the text of one of them, whole."""
     calls = [
@@ -408,6 +409,7 @@ def test_a_corpus_that_another_maker_left_meanwhile_stays(tmp_path, lexicon):
     assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "docs"),
     [("while writing", ["1"]), ("before corpus.toml", ["1"]), ("after corpus.toml", ["2"])],

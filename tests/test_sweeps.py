@@ -379,6 +379,7 @@ def test_good_parameters_pass():
     check_parameters({})
 
 
+@pytest.mark.slow
 def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypatch, capsys):
     """Two jobs of which one fails; the second call executes only what is missing."""
     outputs = tmp_path / "outputs"
