@@ -1,4 +1,4 @@
-"""Figures of corpora: one function a figure, takes data and an ax, returns the ax."""
+"""Figures of corpora: one function per figure; it takes data and an ax, and returns the ax."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from .plots import PALETTE
 
 
 def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Sentences by split, one group of bars a corpus."""
+    """Sentences by split, one group of bars per corpus."""
     lines = [
         (corpus.name, role, len(split))
         for corpus in corpora
@@ -35,7 +35,7 @@ def sentence_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
             [len(sentence.tokens) for split in corpus.splits.values() for sentence in split]
         )
         ax.step(lengths, np.arange(1, len(lengths) + 1) / len(lengths), label=corpus.name)
-    ax.set(xlabel="words a sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
+    ax.set(xlabel="words per sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -113,7 +113,7 @@ def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Ax
             label=f"{label} (mean {np.mean(numbers):.2f})",
         )
     ax.set(
-        xlabel="pieces a word",
+        xlabel="pieces per word",
         ylabel="share of words",
         xticks=range(1, 9),
         xticklabels=[*map(str, range(1, 8)), "8+"],
