@@ -2,22 +2,14 @@
 
 from collections.abc import Sequence
 from html import escape
-from itertools import cycle
 from typing import NamedTuple
 
-import seaborn as sns
-
+from .board.plots import colours_of
 from .corpora.corpus import Corpus, Split
 from .corpora.text import Sentence
 
 PAGE = 10  # sentences per page
-_FILLS = sns.color_palette("pastel", 10).as_hex()
 _MOST = 8  # splits whose texts are kept for searching
-
-
-def colours_of(types: Sequence[str]) -> dict[str, str]:
-    """A colour per type."""
-    return dict(zip(types, cycle(_FILLS), strict=False))
 
 
 def sentence_html(sentence: Sentence, colours: dict[str, str]) -> str:

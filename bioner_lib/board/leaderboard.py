@@ -8,7 +8,7 @@ import pandas as pd
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
 from .comparison import equal_budgets
-from .results import aggregate, apart_by_corpus, results
+from .tables import aggregate, apart_by_corpus, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 ENOUGH = 3  # seeds for a claim

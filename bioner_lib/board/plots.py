@@ -4,6 +4,7 @@ Colours are safe for colour-blind readers; figures are readable at half a page's
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,13 @@ from ..errors import WorkbookError
 from ..home import home, outputs
 
 PALETTE = sns.color_palette("colorblind")
+_FILLS = sns.color_palette("pastel", 10).as_hex()
 _MARKS = "sD^vPX*ph"
+
+
+def colours_of(types: Sequence[str]) -> dict[str, str]:
+    """A light colour per type, for highlighted mentions."""
+    return dict(zip(types, cycle(_FILLS), strict=False))
 
 
 def use_style() -> None:
