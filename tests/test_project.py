@@ -113,7 +113,7 @@ ROOMS = {  # each imports only what stands above it; inside a room a file import
     "home": "",
     "lazy": "",
     "choices": "",
-    "corpora": "schemes text reading tagged_files annotated_files inline_files readers lines corpus "
+    "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files readers lines corpus "
     "fetching registry own loading inspection",
     "config": "",
     "models": "alignment batching heads sharing losses encoders tagger",

@@ -7,7 +7,8 @@ from pathlib import Path
 from ..errors import DataError, unknown
 from ..home import exists, expanded, outputs
 from .corpus import Corpus, check_part
-from .own import load_own, read_corpus_toml
+from .dataset_files import HUB, read_hub
+from .own import corpus_of, load_own, read_corpus_toml
 from .registry import CORPORA, load_registered, split_name, types_in
 
 
@@ -27,11 +28,13 @@ def load_corpus(
         load_corpus("bc5cdr@500")           500 sentences of the train split
         load_corpus("bc5cdr@1/2:Disease")   the first half of the training documents, diseases only
         load_corpus("my/folder")            files named after train, dev and test
+        load_corpus("hf:owner/name")        a data set of the Hugging Face hub
 
     A part keeps the corpus's name, since it is scored on the whole test split. `limit` keeps at
     most so many sentences of each split (0: all), before a part is taken.
 
-    For a corpus of your own, `types` declares what it annotates (default: what it holds), `reader`
+    A data set of the hub, a folder that `save_to_disk` wrote, and Parquet files need a column
+    `tokens` and one with class labels. For a corpus of your own, `types` declares what it annotates (default: what it holds), `reader`
     its format (default: by the file's ending), and `options` go to the reader (labels=,
     tag_field=, bare_type= …). A `corpus.toml` in the folder may hold them too.
 
@@ -62,6 +65,9 @@ def _load(base: str, options: dict) -> Corpus:
         if "view" in CORPORA[base]:
             return replace(load_corpus(CORPORA[base]["view"]), name=base)
         return load_registered(base)
+    if base.startswith(HUB):
+        name = base.removeprefix(HUB)
+        return corpus_of(base, base, read_hub(name), options.get("types"))
     if exists(base):
         return load_own(expanded(base), options)
     silver = silver_corpora()
@@ -103,6 +109,8 @@ def check_name(name: str, known: Iterable[str] = (), folder: Path | None = None)
         return
     base, part, shown = split_name(name)
     own = folder / expanded(base)
+    if base.startswith(HUB):
+        return
     if base not in CORPORA and base not in known and not exists(own):
         raise unknown("corpus", base, [*CORPORA, *known])
     if part:

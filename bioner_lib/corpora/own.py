@@ -2,15 +2,17 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import file_sha256
 from .corpus import AVERAGES, SPLITS, Corpus, Split
+from .dataset_files import is_saved_dataset, read_saved
 from .lines import Lines
 from .readers import READERS, guess_reader
+from .reading import Reading
 from .registry import CORPORA, make_corpus
 
 # keys of corpus.toml that say where silver labels come from
@@ -70,7 +72,10 @@ class _OwnCorpus:
         types = self.options.pop("types", None)
         self.types = (types,) if isinstance(types, str) else types
         names, sha256 = self.options.pop("files", None), self.options.pop("sha256", "")
-        self.files = _split_files(path) if names is None else _named_files(path, names)
+        if is_saved_dataset(path):
+            self.files = {}
+        else:
+            self.files = _split_files(path) if names is None else _named_files(path, names)
         self.name = path.stem if path.is_file() else path.resolve().name
         if sha256:
             self._check_text(sha256)
@@ -85,17 +90,12 @@ class _OwnCorpus:
     def load(self) -> Corpus:
         if self._stays_on_disk():
             return self._from_disk()
-        readings = {role: self._read(role, file) for role, file in self.files.items()}
-        found = sorted({type for reading in readings.values() for type in reading.mentions})
-        types = _usable(found if self.types is None else self.types, self.path)
-        if extra := [type for type in found if type not in types]:
-            raise DataError(
-                f"{self.path} holds mentions of {extra}, which types={list(types)} doesn't declare"
-            )
-        if not types:
-            raise DataError(f"{self.path} holds no mention; say what it annotates with types=")
-        corpus = make_corpus(self.name, types, readings, official=False, silver=self.silver)
-        return corpus if self.silver else corpus.carve_dev()
+        if is_saved_dataset(self.path):
+            self._check_options(read_saved)
+            readings = read_saved(self.path, **self.options)
+        else:
+            readings = {role: self._read(role, file) for role, file in self.files.items()}
+        return corpus_of(self.path, self.name, readings, self.types, self.silver)
 
     def _stays_on_disk(self) -> bool:
         """Silver text in JSON lines is large, and each of its lines stands alone."""
@@ -114,14 +114,18 @@ class _OwnCorpus:
 
     def _read(self, role: str, file: Path):
         read = READERS[self.reader or guess_reader(file)]
-        known = list(signature(read).parameters)
-        for key in self.options:
-            if key not in known:
-                raise unknown(f"option of {read.__name__}:", key, known[1:])
+        self._check_options(read)
         reading = read(file, **self.options)
         if not reading.sentences:
             raise DataError(f"the {role} split of {self.path} is empty")
         return reading
+
+    def _check_options(self, read: Callable) -> None:
+        """Raises WorkbookError for an option that the reader doesn't take."""
+        known = list(signature(read).parameters)
+        for key in self.options:
+            if key not in known:
+                raise unknown(f"option of {read.__name__}:", key, known[1:])
 
     def _check_text(self, sha256: str) -> None:
         """Raises DataError where a silver text isn't the one that was labelled."""
@@ -136,7 +140,27 @@ class _OwnCorpus:
             )
 
 
-def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
+def corpus_of(
+    where: Path | str,
+    name: str,
+    readings: Mapping[str, Reading],
+    types: Iterable[str] | None = None,
+    silver: bool = False,
+) -> Corpus:
+    """A corpus of what a user's files hold; `types` declares what they annotate."""
+    found = sorted({type for reading in readings.values() for type in reading.mentions})
+    types = _usable(found if types is None else types, where)
+    if extra := [type for type in found if type not in types]:
+        raise DataError(
+            f"{where} holds mentions of {extra}, which types={list(types)} doesn't declare"
+        )
+    if not types:
+        raise DataError(f"{where} holds no mention; say what it annotates with types=")
+    corpus = make_corpus(name, types, readings, official=False, silver=silver)
+    return corpus if silver else corpus.carve_dev()
+
+
+def _usable(types: Iterable[str], path: Path | str) -> tuple[str, ...]:
     """Types without repetitions; raises DataError for one that has the name of an average."""
     types = tuple(dict.fromkeys(types))
     for type in types:

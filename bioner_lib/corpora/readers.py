@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from .annotated_files import PASSAGE, read_bioc, read_pubtator
+from .dataset_files import read_parquet
 from .inline_files import INLINE, read_inline
 from .reading import Reading, numbered_lines
 from .tagged_files import read_conll, read_jsonl
@@ -15,6 +16,7 @@ READERS: dict[str, Callable[..., Reading]] = {
     "pubtator": read_pubtator,
     "bioc": read_bioc,
     "inline": read_inline,
+    "parquet": read_parquet,
 }
 ENDINGS = {
     ".tsv": "conll",
@@ -25,6 +27,7 @@ ENDINGS = {
     ".pubtator": "pubtator",
     ".xml": "bioc",
     ".json": "bioc",
+    ".parquet": "parquet",
 }
 
 
@@ -32,6 +35,8 @@ def guess_reader(path: Path) -> str:
     """The reader for a user's file: by its ending; for .txt, .json and others by its start."""
     path = Path(path)
     ending = path.suffix.lower()
+    if ending == ".parquet":  # not a text
+        return "parquet"
     head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()
     if ending == ".json":
         first = head.split("\n", 1)[0]

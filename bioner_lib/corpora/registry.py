@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..home import exists, home
 from .corpus import SPLITS, Corpus, Split
+from .dataset_files import HUB
 from .fetching import GITHUB, fetch
 from .readers import READERS
 from .reading import DROPS, Reading
@@ -24,6 +25,9 @@ def split_name(name: str) -> tuple[str, str, str]:
 
     A path that exists is a base, whatever letters it has.
     """
+    if name.startswith(HUB):
+        base, part, types = split_name(name.removeprefix(HUB))
+        return HUB + base, part, types
     if exists(name):
         return name, "", ""
     if name.endswith(":"):

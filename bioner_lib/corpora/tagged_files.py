@@ -58,7 +58,7 @@ def read_conll(
         tags.append(_typed(cells[-1].strip(), bare_type, f"{path}:{line}"))
     end_sentence(line + 1)
     reading.documented = document > 0
-    return _from_tags(sentences, path, labels, reading, one_word_per_line=True)
+    return from_tags(sentences, path, labels, reading, one_word_per_line=True)
 
 
 def _check_columns(cells: list[str], columns: int | None, where: str, text: str) -> None:
@@ -103,7 +103,7 @@ def read_jsonl(
         reading.documented |= doc is not None
         name = f"{path.stem}-s{len(sentences)}" if doc is None else str(doc)
         sentences.append(TaggedSentence(tokens, tags, name, line))
-    return _from_tags(sentences, path, labels, reading)
+    return from_tags(sentences, path, labels, reading)
 
 
 def jsonl_record(
@@ -150,7 +150,7 @@ def _named_tags(tags: object, tag_field: str, tag_names: list[str] | None, where
     return [tag.strip() for tag in tags]
 
 
-def _from_tags(
+def from_tags(
     sentences: Iterable[TaggedSentence],
     path: Path,
     labels: Mapping[str, str] | None,

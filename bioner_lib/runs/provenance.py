@@ -18,6 +18,7 @@ from pathlib import Path
 from ..config import RunConfig
 from ..corpora import (
     annotated_files,
+    dataset_files,
     inline_files,
     reading,
     registry,
@@ -34,7 +35,16 @@ from ..models.encoders import autocast_dtype, encoder_path
 from .rows import PARENTS, config_of, read_row
 
 # the code that turns registered files into sentences
-_CODE = (schemes, text, reading, tagged_files, annotated_files, inline_files, registry)
+_CODE = (
+    schemes,
+    text,
+    reading,
+    tagged_files,
+    annotated_files,
+    inline_files,
+    dataset_files,
+    registry,
+)
 _ENCODER_FILES = (".json", ".txt", ".model", ".safetensors", ".bin")
 
 
