@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class WorkbookError(ValueError):
-    """Something a user can mend: bad data, an unknown name, an impossible combination."""
+    """Something a user can correct: bad data, an unknown name, an impossible combination."""
 
 
 class DataError(WorkbookError):

@@ -156,8 +156,8 @@ class PubMed:
     def _search(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
         """The number of records, and the PMIDs of the first MOST; kept if it can't grow."""
         self._unknown_phrases, before = "", []
-        if held := self._kept.search(key := json.dumps([query, str(start), str(end)])):
-            return held
+        if kept := self._kept.search(key := json.dumps([query, str(start), str(end)])):
+            return kept
 
         def wrong(text: str) -> str:
             if (count := re.search(r"<Count>(\d+)</Count>", text)) and text.rstrip().endswith(
@@ -168,10 +168,10 @@ class PubMed:
                     return ""
                 before.append(listed)
                 return f"a list of {len(listed)} of {count[1]} records"
-            said = re.search(r"<ERROR>([^<]*)</ERROR>", text)
-            if said and not _PASSING.search(said[1]):
-                raise WorkbookError(f"PubMed doesn't understand {query!r}: {said[1]}")
-            return said[1] if said else f"an answer that breaks off after {len(text)} characters"
+            message = re.search(r"<ERROR>([^<]*)</ERROR>", text)
+            if message and not _PASSING.search(message[1]):
+                raise WorkbookError(f"PubMed doesn't understand {query!r}: {message[1]}")
+            return message[1] if message else f"an answer that breaks off after {len(text)} characters"
 
         text = self._ask(
             "esearch",
@@ -193,8 +193,8 @@ class PubMed:
         return found
 
     def _records(self, pmids: Sequence[int]) -> Iterator[Abstract]:
-        held = self._kept.records(pmids)
-        if missing := [pmid for pmid in pmids if pmid not in held]:
+        kept = self._kept.records(pmids)
+        if missing := [pmid for pmid in pmids if pmid not in kept]:
             blocks = [
                 (_PMID.search(block), block) for block in _RECORD.findall(self._fetch(missing))
             ]
@@ -206,13 +206,13 @@ class PubMed:
                     if block.rstrip().endswith("Article>")
                 }
             )
-            held |= fetched
+            kept |= fetched
         for pmid in pmids:
-            if pmid not in held:
+            if pmid not in kept:
                 self.dropped["not handed out"] += 1
                 continue
             try:
-                abstract = parse_record(held[pmid])
+                abstract = parse_record(kept[pmid])
             except (ElementTree.ParseError, DataError):
                 self.dropped["malformed"] += 1
                 self.malformed.append(str(pmid))
@@ -230,8 +230,8 @@ class PubMed:
         shorter = []
 
         def wrong(text: str) -> str:
-            if said := re.search(r"<ERROR>([^<]*)</ERROR>", text):
-                return said[1]
+            if message := re.search(r"<ERROR>([^<]*)</ERROR>", text):
+                return message[1]
             if not text.rstrip().endswith("</PubmedArticleSet>"):
                 return f"an answer that breaks off after {len(text)} characters"
             came = {
@@ -306,7 +306,7 @@ class _Kept:
             raise WorkbookError(f"{self.path}: {error}; call again to go on") from None
         except (sqlite3.DatabaseError, zlib.error) as error:
             raise WorkbookError(
-                f"{self.path}: {error}; delete it, and what it held is fetched again"
+                f"{self.path}: {error}; delete it, and its content is fetched again"
             ) from None
 
     def search(self, key: str) -> tuple[int, list[int]] | None:
@@ -321,7 +321,7 @@ class _Kept:
             )
 
     def records(self, pmids: Sequence[int]) -> dict[int, str]:
-        """PMID -> XML, of those that are held."""
+        """PMID -> XML, of those that are on disk."""
         with self._base() as base:
             found = base.execute(
                 f"SELECT pmid, xml FROM records WHERE pmid IN ({', '.join('?' * len(pmids))})",
