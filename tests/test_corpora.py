@@ -433,7 +433,7 @@ def test_an_own_folder_may_have_any_letters(tmp_path):
 
 @pytest.mark.real
 def test_documents_of_evaluation_corpora(mirror):
-    held = evaluation_documents(mirror)
+    held = evaluation_documents()
     assert len(held) > 3_500 and all(doc.isdigit() for doc in held) and len(set(held.values())) >= 4
 
 
