@@ -22,7 +22,7 @@ def use_style() -> None:
         "notebook",
         "whitegrid",
         palette="colorblind",
-        rc={"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False},
+        rc={"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False},
     )
 
 
