@@ -56,11 +56,11 @@ def load_corpus(
 def _hint(name: str) -> str:
     if " " in name:
         return "; several corpora are a list"
-    return "; 70_silver_labels makes silver corpora" if "silver" in name else ""
+    return "; 71_silver_text makes silver corpora" if "silver" in name else ""
 
 
 def made_here(folder: str | Path | None = None) -> dict[str, Path]:
-    """The corpora that 70_silver_labels has left in outputs/silver, by name: they go by it like the registered ones."""
+    """The corpora that 71_silver_text and 72_second_opinion have left in outputs/silver, by name: they go by it like the registered ones."""
     return {
         path.parent.name: path.parent
         for path in sorted((outputs(folder) / "silver").glob("*/corpus.toml"))

@@ -26,7 +26,9 @@ _ELSEWHERE = ("90_leaderboard",)  # where they are names of the board's
 _NOT_OF_A_RUN = (
     "10_explore_corpora",
     "20_align_words",
-    "70_silver_labels",
+    "70_lexicons",
+    "71_silver_text",
+    "72_second_opinion",
 )  # whose limit, overlap … are their own
 
 
@@ -43,19 +45,26 @@ def check_values(jobs: Sequence[Job], path: Path, outputs: str | Path | None) ->
             _check_job(job, known)
         except WorkbookError as error:
             raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
-        if name := job.parameters.get("name", default_of(job.notebook, "name")):
-            silver_folder(name)  # refuses what can't be a corpus's name
-            second = (
-                f"{name}-{job.parameters.get('denoising', default_of(job.notebook, 'denoising'))}"
-            )
-            for made in [name, second] if job.parameters.get("teacher") else [name]:
-                if made in makers:
-                    raise WorkbookError(
-                        f"{path}: two jobs of {job.notebook.stem} make one corpus, {made!r}: {makers[made]} and {dict(job.parameters)}; "
-                        "give each a name"
-                    )
-                makers[made] = dict(job.parameters)
-            known |= dict.fromkeys([name, *(f"{name}-{how}" for how in DENOISING)])
+        if made := _made_by(job):
+            silver_folder(made)  # refuses what can't be a corpus's name
+            if made in makers:
+                raise WorkbookError(
+                    f"{path}: two jobs of {job.notebook.stem} make one corpus, {made!r}: "
+                    f"{makers[made]} and {dict(job.parameters)}; give each a name"
+                )
+            makers[made] = dict(job.parameters)
+            known[made] = None
+
+
+def _made_by(job: Job) -> str:
+    """The silver corpus that a job makes; "" for none."""
+
+    def value(key: str) -> str:
+        return job.parameters.get(key, default_of(job.notebook, key))
+
+    if denoising := value("denoising"):
+        return f"{value('silver')}-{denoising}"
+    return value("name")
 
 
 def _check_job(job: Job, known: Iterable[str]) -> None:
