@@ -2,7 +2,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: workbook notebooks test test-real lint lab mutants clean
+.PHONY: workbook notebooks check test test-real test-oldest test-colab lint lab mutants clean
 
 workbook: .venv/installed  ## execute what is missing of the quick sweep, print leaderboard and figures
 	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS) --retry-failed
@@ -11,8 +11,18 @@ workbook: .venv/installed  ## execute what is missing of the quick sweep, print 
 test: lint  ## lint and the tests; no network, no GPU
 	$(BIN)/python -m pytest -q
 
+check: lint  ## lint and the quick tests: no kernels, no second process, two minutes
+	$(BIN)/python -m pytest -q -m "not real and not slow"
+
 test-real: .venv/installed  ## the tests marked real too, against the folder in BIONER_MIRROR
 	$(BIN)/python -m pytest -q -m "real or not real"
+
+# TORCH=2.13.0 takes that version instead of the listed one, which may be a build of several GB
+test-oldest:  ## the quick tests with the lowest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(PYTHON) tests/environments.py oldest --torch "$(TORCH)"
+
+test-colab:  ## the set-up cell and two notebooks with the versions of tests/colab.txt
+	OMP_NUM_THREADS=1 $(PYTHON) tests/environments.py colab --torch "$(TORCH)"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""python -m bioner_lib fetch | run | sweep | status | board"""
+"""The workbook without a browser: python -m bioner_lib fetch | run | sweep | status | board"""
 
 import argparse
 import os
@@ -8,27 +8,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from .errors import UnwritableError, WorkbookError
+from .home import home, outputs
 
-STOPPED = 130  # by Ctrl-C or SIGTERM
-MISTAKE = (
-    120  # the exit status of a call that can't be carried out; lower ones count failed notebooks
-)
+STOPPED = 130  # exit status after Ctrl-C or SIGTERM
+MISTAKE = 120  # exit status of a call that can't be carried out; lower ones count failed notebooks
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0; 1 to 100, so many notebooks of a sweep failed (100: or more); 120, a mistake in the call; 130, Ctrl-C
-    or SIGTERM."""
+    """Returns the exit status.
+
+    0 success; 1 to 100: so many notebooks of a sweep failed (100: or more); 120: a mistake in the
+    call; 130: stopped by Ctrl-C or SIGTERM.
+    """
     try:
         given = _parser().parse_args(arguments)
     except SystemExit as error:  # argparse's own status is 2
         return MISTAKE if error.code else 0
-    with suppress(ValueError):  # not in the main thread
-        signal.signal(
-            signal.SIGTERM, _interrupt
-        )  # what a scheduler sends ends a sweep as Ctrl-C does
+    with suppress(ValueError):  # raised outside the main thread
+        # a scheduler's SIGTERM ends a sweep as Ctrl-C does
+        signal.signal(signal.SIGTERM, _interrupt)
     commands = {"fetch": _fetch, "run": _run, "sweep": _sweep, "status": _status, "board": _board}
     try:
-        return commands[given.command](given)
+        with _Folders(given):
+            return commands[given.command](given)
     except WorkbookError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
@@ -36,12 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped; the same command goes on", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # status | head
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # nothing is flushed into the broken pipe at exit
+        # nothing more may be flushed into the broken pipe at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error: {error}; make room or mend that, and call again", file=sys.stderr)
+        print(f"error: {error}; make room or solve that, and call again", file=sys.stderr)
         return MISTAKE
 
 
@@ -49,44 +50,59 @@ def _interrupt(*_) -> None:
     raise KeyboardInterrupt
 
 
+class _Folders:
+    """The folders that options name, as environment variables while the command runs."""
+
+    def __init__(self, given: argparse.Namespace):
+        options = {"BIONER_OUTPUTS": "outputs", "BIONER_MIRROR": "mirror"}
+        self.new = {}
+        for variable, option in options.items():
+            if folder := getattr(given, option, None):
+                self.new[variable] = str(Path(folder).expanduser().absolute())
+
+    def __enter__(self) -> None:
+        self.old = {name: os.environ.get(name) for name in self.new}
+        os.environ.update(self.new)
+
+    def __exit__(self, *_) -> None:
+        for name, value in self.old.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bioner_lib", description="The workbook without a browser."
     )
     commands = parser.add_subparsers(dest="command", required=True)
+
     fetch = commands.add_parser("fetch", help="download and verify corpora")
-    fetch.add_argument("corpora", nargs="*", help="names; all of the registry where none is given")
-    fetch.add_argument(
-        "--mirror", help="folder with the same files; else BIONER_MIRROR, else the public address"
-    )
+    fetch.add_argument("corpora", nargs="*", help="names (default: all of the registry)")
+    fetch.add_argument("--mirror", help="folder with copies of the files (default: BIONER_MIRROR)")
+
     run = commands.add_parser(
-        "run", help="make one run; also under accelerate launch or torchrun, with several processes"
+        "run", help="make one run; with several processes under accelerate launch or torchrun"
     )
     run.add_argument(
         "config",
         nargs="+",
-        help="field=value of RunConfig, e.g. corpora=bc5cdr seed=42, or a YAML or JSON file of them",
+        help="field=value of RunConfig, e.g. corpora=bc5cdr seed=42, or a YAML or JSON file",
     )
     run.add_argument(
         "--track", default="", help="a tracker of accelerate's, e.g. tensorboard, wandb, mlflow"
     )
-    sweep = commands.add_parser(
-        "sweep", help="execute the notebooks of a sweep, what is missing only"
-    )
+
+    sweep = commands.add_parser("sweep", help="execute what is missing of a sweep's notebooks")
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
     sweep.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="only print the jobs, their states and the time that like ones took",
+        "--dry-run", action="store_true", help="only print the jobs, their states and times"
     )
     sweep.add_argument(
-        "--executor",
-        default="",
-        help="threads of this process where none is given; dask, or tcp://scheduler:port",
+        "--executor", default="", help="dask, or tcp://scheduler:port (default: this process)"
     )
-    sweep.add_argument(
-        "--workers", type=int, default=1, help="notebooks side by side on this machine (default: 1)"
-    )
+    sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side (default: 1)")
     sweep.add_argument(
         "--only",
         action="append",
@@ -94,9 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="only the jobs with this parameter; the same name twice: either value",
     )
-    sweep.add_argument(
-        "--retry-failed", action="store_true", help="execute again what failed before"
-    )
+    sweep.add_argument("--retry-failed", action="store_true", help="execute failed notebooks again")
+
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
     board = commands.add_parser("board", help="print the leaderboard")
@@ -107,41 +122,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fetch(given) -> int:
+def _fetch(given: argparse.Namespace) -> int:
     from .corpora.loading import load_corpus
     from .corpora.registry import CORPORA
 
-    names, missing = (
-        given.corpora or [name for name, entry in CORPORA.items() if "repository" in entry],
-        0,
-    )
+    names = given.corpora or [name for name, entry in CORPORA.items() if "repository" in entry]
+    missing = 0
     for name in names:
         try:
-            corpus = load_corpus(name, mirror=given.mirror)
-            print(
-                f"{name}: "
-                + ", ".join(
-                    f"{role} {len(split)} sentences" for role, split in corpus.splits.items()
-                ),
-                flush=True,
-            )
+            splits = load_corpus(name).splits
         except WorkbookError as error:
             missing += 1
             print(f"{name}: {error}", file=sys.stderr, flush=True)
+            continue
+        sizes = [f"{role} {len(split)} sentences" for role, split in splits.items()]
+        print(f"{name}: {', '.join(sizes)}", flush=True)
     return MISTAKE if missing else 0
 
 
-def _run(given) -> int:
+def _run(given: argparse.Namespace) -> int:
     from .config import read_config
     from .runs.run import run
     from .training import processes
 
-    run(read_config(given.config), outputs=given.outputs, track=given.track)
+    run(read_config(given.config), track=given.track)
     processes.leave()
     return 0
 
 
-def _sweep(given) -> int:
+def _sweep(given: argparse.Namespace) -> int:
     from .sweeps import status
     from .sweeps.executors import opened, run_sweep
     from .sweeps.reading import read_sweep
@@ -150,80 +159,77 @@ def _sweep(given) -> int:
         raise WorkbookError(f"--workers {given.workers}; expected 1 or more")
     if given.executor and given.executor != "dask" and "://" not in given.executor:
         raise WorkbookError(
-            f"--executor {given.executor}: a sweep takes threads (no --executor), dask, or tcp://scheduler:port"
+            f"--executor {given.executor}: a sweep takes threads (no --executor), dask, or "
+            "tcp://scheduler:port"
         )
-    steps = read_sweep(given.file, given.only, given.outputs)
+    steps = read_sweep(given.file, given.only)
     if given.dry_run:
-        print(status.table(steps, given.outputs, given.workers))
+        print(status.table(steps, given.workers))
         return 0
     with (
         opened(given.executor, given.workers) as executor,
-        status.Watch(Path(given.file).stem, steps, given.outputs) as watch,
+        status.Watch(Path(given.file).stem, steps) as watch,
     ):
-        failed = run_sweep(
-            steps, given.outputs, executor, given.workers, given.retry_failed, watch.tell
-        )
+        failed = run_sweep(steps, executor, given.workers, given.retry_failed, watch.tell)
     for job, trace in failed:
         print(f"\n{job.name} {dict(job.parameters)}\n{trace[-1500:]}", file=sys.stderr)
     print(f"{len(failed)} notebooks failed" if failed else "all notebooks are executed")
     return min(len(failed), 100)
 
 
-def _status(given) -> int:
+def _status(given: argparse.Namespace) -> int:
     from .sweeps import status
     from .sweeps.reading import read_sweep
 
-    folder = _existing(given.outputs)
-    print(
-        status.table(read_sweep(given.file, outputs=folder), folder)
-        if given.file
-        else status.report(folder)
-    )
+    _existing_outputs()
+    print(status.table(read_sweep(given.file)) if given.file else status.report())
     return 0
 
 
-def _existing(given: str | None) -> Path:
-    """The folder of runs; raises WorkbookError where it isn't there: what only reads makes no folder of a misspelt name."""
-    from .home import outputs
+def _existing_outputs() -> Path:
+    """The folder of runs; raises WorkbookError where there is none.
 
-    if not (folder := outputs(given)).is_dir():
+    A command that only reads makes no folder of a misspelt name.
+    """
+    folder = outputs()
+    if not folder.is_dir():
         raise WorkbookError(
-            f"{folder}: no such folder; --outputs or BIONER_OUTPUTS names the folder that holds runs/"
+            f"{folder}: no such folder; --outputs or BIONER_OUTPUTS names the folder that holds "
+            "runs/"
         )
     return folder
 
 
-def _board(given) -> int:
+def _board(given: argparse.Namespace) -> int:
     from .board.leaderboard import board_text, write_leaderboard
     from .board.results import aggregate, results
-    from .home import home
     from .runs.rows import read_rows
 
-    folder = _existing(given.outputs)
-    rows = read_rows(folder)
+    folder = _existing_outputs()
+    rows = read_rows()
     try:
-        table = write_leaderboard(rows, folder)
-    except UnwritableError as error:
-        table = aggregate(results(rows))  # a folder that may only be read still has its board
+        table = write_leaderboard(rows)
+    except UnwritableError as error:  # a folder that may only be read still has its board
+        table = aggregate(results(rows))
         print(f"{error}: the tables are only printed", file=sys.stderr)
     print(board_text(table))
-    for kind, place, pattern in (
-        ("tables", folder, "leaderboard.*"),
-        ("figures", folder / "figures", "*.png"),
-        ("executed notebooks", folder / "notebooks", "*.ipynb"),
-    ):
-        found = [
-            path
-            for path in sorted(place.glob(pattern))
-            if Path(path.stem).suffix not in (".failed", ".running")
-        ]
-        print(f"{kind}:", *(f"  {_from_root(path, home())}" for path in found), sep="\n")
+    places = {
+        "tables": folder.glob("leaderboard.*"),
+        "executed notebooks": (folder / "notebooks").glob("*.ipynb"),
+        "figures": (folder / "figures").glob("*.png"),
+    }
+    for kind, paths in places.items():
+        print(f"{kind}:")
+        for path in sorted(paths):
+            if Path(path.stem).suffix not in (".failed", ".running"):
+                print(f"  {_from_root(path)}")
+    print("next: make lab opens JupyterLab; start with notebooks/00_quickstart.ipynb")
     return 0
 
 
-def _from_root(path, base) -> str:
+def _from_root(path: Path) -> str:
     """The path as seen from the workbook's root, where it lies below it."""
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+    return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""The values of a run's named choices, apart from the code that carries them out: a table of rows is read without torch."""
+"""The values of a run's named choices; of each field the first one is the default.
+
+They stand apart from the code that uses them, so that rows are read without torch.
+"""
 
 from pathlib import Path
 
 from .errors import unknown
-from .home import expanded, is_there
+from .home import exists, expanded
 
 SYSTEMS = ("tagger", "dictionary")
 PRECISIONS = ("auto", "bf16", "fp32")
-SCHEMES = ("IOB2", "IOBES")
+SCHEMES = ("IOBES", "IOB2")
 LABEL_PIECES = ("first", "all")
 SAMPLING = ("proportional", "sqrt", "uniform", "temperature", "main")
 LAYOUTS = ("per-type", "per-corpus", "joint")
 DECODERS = ("softmax", "crf")
 SHARING = ("hard", "private", "adversarial", "cross", "moe")
-UNANNOTATED = ("negative", "mask", "marginal")
+UNANNOTATED = ("mask", "marginal", "negative")
 DENOISING = ("drop", "relabel")
 ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an installed package too
     "minilm": "sentence-transformers/all-MiniLM-L6-v2",
@@ -28,9 +31,5 @@ ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an install
 
 def check_encoder(name: str, folder: Path | None = None) -> None:
     """Raises WorkbookError for what is no alias, no folder (seen from `folder`), and no name on a hub (owner/name)."""
-    if (
-        name not in ENCODERS
-        and "/" not in name
-        and not is_there((folder or Path()) / expanded(name))
-    ):
+    if name not in ENCODERS and "/" not in name and not exists((folder or Path()) / expanded(name)):
         raise unknown("encoder", name, ENCODERS)

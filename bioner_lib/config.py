@@ -1,4 +1,7 @@
-"""RunConfig: everything that may change a number, nothing else; flat, frozen, hashed into the run's name."""
+"""RunConfig: everything that may change a number, and nothing else.
+
+One flat, frozen record per run; its hash is part of the run's name.
+"""
 
 import hashlib
 import json
@@ -22,72 +25,88 @@ from .choices import (
 )
 from .corpora.registry import CORPORA, split_name
 from .errors import WorkbookError, unknown
-from .home import expanded, is_there
+from .home import exists, expanded
 
-# what suits an encoder where learning_rate is left at 0; base-size encoders take the published 3e-5
+# the learning rate where none is given; base-size encoders take the published 3e-5
 _LEARNING_RATES = {"minilm": 2e-4}
-_CHOICES = {
-    "system": SYSTEMS, "heads": LAYOUTS, "scheme": SCHEMES, "unannotated": UNANNOTATED, "label_pieces": LABEL_PIECES,
-    "sampling": SAMPLING, "precision": PRECISIONS, "decoder": DECODERS, "sharing": SHARING,
-}  # fmt: skip
+_DEFAULT_LEARNING_RATE = 3e-5
+_DEFAULT_EPOCHS = 5
+
+
+def _one_of(choices: Sequence[str], budget: bool = False):
+    """A field whose default is the first choice."""
+    return field(default=choices[0], metadata={"choices": choices, "budget": budget})
+
+
+def _number(default: float, low: float, high: float, budget: bool = False):
+    return field(default=default, metadata={"range": (low, high), "budget": budget})
+
+
+def _budget(default: float, low: float, high: float):
+    """A number that runs must share to be compared."""
+    return _number(default, low, high, budget=True)
+
+
+def _bound(**how):
+    """A field that can be judged only beside the run's corpora or earlier runs."""
+    return field(metadata={"bound": True}, **how)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One training with one seed. Raises WorkbookError for unknown keys, wrong types and impossible combinations.
+    """One training with one seed.
+
+    Raises WorkbookError for unknown fields, wrong types and impossible combinations.
 
     >>> RunConfig(corpora="ncbi-disease", seed=42).run_id
     'ncbi-disease-minilm-per-type-s42-...'
     """
 
-    corpora: tuple[str, ...]  # trained on, chosen on their dev, scored on their test
-    also_test: tuple[str, ...] = ()  # scored after training, never chosen on
-    system: str = "tagger"  # "dictionary" is the baseline without a neural network
+    # what is trained on, chosen on (their dev splits) and scored (their test splits)
+    corpora: tuple[str, ...] = _bound()
+    also_test: tuple[str, ...] = _bound(default=())  # scored after training, never chosen on
+    system: str = _one_of(SYSTEMS)  # "dictionary" is the baseline without a neural network
     encoder: str = "minilm"  # alias, hub name or folder
-    heads: str = "per-type"  # or per-corpus, joint
-    sharing: str = (
-        "hard"  # what stands between encoder and heads: or private, adversarial, cross, moe
-    )
-    reversal: float = 0.01  # weight of the discriminator's loss, sharing="adversarial"
-    orthogonality: float = 0.001  # weight of |S' P|^2, sharing="adversarial"
-    experts: int = 4  # sharing="moe"
-    balance: float = 0.01  # weight of the router's uneven load, sharing="moe"
-    decoder: str = "softmax"  # or crf
-    scheme: str = "IOBES"  # chosen over IOB2 on the dev split of ncbi-disease
-    unannotated: str = "mask"  # what a corpus's silence means: not asked; or marginal (summed over), negative (absent)
-    label_pieces: str = "first"  # of a word's pieces; or all
-    loss_weights: Mapping[str, float] | str = field(
-        default_factory=dict
-    )  # head -> lambda, 1 where missing; or "uncertainty"
-    corpus_weights: Mapping[str, float] = field(
-        default_factory=dict
-    )  # corpus -> factor of what it teaches, 1 where missing
-    start_from: str = ""  # run whose weights this one begins with: a second phase
-    teacher: str = ""  # run that labels the types which training sentences hide
-    confidence: float = (
-        0.9  # least probability of a sentence's tags for the teacher's labels to count
-    )
-    sampling: str = (
-        "proportional"  # or sqrt, uniform, temperature, main (half from the first corpus)
-    )
-    temperature: float = 2.0  # of sampling="temperature"
-    epochs: int = 0  # 0 takes 5, or what the registry says of a corpus (the small sample: 8)
-    learning_rate: float = 0.0  # 0 takes 2e-4 for the alias minilm, 3e-5 for any other
-    batch_size: int = 16  # windows a step
-    max_pieces: int = 4096  # padded pieces a step, a bound on memory
-    accumulate: int = 1  # batches a step
-    warmup: float = 0.1  # share of all steps
-    weight_decay: float = 0.01
-    dropout: float = 0.1
-    clip: float = 1.0  # largest norm of the gradient
-    max_length: int = 256  # pieces a window, special tokens included
-    overlap: int = 64  # pieces that neighbouring windows share at most
-    precision: str = "auto"  # bf16 where the hardware multiplies it, else fp32; or say which
-    allow_shared_documents: bool = (
-        False  # silver text may hold documents of a test split; the row says how many
-    )
-    limit: int = 0  # sentences per split, 0 keeps all
-    seed: int = 13
+    heads: str = _one_of(LAYOUTS)
+    # between encoder and heads
+    sharing: str = _one_of(SHARING)
+    reversal: float = _number(0.01, 0, 100)  # adversarial: weight of the discriminator's loss
+    orthogonality: float = _number(0.001, 0, 100)  # adversarial: weight of |S' P|^2
+    experts: int = _number(4, 2, 256)  # moe
+    balance: float = _number(0.01, 0, 100)  # moe: weight of the uneven load of the experts
+    # heads and labels
+    decoder: str = _one_of(DECODERS)
+    scheme: str = _one_of(SCHEMES)  # IOBES was better on the dev split of ncbi-disease
+    unannotated: str = _one_of(
+        UNANNOTATED
+    )  # what the loss makes of types a corpus doesn't annotate
+    label_pieces: str = _one_of(LABEL_PIECES)
+    loss_weights: Mapping[str, float] | str = _bound(default_factory=dict)  # or "uncertainty"
+    corpus_weights: Mapping[str, float] = _bound(default_factory=dict)
+    # earlier runs
+    start_from: str = _bound(default="")  # run whose weights this one starts with: a second phase
+    teacher: str = _bound(default="")  # run that labels the types which training sentences hide
+    confidence: float = _number(0.9, 0, 1)  # lowest tag probability of a sentence labelled by it
+    # batches
+    sampling: str = _one_of(SAMPLING)
+    temperature: float = _number(2.0, 0.1, 1e9)  # of sampling="temperature"
+    batch_size: int = _budget(16, 1, 4096)  # windows per batch
+    max_pieces: int = _budget(4096, 16, 10**7)  # padded pieces per batch: a bound on memory
+    max_length: int = _budget(256, 8, 8192)  # pieces per window, special tokens included
+    overlap: int = _budget(64, 0, 8192)  # pieces that neighbouring windows share at most
+    limit: int = _budget(0, 0, 10**9)  # sentences per split; 0 keeps all
+    # optimization
+    epochs: int = field(default=0, metadata={"range": (0, 1000), "budget": True, "bound": True})
+    learning_rate: float = _budget(0.0, 0, 1)  # 0 takes 2e-4 for minilm, 3e-5 for all others
+    accumulate: int = _budget(1, 1, 4096)  # batches per step
+    warmup: float = _budget(0.1, 0, 1)  # share of all steps
+    weight_decay: float = _budget(0.01, 0, 10)
+    dropout: float = _budget(0.1, 0, 0.9)
+    clip: float = _budget(1.0, 1e-9, 1e9)  # largest norm of the gradient
+    precision: str = _one_of(PRECISIONS, budget=True)  # auto: bf16 where the hardware has it
+    # silver text may hold documents of a test split; the row says how many
+    allow_shared_documents: bool = field(default=False, metadata={"budget": True})
+    seed: int = _number(13, 0, 2**31)
 
     def __new__(cls, **given):
         known = [f.name for f in fields(cls)]
@@ -100,116 +119,78 @@ class RunConfig:
 
     def __post_init__(self):
         for name in ("corpora", "also_test"):
-            value = getattr(self, name)
-            if not isinstance(value, str | list | tuple):
-                raise WorkbookError(
-                    f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them"
-                )
-            value = (value,) if isinstance(value, str) else tuple(value)
-            object.__setattr__(
-                self,
-                name,
-                tuple(
-                    _whole_path(corpus) if isinstance(corpus, str) else corpus for corpus in value
-                ),
-            )
+            self._set(name, _names(name, getattr(self, name)))
         self._check_types()
-        object.__setattr__(self, "encoder", _whole_encoder(self.encoder))
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown(name, getattr(self, name), known)
-        corpora = {
-            _whole_path(name): float(weight) for name, weight in sorted(self.corpus_weights.items())
-        }
-        object.__setattr__(self, "corpus_weights", MappingProxyType(corpora))
-        if not isinstance(
-            self.loss_weights, str
-        ):  # a weight of 1 is what stands where none is given
-            heads = {
-                name: float(weight)
-                for name, weight in sorted(self.loss_weights.items())
-                if weight != 1
-            }
-            object.__setattr__(self, "loss_weights", MappingProxyType(heads))
+        self._set("encoder", _whole_encoder(self.encoder))
+        self._set("corpus_weights", MappingProxyType(_weights(self.corpus_weights)))
+        if not isinstance(self.loss_weights, str):
+            weights = _weights(self.loss_weights).items()
+            # a weight of 1 is the default of a head: two ways to write one configuration
+            other = {head: weight for head, weight in weights if weight != 1}
+            self._set("loss_weights", MappingProxyType(other))
         self._check_values()
+        self._check_combinations()
         if self.epochs == 0:
-            own = (CORPORA.get(split_name(name)[0], {}).get("epochs", 5) for name in self.corpora)
-            object.__setattr__(self, "epochs", max(own))
+            entries = [CORPORA.get(split_name(name)[0], {}) for name in self.corpora]
+            self._set("epochs", max(entry.get("epochs", _DEFAULT_EPOCHS) for entry in entries))
         if self.learning_rate == 0:
-            object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.encoder, 3e-5))
+            rate = _LEARNING_RATES.get(self.encoder, _DEFAULT_LEARNING_RATE)
+            self._set("learning_rate", rate)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
     def _check_types(self) -> None:
         for f in fields(self):
-            value = getattr(self, f.name)
-            kind = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(
-                getattr(f.type, "__name__", str(f.type))
-            )
-            if kind and (
-                not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-            ):
-                raise WorkbookError(
-                    f"{f.name}={value!r} is {type(value).__name__}; expected {f.type.__name__}{number_hint(value)}"
-                )
-            if kind == (int, float):
-                object.__setattr__(self, f.name, float(value))
+            if f.type in (int, float, str, bool):
+                value = getattr(self, f.name)
+                check_type(f.name, value, f.type.__name__)
+                if f.type is float:
+                    self._set(f.name, float(value))
         if not all(isinstance(name, str) for name in self.corpora + self.also_test):
             raise WorkbookError(
                 f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'"
             )
-        for name, kind in (("loss_weights", "head"), ("corpus_weights", "corpus")):
-            value = getattr(self, name)
-            numbers = isinstance(value, Mapping) and all(
-                isinstance(v, int | float) for v in value.values()
-            )
-            if not numbers and not (name == "loss_weights" and value == "uncertainty"):
-                other = ", or 'uncertainty'" if name == "loss_weights" else ""
-                raise WorkbookError(
-                    f"{name}={value!r}; expected numbers by {kind}, e.g. {{'Disease': 0.5}}{other}"
-                )
+        if self.loss_weights != "uncertainty":
+            _check_weights("loss_weights", self.loss_weights, "head", ", or 'uncertainty'")
+        _check_weights("corpus_weights", self.corpus_weights, "corpus")
 
     def _check_values(self) -> None:
-        named = self.corpora + self.also_test
-        if not self.corpora or len(set(named)) != len(named):
+        for f in fields(self):
+            value = getattr(self, f.name)
+            choices = f.metadata.get("choices")
+            if choices and value not in choices:
+                raise unknown(f.name, value, choices)
+            low, high = f.metadata.get("range", (None, None))
+            if low is not None and not low <= value <= high:
+                raise WorkbookError(f"{f.name}={value}; expected {low} to {high}")
+
+    def _check_combinations(self) -> None:
+        trained, tested = list(self.corpora), list(self.also_test)
+        if not trained or len({*trained, *tested}) != len(trained + tested):
             raise WorkbookError(
-                f"corpora={list(self.corpora)}, also_test={list(self.also_test)}; expected at least one to train on, each once"
+                f"corpora={trained}, also_test={tested}; "
+                "expected at least one to train on, each once"
             )
-        for name, low, high in (
-            ("epochs", 0, 1000), ("batch_size", 1, 4096), ("accumulate", 1, 4096), ("max_pieces", 16, 10**7), ("max_length", 8, 8192),
-            ("overlap", 0, self.max_length - 3), ("limit", 0, 10**9), ("seed", 0, 2**31), ("warmup", 0, 1), ("dropout", 0, 0.9),
-            ("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 1e-9, 1e9), ("temperature", 0.1, 1e9), ("confidence", 0, 1),
-            ("reversal", 0, 100), ("orthogonality", 0, 100), ("balance", 0, 100), ("experts", 2, 256),
-        ):  # fmt: skip
-            if not low <= getattr(self, name) <= high:
-                raise WorkbookError(f"{name}={getattr(self, name)}; expected {low} to {high}")
+        if self.overlap > self.max_length - 3:
+            raise WorkbookError(f"overlap={self.overlap}; expected 0 to {self.max_length - 3}")
         if self.max_pieces < self.max_length:
             raise WorkbookError(
-                f"max_pieces={self.max_pieces} can't hold one window of max_length={self.max_length}"
+                f"max_pieces={self.max_pieces} can't hold one window of "
+                f"max_length={self.max_length}"
             )
-        for name in ("loss_weights", "corpus_weights"):
-            value = getattr(self, name)
-            if (
-                negative := {key: weight for key, weight in value.items() if weight < 0}
-                if isinstance(value, Mapping)
-                else {}
-            ):
-                raise WorkbookError(f"{name}={negative}; weights are 0 or more")
         if self.teacher and self.heads == "per-corpus":
             raise WorkbookError(
-                "teacher= needs heads='per-type' or 'joint': with 'per-corpus' what it labels would teach nobody's head"
+                "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
+                "learn from the teacher's labels"
             )
-        if strange := [name for name in self.corpus_weights if name not in self.corpora]:
-            raise unknown("corpus in corpus_weights", strange[0], self.corpora)
+        for name in self.corpus_weights:
+            if name not in self.corpora:
+                raise unknown("corpus in corpus_weights", name, self.corpora)
 
     def as_dict(self) -> dict:
         """Plain JSON types."""
-        return {
-            f.name: dict(v)
-            if isinstance(v := getattr(self, f.name), Mapping)
-            else list(v)
-            if isinstance(v, tuple)
-            else v
-            for f in fields(self)
-        }
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     def __hash__(self) -> int:
         return hash(self.digest())
@@ -218,93 +199,138 @@ class RunConfig:
         return _revive, (self.as_dict(),)
 
     def digest(self, leave_out: tuple[str, ...] = ()) -> str:
-        """8 hex digits over the fields that aren't at their default; runs that differ only in their seed share digest(("seed",)).
+        """Hash of the fields that differ from their default, 8 hex digits.
 
-        A field that a later version adds with a neutral default leaves the names of earlier runs as they are.
+        Runs that differ in their seed only share digest(("seed",)). A field that a later version
+        adds doesn't change the names of earlier runs.
         """
-        neutral = {
-            f.name: {}
-            if f.name.endswith("_weights")
-            else list(f.default)
-            if isinstance(f.default, tuple)
-            else f.default
-            for f in fields(self)
-        }
-        content = {
-            key: value
-            for key, value in self.as_dict().items()
-            if key not in leave_out and value != neutral[key]
-        }
+        content = {}
+        for f in fields(self):
+            value = _plain(getattr(self, f.name))
+            default = {} if f.name.endswith("_weights") else _plain(f.default)
+            if f.name not in leave_out and value != default:
+                content[f.name] = value
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def run_id(self) -> str:
-        """The name of the run's folder: what a person looks for, then 8 hex digits of the whole config."""
-        return f"{f'{self.slug}-s{self.seed}'[:80].strip('-')}-{self.digest()}"
+        """The name of the run's folder: corpora, encoder, heads, seed, and a hash of all fields."""
+        shown = f"{self.slug}-s{self.seed}"[:80].strip("-")
+        return f"{shown}-{self.digest()}"
 
     @property
     def slug(self) -> str:
-        """What a person looks for, without seed and hash."""
-        what = (
-            [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads]
-            if self.system == "tagger"
-            else [self.system]
+        """The readable part of the run id, without seed and hash."""
+        parts = ["+".join(self.corpora), self.system]
+        if self.system == "tagger":
+            parts[1:] = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads]
+        return re.sub(r"[^A-Za-z0-9+.-]+", "-", "-".join(parts))
+
+
+FIELDS = {f.name: f for f in fields(RunConfig)}
+BUDGET = tuple(name for name, f in FIELDS.items() if f.metadata.get("budget"))
+BOUND = tuple(name for name, f in FIELDS.items() if f.metadata.get("bound"))
+
+_KINDS = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+}
+
+
+def check_type(name: str, value: object, kind: str, of: str = "") -> None:
+    """Raises WorkbookError unless a value is of the kind (int, float, str …) that was declared."""
+    expected = _KINDS.get(kind)
+    if expected is None:
+        return
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
+        got = type(value).__name__
+        raise WorkbookError(f"{name}={value!r}{of} is {got}; expected {kind}{number_hint(value)}")
+
+
+def number_hint(value: object) -> str:
+    """What to write instead of a number that YAML reads as text."""
+    is_number = isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value)
+    return "; in YAML write it with a point, e.g. 3.0e-5" if is_number else ""
+
+
+def _names(name: str, value: object) -> tuple:
+    if not isinstance(value, str | list | tuple):
+        raise WorkbookError(
+            f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them"
         )
-        return re.sub(r"[^A-Za-z0-9+.-]+", "-", "-".join(["+".join(self.corpora), *what]))
+    listed = (value,) if isinstance(value, str) else tuple(value)
+    return tuple(_whole_path(item) if isinstance(item, str) else item for item in listed)
+
+
+def _weights(given: Mapping[str, float]) -> dict[str, float]:
+    return {_whole_path(name): float(weight) for name, weight in sorted(given.items())}
+
+
+def _check_weights(name: str, value: object, by: str, other: str = "") -> None:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(v, int | float) for v in value.values()
+    ):
+        raise WorkbookError(
+            f"{name}={value!r}; expected numbers by {by}, e.g. {{'Disease': 0.5}}{other}"
+        )
+    if negative := {key: weight for key, weight in value.items() if weight < 0}:
+        raise WorkbookError(f"{name}={negative}; weights are 0 or more")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _whole_path(name: str) -> str:
-    """A folder's name from the root, however it was spelt; any other name as it is."""
+    """A corpus's name; a folder is written from the root, so that one folder has one name."""
     base = split_name(name)[0]
-    known = base in CORPORA or not is_there(base)
-    return name if known else f"{expanded(base).resolve()}{name[len(base) :]}"
+    if base in CORPORA or not exists(base):
+        return name
+    return f"{expanded(base).resolve()}{name[len(base) :]}"
 
 
 def _whole_encoder(name: str) -> str:
-    """An encoder's folder from the root, so that one name is one encoder wherever a run is started; an alias or hub name as it is."""
-    if name in ENCODERS or not is_there(name) or not expanded(name).is_dir():
-        return name
-    return str(expanded(name).resolve())
+    """An encoder's name; a folder is written from the root."""
+    is_folder = name not in ENCODERS and exists(name) and expanded(name).is_dir()
+    return str(expanded(name).resolve()) if is_folder else name
 
 
 def _revive(given: dict) -> RunConfig:
     return RunConfig(**given)
 
 
-def number_hint(value: object) -> str:
-    """What to write for a number that YAML took for text."""
-    return (
-        "; in YAML write it with a point, e.g. 3.0e-5"
-        if isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value)
-        else ""
-    )
+def read_config(parts: Sequence[str]) -> RunConfig:
+    """A configuration from `field=value` (values as in YAML) and YAML or JSON files.
 
-
-def read_config(said: Sequence[str]) -> RunConfig:
-    """A configuration of `field=value` (values as in YAML), or of YAML or JSON files; what comes later counts.
-
-    Raises WorkbookError for what is neither, and for fields or values that RunConfig refuses.
+    Later parts replace earlier ones. Raises WorkbookError for a part that is neither, and for
+    fields or values that RunConfig refuses.
     """
+    given = {}
+    for part in parts:
+        given |= _read_part(part)
+    return RunConfig(**given)
+
+
+def _read_part(part: str) -> dict:
     import yaml
 
-    fields = {}
-    for part in said:
-        name, equals, value = part.partition("=")
-        given = equals and not is_there(part)
-        if not given and not (is_there(part) and Path(part).is_file()):
-            raise WorkbookError(f"{part!r} is neither field=value nor a file")
-        try:
-            content = yaml.safe_load(value if given else Path(part).read_text(encoding="utf-8"))
-        except (
-            yaml.YAMLError,
-            ValueError,
-            RecursionError,
-        ) as error:  # a ValueError for 2026-13-45 and for other bytes than UTF-8
-            raise WorkbookError(f"{part[:200]}: not YAML: {error}") from None
-        if given:
-            fields[name] = content
-            continue
-        if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-            raise WorkbookError(f"{part}: expected fields of RunConfig with their values")
-        fields |= content
-    return RunConfig(**fields)
+    name, equals, value = part.partition("=")
+    is_field = equals and not exists(part)
+    if not is_field and not (exists(part) and Path(part).is_file()):
+        raise WorkbookError(f"{part!r} is neither field=value nor a file")
+    try:
+        content = yaml.safe_load(value if is_field else Path(part).read_text(encoding="utf-8"))
+    # PyYAML raises ValueError for 2026-13-45 and for bytes that aren't UTF-8
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise WorkbookError(f"{part[:200]}: not YAML: {error}") from None
+    if is_field:
+        return {name: content}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise WorkbookError(f"{part}: expected fields of RunConfig with their values")
+    return content

@@ -22,24 +22,27 @@ class SelectionError(WorkbookError):
 
 
 def unknown(kind: str, value: object, known: Iterable[str]) -> WorkbookError:
-    """The error for a name that isn't there, with the nearest one that is.
+    """The error for a name that doesn't exist, with the nearest one that does.
 
     >>> print(unknown("corpus", "ncbi", ["bc5cdr", "ncbi-disease"]))
     unknown corpus 'ncbi'; did you mean 'ncbi-disease'? known: ['bc5cdr', 'ncbi-disease']
     """
     known = sorted(map(str, known))
-    near = (
-        get_close_matches(str(value), known, n=1, cutoff=0.4)
-        or [name for name in known if str(value) in name][:1]
-    )
+    near = get_close_matches(str(value), known, n=1, cutoff=0.4)
+    near = near or [name for name in known if str(value) in name]
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return WorkbookError(f"unknown {kind} {value!r}{hint} known: {known}")
+
+
+def delete_run(run_id: str) -> str:
+    """How a user deletes a run, as part of a message."""
+    return f"from bioner_lib import forget; forget({run_id!r})"
 
 
 def damaged(path: Path, error: Exception) -> WorkbookError:
     """The error for a file of a run that can't be read."""
     run_id = path.parent.name.removeprefix(".working-")
+    reason = str(error).splitlines()[0] if str(error) else "it ends too early"
     return WorkbookError(
-        f"{path} is damaged ({str(error).splitlines()[0] if str(error) else 'it breaks off'}); the run has to be made again: "
-        f"from bioner_lib.runs.rows import forget; forget({run_id!r})"
+        f"{path} is damaged ({reason}); delete the run and make it again: {delete_run(run_id)}"
     )

@@ -1,6 +1,7 @@
 """Tiny random encoders of each family, made here so that no test needs a network."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,39 @@ def outputs(tmp_path, monkeypatch) -> Path:
     """An outputs folder of the test's own."""
     monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
     return tmp_path / "outputs"
+
+
+@contextmanager
+def environment(**variables):
+    """Environment variables that last as long as the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, str(value))
+        yield
+
+
+def run_in(folder, config, **options) -> dict:
+    """A run in an outputs folder of its own, without progress bars."""
+    from bioner_lib import run
+
+    with environment(BIONER_OUTPUTS=folder):
+        return run(config, **{"progress": False} | options)
+
+
+def rows_in(folder) -> list[dict]:
+    """The rows of an outputs folder."""
+    from bioner_lib import read_rows
+
+    with environment(BIONER_OUTPUTS=folder):
+        return read_rows()
+
+
+def load_from(folder, name):
+    """A registered corpus from a mirror folder."""
+    from bioner_lib import load_corpus
+
+    with environment(BIONER_MIRROR=folder):
+        return load_corpus(name)
 
 
 @pytest.fixture(scope="session")

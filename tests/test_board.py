@@ -4,6 +4,7 @@ import math
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from conftest import environment
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.board import corpus_plots, plots
@@ -384,9 +385,8 @@ def test_compare_by_hand(outputs, tmp_path):
         )
     for made, right in ((better[0], 30), (worse[0], 10)):
         predicted(tmp_path / "elsewhere", made, answers(right))
-    there = compare(
-        {"sample": better[:1]}, {"sample": worse[:1]}, tmp_path / "elsewhere", 500
-    ).iloc[0]
+    with environment(BIONER_OUTPUTS=tmp_path / "elsewhere"):
+        there = compare({"sample": better[:1]}, {"sample": worse[:1]}, resamples=500).iloc[0]
     assert there["difference"] == pytest.approx(2 * 30 / 70 - 2 * 10 / 50), (
         "the predictions of that folder"
     )
@@ -502,18 +502,25 @@ def test_figures_of_what_was_varied():
     assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
 
 
-def test_publish_copies_rows(outputs, tmp_path):
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The folder of published rows, in a workbook of the test's own."""
+    monkeypatch.setattr("bioner_lib.board.publishing.home", lambda: tmp_path / "root")
+    return tmp_path / "root" / "outputs" / "published"
+
+
+def test_publish_copies_rows(outputs, published):
     config = RunConfig(corpora="sample", system="dictionary")
     run(config, progress=False)
-    (named_path,) = publish([config.run_id], to=tmp_path, table="halves", name="baseline")
+    (named_path,) = publish([config.run_id], table="halves", name="baseline")
     assert (
         set(results([json.loads(named_path.read_text())])["name"]) == {"baseline"}
         and named_path.parent.name == "halves"
     )
-    (path,) = publish([config.run_id], to=tmp_path)
+    (path,) = publish([config.run_id])
     assert json.loads(path.read_text())["run_id"] == config.run_id
     with pytest.raises(WorkbookError, match="no finished run 'nothing'"):
-        publish(["nothing"], to=tmp_path)
+        publish(["nothing"])
 
 
 def test_figures_are_drawn_from_rows(outputs):
@@ -736,7 +743,8 @@ def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(out
 def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path):
     config = left(tmp_path / "elsewhere", row(1, 0.5) | {"device": {"precision": "fp32"}})
     assert repetitions(config) == []
-    assert len(repetitions(config, tmp_path / "elsewhere")) == 1
+    with environment(BIONER_OUTPUTS=tmp_path / "elsewhere"):
+        assert len(repetitions(config)) == 1
     left(outputs, row(1, 0.5, system="dictionary") | {"device": {"precision": "none"}})
     assert (
         len(repetitions(RunConfig(corpora="sample", system="dictionary", seed=2, precision="fp32")))
@@ -744,13 +752,12 @@ def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path)
     )
 
 
-def test_published_rows_are_the_runs_own(outputs, tmp_path):
+def test_published_rows_are_the_runs_own(outputs, published):
     made = row(1, 0.5)
-    left(tmp_path / "elsewhere", made)
-    (path,) = publish([made["run_id"]], tmp_path / "elsewhere", to=tmp_path / "to")
+    left(outputs, made)
+    (path,) = publish([made["run_id"]])
+    assert path.parent == published
     assert json.loads(path.read_text()) == made
-    with pytest.raises(WorkbookError, match="no finished run"):
-        publish([made["run_id"]], to=tmp_path / "to")
 
 
 def test_the_board_is_left_in_three_forms(outputs):

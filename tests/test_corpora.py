@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import load_from
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.corpora.corpus import Corpus, refuse_test
@@ -119,7 +120,7 @@ def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes
 
 def test_mirror_is_verified_and_counted(tmp_path, monkeypatch):
     small_registry(tmp_path, monkeypatch)
-    assert load_corpus("toy", mirror=tmp_path).counts("train") == {"Gene": 1}
+    assert load_from(tmp_path, "toy").counts("train") == {"Gene": 1}
     monkeypatch.setenv("BIONER_MIRROR", str(tmp_path))
     assert load_corpus("toy").types == ("Gene",)
 
@@ -128,17 +129,17 @@ def test_git_blob_ids_verify_too(tmp_path, monkeypatch):
     text = b"TP53\tB-GENE\nx\tO\n"
     blob = hashlib.sha1(b"blob %d\0" % len(text) + text).hexdigest()
     small_registry(tmp_path, monkeypatch, files={"train": {"path": "train.tsv", "git_blob": blob}})
-    assert len(load_corpus("toy", mirror=tmp_path).train) == 1
+    assert len(load_from(tmp_path, "toy").train) == 1
 
 
 def test_wrong_hash_counts_and_labels_are_errors(tmp_path, monkeypatch):
     entry = small_registry(tmp_path, monkeypatch)
     entry["counts"]["train"]["Gene"] = 7
     with pytest.raises(DataError, match=r"toy train .*Gene 1 instead of 7"):
-        load_corpus("toy", mirror=tmp_path)
+        load_from(tmp_path, "toy")
     (tmp_path / "toy" / "train.tsv").write_text("changed\tO\n")
     with pytest.raises(DataError, match=r"train.tsv has sha256 .* delete it and fetch it again"):
-        load_corpus("toy", mirror=tmp_path)
+        load_from(tmp_path, "toy")
 
 
 def test_unreachable_download_says_where_to_put_the_file(tmp_path, monkeypatch):
@@ -225,7 +226,7 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
     assert len(load_corpus(tmp_path).splits) == 2
     (tmp_path / name).write_text("TP53\tB-Gene\n")
     with pytest.raises(
-        DataError, match=rf"\['{name}'\] belong to no split; name each file after one"
+        DataError, match=rf"\['{name}'\] belong to no split; name each file after a split"
     ):
         load_corpus(tmp_path)
 
@@ -243,7 +244,7 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
         ("bare_type = {}", "expected a text"),
         (
             'sha256 = "00"\nfiles = { dev = "train.tsv" }',
-            "sha256 is that of the train split, which isn't there",
+            "sha256 is that of the train split, which is missing",
         ),
         ('types = ["micro"]', "a type can't be called 'micro'"),
         ('labels = { Gene = "macro" }', "a type can't be called 'macro'"),
@@ -335,14 +336,14 @@ def test_registry_entries_are_complete(name):
     [name for name, entry in CORPORA.items() if "repository" in entry and name != "bc4chemd"],
 )
 def test_real_corpora_have_their_published_counts(name, mirror):
-    corpus = load_corpus(name, mirror=mirror)
+    corpus = load_corpus(name)
     assert set(corpus.splits) == {"train", "dev", "test"}
 
 
 @pytest.mark.real
 def test_real_gold_is_the_official_gold(mirror):
     gold = {
-        name: dict(load_corpus(name, mirror=mirror).counts("test"))
+        name: dict(load_corpus(name).counts("test"))
         for name in ("ncbi-disease", "bc5cdr", "bc2gm", "linnaeus")
     }
     assert gold == {
@@ -351,16 +352,16 @@ def test_real_gold_is_the_official_gold(mirror):
         "bc2gm": {"Gene": 6325},
         "linnaeus": {"Species": 1433},
     }
-    assert sum(load_corpus("jnlpba", mirror=mirror).counts("test").values()) == 8662
+    assert sum(load_corpus("jnlpba").counts("test").values()) == 8662
 
 
 @pytest.mark.real
 def test_real_original_and_converted_corpora_hold_the_same_names(mirror):
     """The PubTator originals, cut by our own reader, hold the mentions of the published word-by-word files."""
-    original = load_corpus("ncbi-disease-pubtator", mirror=mirror)
+    original = load_corpus("ncbi-disease-pubtator")
     assert (
         original.counts("train")["Disease"]
-        == load_corpus("ncbi-disease", mirror=mirror).counts("train")["Disease"]
+        == load_corpus("ncbi-disease").counts("train")["Disease"]
         == 5134
     )
     assert original.repairs["repeated document dropped"] == 1
@@ -371,9 +372,7 @@ def test_real_leakage_is_what_was_measured(mirror):
     from bioner_lib.corpora.inspection import duplicates
 
     names = ("linnaeus", "jnlpba", "s800", "bc2gm", "bc5cdr", "ncbi-disease", "conll2003")
-    found = {
-        name: int(duplicates([load_corpus(name, mirror=mirror)]).loc[name, name]) for name in names
-    }
+    found = {name: int(duplicates([load_corpus(name)]).loc[name, name]) for name in names}
     assert found == {
         "linnaeus": 564,
         "jnlpba": 108,
@@ -467,12 +466,15 @@ def test_every_byte_is_verified_wherever_it_comes_from(tmp_path, monkeypatch, ki
     monkeypatch.delenv("BIONER_MIRROR", raising=False)
     raw.write_bytes(text)
     assert load_corpus("toy").counts("train") == {"Gene": 1}
-    for place, mirror in ((raw, None), (tmp_path / "toy" / "train.tsv", tmp_path)):
+    for place in (raw, tmp_path / "toy" / "train.tsv"):
+        if place != raw:
+            monkeypatch.setenv("BIONER_MIRROR", str(tmp_path))
         place.write_bytes(text.replace(b"TP53", b"TP54"))
         with pytest.raises(
             DataError, match=rf"train\.tsv has {kind} .* delete it and fetch it again"
         ):
-            load_corpus("toy", mirror=mirror)
+            load_corpus("toy")
+    monkeypatch.delenv("BIONER_MIRROR")
     raw.unlink()
     served = tmp_path / "served"
     served.mkdir()
@@ -538,11 +540,11 @@ def pubtator_registry(tmp_path, monkeypatch, nested):
 def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     """Mentions inside others, which one tag sequence can't hold: their number stands in `repairs`, and the score isn't official."""
     pubtator_registry(tmp_path, monkeypatch, nested=False)
-    whole = load_corpus("toy", mirror=tmp_path)
+    whole = load_from(tmp_path, "toy")
     assert whole.official
     assert whole.counts("test") == {"Gene": 1}
     pubtator_registry(tmp_path, monkeypatch, nested=True)
-    less = load_corpus("toy", mirror=tmp_path)
+    less = load_from(tmp_path, "toy")
     assert not less.official
     assert less.repairs["overlapping mention dropped"] == 2
     assert (
@@ -555,7 +557,8 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
 
 def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outputs):
     pubtator_registry(tmp_path, monkeypatch, nested=True)
-    row = run(RunConfig(corpora="toy", system="dictionary"), mirror=tmp_path, progress=False)
+    monkeypatch.setenv("BIONER_MIRROR", str(tmp_path))
+    row = run(RunConfig(corpora="toy", system="dictionary"), progress=False)
     assert row["data"]["toy"]["note"].endswith("1 of 2 official mentions of test are scored")
     assert not row["data"]["toy"]["official"]
 
@@ -567,7 +570,7 @@ def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
         lambda text, mentions, *rest: [module_sentence(text)],
     )
     with pytest.raises(DataError, match="a mention was lost that no repair counts"):
-        load_corpus("toy", mirror=tmp_path)
+        load_from(tmp_path, "toy")
 
 
 def module_sentence(text):
@@ -601,7 +604,7 @@ def test_real_gold_is_scored_or_marked(mirror):
     for name, entry in CORPORA.items():
         if "repository" not in entry or name == "bc4chemd":
             continue
-        corpus = load_corpus(name, mirror=mirror)
+        corpus = load_corpus(name)
         for role, published in entry.get("counts", {}).items():
             official = sum(
                 n for kind, n in published.items() if kind not in ("sentences", "documents")

@@ -4,9 +4,9 @@ import shutil
 from dataclasses import fields
 
 import pytest
-from conftest import make_encoder
+from conftest import make_encoder, run_in
 
-from bioner_lib import RunConfig, run
+from bioner_lib import RunConfig
 
 BASE = {
     "corpora": ("sample-gene", "sample-disease"), "epochs": 2, "learning_rate": 3e-3, "limit": 24, "max_length": 32, "overlap": 8,
@@ -74,11 +74,11 @@ def numbers(tmp_path_factory, tiny):
     def made(**changes) -> dict:
         for name in ("start_from", "teacher"):
             if changes.get(name) == "first":
-                run(first, outputs=outputs, progress=False)
+                run_in(outputs, first)
                 changes[name] = first.run_id
         config = RunConfig(**BASE | {"encoder": tiny} | changes)
         if config.run_id not in known:
-            row = run(config, outputs=outputs, progress=False, keep_model=bool(not changes))
+            row = run_in(outputs, config, keep_model=bool(not changes))
             trained = [{"loss": record["loss"], "dev": record["dev"]} for record in row["history"]]
             scores = {
                 name: row["scores"][name] for name in row["scores"] if "dev" in row["scores"][name]

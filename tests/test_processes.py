@@ -8,12 +8,14 @@ import time
 
 import nbformat
 import pytest
+from conftest import rows_in
 
-from bioner_lib import RunConfig, read_rows, run
+from bioner_lib import RunConfig, run
 from bioner_lib.models.batching import epoch_batches, make_examples
 from bioner_lib.training import loop as training
 from bioner_lib.training import processes
 
+pytestmark = pytest.mark.slow
 FIELDS = {
     "epochs": 2,
     "limit": 40,
@@ -68,7 +70,7 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
     done = together(tmp_path / "two", config, more=["--track", "tensorboard"])
     assert done.returncode == 0, done.stderr[-3000:]
     assert list((tmp_path / "two" / "tensorboard").rglob("events*"))
-    (two,) = read_rows(tmp_path / "two")
+    (two,) = rows_in(tmp_path / "two")
     one = run(RunConfig(**config), progress=False)
     assert (
         two["device"]["processes"] == 2
@@ -83,7 +85,7 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
         assert after["dev"] == pytest.approx(before["dev"], abs=0.02)
     assert done.stdout.count("row: runs/") == 1
     again = together(tmp_path / "two", config)
-    assert again.returncode == 0 and read_rows(tmp_path / "two") == [two], (
+    assert again.returncode == 0 and rows_in(tmp_path / "two") == [two], (
         "a finished run is only read"
     )
 
@@ -118,9 +120,7 @@ def test_shares_add_up(tiny, monkeypatch):
 
 def test_a_mistake_ends_all_processes(tiny, tmp_path):
     done = together(tmp_path, FIELDS | {"corpora": "sampel", "encoder": str(tiny)})
-    assert (
-        done.returncode != 0 and "did you mean 'sample'" in done.stderr and not read_rows(tmp_path)
-    )
+    assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not rows_in(tmp_path)
 
 
 CELLS = [
@@ -185,9 +185,9 @@ def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
         process.kill()
     assert not alive
     assert first.wait(timeout=60) == 1
-    assert read_rows(tmp_path / "outputs") == [], "the kill hit a run that was going on"
+    assert rows_in(tmp_path / "outputs") == [], "the kill hit a run that was going on"
     assert swept(path).wait(timeout=300) == 0
-    (row,) = read_rows(tmp_path / "outputs")
+    (row,) = rows_in(tmp_path / "outputs")
     assert len(row["history"]) == 8
     assert row["device"]["processes"] == 2
 
@@ -198,7 +198,7 @@ def test_two_launches_side_by_side_both_finish(tiny, tmp_path):
         tmp_path, FIELDS | {"corpora": "sample", "encoder": str(tiny), "epochs": 1}, [1, 2]
     )
     assert swept(path).wait(timeout=300) == 0
-    assert len(read_rows(tmp_path / "outputs")) == 2
+    assert len(rows_in(tmp_path / "outputs")) == 2
 
 
 def test_where_the_kernel_cannot_tell_a_thread_watches(monkeypatch):

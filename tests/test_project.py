@@ -11,6 +11,7 @@ import yaml
 from bioner_lib.home import home
 
 PROJECT = tomllib.loads((home() / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 def tracked():
@@ -33,7 +34,13 @@ def test_constraints_pin_every_dependency():
     assert all(re.fullmatch(r"[\w.-]+==[\w.!-]+", pin) for pin in pins.values())
     from packaging.requirements import Requirement
 
-    for wanted in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+    assert f"{PROJECT['name']}[lab]" in EXTRAS["dev"], "make workbook installs dev, and lab with it"
+    outside = [
+        line
+        for line in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["dev"]
+        if name_of(line) != PROJECT["name"]
+    ]
+    for wanted in outside:
         pin = pins[name_of(wanted)].split("==")[1]
         assert Requirement(wanted).specifier.contains(pin), f"{wanted} against {pin}"
 
@@ -62,7 +69,7 @@ def test_data_files_travel_with_the_package():
 
 
 def test_the_design_cards_packages_are_there():
-    held = {name_of(line) for line in PROJECT["dependencies"]}
+    held = {name_of(line) for line in PROJECT["dependencies"] + EXTRAS["lab"]}
     assert {
         "jupyterlab",
         "papermill",
@@ -108,7 +115,7 @@ ROOMS = {  # each imports only what stands above it; inside a room a file import
     "models": "alignment batching heads sharing losses encoders tagger",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling quality denoising",
-    "training": "energy progress processes checkpoint self_labels loop",
+    "training": "energy progress processes building optimization checkpoint self_labels loop",
     "runs": "rows recipes provenance leaks run search",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "results comparison leaderboard publishing plots corpus_plots",

@@ -220,7 +220,7 @@ def test_an_encoder_of_the_hub_is_known_by_its_commit(monkeypatch):
     assert encoder_digest("biolinkbert") == "0123456789abcdef"
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: None)
     assert encoder_digest("biolinkbert") is None
-    assert made_from(dictionary("sample"), [], Path())["encoder"] is None
+    assert made_from(dictionary("sample"), [])["encoder"] is None
 
 
 def test_trials_of_a_search_on_other_data_are_not_counted(tiny, tmp_path, outputs, genes):

@@ -148,7 +148,7 @@ def test_pubtator_counts_what_it_mends(tmp_path):
 def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
     one = "1|t|Loss of TP53.\n1|a|Here.\n1\t8\t12\tTP53\tGene\n1\tCID\tD1\tD2\n1\tAssociation\t3175\tD1\tNo\n"
     assert read_pubtator(write(tmp_path, "a.txt", one)).repairs == {"relation line passed over": 2}
-    with pytest.raises(DataError, match=r"a.txt:6: .* opens another document"):
+    with pytest.raises(DataError, match=r"a.txt:6: .* starts another document"):
         read_pubtator(write(tmp_path, "a.txt", one + one.replace("1|", "2|").replace("1\t", "2\t")))
     for broken in ("x8\t12", "8\tx12"):
         with pytest.raises(DataError, match=r"a.txt:3: .*separated by tabs"):
@@ -358,7 +358,7 @@ def test_bioc_sentences_that_overlap_or_change_places_are_refused(tmp_path, sent
     """One would be written over the other."""
     with pytest.raises(
         DataError,
-        match=r"document 1: the sentence at offset 0 begins before the one in front of it ends",
+        match=r"document 1: the sentence at offset 0 starts before the previous one ends",
     ):
         read_bioc(bioc_file(tmp_path, "a.xml", [(0, None, [], sentences)]))
 
@@ -405,11 +405,11 @@ def test_offsets_that_count_something_else_are_refused(tmp_path, shift):
     mentions = [(word, "Gene", [(at + shift, len(word))]) for word, at in places]
     with pytest.raises(
         DataError,
-        match=r"a\.xml: 3 of 3 mentions have another text .*'ovarian cancer', but at .* mend the offsets",
+        match=r"a\.xml: the text at the offsets of 3 of 3 mentions differs .*'ovarian cancer', but the text at .* correct the offsets",
     ):
         read_bioc(bioc_file(tmp_path, "a.xml", [(0, text, mentions, [])]))
     lines = [f"1\t{at + shift}\t{at + shift + len(word)}\t{word}\tGene" for word, at in places]
-    with pytest.raises(DataError, match=r"a\.PubTator: 3 of 3 mentions have another text"):
+    with pytest.raises(DataError, match=r"a\.PubTator: the text at the offsets of 3 of 3 mentions"):
         read_pubtator(write(tmp_path, "a.PubTator", "\n".join([f"1|t|{text}", "1|a|", *lines])))
     right = [f"1\t{at}\t{at + len(word)}\t{word}\tGene" for word, at in places]
     reading = read_pubtator(

@@ -7,7 +7,6 @@ import tomllib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -241,7 +240,7 @@ def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch
     monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
     assert shared_documents([bare, gold]) == {}
     assert (
-        "documents stand in the test split of sample-gene can't be told: unknown corpus 'nowhere'"
+        "whether the test split of sample-gene holds training documents can't be checked: unknown corpus 'nowhere'"
         in capsys.readouterr().err
     )
     with pytest.raises(WorkbookError, match="unknown corpus 'nowhere'"):
@@ -306,7 +305,7 @@ class Teacher:
     """Says what it was told, and how sure it is."""
 
     def __init__(self, said, sure):
-        self.plans, self.said, self.sure = [SimpleNamespace(types=("Gene",))], said, sure
+        self.types, self.said, self.sure = ["Gene"], said, sure
 
     def predictions(self, tokens, types, autocast):
         assert types == ["Gene"]
@@ -344,7 +343,7 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
         denoise(teacher, silver, "dorp", 0.9)
     with pytest.raises(WorkbookError, match="confidence=90; expected a probability"):
         denoise(teacher, silver, "drop", 90)
-    with pytest.raises(WorkbookError, match="has nothing to say about 'sample-gene'"):
+    with pytest.raises(WorkbookError, match="knows no silver label of 'sample-gene'"):
         denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)
 
 
@@ -379,6 +378,7 @@ silver.label([("2", "OPA1 anew")], lexicon, folder, replace=True)
 """
 
 
+@pytest.mark.slow
 def test_two_makers_of_one_corpus_never_mix(tmp_path, lexicon):
     """And whoever reads it meanwhile finds the text of one of them, whole."""
     calls = [
@@ -409,6 +409,7 @@ def test_a_corpus_that_another_maker_left_meanwhile_stays(tmp_path, lexicon):
     assert [sentence.doc for sentence in load_corpus(tmp_path / "mine").train] == ["2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "docs"),
     [("while writing", ["1"]), ("before corpus.toml", ["1"]), ("after corpus.toml", ["2"])],

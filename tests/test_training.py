@@ -9,7 +9,9 @@ import torch
 
 from bioner_lib import RunConfig, load_corpus
 from bioner_lib.models.batching import collate
+from bioner_lib.models.heads import plan_heads
 from bioner_lib.training import loop as training
+from bioner_lib.training.building import build, seed_everything
 from bioner_lib.training.loop import Loop, dev_f1, fit
 
 NAMES = ("sample-gene", "sample-disease")
@@ -86,7 +88,7 @@ def test_an_epoch_is_chosen_on_all_corpora_alike(tiny, monkeypatch):
     """Perfect on the second corpus, nothing on the first: the mean counts, not one of them."""
     config = config_for(tiny)
     corpora = corpora_for(config)
-    tagger = training.build(config, corpora)
+    tagger = build(config, plan_heads(config.heads, corpora))
 
     def predict(tokens, name, types, **_):
         gold = {tuple(s.tokens): s.spans for s in corpora[1].dev}
@@ -177,7 +179,7 @@ def test_seeds_and_epochs_give_different_dice():
     drawn = set()
     for seed in (13, 42):
         for epoch in range(5):
-            training.seed_everything(seed, epoch)
+            seed_everything(seed, epoch)
             drawn.add((random.random(), float(np.random.rand()), float(torch.rand(1))))
     assert len(drawn) == 10
     for part in range(3):
@@ -187,7 +189,7 @@ def test_seeds_and_epochs_give_different_dice():
 def test_dev_is_read_by_the_corpus_own_head_in_training_precision(tiny, monkeypatch):
     config = config_for(tiny)
     corpora = corpora_for(config)
-    tagger, asked = training.build(config, corpora), []
+    tagger, asked = build(config, plan_heads(config.heads, corpora)), []
     monkeypatch.setattr(
         tagger,
         "predict",
@@ -225,7 +227,7 @@ def test_what_a_training_cost():
         "steps": 7,
         "joules": 5.0,
     }
-    cost = training._cost([record, record])
+    cost = training.cost_of([record, record])
     assert cost == {
         "joules": 10.0,
         "seconds": 6.0,
@@ -233,8 +235,8 @@ def test_what_a_training_cost():
         "pieces_per_second": 50.0,
         "steps": 14,
     }
-    assert training._cost([record, record | {"joules": None}])["joules"] is None
-    assert training._cost([])["joules"] is None
+    assert training.cost_of([record, record | {"joules": None}])["joules"] is None
+    assert training.cost_of([])["joules"] is None
 
 
 def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
@@ -258,9 +260,9 @@ def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
     assert "epoch 1/2" in capsys.readouterr().err
 
 
-def test_the_dropout_of_a_second_phase_is_its_own(tiny, tmp_path):
-    first = training.build(config_for(tiny, dropout=0.3), corpora_for(config_for(tiny)))
-    config = config_for(tiny, start_from="first", dropout=0.2)
-    first.save(tmp_path / "first" / "model")
-    second = training.build(config, corpora_for(config), tmp_path)
+def test_the_dropout_of_a_second_phase_is_its_own(tiny, outputs):
+    config = config_for(tiny, dropout=0.3)
+    plans = plan_heads(config.heads, corpora_for(config))
+    build(config, plans).save(outputs / "runs" / "first" / "model")
+    second = build(config_for(tiny, start_from="first", dropout=0.2), plans)
     assert {m.p for m in second.modules() if isinstance(m, torch.nn.Dropout)} == {0.2}

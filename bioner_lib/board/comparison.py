@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..config import RunConfig
+from ..config import BUDGET, RunConfig
 from ..errors import WorkbookError
 from ..evaluation.statistics import document_counts, holm, paired_difference
-from ..home import outputs as outputs_folder
+from ..home import runs_folder
 from ..runs.rows import (
     PARENTS,
     arm,
@@ -24,70 +23,68 @@ from ..runs.rows import (
 )
 from .results import results
 
-# what arms may differ in and still have equal budgets
-_VARIED = (
-    "encoder", "corpora", "also_test", "system", "heads", "sharing", "reversal", "orthogonality", "experts", "balance", "decoder",
-    "scheme", "unannotated", "label_pieces", "loss_weights", "corpus_weights", "sampling", "temperature", "start_from", "teacher",
-    "confidence", "seed",
-)  # fmt: skip
-_COMPARED = ("corpus", "seeds", "difference", "low", "high", "p", "p_holm")
+Rows = Sequence[Mapping]
+ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed
+_COLUMNS = ("corpus", "seeds", "difference", "low", "high", "p", "p_holm")
 
 
-def compare(
-    a: Mapping[str, Mapping],
-    b: Mapping[str, Mapping],
-    outputs: str | Path | None = None,
-    resamples: int = 2_000,
-) -> pd.DataFrame:
-    """Two arms' rows by corpus -> F1 difference a - b on test with its 95 % interval and Holm-corrected p.
+def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
+    """Test F1 of a minus b per corpus, with its 95 % interval and Holm-corrected p.
 
-    `a` and `b` map a corpus to a list of rows, one per seed. The seeds that both arms have are used; documents (sentences, where a
-    corpus has no documents) and seeds count as luck, as `statistics.paired_difference` says. Raises WorkbookError where budgets or
-    the types that were asked for differ, and where no seed is shared.
+    The seeds that both arms have are used. Documents (sentences, where a corpus has no documents)
+    and seeds count as luck: see `statistics.paired_difference`.
+
+    Raises WorkbookError where budgets or asked types differ, and where no seed is shared.
     """
     lines = []
     for corpus in sorted(set(a) & set(b)):
         check_budgets([*a[corpus], *b[corpus]])
-        by_seed = [{row["config"]["seed"]: row for row in side[corpus]} for side in (a, b)]
-        if twice := [
-            side
-            for side, rows in zip((a, b), by_seed, strict=True)
-            if len(rows) < len(side[corpus])
-        ]:
-            raise WorkbookError(
-                f"{corpus}: two runs of one arm have one seed: {sorted(row['run_id'] for row in twice[0][corpus])}"
-            )
-        seeds = sorted(set(by_seed[0]) & set(by_seed[1]))
+        pairs = [_by_seed(side[corpus], corpus) for side in (a, b)]
+        seeds = sorted(set(pairs[0]) & set(pairs[1]))
         if not seeds:
             raise WorkbookError(
-                f"{corpus}: seeds {sorted(by_seed[0])} against {sorted(by_seed[1])}; paired runs need a seed in common: make them first"
+                f"{corpus}: seeds {sorted(pairs[0])} against {sorted(pairs[1])}; paired runs need "
+                "a seed in common: make them first"
             )
-        asked = {tuple(_asked(rows[seed], corpus)) for rows in by_seed for seed in seeds}
-        if len(asked) > 1:
-            raise WorkbookError(
-                f"{corpus}: these runs were asked for different types, {sorted(asked)}; they can't be compared there"
-            )
-        types = asked.pop()
-        predictions = [
-            [read_predictions(rows[seed]["run_id"], corpus, "test", outputs) for seed in seeds]
-            for rows in by_seed
-        ]
-        if (
-            len({tuple(sorted({p["doc"] for p in read})) for side in predictions for read in side})
-            > 1
-        ):
-            raise WorkbookError(
-                f"{corpus}: these runs were tested on different documents; they can't be compared there"
-            )
-        tables = [np.stack([document_counts(read, types) for read in side]) for side in predictions]
-        lines.append(
-            {
-                "corpus": corpus,
-                "seeds": len(seeds),
-                **paired_difference(*tables, resamples=resamples),
-            }
+        tables = _counts_of_pairs(pairs, seeds, corpus)
+        difference = paired_difference(*tables, resamples=resamples)
+        lines.append({"corpus": corpus, "seeds": len(seeds), **difference})
+    return _corrected(pd.DataFrame(lines, columns=_COLUMNS[:-1]))
+
+
+def _by_seed(rows: Rows, corpus: str) -> dict[int, Mapping]:
+    """seed -> row; raises WorkbookError for two rows with one seed."""
+    by_seed = {row["config"]["seed"]: row for row in rows}
+    if len(by_seed) < len(rows):
+        run_ids = sorted(row["run_id"] for row in rows)
+        raise WorkbookError(f"{corpus}: two runs of one arm have one seed: {run_ids}")
+    return by_seed
+
+
+def _counts_of_pairs(
+    pairs: Sequence[Mapping[int, Mapping]], seeds: Sequence[int], corpus: str
+) -> list[np.ndarray]:
+    """tp, fp, fn per seed and document of both sides.  two (S D 3)"""
+    asked = {tuple(_asked(by_seed[seed], corpus)) for by_seed in pairs for seed in seeds}
+    if len(asked) > 1:
+        raise WorkbookError(
+            f"{corpus}: these runs were asked for different types, {sorted(asked)}; they can't be "
+            "compared there"
         )
-    return _corrected(pd.DataFrame(lines, columns=_COMPARED[:-1]))
+    types = asked.pop()
+    sides, documents = [], set()
+    for by_seed in pairs:
+        side = []
+        for seed in seeds:
+            predictions = read_predictions(by_seed[seed]["run_id"], corpus, "test")
+            documents.add(frozenset(p["doc"] for p in predictions))
+            side.append(predictions)
+        sides.append(side)
+    if len(documents) > 1:
+        raise WorkbookError(
+            f"{corpus}: these runs were tested on different documents; they can't be compared there"
+        )
+    return [np.stack([document_counts(p, types) for p in side]) for side in sides]
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
@@ -96,116 +93,86 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _asked(row: Mapping, corpus: str) -> list[str]:
     """The types that a run was asked for on a corpus."""
-    left_out = row["scores"][corpus]["test"].get("not_asked", [])
-    return [name for name in row["data"][corpus]["types"] if name not in left_out]
+    not_asked = row["scores"][corpus]["test"].get("not_asked", [])
+    return [type for type in row["data"][corpus]["types"] if type not in not_asked]
 
 
-def compare_arms(
-    arms: Mapping[str, Mapping[str, Sequence[Mapping]]],
-    base: Mapping[str, Sequence[Mapping]],
-    outputs: str | Path | None = None,
-) -> pd.DataFrame:
-    """`compare` of each arm with one base, a line per arm and corpus; Holm's correction is for all of them together."""
-    parts = [compare(rows, base, outputs).assign(arm=name) for name, rows in arms.items()]
+def compare_arms(arms: Mapping[str, ByCorpus], base: ByCorpus) -> pd.DataFrame:
+    """`compare` of each arm with one base: a line per arm and corpus, corrected together."""
+    parts = [compare(rows, base).assign(arm=name) for name, rows in arms.items()]
     parts = [part for part in parts if len(part)]
     if not parts:
-        return pd.DataFrame(columns=[*_COMPARED, "arm"])
+        return pd.DataFrame(columns=[*_COLUMNS, "arm"])
     return _corrected(pd.concat(parts, ignore_index=True))
 
 
-def finals(
-    configs: Sequence[RunConfig], outputs: str | Path | None = None
-) -> dict[str, list[dict]]:
-    """For each test corpus the finished runs, all seeds, of the last phase: what `compare` takes.
+def finals(configs: Sequence[RunConfig]) -> dict[str, list[dict]]:
+    """Test corpus -> finished runs of the last phase, all seeds: what `compare` takes.
 
-    Where several of these runs score one corpus, the run trained on it counts; where none was trained on it, the corpus is left out.
+    If several of these runs score one corpus, the run that was trained on it counts. If none was,
+    the corpus is left out.
     """
-    begun = {config.start_from for config in configs}
+    started_from = {config.start_from for config in configs}
     found: dict[str, dict[str, list[dict]]] = {}
     for config in configs:
-        for row in repetitions(config, outputs) if config.run_id not in begun else ():
+        if config.run_id in started_from:
+            continue
+        for row in repetitions(config):
             for corpus, splits in row["scores"].items():
                 if "test" in splits:
                     key = "trained" if "dev" in splits else config.run_id
                     found.setdefault(corpus, {}).setdefault(key, []).append(row)
-    return {
-        corpus: by.get("trained") or next(iter(by.values()))
-        for corpus, by in found.items()
-        if "trained" in by or len(by) == 1
-    }
+    chosen = {}
+    for corpus, by_run in found.items():
+        if "trained" in by_run:
+            chosen[corpus] = by_run["trained"]
+        elif len(by_run) == 1:
+            chosen[corpus] = next(iter(by_run.values()))
+    return chosen
 
 
-def comparable(
-    arm_rows: Mapping[str, Sequence[Mapping]], base: Mapping[str, Sequence[Mapping]]
-) -> bool:
-    """Whether `compare` can say something of two arms: a corpus and a seed in common, and equal budgets."""
+def comparable(arm_rows: ByCorpus, base: ByCorpus) -> bool:
+    """Whether `compare` works for two arms: a corpus and a seed in common, equal budgets."""
     shared = [corpus for corpus in arm_rows if corpus in base]
-    seeds = [
-        [{row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base)]
-        for corpus in shared
-    ]
-    equal = equal_budgets([row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])])
-    return equal and bool(shared) and all(a & b for a, b in seeds)
+    for corpus in shared:
+        own, other = ({row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base))
+        if not own & other:
+            return False
+    rows = [row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])]
+    return bool(shared) and equal_budgets(rows)
 
 
-def best_dev(row: Mapping) -> float:
-    """The mean dev F1 of the epoch that was chosen."""
-    return max(record["dev"]["mean"] for record in row["history"])
+def repetitions(config: RunConfig) -> list[dict]:
+    """All finished runs that differ from this one at most in their seed.
 
-
-def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Test F1 minus the single-task tagger's, mean over seeds: sets of training corpora down, test corpora across."""
-    rows = list(rows)
-    check_budgets(rows)
-    trained_on = {
-        row["run_id"]: " + ".join(name for name, splits in row["scores"].items() if "dev" in splits)
-        for row in rows
-    }
-    frame = results(rows)
-    frame = frame[(frame["split"] == "test") & (frame["type"] == "micro")]
-    wide = frame.assign(trained_on=frame["run_id"].map(trained_on)).pivot_table(
-        index="trained_on", columns="corpus", values="f1"
-    )
-    alone = {name: wide.loc[name, name] for name in wide.columns if name in wide.index}
-    if not alone:
-        raise WorkbookError(
-            f"no single-task tagger among {list(wide.index)}; a transfer matrix is drawn against those"
-        )
-    return (wide[list(alone)] - pd.Series(alone)).loc[
-        sorted(wide.index, key=lambda name: (name.count(" + "), name))
-    ]
-
-
-def repetitions(config: RunConfig, outputs: str | Path | None = None) -> list[dict]:
-    """All finished runs that differ from this one in their seed at most; none where what it builds on isn't finished.
-
-    Runs count that computed in this one's precision. Where `precision="auto"` and this one isn't finished, raises WorkbookError if
-    the others computed in several.
+    Runs count that computed in this run's precision. None count where what it builds on isn't
+    finished. Where `precision="auto"` and this run isn't finished, raises WorkbookError if the
+    others computed in several.
     """
-    runs = outputs_folder(outputs) / "runs"
-    if any(
-        getattr(config, name) and read_row(runs / getattr(config, name)) is None for name in PARENTS
-    ):
-        return []
-    parents, mine = parents_of(config, runs), read_row(runs / config.run_id)
-    rows = [
-        row for row in read_rows(outputs) if arm_of(row) == arm(config, parents, precision_of(row))
-    ]
+    runs = runs_folder()
+    for field in PARENTS:
+        run_id = getattr(config, field)
+        if run_id and read_row(runs / run_id) is None:
+            return []
+    parents, mine = parents_of(config), read_row(runs / config.run_id)
+    rows = [row for row in read_rows() if arm_of(row) == arm(config, parents, precision_of(row))]
     wanted = precision_of(mine) if mine else config.precision
     if wanted != "auto":
         return [row for row in rows if precision_of(row) in (wanted, "none")]
-    if len(used := {precision_of(row) for row in rows}) > 1:
+    used = {precision_of(row) for row in rows}
+    if len(used) > 1:
         raise WorkbookError(
-            f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with precision="
+            f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with "
+            "precision="
         )
     return rows
 
 
-def check_budgets(rows: Sequence[Mapping]) -> None:
-    """Raises WorkbookError unless all taggers were trained with the same budget: everything but what an arm may vary.
+def check_budgets(rows: Rows) -> None:
+    """Raises WorkbookError unless all taggers were trained with the same budget.
 
-    An encoder is an arm's to vary, and brings its own learning rate. A first phase counts: its epochs are added, and all else must be
-    the same there. Steps follow from epochs and corpora, which an arm may vary.
+    An encoder may vary, and brings its own learning rate. Of several phases the epochs are added,
+    and all else must be the same. Steps follow from epochs and corpora, which may vary.
     """
     taggers = []
     for row in rows:
@@ -213,21 +180,53 @@ def check_budgets(rows: Sequence[Mapping]) -> None:
         if chain[0]["system"] == "tagger":
             epochs = sum(config["epochs"] for config in chain)
             taggers += [config | {"epochs": epochs} for config in chain]
-    for key in [key for config in taggers[:1] for key in config if key not in _VARIED]:
-        own = [config["encoder"] if key == "learning_rate" else "" for config in taggers]
-        values = {
-            (encoder, json.dumps(config[key])) for encoder, config in zip(own, taggers, strict=True)
-        }
-        if len(values) > len(set(own)):
-            said = ", ".join(sorted(value for _, value in values))
+    for field in BUDGET:
+        by_encoder: dict[str, set[str]] = {}
+        for config in taggers:
+            group = config["encoder"] if field == "learning_rate" else ""
+            by_encoder.setdefault(group, set()).add(json.dumps(config[field]))
+        values = {value for group in by_encoder.values() for value in group}
+        if any(len(group) > 1 for group in by_encoder.values()):
             raise WorkbookError(
-                f"these runs can't be compared: {key} differs ({said}); run both arms with one budget"
+                f"these runs can't be compared: {field} differs ({', '.join(sorted(values))}); run "
+                "both arms with one budget"
             )
 
 
-def equal_budgets(rows: Sequence[Mapping]) -> bool:
+def equal_budgets(rows: Rows) -> bool:
+    """Whether `check_budgets` accepts these rows."""
     try:
         check_budgets(rows)
     except WorkbookError:
         return False
     return True
+
+
+def best_dev(row: Mapping) -> float:
+    """The mean dev F1 of the chosen epoch."""
+    return max(record["dev"]["mean"] for record in row["history"])
+
+
+def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Test F1 minus the single-task tagger's, mean over seeds.
+
+    Sets of training corpora are the rows, test corpora the columns.
+    """
+    rows = list(rows)
+    check_budgets(rows)
+    trained_on = {}
+    for row in rows:
+        trained = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
+        trained_on[row["run_id"]] = " + ".join(trained)
+    frame = results(rows)
+    frame = frame[(frame["split"] == "test") & (frame["type"] == "micro")]
+    frame = frame.assign(trained_on=frame["run_id"].map(trained_on))
+    wide = frame.pivot_table(index="trained_on", columns="corpus", values="f1")
+    alone = {name: wide.loc[name, name] for name in wide.columns if name in wide.index}
+    if not alone:
+        raise WorkbookError(
+            f"no single-task tagger among {list(wide.index)}; a transfer matrix is drawn against "
+            "those"
+        )
+    order = sorted(wide.index, key=lambda name: (name.count(" + "), name))
+    return (wide[list(alone)] - pd.Series(alone)).loc[order]

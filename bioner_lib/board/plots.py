@@ -9,8 +9,7 @@ import pandas as pd
 import seaborn as sns
 
 from ..errors import WorkbookError
-from ..home import home
-from ..home import outputs as outputs_folder
+from ..home import home, outputs
 
 PALETTE = sns.color_palette("colorblind")
 _MARKS = "sD^vPX*ph"
@@ -28,7 +27,7 @@ def use_style() -> None:
 
 def save_figure(figure: plt.Figure, name: str, published: bool = False) -> Path:
     """Write name.png and name.pdf to outputs/figures, or to figures/ if drawn from published rows; returns the png's path."""
-    folder = home() / "figures" if published else outputs_folder(write=True) / "figures"
+    folder = home() / "figures" if published else outputs(write=True) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for kind in ("pdf", "png"):
         metadata = (

@@ -15,33 +15,42 @@ from .reading import (
     refuse_half_a_character,
     type_of,
 )
-from .text import annotate
+from .text import Mention, annotate
 
 PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 
+Labels = Mapping[str, str] | None
+Line = tuple[int, str]  # its number in the file, its text
+
 
 def read_pubtator(
-    path: Path, labels: Mapping[str, str] | None = None, concepts: Sequence[str] | None = None
+    path: Path, labels: Labels = None, concepts: Sequence[str] | None = None
 ) -> Reading:
-    """`id|t|title`, `id|a|abstract`, then tab-separated `id start end text type [concept]` over title + " " + abstract.
+    """PubTator: `id|t|title`, `id|a|abstract`, then one annotation per line.
 
-    Relation lines are passed over. A document that stands twice is read once. With `concepts` only mentions of these are read.
+    An annotation is id, start, end, text, type and perhaps concept, separated by tabs; its offsets
+    count the characters of title, one blank, abstract. Relation lines are skipped. A document that
+    occurs twice is read once. With `concepts` only mentions of these concepts are read.
     """
-    path, reading, seen, surfaces = Path(path), Reading(), {}, Surfaces()
+    path, reading, surfaces = Path(path), Reading(), Surfaces()
+    seen: dict[str, str] = {}
     for block in _blocks(path):
-        doc, text, mentions = _pubtator_document(
-            path, block, labels, reading, surfaces, concepts and set(concepts)
-        )
-        reading.mentions.update(name for _, _, name in mentions)
-        if is_repeated(doc, text, len(mentions), seen, f"{path}:{block[0][0]}", reading):
-            continue
-        reading.sentences += annotate(text, mentions, doc, reading.repairs)
+        document = _PubtatorDocument(path, block, labels, set(concepts or ()))
+        document.read(reading, surfaces)
+        reading.mentions.update(type for _, _, type in document.mentions)
+        where = f"{path}:{block[0][0]}"
+        count = len(document.mentions)
+        if not is_repeated(document.name, document.text, count, seen, where, reading):
+            reading.sentences += annotate(
+                document.text, document.mentions, document.name, reading.repairs
+            )
     surfaces.check(path)
     return reading
 
 
-def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
-    block: list[tuple[int, str]] = []
+def _blocks(path: Path) -> Iterator[list[Line]]:
+    """The lines of each document; empty lines separate documents."""
+    block: list[Line] = []
     for line, text in numbered_lines(path):
         if text.strip():
             block.append((line, text))
@@ -52,89 +61,97 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
         yield block
 
 
-def _pubtator_document(
-    path: Path,
-    block,
-    labels,
-    reading: Reading,
-    surfaces: Surfaces,
-    concepts: set[str] | None = None,
-) -> tuple[str, str, list[tuple[int, int, str]]]:
-    passages, mentions, doc = {}, [], None
-    for line, text in block:
-        where = f"{path}:{line}"
-        if match := PASSAGE.fullmatch(text):
-            if doc not in (None, match[1]) or match[2] in passages:
-                raise DataError(
-                    f"{where}: {text[:60]!r} opens another document; PubTator documents are separated by blank lines"
-                )
-            doc, passages[match[2]] = match[1], match[3]
-            continue
-        cells = text.split("\t")
-        if len(cells) < 4 or cells[0] != doc:
+class _PubtatorDocument:
+    """One block of lines: its name, text and mentions."""
+
+    def __init__(self, path: Path, block: list[Line], labels: Labels, concepts: set[str]):
+        self.path, self.block, self.labels, self.concepts = path, block, labels, concepts
+        self.name, self.mentions = "", []
+        self.passages: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        return f"{self.passages.get('t', '')} {self.passages.get('a', '')}"
+
+    def read(self, reading: Reading, surfaces: Surfaces) -> None:
+        for line, text in self.block:
+            where = f"{self.path}:{line}"
+            if match := PASSAGE.fullmatch(text):
+                self._add_passage(match, where, text)
+            else:
+                self._add_annotation(text, where, reading, surfaces)
+        if "t" not in self.passages:
+            line, text = self.block[0]
             raise DataError(
-                f"{where}: {text[:80]!r} is neither a passage nor an annotation of document {doc!r}"
+                f"{self.path}:{line}: a PubTator document starts with 'id|t|title', "
+                f"not {text[:60]!r}"
             )
-        if not any(
-            sign.isdigit() for sign in cells[1]
-        ):  # the name of a relation, then two concepts
+        self.name = document_name(self.name)
+
+    def _add_passage(self, match: re.Match, where: str, text: str) -> None:
+        name, kind, passage = match.groups()
+        if self.name not in ("", name) or kind in self.passages:
+            raise DataError(
+                f"{where}: {text[:60]!r} starts another document; "
+                "empty lines separate PubTator documents"
+            )
+        self.name = name
+        self.passages[kind] = passage
+
+    def _add_annotation(self, line: str, where: str, reading: Reading, surfaces: Surfaces) -> None:
+        cells = line.split("\t")
+        if len(cells) < 4 or cells[0] != (self.name or None):
+            raise DataError(
+                f"{where}: {line[:80]!r} is neither a passage nor an annotation of document "
+                f"{self.name or None!r}"
+            )
+        # a relation line has its name and two concepts instead of offsets
+        if not any(sign.isdigit() for sign in cells[1]):
             reading.repairs["relation line passed over"] += 1
-            continue
+            return
         try:
             start, end, surface, label = int(cells[1]), int(cells[2]), cells[3], cells[4]
         except (ValueError, IndexError):
             raise DataError(
-                f"{where}: {text[:80]!r}; an annotation is id, start, end, text, type, separated by tabs"
+                f"{where}: {line[:80]!r}; an annotation is id, start, end, text, type, "
+                "separated by tabs"
             ) from None
-        whole = f"{passages.get('t', '')} {passages.get('a', '')}"
-        if not 0 <= start < end <= len(whole):
+        text = self.text
+        if not 0 <= start < end <= len(text):
             raise DataError(
-                f"{where}: offsets {start}-{end} are empty or outside a text of {len(whole)} characters"
+                f"{where}: offsets {start}-{end} are empty or outside a text of "
+                f"{len(text)} characters"
             )
         if not label.strip():
             reading.repairs[NO_TYPE] += 1
-            continue
-        name = type_of(label, labels, where)
-        if not name or (
-            concepts and not concepts & set(re.split("[;,]", cells[5] if len(cells) > 5 else ""))
-        ):
-            continue
-        surfaces.compare(surface, whole, start, end, where, reading.repairs)
-        mentions.append((start, end, name))
-    if doc is None or "t" not in passages:
-        raise DataError(
-            f"{path}:{block[0][0]}: a PubTator document opens with 'id|t|title', not {block[0][1][:60]!r}"
-        )
-    return document_name(doc), f"{passages['t']} {passages.get('a', '')}", mentions
+            return
+        type = type_of(label, self.labels, where)
+        own = re.split("[;,]", cells[5] if len(cells) > 5 else "")
+        if type and (not self.concepts or self.concepts & set(own)):
+            surfaces.compare(surface, text, start, end, where, reading.repairs)
+            self.mentions.append((start, end, type))
 
 
-def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
-    """BioC XML or JSON (library: bioc), the format by the file's ending; passage by passage.
+def read_bioc(path: Path, labels: Labels = None) -> Reading:
+    """BioC XML or JSON (library: bioc); the ending of the file decides.
 
-    Annotations may stand in the document, its passages or their sentences. A document that stands twice is read once. A discontinuous
-    mention, which a tag sequence can't hold, and an annotation without a type are counted and left out.
+    Annotations may belong to the document, to its passages or to their sentences. A document that
+    occurs twice is read once. Discontinuous mentions, which a tag sequence can't hold, and
+    annotations without a type are left out and counted.
     """
-    from bioc import biocjson, biocxml
-
-    path, reading, seen, surfaces = Path(path), Reading(), {}, Surfaces()
-    load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
-    try:
-        with path.open(encoding="utf-8") as file:
-            collection = load(file)
-    except Exception as error:  # lxml, json and bioc each raise their own
-        raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
-    for number, document in enumerate(collection.documents, 1):
+    path, reading, surfaces = Path(path), Reading(), Surfaces()
+    seen: dict[str, str] = {}
+    for number, document in enumerate(_bioc_documents(path), 1):
         name = document_name(document.id) if document.id else f"{path.stem}-{number}"
         where = f"{path}: document {name}"
         passages = [_BiocPassage(passage, where) for passage in document.passages]
         for annotation, own in _bioc_annotations(document):
-            mine = [] if own is None else [passages[own]]
-            _place(annotation, [*mine, *passages], labels, where, reading, surfaces)
+            first = [] if own is None else [passages[own]]
+            _place(annotation, [*first, *passages], labels, where, reading, surfaces)
         whole = "\n".join(passage.text for passage in passages)
         refuse_half_a_character([whole], where)
-        if is_repeated(
-            name, whole, sum(len(passage.mentions) for passage in passages), seen, where, reading
-        ):
+        count = sum(len(passage.mentions) for passage in passages)
+        if is_repeated(name, whole, count, seen, where, reading):
             continue
         for passage in passages:
             reading.sentences += annotate(
@@ -149,65 +166,88 @@ def read_bioc(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     return reading
 
 
+def _bioc_documents(path: Path) -> list:
+    from bioc import biocjson, biocxml
+
+    load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
+    try:
+        with path.open(encoding="utf-8") as file:
+            return load(file).documents
+    except Exception as error:  # lxml, json and bioc raise errors of their own
+        raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
+
+
 class _BiocPassage:
-    """A passage's text, where it begins in its document, its sentences where only they hold the text, and its mentions."""
+    """A passage: its text, where it starts in its document, its sentences, its mentions.
+
+    `bounds` are the sentences where only they hold the text, else None.
+    """
 
     def __init__(self, passage, where: str):
-        self.offset, self.mentions = passage.offset, []
+        self.offset = passage.offset
+        self.mentions: list[Mention] = []
         self.text, self.bounds = passage.text or "", None
-        if not passage.text and passage.sentences:
-            self.bounds = []
-            for sentence in passage.sentences:
-                start = sentence.offset - passage.offset
-                if start < len(self.text):
-                    raise DataError(
-                        f"{where}: the sentence at offset {sentence.offset} begins before the one in front of it ends; "
-                        "offsets count characters of the document: correct them"
-                    )
-                self.text = self.text.ljust(start) + (sentence.text or "")
-                self.bounds.append((start, len(self.text)))
+        if passage.text or not passage.sentences:
+            return
+        self.bounds = []
+        for sentence in passage.sentences:
+            start = sentence.offset - passage.offset
+            if start < len(self.text):
+                raise DataError(
+                    f"{where}: the sentence at offset {sentence.offset} starts before the previous "
+                    "one ends; offsets count characters of the document: correct them"
+                )
+            self.text = self.text.ljust(start) + (sentence.text or "")
+            self.bounds.append((start, len(self.text)))
 
 
 def _bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
-    """(annotation, number of the passage that it stands in or None)."""
-    yield from ((annotation, None) for annotation in document.annotations)
+    """(annotation, index of the passage that it belongs to, or None)."""
+    for annotation in document.annotations:
+        yield annotation, None
     for i, passage in enumerate(document.passages):
         for part in (passage, *passage.sentences):
-            yield from ((annotation, i) for annotation in part.annotations)
+            for annotation in part.annotations:
+                yield annotation, i
 
 
 def _place(
     annotation,
     passages: Sequence[_BiocPassage],
-    labels,
+    labels: Labels,
     where: str,
     reading: Reading,
     surfaces: Surfaces,
 ) -> None:
-    """Put a BioC annotation into the first of the passages that holds it; raises DataError where none does."""
+    """Add a BioC annotation to the first passage that holds it.
+
+    Raises DataError where no passage does.
+    """
     where = f"{where}, annotation {annotation.id}"
     label = annotation.infons.get("type") or ""
     if not label.strip():
         reading.repairs[NO_TYPE] += 1
         return
-    name = type_of(label, labels, where)
+    type = type_of(label, labels, where)
     if not annotation.locations:
         raise DataError(f"{where}: no location")
-    if not name:
+    if not type:
         return
-    reading.mentions[name] += 1
+    reading.mentions[type] += 1
     if len(annotation.locations) > 1:
         reading.repairs["discontinuous mention dropped"] += 1
         return
-    span = annotation.locations[0]
+    location = annotation.locations[0]
     for passage in passages:
-        start, end = span.offset - passage.offset, span.offset + span.length - passage.offset
+        start = location.offset - passage.offset
+        end = start + location.length
         if 0 <= start < end <= len(passage.text):
             break
     else:
         raise DataError(
-            f"{where}: offsets {span.offset}+{span.length} are empty or lie outside of every passage"
+            f"{where}: offsets {location.offset}+{location.length} are empty or outside of every "
+            "passage"
         )
     if annotation.text:
         surfaces.compare(annotation.text, passage.text, start, end, where, reading.repairs)
-    passage.mentions.append((start, end, name))
+    passage.mentions.append((start, end, type))

@@ -1,4 +1,4 @@
-"""Corpus: sentences in official splits plus the types that they annotate, and views of it."""
+"""Corpus: sentences in official splits, the types that they annotate, and views of it."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from operator import eq
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,59 +19,64 @@ from .schemes import to_tags
 from .text import Sentence
 
 SPLITS = ("train", "dev", "test")
-AVERAGES = ("micro", "macro")  # what tables call averages, so that no type can
+AVERAGES = ("micro", "macro")  # names of averages in tables, so no type may have them
 _USE = {"train": "trained on", "dev": "scored", "test": "scored"}
 
 
 class Split(Sequence):
-    """The sentences of one split; it knows which one it is, so that nothing that chooses can be handed a test split.
+    """The sentences of one split.
 
-    They are held in memory, or stay on disk where `Lines` are given.
+    A split knows its role, so that code which chooses can't be handed a test split by mistake.
+    Sentences are held in memory, or stay on disk where `Lines` are given.
     """
 
     def __init__(self, sentences: Iterable[Sentence], role: str, corpus: str):
-        self._held = sentences if isinstance(sentences, Lines) else tuple(sentences)
+        self._sentences = sentences if isinstance(sentences, Lines) else tuple(sentences)
         self.role, self.corpus = role, corpus
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._sentences)
 
     def __getitem__(self, index):
-        return self._held[index]
+        return self._sentences[index]
 
     def __iter__(self) -> Iterator[Sentence]:
-        return iter(self._held)
+        return iter(self._sentences)
 
     def __eq__(self, other) -> bool:
-        return isinstance(other, Split) and len(self) == len(other) and all(map(eq, self, other))
+        if not isinstance(other, Split) or len(self) != len(other):
+            return False
+        return all(map(eq, self, other))
 
     __hash__ = None
 
     @property
     def on_disk(self) -> bool:
-        """Whether each sentence is read when it is asked for."""
-        return isinstance(self._held, Lines)
+        """Whether each sentence is read from disk when it is asked for."""
+        return isinstance(self._sentences, Lines)
 
     def take(self, indices: Iterable[int]) -> "Split":
         """The sentences with these indices."""
-        return Split(
-            self._held.take(indices) if self.on_disk else [self._held[i] for i in indices],
-            self.role,
-            self.corpus,
-        )
+        if self.on_disk:
+            return Split(self._sentences.take(indices), self.role, self.corpus)
+        return Split([self._sentences[i] for i in indices], self.role, self.corpus)
 
     def map(self, change: Callable[[Sentence], Sentence], corpus: str) -> "Split":
-        """Each sentence changed, for a corpus of this name."""
-        return Split(
-            self._held.map(change) if self.on_disk else map(change, self._held), self.role, corpus
-        )
+        """The changed sentences, as a split of the corpus with this name."""
+        if self.on_disk:
+            return Split(self._sentences.map(change), self.role, corpus)
+        return Split(map(change, self._sentences), self.role, corpus)
 
 
 def refuse_test(split: Split, purpose: str) -> Split:
-    """Return the split if `purpose` may see it; raises SelectionError for a test split and for bare lists."""
+    """The split, if `purpose` may see it.
+
+    Raises SelectionError for a test split, and for a plain list, which doesn't know its role.
+    """
     if not isinstance(split, Split):
         raise SelectionError(
-            f"{purpose} takes a Split such as corpus.dev, which knows its role, not {type(split).__name__}"
+            f"{purpose} takes a Split such as corpus.dev, which knows its role, "
+            f"not {type(split).__name__}"
         )
     if split.role == "test":
         raise SelectionError(
@@ -81,10 +87,12 @@ def refuse_test(split: Split, purpose: str) -> Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Splits and `types`: the types that were annotated here. What is not among them is unknown, not absent.
+    """Splits, and `types`: what was annotated here. Any other type is unknown, not absent.
 
-    `silver` labels are a dictionary's: they train, and choose nothing. `official`: the test split is the published one, and every
-    official mention of it is scored. `incomplete` has, by split, (mentions held, official mentions) where the tags can't hold all.
+    documented   whether sentences name their documents
+    official     whether the test split is the published one and every official mention is scored
+    silver       whether a dictionary made the labels: they train, and choose nothing
+    incomplete   split -> (mentions that the tags hold, official mentions), where these differ
     """
 
     name: str
@@ -100,11 +108,10 @@ class Corpus:
 
     @property
     def note(self) -> str:
-        """How much of the official gold isn't trained on or scored, in words; "" where all of it is."""
-        numbers = self.incomplete.items()
+        """How many official mentions are trained on or scored, in words; "" where all are."""
         return "; ".join(
-            f"{held:,} of {official:,} official mentions of {role} are {_USE[role]}"
-            for role, (held, official) in numbers
+            f"{kept:,} of {official:,} official mentions of {role} are {_USE[role]}"
+            for role, (kept, official) in self.incomplete.items()
         )
 
     @property
@@ -126,171 +133,176 @@ class Corpus:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over every word and tag: the data version that a run's row records."""
+        """Hash of all words and tags, 16 hex digits: the data version in a run's row."""
         return self._digests[0]
 
     @property
     def documents_digest(self) -> str:
-        """16 hex digits over the name of every sentence's document."""
+        """Hash of the document names of all sentences, 16 hex digits."""
         return self._digests[1]
 
     @cached_property
     def _digests(self) -> tuple[str, str]:
-        """Both in one pass over sentences that may lie on disk: the bytes of one JSON list, never all of them in memory."""
+        # one pass, sentence by sentence: a split on disk may not fit into memory
         content, documents = hashlib.sha256(), hashlib.sha256()
         for i, (role, split) in enumerate(sorted(self.splits.items())):
             content.update(f'{", " if i else "["}["{role}", ['.encode())
             for j, sentence in enumerate(split):
-                content.update(
-                    (", " if j else "").encode()
-                    + json.dumps([sentence.tokens, sentence.tags]).encode()
-                )
+                words = json.dumps([sentence.tokens, sentence.tags])
+                content.update((", " if j else "").encode() + words.encode())
                 documents.update(json.dumps([role, sentence.doc]).encode())
             content.update(b"]]")
         content.update(b"]")
         return content.hexdigest()[:16], documents.hexdigest()[:16]
 
     def counts(self, role: str) -> Counter:
-        """Mentions by type in a split."""
-        return Counter(name for sentence in self._split(role) for _, _, name in sentence.spans)
+        """Mentions per type in a split."""
+        return Counter(span.type for sentence in self._split(role) for span in sentence.spans)
 
     def only(self, *types: str) -> "Corpus":
-        """A view that shows these types and hides the rest: hidden means unknown."""
-        for name in types:
-            if name not in self.types:
-                raise unknown(f"type for corpus {self.name!r}:", name, self.types)
-        shown = tuple(name for name in self.types if name in types)
+        """A view that shows these types and hides all others: hidden means unknown."""
+        for type in types:
+            if type not in self.types:
+                raise unknown(f"type for corpus {self.name!r}:", type, self.types)
+        shown = tuple(type for type in self.types if type in types)
         if not shown or shown == self.types:
             return self
-        name, hide = _view(self.name, shown), partial(_hide, shown=frozenset(shown))
-        return replace(
-            self,
-            splits={role: split.map(hide, name) for role, split in self.splits.items()},
-            types=shown,
-            name=name,
-        )
+        name = f"{self.name.split(':')[0]}:{'+'.join(shown)}"
+        hide = partial(_hide, shown=frozenset(shown))
+        splits = {role: split.map(hide, name) for role, split in self.splits.items()}
+        return replace(self, splits=splits, types=shown, name=name)
 
     def without(self, *types: str) -> "Corpus":
         """A view that hides these types."""
-        self.only(*types)  # refuses what isn't there
-        rest = [name for name in self.types if name not in types]
+        self.only(*types)  # refuses unknown types
+        rest = [type for type in self.types if type not in types]
         if not rest:
             raise DataError(f"corpus {self.name!r} without {list(types)} annotates nothing")
         return self.only(*rest)
 
     def limit(self, n: int, seed: int = 13, roles: Iterable[str] = SPLITS) -> "Corpus":
-        """At most n sentences of each split, whole documents where documents exist (the last may be cut).
+        """At most n sentences of each split; 0 keeps all.
 
-        Nested: with one seed a smaller limit's sentences are among a larger one's. 0 keeps all. Of text that stays on disk (silver) single
-        sentences are taken.
+        Whole documents are taken, and the last one may be cut; from text on disk, single
+        sentences. With one seed, a smaller limit keeps a part of what a larger one keeps.
         """
         if n < 0:
             raise DataError(f"limit must be 0 (all) or a number of sentences, not {n}")
-        if n == 0 or all(len(self.splits[role]) <= n for role in roles if role in self.splits):
+        roles = [role for role in roles if role in self.splits]
+        if n == 0 or all(len(self.splits[role]) <= n for role in roles):
             return self
-        chosen = {
-            role: _nested(split, n, seed) if role in roles else split
-            for role, split in self.splits.items()
-        }
-        return replace(self, splits=chosen, official=False)
+        splits = dict(self.splits)
+        for role in roles:
+            splits[role] = _sample(splits[role], n, seed)
+        return replace(self, splits=splits, official=False)
 
     def part(self, which: str, seed: int = 13) -> "Corpus":
-        """A part of the train split, dev and test as they are: "25%" of it, "500" sentences, or "1/2", the first of two halves.
+        """A part of the train split; dev and test stay whole.
 
-        With one seed a smaller percentage or number is part of a larger one, and halves share no document.
-        Raises DataError for what is neither, and for a part that holds nothing.
+        "25%" of its sentences, "500" of them, or "1/2": the first of two halves. With one seed a
+        smaller share or number is a part of a larger one, and pieces share no document.
+        Raises DataError for any other text, and for a part without a sentence.
         """
-        how, first, second = check_part(which, self.name)
-        if how == "number" and first > len(self.train):
+        part = check_part(which, self.name)
+        size = len(self.train)
+        if part.kind == "number" and part.value > size:
             raise DataError(
-                f"part {which!r} of {self.name!r}: its train split has only {len(self.train)} sentences"
+                f"part {which!r} of {self.name!r}: its train split has only {size} sentences"
             )
-        if how == "piece":
-            docs = sorted({sentence.doc for sentence in self.train})
-            random.Random(f"{seed}-train").shuffle(docs)
-            mine = set(docs[int(first) - 1 :: int(second)])
-            chosen = self.train.take(
-                i for i, sentence in enumerate(self.train) if sentence.doc in mine
-            )
+        if part.kind == "piece":
+            docs = _shuffled({sentence.doc for sentence in self.train}, f"{seed}-train")
+            mine = set(docs[int(part.value) - 1 :: part.of])
+            train = self.train.take(i for i, s in enumerate(self.train) if s.doc in mine)
         else:
-            wanted = int(first) if how == "number" else round(first / 100 * len(self.train))
-            chosen = _nested(self.train, wanted, seed)
-        if not chosen:
+            is_number = part.kind == "number"
+            n = int(part.value) if is_number else round(part.value / 100 * size)
+            train = _sample(self.train, n, seed)
+        if not train:
             raise DataError(
-                f"part {which!r} of {self.name!r} holds no sentence; its train split has {len(self.train)}"
+                f"part {which!r} of {self.name!r} holds no sentence; its train split has {size}"
             )
-        return replace(self, splits={**self.splits, "train": chosen})
+        return replace(self, splits={**self.splits, "train": train})
 
     def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
-        """A dev split out of train, by document, for a corpus that has none."""
+        """With a dev split of whole documents out of train, for a corpus that has none."""
         if "dev" in self.splits or "train" not in self.splits:
             return self
-        docs = {
-            sentence.doc
-            for sentence in _nested(
-                self.train, max(1, round(share * len(self.train))), seed, whole=True
-            )
-        }
-        parts = {"train": [], "dev": []}
+        n = max(1, round(share * len(self.train)))
+        docs = {sentence.doc for sentence in _sample(self.train, n, seed, whole=True)}
+        parts: dict[str, list[Sentence]] = {"train": [], "dev": []}
         for sentence in self.train:
             parts["dev" if sentence.doc in docs else "train"].append(sentence)
         if not parts["train"]:
             raise DataError(
                 f"corpus {self.name!r} is one document; no dev split can be carved from it"
             )
-        splits = {
-            **self.splits,
-            **{role: Split(part, role, self.name) for role, part in parts.items()},
-        }
+        splits = dict(self.splits)
+        for role, sentences in parts.items():
+            splits[role] = Split(sentences, role, self.name)
         return replace(self, splits={role: splits[role] for role in SPLITS if role in splits})
 
     def to_datasets(self):
-        """The same as a `datasets.DatasetDict` with columns tokens, tags, doc."""
+        """A `datasets.DatasetDict` with the columns tokens, tags, doc."""
         from datasets import Dataset, DatasetDict
 
-        def columns(split: Split) -> Dataset:
-            return Dataset.from_dict(
-                {name: [getattr(s, name) for s in split] for name in ("tokens", "tags", "doc")}
-            )
+        splits = {}
+        for role, split in self.splits.items():
+            rows = [{"tokens": s.tokens, "tags": s.tags, "doc": s.doc} for s in split]
+            splits[role] = Dataset.from_list(rows)
+        return DatasetDict(splits)
 
-        return DatasetDict({role: columns(split) for role, split in self.splits.items()})
+
+class Part(NamedTuple):
+    """What the text after the @ of a corpus's name means.
+
+    kind is "number" (of sentences), "share" (percent) or "piece" (the value-th of `of`).
+    """
+
+    kind: str
+    value: float
+    of: int = 0
 
 
-def check_part(which: str, corpus: str) -> tuple[str, float, float]:
-    """What a part means: ("number", n, 0), ("share", percent, 0) or ("piece", k, n); raises DataError for what means nothing."""
+def check_part(which: str, corpus: str) -> Part:
+    """The meaning of a part's text; raises DataError for a text without one."""
     if which.isdecimal() and int(which) > 0:
-        return "number", int(which), 0
-    share, piece = re.fullmatch(r"(\d+(?:\.\d+)?)%", which), re.fullmatch(r"(\d+)/(\d+)", which)
+        return Part("number", int(which))
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)%", which)
     if share and 0 < float(share[1]) <= 100:
-        return "share", float(share[1]), 0
+        return Part("share", float(share[1]))
+    piece = re.fullmatch(r"(\d+)/(\d+)", which)
     if piece and 1 <= int(piece[1]) <= int(piece[2]):
-        return "piece", int(piece[1]), int(piece[2])
+        return Part("piece", int(piece[1]), int(piece[2]))
     raise DataError(
-        f"part {which!r} of {corpus!r}: expected a percentage such as 25%, a number, or a piece such as 1/2"
+        f"part {which!r} of {corpus!r}: expected a percentage such as 25%, a number, or a piece "
+        "such as 1/2"
     )
 
 
-def _view(name: str, types: Iterable[str]) -> str:
-    return f"{name.split(':')[0]}:{'+'.join(types)}"
-
-
 def _hide(sentence: Sentence, shown: frozenset[str]) -> Sentence:
-    spans = [span for span in sentence.spans if span[2] in shown]
+    spans = [span for span in sentence.spans if span.type in shown]
     return replace(sentence, tags=to_tags(spans, len(sentence.tokens)))
 
 
-def _nested(split: Split, n: int, seed: int, whole: bool = False) -> Split:
-    if (
-        split.on_disk
-    ):  # sentence by sentence: to know the documents, all of it would have to be read
-        return split.take(sorted(np.random.default_rng(seed).permutation(len(split))[:n]))
-    docs = sorted({sentence.doc for sentence in split})
-    random.Random(f"{seed}-{split.role}").shuffle(docs)
+def _shuffled(docs: Iterable[str], seed: str) -> list[str]:
+    docs = sorted(docs)
+    random.Random(seed).shuffle(docs)
+    return docs
+
+
+def _sample(split: Split, n: int, seed: int, whole: bool = False) -> Split:
+    """n sentences, document by document in an order that the seed fixes.
+
+    With `whole`, the last document is taken whole.
+    """
+    if split.on_disk:  # to know the documents, all of it would have to be read
+        order = np.random.default_rng(seed).permutation(len(split))
+        return split.take(sorted(order[:n]))
     by_doc: dict[str, list[int]] = {}
     for i, sentence in enumerate(split):
         by_doc.setdefault(sentence.doc, []).append(i)
     chosen: list[int] = []
-    for doc in docs:
+    for doc in _shuffled(by_doc, f"{seed}-{split.role}"):
         if len(chosen) >= n:
             break
         chosen += by_doc[doc]

@@ -7,48 +7,60 @@ from pathlib import Path
 from ..errors import DataError
 from .reading import Reading, document_name, numbered_lines, type_of
 from .schemes import to_tags
-from .text import Sentence, cut_words, snap, words
+from .text import Mention, Sentence, cut_words, snap, words
 
-INLINE = re.compile(
-    r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+)\)"
-)  # [surface](Type), no backslash before it
+# [surface](Type), without a backslash before it
+INLINE = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+)\)")
 
 
 def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
-    """One sentence a line with `[surface](Type)` mentions; `# name` lines open documents.
+    """One sentence per line with `[surface](Type)` mentions; a `# name` line starts a document.
 
     A backslash before a bracket makes it plain text: `[3H\\](+)-thymidine`.
     """
-    path, reading, doc, base = Path(path), Reading(documented=False), None, 0
+    path, reading = Path(path), Reading(documented=False)
+    doc, base = None, 0
     for line, text in numbered_lines(path):
         if not text.strip():
             continue
         if text.startswith("# "):
             doc, base = document_name(text[2:]), 0
             continue
-        plain, mentions, reached, outside = "", [], 0, []
-        for match in INLINE.finditer(text):
-            outside.append(text[reached : match.start()])
-            plain += _unescaped(outside[-1])
-            start = len(plain)
-            plain += _unescaped(match[1])
-            mentions.append((start, len(plain), type_of(match[2], labels, f"{path}:{line}")))
-            reached = match.end()
-        outside.append(text[reached:])
-        plain += _unescaped(outside[-1])
-        _refuse_broken(outside, labels, f"{path}:{line}")
-        mentions = [mention for mention in mentions if mention[2]]
+        plain, mentions = _without_markup(text, labels, f"{path}:{line}")
         offsets = cut_words(words(plain), mentions, reading.repairs)
         spans = snap(offsets, mentions, reading.repairs)
-        reading.mentions.update(name for _, _, name in spans)
+        reading.mentions.update(span.type for span in spans)
         reading.documented |= doc is not None
-        name = doc if doc is not None else f"{path.stem}-s{line}"
-        shifted = [(base + a, base + b) for a, b in offsets]
-        reading.sentences.append(
-            Sentence([plain[a:b] for a, b in offsets], to_tags(spans, len(offsets)), name, shifted)
+        sentence = Sentence(
+            tokens=[plain[a:b] for a, b in offsets],
+            tags=to_tags(spans, len(offsets)),
+            doc=f"{path.stem}-s{line}" if doc is None else doc,
+            offsets=[(base + a, base + b) for a, b in offsets],
         )
+        reading.sentences.append(sentence)
         base += len(plain) + 1
     return reading
+
+
+def _without_markup(
+    text: str, labels: Mapping[str, str] | None, where: str
+) -> tuple[str, list[Mention]]:
+    """A line's plain text and its mentions by character."""
+    plain, reached = "", 0
+    mentions: list[Mention] = []
+    outside: list[str] = []
+    for match in INLINE.finditer(text):
+        outside.append(text[reached : match.start()])
+        plain += _unescaped(outside[-1])
+        start = len(plain)
+        plain += _unescaped(match[1])
+        if type := type_of(match[2], labels, where):
+            mentions.append((start, len(plain), type))
+        reached = match.end()
+    outside.append(text[reached:])
+    plain += _unescaped(outside[-1])
+    _refuse_broken(outside, labels, where)
+    return plain, mentions
 
 
 def _unescaped(text: str) -> str:
@@ -62,5 +74,6 @@ def _refuse_broken(outside: Sequence[str], labels: Iterable[str] | None, where: 
         if broken := re.search(rf"(?<!\\)(?:{looks})", text):
             near = text[max(0, broken.start() - 10) :][:40]
             raise DataError(
-                f"{where}: broken markup near {near!r}; a mention is [surface](Type), and a backslash before a bracket makes it plain text"
+                f"{where}: broken markup near {near!r}; a mention is [surface](Type), and a "
+                "backslash before a bracket makes it plain text"
             )

@@ -5,52 +5,69 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError, unknown
-from ..home import expanded, is_there, outputs
+from ..home import exists, expanded, outputs
 from .corpus import Corpus, check_part
 from .own import load_own, read_corpus_toml
-from .registry import CORPORA, load_registered, split_name
+from .registry import CORPORA, load_registered, split_name, types_in
 
 
 def load_corpus(
-    name: str | Path, *, mirror: str | Path | None = None, types: Iterable[str] | None = None, reader: str | None = None, limit: int = 0,
+    name: str | Path,
+    *,
+    types: Iterable[str] | None = None,
+    reader: str | None = None,
+    limit: int = 0,
     **options,
-) -> Corpus:  # fmt: skip
-    """A corpus by its registry name, a view of one (`"bc5cdr:Disease"`), a silver one that was made here, or a user's own by its path.
+) -> Corpus:
+    """A corpus by its name in the registry, by the name of a silver corpus, or by its path.
 
-    `"bc5cdr@25%"` has a quarter of the train split, `"bc5cdr@500"` so many sentences of it, `"bc5cdr@1/2:Disease"` the first half of
-    its documents with diseases shown; such a corpus goes by its name without the part, because what it is scored on is the whole.
-    `limit` keeps at most so many sentences of each split, before a part is taken; a part of a silver corpus is as large as it says.
+        load_corpus("bc5cdr")               all of it
+        load_corpus("bc5cdr:Disease")       a view that hides every other type
+        load_corpus("bc5cdr@25%")           a quarter of the train split
+        load_corpus("bc5cdr@500")           500 sentences of the train split
+        load_corpus("bc5cdr@1/2:Disease")   the first half of the training documents, diseases only
+        load_corpus("my/folder")            files named after train, dev and test
 
-    `mirror`, or `BIONER_MIRROR`, names a folder with the registry's files as `<corpus>/<file name>`; without it files are
-    downloaded once to data/raw. Own files: split by name (train, dev/devel/valid, test), format by ending or `reader`, and
-    `options` for the reader (labels=, tag_field=, bare_type= …); `types` declares what they annotate, by default what they hold.
-    All of these may stand in a `corpus.toml` in the folder instead, where runs and notebooks find them.
+    A part keeps the corpus's name, since it is scored on the whole test split. `limit` keeps at
+    most so many sentences of each split (0: all), before a part is taken.
 
-    Raises WorkbookError for an unknown name or type, DataError for wrong bytes, counts, lines, or an empty split.
+    For a corpus of your own, `types` declares what it annotates (default: what it holds), `reader`
+    its format (default: by the file's ending), and `options` go to the reader (labels=,
+    tag_field=, bare_type= …). A `corpus.toml` in the folder may hold them too.
+
+    Registered files are downloaded once to data/raw; BIONER_MIRROR names a folder with copies.
+
+    Raises WorkbookError for an unknown name or type; DataError for wrong bytes, counts or lines,
+    and for an empty split.
     """
     base, part, shown = split_name(str(name))
+    given = {"types": types, "reader": reader, **options}
+    given = {key: value for key, value in given.items() if value is not None}
+    corpus = _load(base, given)
+    # a part of a silver corpus is as large as it says
+    if not (corpus.silver and part):
+        corpus = corpus.limit(limit)
+    if part:
+        corpus = corpus.part(part)
+    return corpus.only(*shown.split("+")) if shown else corpus
+
+
+def _load(base: str, options: dict) -> Corpus:
     if base in CORPORA:
-        if given := [
-            key
-            for key, value in {"types": types, "reader": reader, **options}.items()
-            if value is not None
-        ]:
+        if options:
             raise DataError(
-                f"{given} can't be given for the registered corpus {base!r}; a view is load_corpus('{base}:Type')"
+                f"{list(options)} can't be given for the registered corpus {base!r}; a view is "
+                f"load_corpus('{base}:Type')"
             )
         if "view" in CORPORA[base]:
-            corpus = replace(load_corpus(CORPORA[base]["view"], mirror=mirror), name=base)
-        else:
-            corpus = load_registered(base, mirror)
-    elif is_there(base):
-        corpus = load_own(expanded(base), types, reader, options)
-    elif base in (made := made_here()):
-        corpus = load_own(made[base], types, reader, options)
-    else:
-        raise DataError(f"{unknown('corpus', base, [*CORPORA, *made])}{_hint(base)}")
-    corpus = corpus if corpus.silver and part else corpus.limit(limit)
-    corpus = corpus.part(part) if part else corpus
-    return corpus.only(*shown.split("+")) if shown else corpus
+            return replace(load_corpus(CORPORA[base]["view"]), name=base)
+        return load_registered(base)
+    if exists(base):
+        return load_own(expanded(base), options)
+    silver = silver_corpora()
+    if base in silver:
+        return load_own(silver[base], options)
+    raise DataError(f"{unknown('corpus', base, [*CORPORA, *silver])}{_hint(base)}")
 
 
 def _hint(name: str) -> str:
@@ -59,55 +76,51 @@ def _hint(name: str) -> str:
     return "; 71_silver_text makes silver corpora" if "silver" in name else ""
 
 
-def made_here(folder: str | Path | None = None) -> dict[str, Path]:
-    """The corpora that 71_silver_text and 72_second_opinion have left in outputs/silver, by name: they go by it like the registered ones."""
-    return {
-        path.parent.name: path.parent
-        for path in sorted((outputs(folder) / "silver").glob("*/corpus.toml"))
-    }
+def silver_corpora() -> dict[str, Path]:
+    """The silver corpora in outputs/silver, by name."""
+    found = sorted((outputs() / "silver").glob("*/corpus.toml"))
+    return {path.parent.name: path.parent for path in found}
 
 
-def evaluation_documents(mirror: str | Path | None = None) -> dict[str, str]:
-    """PMID -> the registered corpus that holds it, for those that name their documents: what silver text leaves out."""
-    named = [name for name, entry in CORPORA.items() if entry.get("reader") == "pubtator"]
-    corpora = [load_corpus(name, mirror=mirror) for name in named]
-    return {
-        sentence.doc: corpus.name
-        for corpus in corpora
-        for split in corpus.splits.values()
-        for sentence in split
-    }
+def evaluation_documents() -> dict[str, str]:
+    """PMID -> the registered corpus that holds it: what silver text must leave out."""
+    corpus_of = {}
+    for name, entry in CORPORA.items():
+        if entry.get("reader") == "pubtator":
+            for split in load_corpus(name).splits.values():
+                corpus_of |= {sentence.doc: name for sentence in split}
+    return corpus_of
 
 
 def check_name(name: str, known: Iterable[str] = (), folder: Path | None = None) -> None:
-    """Raises WorkbookError for a corpus's name that `load_corpus` would refuse, without reading its text.
+    """Raises WorkbookError for a name that `load_corpus` would refuse, without reading any text.
 
-    `known` are names that will be there by then; own folders may begin at `folder`. Types are checked for registered corpora and for
-    folders whose corpus.toml declares them.
+    `known` are names of corpora that will exist by then. A relative path starts at `folder`.
+    Types are checked where the registry or a corpus.toml declares them.
     """
-    if is_there((folder or Path()) / expanded(name)):
+    folder = folder or Path()
+    if exists(folder / expanded(name)):
         return
     base, part, shown = split_name(name)
-    own = (folder or Path()) / expanded(base)
-    if base not in CORPORA and base not in known and not is_there(own):
+    own = folder / expanded(base)
+    if base not in CORPORA and base not in known and not exists(own):
         raise unknown("corpus", base, [*CORPORA, *known])
     if part:
         check_part(part, base)
-    types = _types_of(base, own)
-    for wanted in shown.split("+") if shown and types else ():
-        if wanted not in types:
-            raise unknown(f"type for corpus {base!r}:", wanted, types)
+    types = _declared_types(base, own)
+    for type in shown.split("+") if shown and types else ():
+        if type not in types:
+            raise unknown(f"type for corpus {base!r}:", type, types)
 
 
-def _types_of(name: str, own: Path) -> list[str]:
+def _declared_types(name: str, own: Path) -> list[str]:
     """The types that are declared somewhere; [] where only the text would tell."""
     if name not in CORPORA:
-        declared = read_corpus_toml(own if is_there(own) else made_here().get(name, own)).get(
-            "types", []
-        )
-        return [declared] if isinstance(declared, str) else declared
+        folder = own if exists(own) else silver_corpora().get(name, own)
+        types = read_corpus_toml(folder).get("types", [])
+        return [types] if isinstance(types, str) else types
     entry = CORPORA[name]
-    if "view" in entry:
-        base, _, shown = split_name(entry["view"])
-        return shown.split("+") if shown else _types_of(base, own)
-    return [label for label in dict.fromkeys(entry["labels"].values()) if label]
+    if "view" not in entry:
+        return list(types_in(entry))
+    base, _, shown = split_name(entry["view"])
+    return shown.split("+") if shown else _declared_types(base, own)

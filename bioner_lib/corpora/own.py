@@ -1,20 +1,34 @@
 """A user's own corpus: a folder with one file per split, or one file, and its `corpus.toml`."""
 
-import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, unknown
+from ..home import file_sha256
 from .corpus import AVERAGES, SPLITS, Corpus, Split
 from .lines import Lines
 from .readers import READERS, guess_reader
 from .registry import CORPORA, make_corpus
 
-_NAMES = {
+# keys of corpus.toml that say where silver labels come from
+ABOUT = ("lexicon", "teacher", "labelled")
+_EXPECTED = {  # key of corpus.toml -> what its value must be
+    "types": "a list of texts, or one",
+    "labels": "a table of texts",
+    "silver": "true or false",
+    "reader": "a text",
+    "tag_field": "a text",
+    "tag_names": "a list of texts",
+    "bare_type": "a text",
+    "concepts": "a list of texts",
+    "sha256": "a text",
+    "files": "a table of texts",
+    **dict.fromkeys(ABOUT, "a table"),
+}
+_ROLES = {
     "train": "train",
     "devel": "dev",
     "dev": "dev",
@@ -22,147 +36,150 @@ _NAMES = {
     "validation": "dev",
     "test": "test",
 }
-
-
-def load_own(path: Path, types: Iterable[str] | None, reader: str | None, options: dict) -> Corpus:
-    """A folder with one file per split, or one file, which is then the train split."""
-    given = {
-        key: value
-        for key, value in {"types": types, "reader": reader, **options}.items()
-        if value is not None
-    }
-    while True:
-        declared = read_corpus_toml(path)
-        try:
-            return _read_own(path, declared | given)
-        except (DataError, FileNotFoundError):
-            if read_corpus_toml(path) == declared:
-                raise
-            # it was made again in between: read the new one
-
-
-def _read_own(path: Path, options_given: dict) -> Corpus:
-    files = (
-        _named_files(path, options_given.pop("files"))
-        if "files" in options_given
-        else _own_files(path)
-    )
-    if sha256 := options_given.pop("sha256", ""):
-        if "train" not in files:
-            raise DataError(
-                f"{path / 'corpus.toml'}: sha256 is that of the train split, which isn't there"
-            )
-        _check_text(files["train"], sha256)
-    types, reader, silver = (
-        options_given.pop(key, default)
-        for key, default in (("types", None), ("reader", None), ("silver", False))
-    )
-    types = (types,) if isinstance(types, str) else types
-    for about in ABOUT:
-        options_given.pop(about, None)
-    if reader is not None and reader not in READERS:
-        raise unknown("reader", reader, READERS)
-    name = path.stem if path.is_file() else path.resolve().name
-    if name in CORPORA:
-        raise DataError(
-            f"{path} has the name of a registered corpus; rename it, so that their results can be told apart"
-        )
-    plain = (
-        silver
-        and types
-        and set(files) == {"train"}
-        and set(options_given) <= {"tag_field", "tag_names"}
-    )
-    if plain and (reader or guess_reader(files["train"])) == "jsonl":
-        lines = Lines(files["train"], types, **options_given)
-        if not lines:
-            raise DataError(f"the train split of {path} is empty")
-        return Corpus(
-            name,
-            _usable(types, path),
-            {"train": Split(lines, "train", name)},
-            lines.documented,
-            official=False,
-            silver=True,
-        )
-    readings = {}
-    for role, file in files.items():
-        read = READERS[reader or guess_reader(file)]
-        if strange := [key for key in options_given if key not in signature(read).parameters]:
-            raise unknown(
-                f"option of {read.__name__}:", strange[0], list(signature(read).parameters)[1:]
-            )
-        readings[role] = read(file, **options_given)
-        if not readings[role].sentences:
-            raise DataError(f"the {role} split of {path} is empty")
-    held = sorted(set().union(*(reading.mentions for reading in readings.values())))
-    declared = _usable(types if types is not None else held, path)
-    if extra := [name for name in held if name not in declared]:
-        raise DataError(
-            f"{path} holds mentions of {extra}, which types={list(declared)} doesn't declare"
-        )
-    if not declared:
-        raise DataError(f"{path} holds no mention; say what it annotates with types=")
-    corpus = make_corpus(name, declared, readings, official=False, silver=silver)
-    return corpus if silver else corpus.carve_dev()
-
-
-def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
-    """Types by the names that they may have in a row; raises DataError for names of averages."""
-    if taken := [name for name in types if name in AVERAGES]:
-        raise DataError(
-            f"{path}: a type can't be called {taken[0]!r}, which is an average in every table; map it with labels="
-        )
-    return tuple(dict.fromkeys(types))
-
-
-def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
-    """The files that a folder's corpus.toml names by split; raises DataError for another split and a file that isn't there."""
-    for role, name in names.items():
-        if role not in SPLITS:
-            raise DataError(f"{path / 'corpus.toml'}: {unknown('split in files:', role, SPLITS)}")
-        if not (path / name).is_file():
-            raise DataError(f"{path / 'corpus.toml'}: files names {name!r}, which isn't there")
-    return {role: path / names[role] for role in SPLITS if role in names}
-
-
-def _check_text(path: Path, sha256: str) -> None:
-    """Raises DataError where a silver text isn't the one that was labelled."""
-    stat = path.stat()
-    if _sha256_of(path, stat.st_mtime_ns, stat.st_size) != sha256:
-        raise DataError(
-            f"{path} isn't the text that was labelled (its hash differs from corpus.toml's): label it again, or delete it"
-        )
-
-
-@lru_cache(maxsize=16)
-def _sha256_of(path: Path, mtime: int, size: int) -> str:
-    """Time and size are arguments so that a file that changes is read again."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
+# files beside the data that are no data
 _BESIDE = re.compile(
-    r"corpus\.toml|\..*|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*|.*\.(tmp|md|lock)",
+    r"corpus\.toml|\..*|.*\.(tmp|md|lock)"
+    r"|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*",
     re.IGNORECASE,
 )
 
 
-def _own_files(path: Path) -> dict[str, Path]:
-    """Split -> file. Raises DataError for two files of one split, and for a file that belongs to none: no data is left out unseen."""
+def load_own(path: Path, options: Mapping[str, object]) -> Corpus:
+    """A folder with one file per split, or one file, which is then the train split.
+
+    `options` replace what its corpus.toml says. Raises DataError for files that can't be read.
+    """
+    while True:
+        settings = read_corpus_toml(path)
+        try:
+            return _OwnCorpus(path, settings | options).load()
+        except (DataError, FileNotFoundError):
+            # silver corpora may be made again meanwhile: then read the new one
+            if read_corpus_toml(path) == settings:
+                raise
+
+
+class _OwnCorpus:
+    """One folder (or file) and the settings that say how to read it."""
+
+    def __init__(self, path: Path, settings: Mapping[str, object]):
+        self.path = path
+        self.options = {key: value for key, value in settings.items() if key not in ABOUT}
+        self.reader = self.options.pop("reader", None)
+        self.silver = self.options.pop("silver", False)
+        types = self.options.pop("types", None)
+        self.types = (types,) if isinstance(types, str) else types
+        names, sha256 = self.options.pop("files", None), self.options.pop("sha256", "")
+        self.files = _split_files(path) if names is None else _named_files(path, names)
+        self.name = path.stem if path.is_file() else path.resolve().name
+        if sha256:
+            self._check_text(sha256)
+        if self.reader is not None and self.reader not in READERS:
+            raise unknown("reader", self.reader, READERS)
+        if self.name in CORPORA:
+            raise DataError(
+                f"{path} has the name of a registered corpus; rename it, so that their results "
+                "can be told apart"
+            )
+
+    def load(self) -> Corpus:
+        if self._stays_on_disk():
+            return self._from_disk()
+        readings = {role: self._read(role, file) for role, file in self.files.items()}
+        found = sorted({type for reading in readings.values() for type in reading.mentions})
+        types = _usable(found if self.types is None else self.types, self.path)
+        if extra := [type for type in found if type not in types]:
+            raise DataError(
+                f"{self.path} holds mentions of {extra}, which types={list(types)} doesn't declare"
+            )
+        if not types:
+            raise DataError(f"{self.path} holds no mention; say what it annotates with types=")
+        corpus = make_corpus(self.name, types, readings, official=False, silver=self.silver)
+        return corpus if self.silver else corpus.carve_dev()
+
+    def _stays_on_disk(self) -> bool:
+        """Silver text in JSON lines is large, and each of its lines stands alone."""
+        if not self.silver or not self.types or set(self.files) != {"train"}:
+            return False
+        simple = set(self.options) <= {"tag_field", "tag_names"}
+        return simple and (self.reader or guess_reader(self.files["train"])) == "jsonl"
+
+    def _from_disk(self) -> Corpus:
+        lines = Lines(self.files["train"], self.types, **self.options)
+        if not lines:
+            raise DataError(f"the train split of {self.path} is empty")
+        splits = {"train": Split(lines, "train", self.name)}
+        types = _usable(self.types, self.path)
+        return Corpus(self.name, types, splits, lines.documented, official=False, silver=True)
+
+    def _read(self, role: str, file: Path):
+        read = READERS[self.reader or guess_reader(file)]
+        known = list(signature(read).parameters)
+        for key in self.options:
+            if key not in known:
+                raise unknown(f"option of {read.__name__}:", key, known[1:])
+        reading = read(file, **self.options)
+        if not reading.sentences:
+            raise DataError(f"the {role} split of {self.path} is empty")
+        return reading
+
+    def _check_text(self, sha256: str) -> None:
+        """Raises DataError where a silver text isn't the one that was labelled."""
+        if "train" not in self.files:
+            raise DataError(
+                f"{self.path / 'corpus.toml'}: sha256 is that of the train split, which is missing"
+            )
+        if file_sha256(self.files["train"]) != sha256:
+            raise DataError(
+                f"{self.files['train']} isn't the text that was labelled (its hash differs from "
+                "corpus.toml's): label it again, or delete it"
+            )
+
+
+def _usable(types: Iterable[str], path: Path) -> tuple[str, ...]:
+    """Types without repetitions; raises DataError for one that has the name of an average."""
+    types = tuple(dict.fromkeys(types))
+    for type in types:
+        if type in AVERAGES:
+            raise DataError(
+                f"{path}: a type can't be called {type!r}, which is an average in every table; "
+                "map it with labels="
+            )
+    return types
+
+
+def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
+    """The files that corpus.toml names by split; raises DataError for one that is missing."""
+    place = path / "corpus.toml"
+    for role, name in names.items():
+        if role not in SPLITS:
+            raise DataError(f"{place}: {unknown('split in files:', role, SPLITS)}")
+        if not (path / name).is_file():
+            raise DataError(f"{place}: files names {name!r}, which isn't there")
+    return {role: path / names[role] for role in SPLITS if role in names}
+
+
+def _split_files(path: Path) -> dict[str, Path]:
+    """Split -> file, by the files' names.
+
+    Raises DataError for two files of one split and for a file of no split: no data is left out
+    unnoticed.
+    """
     if path.is_file():
         return {"train": path}
-    files, strange = {}, []
     try:
         inside = sorted(path.iterdir())
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    files: dict[str, Path] = {}
+    homeless = []
     for file in inside:
         if not file.is_file() or _BESIDE.fullmatch(file.name):
             continue
-        roles = {_NAMES[part] for part in re.split(r"[._-]", file.name.lower()) if part in _NAMES}
-        if len(roles) != 1:  # train_dev.tsv is neither
-            strange.append(file.name)
+        parts = re.split(r"[._-]", file.name.lower())
+        roles = {_ROLES[part] for part in parts if part in _ROLES}
+        if len(roles) != 1:  # train_dev.tsv belongs to neither
+            homeless.append(file.name)
             continue
         role = roles.pop()
         if role in files:
@@ -170,54 +187,43 @@ def _own_files(path: Path) -> dict[str, Path]:
                 f"{path}: both {files[role].name} and {file.name} look like the {role} split"
             )
         files[role] = file
+    expected = "a split (train, dev/devel/valid, test)"
     if not files:
+        names = [file.name for file in inside]
+        raise DataError(f"{path}: no file named after {expected} in {names}")
+    if homeless:
         raise DataError(
-            f"{path}: no file named after a split (train, dev/devel/valid, test) in {[file.name for file in inside]}"
-        )
-    if strange:
-        raise DataError(
-            f"{path}: {strange} belong to no split; name each file after one (train, dev/devel/valid, test), or move it elsewhere"
+            f"{path}: {homeless} belong to no split; name each file after {expected}, or move it "
+            "elsewhere"
         )
     return files
 
 
-ABOUT = (
-    "lexicon",
-    "teacher",
-    "labelled",
-)  # what corpus.toml tells of silver labels: where they come from
-_KINDS = {  # key of corpus.toml -> what its value has to be
-    "types": "a list of texts, or one", "labels": "a table of texts", "silver": "true or false", "reader": "a text",
-    "tag_field": "a text", "tag_names": "a list of texts", "bare_type": "a text", "concepts": "a list of texts",
-    "sha256": "a text", "files": "a table of texts", "lexicon": "a table", "teacher": "a table", "labelled": "a table",
-}  # fmt: skip
-
-
 def read_corpus_toml(path: Path) -> dict:
-    """What the folder's corpus.toml says; raises DataError for values of another kind."""
+    """The settings in a folder's corpus.toml; raises DataError for values of the wrong kind."""
     place = path / "corpus.toml"
     if not path.is_dir() or not place.exists():
         return {}
     try:
-        declared = tomllib.loads(place.read_text(encoding="utf-8"))
+        settings = tomllib.loads(place.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{place}: {error}") from None
-    for key, kind in _KINDS.items():
-        if key in declared and not _is_kind(declared[key], kind):
-            raise DataError(f"{place}: {key} = {declared[key]!r}; expected {kind}")
-    return declared
+    for key, expected in _EXPECTED.items():
+        if key in settings and not _fits(settings[key], expected):
+            raise DataError(f"{place}: {key} = {settings[key]!r}; expected {expected}")
+    return settings
 
 
-def _is_kind(value: object, kind: str) -> bool:
-    if kind == "true or false":
-        return isinstance(value, bool)
-    if kind.startswith("a table"):
-        return isinstance(value, dict) and (
-            kind == "a table" or all(isinstance(part, str) for part in value.values())
-        )
-    texts = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    return (
-        texts
-        if kind == "a list of texts"
-        else isinstance(value, str) or (texts and kind == "a list of texts, or one")
-    )
+def _fits(value: object, expected: str) -> bool:
+    def is_text(part: object) -> bool:
+        return isinstance(part, str)
+
+    fits = {
+        "true or false": lambda: isinstance(value, bool),
+        "a text": lambda: is_text(value),
+        "a list of texts": lambda: isinstance(value, list) and all(map(is_text, value)),
+        "a list of texts, or one": lambda: is_text(value) or _fits(value, "a list of texts"),
+        "a table": lambda: isinstance(value, dict),
+        "a table of texts": lambda: isinstance(value, dict) and all(map(is_text, value.values())),
+    }
+    return fits[expected]()

@@ -1,11 +1,7 @@
-"""Files -> sentences: CoNLL, JSONL, PubTator, BioC, inline markup.
-
-Every reader returns a `Reading`; every error names file and line; whatever a reader mends it counts in `repairs`.
-`labels` maps a source's label to the workbook's type; a label mapped to "" is known and left out, one that is not in the map
-is an error. Without a map labels are taken as they are.
-"""
+"""The readers by name, and which one reads a user's file."""
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from .annotated_files import PASSAGE, read_bioc, read_pubtator
@@ -21,28 +17,30 @@ READERS: dict[str, Callable[..., Reading]] = {
     "inline": read_inline,
 }
 ENDINGS = {
-    ".tsv": "conll", ".conll": "conll", ".iob": "conll", ".bio": "conll", ".jsonl": "jsonl", ".pubtator": "pubtator",
-    ".xml": "bioc", ".json": "bioc",
-}  # fmt: skip
+    ".tsv": "conll",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".bio": "conll",
+    ".jsonl": "jsonl",
+    ".pubtator": "pubtator",
+    ".xml": "bioc",
+    ".json": "bioc",
+}
 
 
 def guess_reader(path: Path) -> str:
-    """The reader for a user's file: by its ending, or for .txt and .json by its first lines."""
+    """The reader for a user's file: by its ending; for .txt, .json and others by its start."""
     path = Path(path)
-    head = "".join(
-        text + "\n" for _, (_, text) in zip(range(20), numbered_lines(path), strict=False)
-    )
-    if path.suffix.lower() == ".txt" or path.suffix.lower() not in ENDINGS:
-        if PASSAGE.match(head.lstrip()):
-            return "pubtator"
-        if INLINE.search(head) or head.startswith("# "):
-            return "inline"
-        return "jsonl" if head.lstrip().startswith("{") else "conll"
-    if path.suffix.lower() == ".json":
-        first = head.lstrip().split("\n", 1)[0]
-        return (
-            "jsonl"
-            if first.startswith("{") and first.endswith("}") and '"documents"' not in first
-            else "bioc"
-        )
-    return ENDINGS[path.suffix.lower()]
+    ending = path.suffix.lower()
+    head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()
+    if ending == ".json":
+        first = head.split("\n", 1)[0]
+        is_one_object = first.startswith("{") and first.endswith("}")
+        return "jsonl" if is_one_object and '"documents"' not in first else "bioc"
+    if ending in ENDINGS:
+        return ENDINGS[ending]
+    if PASSAGE.match(head):
+        return "pubtator"
+    if INLINE.search(head) or head.startswith("# "):
+        return "inline"
+    return "jsonl" if head.startswith("{") else "conll"

@@ -1,8 +1,7 @@
-"""What every reader shares: labels, tags, open files, repairs that are counted.
+"""What all readers share: labels, opened files, and repairs that are counted.
 
-Every error names file and line. `labels` maps a label of the source to a type of the workbook; a
-label mapped to "" is left out, and one that is not in the map is an error. Without a map labels are
-taken as they are.
+Every error names file and line. `labels` maps each label of the source to a type; "" leaves a label
+out, and an unknown label is an error. Without a map, labels are the types.
 """
 
 import gzip
@@ -19,12 +18,21 @@ from typing import TextIO
 from ..errors import DataError, unknown
 from .text import Sentence
 
+# repairs that lose a mention: it is neither trained on nor scored
+DROPS = (
+    "overlapping mention dropped",
+    "mention without a word dropped",
+    "mentions of repeated documents dropped",
+    "discontinuous mention dropped",
+)
+NO_TYPE = "annotation without a type passed over"
+
 
 @dataclass
 class Reading:
-    """What one file held: sentences, mentions by type as the source counts them, and repairs by name.
+    """What a file held: sentences, mentions by type as the source counts them, repairs by name.
 
-    `documented` says whether some sentence's `doc` is a real document; where none is named `doc` is a sentence's own name.
+    `documented` is True if the file names documents; without names, each sentence gets its own.
     """
 
     sentences: list[Sentence] = field(default_factory=list)
@@ -33,30 +41,22 @@ class Reading:
     documented: bool = True
 
 
-# the repairs that lose a mention: what the source counts, less these, is what is trained and scored
-DROPS = (
-    "overlapping mention dropped", "mention without a word dropped", "mentions of repeated documents dropped",
-    "discontinuous mention dropped",
-)  # fmt: skip
-NO_TYPE = "annotation without a type passed over"
-_OTHER_TEXT = "mention text differs from its offsets"
-
-
 def type_of(label: str, labels: Mapping[str, str] | None, where: str) -> str:
-    """The workbook's type of a source's label, "" for one that is left out; blanks around a label don't count."""
+    """The type of a source's label, "" for one that is left out. Blanks around it are ignored."""
     label = label.strip()
     if labels is None:
         return label
     if label not in labels:
         raise DataError(
-            f"{where}: {unknown('label', label, labels)}; add it to the label map, as '' to leave it out"
+            f"{where}: {unknown('label', label, labels)}; "
+            "add it to the label map, as '' to leave it out"
         )
     return labels[label]
 
 
 @dataclass
 class Surfaces:
-    """Mention texts that a source states beside their offsets, compared with the text that stands there."""
+    """Compares the text that a source states for a mention with the text at its offsets."""
 
     compared: int = 0
     different: int = 0
@@ -66,50 +66,61 @@ class Surfaces:
         self, stated: str, text: str, start: int, end: int, where: str, repairs: Counter
     ) -> None:
         self.compared += 1
-        if " ".join(stated.split()) != " ".join(text[start:end].split()):
+        found = text[start:end]
+        if stated.split() != found.split():
             self.different += 1
-            repairs[_OTHER_TEXT] += 1
-            self.example = (
-                self.example
-                or f"{where}: {stated!r}, but at {start}-{end} stands {text[start:end]!r}"
-            )
+            repairs["mention text differs from its offsets"] += 1
+            example = f"{where}: {stated!r}, but the text at {start}-{end} is {found!r}"
+            self.example = self.example or example
 
     def check(self, path: Path) -> None:
-        """Raises DataError where most differ: then the offsets count something else than the characters of this text."""
+        """Raises DataError where most mentions differ: then the offsets don't fit this text."""
         if 2 * self.different > self.compared:
             raise DataError(
-                f"{path}: {self.different} of {self.compared} mentions have another text than stands at their offsets ({self.example}); "
-                "offsets count characters from 0 (PubTator's of title, one blank, abstract): mend the offsets or the text"
+                f"{path}: the text at the offsets of {self.different} of {self.compared} mentions "
+                f"differs from the stated text ({self.example}); offsets count characters from 0 "
+                "(in PubTator: of title, one blank, abstract): correct the offsets or the text"
             )
 
 
 def refuse_half_a_character(texts: Iterable[str], where: str) -> None:
-    """JSON can hold half of a surrogate pair, which no UTF-8 file can: predictions on it could not be written."""
+    """Raises DataError for half of a surrogate pair.
+
+    JSON can hold one and UTF-8 can't, so predictions on it could not be written.
+    """
     for text in texts:
         try:
             text.encode()
         except UnicodeEncodeError as error:
             near = text[max(0, error.start - 20) : error.end]
             raise DataError(
-                f"{where}: {near!r} holds half of a surrogate pair, which is no character; mend the escape"
+                f"{where}: {near!r} holds half of a surrogate pair, which is no character; "
+                "correct the escape"
             ) from None
 
 
 def document_name(doc: object) -> str:
-    """One name for one document: PMID:123, "PMID 123", 123 and 123.0 (as pandas writes numbers in a column with gaps) are the same."""
-    doc = int(doc) if isinstance(doc, float) and doc.is_integer() else doc
+    """One name per document: PMID:123, "PMID 123", 123 and 123.0 are the same.
+
+    pandas writes 123.0 for a number in a column with gaps.
+    """
+    if isinstance(doc, float) and doc.is_integer():
+        doc = int(doc)
     return re.sub(r"^PMID[\W_]*(?=\d+$)", "", str(doc).strip(), flags=re.IGNORECASE)
 
 
 def is_repeated(
     doc: str, text: str, mentions: int, seen: dict[str, str], where: str, reading: Reading
 ) -> bool:
-    """Whether a document was read before, which is counted; raises DataError where it had another text."""
+    """Whether a document was read before; a repetition is counted.
+
+    Raises DataError where the earlier text was different.
+    """
     if doc not in seen:
         seen[doc] = text
         return False
     if seen[doc] != text:
-        raise DataError(f"{where}: document {doc!r} stands twice with different texts")
+        raise DataError(f"{where}: document {doc!r} occurs twice with different texts")
     reading.repairs["repeated document dropped"] += 1
     reading.repairs["mentions of repeated documents dropped"] += mentions
     return True
@@ -117,9 +128,10 @@ def is_repeated(
 
 @contextmanager
 def open_text(path: str | Path) -> Iterator[TextIO]:
-    """A UTF-8 text file, or a .gz or .xz of one, with only line feeds as ends: real text holds other Unicode separators inside words.
+    """A UTF-8 text file, also compressed as .gz or .xz.
 
-    Raises DataError where it isn't one, or isn't there.
+    Lines end at line feeds only: real text holds other Unicode separators inside words.
+    Raises DataError for a file that is missing, broken or not UTF-8.
     """
     opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
     try:
@@ -128,13 +140,12 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
     except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise DataError(
-            f"{path} can't be read: {getattr(error, 'strerror', None) or error or 'it breaks off'}"
-        ) from None
+        reason = getattr(error, "strerror", None) or str(error) or "it ends too early"
+        raise DataError(f"{path} can't be read: {reason}") from None
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number, text)."""
+    """(line number from 1, text without its line end)."""
     with open_text(path) as file:
         for number, text in enumerate(file, 1):
             yield number, text.rstrip("\r\n")

@@ -1,8 +1,4 @@
-"""Corpora: the registry, verified download, and a user's own files.
-
-The registry is `corpora.toml`. Files come from their public address (library: pooch) or, the same bytes, from a mirror folder;
-either way each is verified, and what was read is compared with the published counts.
-"""
+"""The registered corpora: `corpora.toml`, verified files, published counts."""
 
 import re
 import tomllib
@@ -11,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError
-from ..home import home, is_there
+from ..home import exists, home
 from .corpus import SPLITS, Corpus, Split
 from .fetching import GITHUB, fetch
 from .readers import READERS
@@ -24,102 +20,107 @@ _NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<typ
 
 
 def split_name(name: str) -> tuple[str, str, str]:
-    """`base@part:types` -> base, part, types; "" for what isn't there. A path that exists is a base, whatever its letters."""
-    if is_there(name):
+    """`base@part:types` -> base, part, types; "" for what is missing.
+
+    A path that exists is a base, whatever letters it has.
+    """
+    if exists(name):
         return name, "", ""
     if name.endswith(":"):
         raise DataError(f"{name!r} names no type after its colon")
-    found = _NAME.fullmatch(name)
-    return (found["base"], found["part"] or "", found["types"] or "") if found else (name, "", "")
+    match = _NAME.fullmatch(name)
+    if not match:
+        return name, "", ""
+    return match["base"], match["part"] or "", match["types"] or ""
 
 
-def load_registered(name: str, mirror: str | Path | None) -> Corpus:
+def types_in(entry: Mapping) -> tuple[str, ...]:
+    """The types that a registry entry maps its labels to."""
+    return tuple(dict.fromkeys(type for type in entry["labels"].values() if type))
+
+
+def load_registered(name: str) -> Corpus:
+    """A registered corpus that is no view.
+
+    Raises DataError for wrong bytes and for counts that differ from the published ones.
+    """
     entry = CORPORA[name]
     options = {key: entry[key] for key in ("bare_type", "tag_names", "concepts") if key in entry}
     readings = {}
     for role, file in entry["files"].items():
-        path = fetch_file(name, role, mirror)
-        readings[role] = READERS[entry["reader"]](path, labels=entry["labels"], **options)
+        path = fetch_file(name, role)
+        reading = READERS[entry["reader"]](path, labels=entry["labels"], **options)
         if "counts" in entry:
-            _compare_counts(name, role, readings[role], entry["counts"][role], file["path"])
-    types = dict.fromkeys(name for name in entry["labels"].values() if name)
-    incomplete = {
-        role: numbers
-        for role, reading in readings.items()
-        if (numbers := _held_of_official(reading))
-    }
-    about = {
-        "licence": entry["licence"],
-        "cite": entry["cite"],
-        "official": "test" not in incomplete,
-        "incomplete": incomplete,
-    }
-    return make_corpus(name, tuple(types), readings, **about).carve_dev()
+            _compare_counts(f"{name} {role} ({file['path']})", reading, entry["counts"][role])
+        readings[role] = reading
+    incomplete = {}
+    for role, reading in readings.items():
+        kept, official = _kept_of_official(reading)
+        if kept != official:
+            incomplete[role] = (kept, official)
+    return make_corpus(
+        name,
+        types_in(entry),
+        readings,
+        licence=entry["licence"],
+        cite=entry["cite"],
+        official="test" not in incomplete,
+        incomplete=incomplete,
+    ).carve_dev()
 
 
-def _held_of_official(reading: Reading) -> tuple[int, int] | None:
-    """(mentions that the tags hold, official mentions) of a file, where these differ: one tag sequence holds no overlapping mentions."""
-    held = sum(len(sentence.spans) for sentence in reading.sentences)
-    official = (
-        sum(reading.mentions.values()) - reading.repairs["mentions of repeated documents dropped"]
-    )
-    return None if held == official else (held, official)
-
-
-def _dropped(reading: Reading) -> int:
-    """How many mentions a file holds that are neither trained nor scored."""
-    return sum(reading.repairs[key] for key in DROPS)
+def fetch_file(name: str, role: str) -> Path:
+    """The verified file of one split of a registered corpus, on this machine."""
+    entry = CORPORA[name]
+    file = entry["files"][role]
+    if "folder" in entry:
+        return home() / entry["folder"] / file["path"]
+    local = f"{entry.get('held_as', name)}/{Path(file['path']).name}"
+    return fetch(GITHUB.format(**entry, path=file["path"]), local, file)
 
 
 def make_corpus(
-    name: str, types: tuple[str, ...], readings: dict[str, Reading], **fields
+    name: str, types: tuple[str, ...], readings: Mapping[str, Reading], **about
 ) -> Corpus:
+    """A corpus of what its readers read, split by split; `about` are further fields of Corpus."""
+    splits = {}
+    for role in SPLITS:
+        if role in readings:
+            splits[role] = Split(readings[role].sentences, role, name)
     repairs = sum((reading.repairs for reading in readings.values()), Counter())
-    splits = {
-        role: Split(readings[role].sentences, role, name) for role in SPLITS if role in readings
-    }
-    documented = any(reading.documented for reading in readings.values())
     return Corpus(
         name,
         types,
         splits,
-        documented,
-        repairs={k: v for k, v in sorted(repairs.items()) if v},
-        **fields,
+        documented=any(reading.documented for reading in readings.values()),
+        repairs={key: count for key, count in sorted(repairs.items()) if count},
+        **about,
     )
 
 
-def _compare_counts(
-    name: str, role: str, reading: Reading, published: Mapping[str, int], path: str
-) -> None:
-    found = dict(reading.mentions)
+def _kept_of_official(reading: Reading) -> tuple[int, int]:
+    """(mentions that the tags hold, official mentions): tags can't hold overlapping mentions."""
+    kept = sum(len(sentence.spans) for sentence in reading.sentences)
+    repeated = reading.repairs["mentions of repeated documents dropped"]
+    return kept, sum(reading.mentions.values()) - repeated
+
+
+def _compare_counts(where: str, reading: Reading, published: Mapping[str, int]) -> None:
+    """Raises DataError where a file's counts differ from the published ones."""
+    counts = dict(reading.mentions)
     if "sentences" in published:
-        found["sentences"] = len(reading.sentences)
+        counts["sentences"] = len(reading.sentences)
     if "documents" in published:
-        repeated = reading.repairs["repeated document dropped"]
-        found["documents"] = len({sentence.doc for sentence in reading.sentences}) + repeated
-    if sum(reading.mentions.values()) - _dropped(reading) != sum(
-        len(sentence.spans) for sentence in reading.sentences
-    ):
-        raise DataError(
-            f"{name} {role} ({path}): a mention was lost that no repair counts; please report this"
-        )
-    wrong = {
-        key: (found.get(key, 0), published[key])
-        for key in published
-        if found.get(key, 0) != published[key]
-    }
+        documents = {sentence.doc for sentence in reading.sentences}
+        counts["documents"] = len(documents) + reading.repairs["repeated document dropped"]
+    kept = sum(len(sentence.spans) for sentence in reading.sentences)
+    dropped = sum(reading.repairs[name] for name in DROPS)
+    if sum(reading.mentions.values()) - dropped != kept:
+        raise DataError(f"{where}: a mention was lost that no repair counts; please report this")
+    wrong = [
+        f"{key} {counts.get(key, 0)} instead of {expected}"
+        for key, expected in published.items()
+        if counts.get(key, 0) != expected
+    ]
     if wrong:
-        said = ", ".join(
-            f"{key} {mine} instead of {theirs}" for key, (mine, theirs) in wrong.items()
-        )
-        raise DataError(f"{name} {role} ({path}) differs from its published counts: {said}")
-
-
-def fetch_file(name: str, role: str, mirror: str | Path | None = None) -> Path:
-    """The verified local path of one file of a registered corpus; raises DataError for wrong bytes or no way to them."""
-    entry, file = CORPORA[name], CORPORA[name]["files"][role]
-    if "folder" in entry:
-        return home() / entry["folder"] / file["path"]
-    local = f"{entry.get('held_as', name)}/{Path(file['path']).name}"
-    return fetch(GITHUB.format(**entry, path=file["path"]), local, file, mirror)
+        raise DataError(f"{where} differs from its published counts: {', '.join(wrong)}")

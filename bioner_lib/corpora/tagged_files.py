@@ -3,82 +3,82 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import DataError, unknown
 from .reading import Reading, document_name, numbered_lines, refuse_half_a_character, type_of
-from .schemes import PREFIXES, detect_scheme, to_spans, to_tags
+from .schemes import PREFIXES, Span, detect_scheme, to_spans, to_tags
 from .text import Sentence
 
 
-def _from_tags(
-    rows: Iterable[tuple], path: Path, labels, reading: Reading, one_word_a_line: bool = False
-) -> Reading:
-    """(tokens, source tags, doc, line) -> sentences in IOB2 with mapped types."""
-    rows = list(rows)
-    scheme = detect_scheme(tags for _, tags, _, _ in rows)
-    for tokens, tags, doc, line in rows:
-        try:
-            found = to_spans(tags, scheme, reading.repairs)
-        except ValueError as error:
-            raise DataError(f"{path}:{line}: {error}, in the sentence that starts here") from None
-        step = int(one_word_a_line)
-        spans = [
-            (start, end, type_of(name, labels, f"{path}:{line + step * start}"))
-            for start, end, name in found
-        ]
-        spans = [span for span in spans if span[2]]
-        reading.mentions.update(name for _, _, name in spans)
-        reading.sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc))
-    return reading
+class TaggedSentence(NamedTuple):
+    """A sentence as its file has it; `line` is the number of its first line."""
+
+    tokens: list[str]
+    tags: list[str]
+    doc: str
+    line: int
 
 
 def read_conll(
     path: Path, labels: Mapping[str, str] | None = None, bare_type: str | None = None
 ) -> Reading:
-    """One word a line, the word first and its tag last (2-4 columns, tab or space); a blank line ends a sentence.
+    """One word per line: the word in the first of 2 to 4 columns, its tag in the last.
 
-    IOB1, IOB2 or IOBES (BILOU, BMES, BMEWO) is found out from the file. Bare B/I/O ("BioBERT form") takes its type from `bare_type`.
-    `-DOCSTART-` lines open documents; without them each sentence is a document of its own.
+    Tabs or blanks separate columns; an empty line ends a sentence; a `-DOCSTART-` line starts a
+    document. The tag scheme is detected (IOB1, IOB2, IOBES and its dialects). `bare_type` is the
+    type of tags that are only B, I or O.
     """
     path, reading = Path(path), Reading()
-    rows, tokens, tags, columns, document = [], [], [], None, 0
+    sentences: list[TaggedSentence] = []
+    tokens: list[str] = []
+    tags: list[str] = []
+    columns, document, line = None, 0, 0
 
-    def close(line: int) -> None:
+    def end_sentence(line: int) -> None:
         if tokens:
-            doc = f"{path.stem}-{document}" if document else f"{path.stem}-s{len(rows)}"
-            rows.append((tokens.copy(), tags.copy(), doc, line - len(tokens)))
-            tokens.clear(), tags.clear()
+            doc = f"{path.stem}-{document}" if document else f"{path.stem}-s{len(sentences)}"
+            sentence = TaggedSentence(tokens.copy(), tags.copy(), doc, line - len(tokens))
+            sentences.append(sentence)
+            tokens.clear()
+            tags.clear()
 
-    line = 0
     for line, text in numbered_lines(path):
         if not text.strip():
-            close(line)
+            end_sentence(line)
             continue
         cells = text.split("\t") if "\t" in text else text.split(" ")
         if cells[0] == "-DOCSTART-":
-            close(line)
+            end_sentence(line)
             document += 1
             continue
-        if not 2 <= len(cells) <= 4 or (columns or len(cells)) != len(cells) or not cells[0]:
-            wanted = (
-                f"{columns} columns as above"
-                if columns
-                else "2 to 4 columns, word first and tag last"
-            )
-            raise DataError(f"{path}:{line}: {len(cells)} columns in {text!r}; expected {wanted}")
+        _check_columns(cells, columns, f"{path}:{line}", text)
         columns = len(cells)
-        tag = cells[-1].strip()
-        if bare_type and tag in PREFIXES:
-            tag = f"{tag}-{bare_type}"
-        elif tag in PREFIXES:
-            raise DataError(
-                f"{path}:{line}: bare tag {tag!r}; name the type that the file annotates (bare_type=)"
-            )
         tokens.append(cells[0])
-        tags.append(tag)
-    close(line + 1)
+        tags.append(_typed(cells[-1].strip(), bare_type, f"{path}:{line}"))
+    end_sentence(line + 1)
     reading.documented = document > 0
-    return _from_tags(rows, path, labels, reading, one_word_a_line=True)
+    return _from_tags(sentences, path, labels, reading, one_word_per_line=True)
+
+
+def _check_columns(cells: list[str], columns: int | None, where: str, text: str) -> None:
+    if 2 <= len(cells) <= 4 and columns in (None, len(cells)) and cells[0]:
+        return
+    expected = "2 to 4 columns, word first and tag last"
+    if columns:
+        expected = f"{columns} columns as above"
+    raise DataError(f"{where}: {len(cells)} columns in {text!r}; expected {expected}")
+
+
+def _typed(tag: str, bare_type: str | None, where: str) -> str:
+    """A tag with its type: a file may say only B, I, O."""
+    if tag not in PREFIXES:
+        return tag
+    if not bare_type:
+        raise DataError(
+            f"{where}: bare tag {tag!r}; name the type that the file annotates (bare_type=)"
+        )
+    return f"{tag}-{bare_type}"
 
 
 def read_jsonl(
@@ -87,12 +87,12 @@ def read_jsonl(
     tag_field: str = "tags",
     tag_names: list[str] | None = None,
 ) -> Reading:
-    """One JSON object a line with `tokens` and tags under `tag_field`; integer tags are looked up by name in `tag_names`.
+    """One JSON object per line with `tokens` and, in `tag_field`, their tags.
 
-    `doc` (or `pmid`) names the document where the file has it.
+    Integer tags are indices into `tag_names`. `doc` or `pmid` names the document.
     """
     path, reading = Path(path), Reading(documented=False)
-    rows = []
+    sentences = []
     for line, text in numbered_lines(path):
         if not text.strip():
             continue
@@ -101,16 +101,18 @@ def read_jsonl(
             reading.repairs["empty sentence dropped"] += 1
             continue
         reading.documented |= doc is not None
-        rows.append(
-            (tokens, tags, str(doc if doc is not None else f"{path.stem}-s{len(rows)}"), line)
-        )
-    return _from_tags(rows, path, labels, reading)
+        name = f"{path.stem}-s{len(sentences)}" if doc is None else str(doc)
+        sentences.append(TaggedSentence(tokens, tags, name, line))
+    return _from_tags(sentences, path, labels, reading)
 
 
 def jsonl_record(
     text: str | bytes, where: str, tag_field: str = "tags", tag_names: list[str] | None = None
-) -> tuple[list, list, object]:
-    """One line of JSON -> tokens, tags, document (None where it isn't named); raises DataError, which opens with `where`."""
+) -> tuple[list[str], list[str], str | None]:
+    """One line of JSON -> tokens, tags, document (None where it isn't named).
+
+    Raises DataError, whose message starts with `where`.
+    """
     try:
         record = json.loads(text)
         tokens = record["tokens"]
@@ -118,26 +120,57 @@ def jsonl_record(
         raise DataError(f"{where}: no JSON object with 'tokens' here ({error!r})") from None
     if tag_field not in record:
         raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
-    tags = record[tag_field]
-    if not isinstance(tokens, list) or not all(
-        isinstance(token, str) and token for token in tokens
-    ):
+    if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
-    named = next(
-        (doc for key in ("doc", "pmid") if (doc := record.get(key)) not in (None, "")), None
-    )
+    named = [record[key] for key in ("doc", "pmid") if record.get(key) not in (None, "")]
+    doc = document_name(named[0]) if named else None
     if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
-        refuse_half_a_character([*tokens, str(named)], where)
+        refuse_half_a_character([*tokens, str(doc)], where)
+    tags = _named_tags(record[tag_field], tag_field, tag_names, where)
+    if len(tags) != len(tokens):
+        raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
+    return tokens, tags, doc
+
+
+def _named_tags(tags: object, tag_field: str, tag_names: list[str] | None, where: str) -> list[str]:
+    """Tags as text."""
     if not isinstance(tags, list) or {type(tag) for tag in tags} not in (set(), {int}, {str}):
         raise DataError(
-            f"{where}: {tag_field!r} is {str(tags)[:60]!r}; expected a list of tags, or of numbers that name them"
+            f"{where}: {tag_field!r} is {str(tags)[:60]!r}; "
+            "expected a list of tags, or of numbers that name them"
         )
     if any(isinstance(tag, int) for tag in tags):
         if tag_names is None or not all(0 <= tag < len(tag_names) for tag in tags):
+            numbers = sorted(set(tags))
             raise DataError(
-                f"{where}: integer tags {sorted(set(tags))} need names for all of them (tag_names={tag_names})"
+                f"{where}: integer tags {numbers} need names for all of them "
+                f"(tag_names={tag_names})"
             )
         tags = [tag_names[tag] for tag in tags]
-    if len(tags) != len(tokens):
-        raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")
-    return tokens, [tag.strip() for tag in tags], None if named is None else document_name(named)
+    return [tag.strip() for tag in tags]
+
+
+def _from_tags(
+    sentences: Iterable[TaggedSentence],
+    path: Path,
+    labels: Mapping[str, str] | None,
+    reading: Reading,
+    one_word_per_line: bool = False,
+) -> Reading:
+    """Sentences in any scheme -> sentences in IOB2 with the workbook's types."""
+    sentences = list(sentences)
+    scheme = detect_scheme(sentence.tags for sentence in sentences)
+    for tokens, tags, doc, line in sentences:
+        try:
+            found = to_spans(tags, scheme, reading.repairs)
+        except ValueError as error:
+            message = f"{path}:{line}: {error}, in the sentence that starts here"
+            raise DataError(message) from None
+        spans = []
+        for span in found:
+            place = line + span.start if one_word_per_line else line
+            if type := type_of(span.type, labels, f"{path}:{place}"):
+                spans.append(Span(span.start, span.end, type))
+        reading.mentions.update(span.type for span in spans)
+        reading.sentences.append(Sentence(tokens, to_tags(spans, len(tokens)), doc))
+    return reading

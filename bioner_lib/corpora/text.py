@@ -11,72 +11,70 @@ from .schemes import Span, flat, to_spans, to_tags
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
+Characters = tuple[int, int]  # (start, end) in a text, the end exclusive
+Mention = tuple[int, int, str]  # (start character, end character, type)
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """Words and their IOB2 tags; `offsets` are (start, end) characters in the document where the source has them."""
+    """Words and their IOB2 tags.
+
+    `offsets` are the characters of each word in its document, where the source has them.
+    """
 
     tokens: list[str]
     tags: list[str]
     doc: str
-    offsets: list[tuple[int, int]] | None = None
+    offsets: list[Characters] | None = None
 
     @property
     def spans(self) -> list[Span]:
-        """(start word, end word, type), the end exclusive."""
+        """The mentions: start word, end word (exclusive), type."""
         return to_spans(self.tags)
 
 
-def words(text: str) -> list[tuple[int, int]]:
-    """Character offsets of the words of a text: runs of letters and digits, every other sign alone."""
+def words(text: str) -> list[Characters]:
+    """The words of a text: runs of letters and digits, and every other sign by itself."""
     return [match.span() for match in _WORD.finditer(text)]
 
 
 def tokenize(text: str) -> list[str]:
-    """The words of a text."""
+    """The words of a text, as strings."""
     return _WORD.findall(text)
 
 
-def sentence_bounds(text: str) -> list[tuple[int, int]]:
-    """Character offsets of the sentences of a text (library: sentencex)."""
+def sentence_bounds(text: str) -> list[Characters]:
+    """The sentences of a text (library: sentencex)."""
     from sentencex import get_sentence_boundaries
 
-    return [
-        (bound["start_index"], bound["end_index"]) for bound in get_sentence_boundaries("en", text)
-    ]
+    bounds = get_sentence_boundaries("en", text)
+    return [(bound["start_index"], bound["end_index"]) for bound in bounds]
 
 
 def annotate(
     text: str,
-    mentions: Iterable[tuple[int, int, str]],
+    mentions: Iterable[Mention],
     doc: str,
     repairs: Counter,
     base: int = 0,
-    bounds: Iterable[tuple[int, int]] | None = None,
+    bounds: Iterable[Characters] | None = None,
 ) -> list[Sentence]:
-    """Text with character mentions -> sentences of words with IOB2 tags.
+    """Text with mentions by character -> sentences of words with IOB2 tags.
 
-    A word is cut where a mention begins or ends inside it, so that every mention keeps its boundaries. Of overlapping mentions the
-    leftmost longest stays; two sentences that share a mention are one. Each is counted in `repairs`. `base` is the text's place in
-    the document, `bounds` are its sentences where the source names them.
+    `base` is where the text starts in its document; `bounds` are its sentences, where the source
+    names them. `repairs` counts every change: a word is cut where a mention starts or ends inside
+    it, of overlapping mentions the leftmost longest stays, and two sentences that share a mention
+    become one.
     """
-    kept = _flat([_trimmed(text, mention, repairs) for mention in mentions], repairs)
-    joined: list[list[int]] = []
-    for start, end in sentence_bounds(text) if bounds is None else bounds:
-        if joined and any(m[0] < start < m[1] for m in kept):
-            repairs["sentence boundary inside a mention"] += 1
-            joined[-1][1] = end
-        else:
-            joined.append([start, end])
+    kept = _without_overlaps([_trimmed(text, mention, repairs) for mention in mentions], repairs)
+    found = sentence_bounds(text) if bounds is None else bounds
     sentences = []
-    for start, end in joined:
-        inside = [m for m in kept if start <= m[0] < end]
-        offsets = cut_words(
-            [(start + a, start + b) for a, b in words(text[start:end])], inside, repairs
-        )
+    for start, end in _joined(found, kept, repairs):
+        inside = [mention for mention in kept if start <= mention[0] < end]
+        whole = [(start + a, start + b) for a, b in words(text[start:end])]
+        offsets = cut_words(whole, inside, repairs)
         if not offsets:
-            if inside:
-                repairs["mention without a word dropped"] += len(inside)
+            repairs["mention without a word dropped"] += len(inside)
             continue
         spans = snap(offsets, inside, repairs)
         tokens = [text[a:b] for a, b in offsets]
@@ -85,22 +83,36 @@ def annotate(
     return sentences
 
 
-def _trimmed(text: str, mention: tuple[int, int, str], repairs: Counter) -> tuple[int, int, str]:
-    """A mention without the blanks at its ends, which are no words and may stand between two sentences; one of blanks stays as it is."""
-    start, end, name = mention
+def _joined(
+    bounds: Iterable[Characters], mentions: list[Mention], repairs: Counter
+) -> list[list[int]]:
+    """Sentence bounds, without those that lie inside a mention."""
+    joined: list[list[int]] = []
+    for start, end in bounds:
+        if joined and any(mention[0] < start < mention[1] for mention in mentions):
+            repairs["sentence boundary inside a mention"] += 1
+            joined[-1][1] = end
+        else:
+            joined.append([start, end])
+    return joined
+
+
+def _trimmed(text: str, mention: Mention, repairs: Counter) -> Mention:
+    """A mention without blanks at its ends; one that is only blanks stays as it is."""
+    start, end, type = mention
     surface = text[start:end]
     if not surface.strip() or surface == surface.strip():
         return mention
     repairs["blank at the end of a mention cut off"] += 1
-    return end - len(surface.lstrip()), start + len(surface.rstrip()), name
+    return end - len(surface.lstrip()), start + len(surface.rstrip()), type
 
 
 def cut_words(
-    offsets: list[tuple[int, int]], mentions: Iterable[tuple[int, int, str]], repairs: Counter
-) -> list[tuple[int, int]]:
-    """Character offsets of words, cut where a mention begins or ends inside one."""
+    offsets: list[Characters], mentions: Iterable[Mention], repairs: Counter
+) -> list[Characters]:
+    """Words, cut where a mention starts or ends inside one."""
     borders = sorted({border for start, end, _ in mentions for border in (start, end)})
-    cut = []
+    cut: list[Characters] = []
     for start, end in offsets:
         inside = borders[bisect_right(borders, start) : bisect_left(borders, end)]
         if inside:
@@ -109,22 +121,20 @@ def cut_words(
     return cut
 
 
-def snap(
-    offsets: list[tuple[int, int]], mentions: list[tuple[int, int, str]], repairs: Counter
-) -> list[Span]:
-    """Character mentions -> word spans; blanks at a mention's ends don't count."""
+def snap(offsets: list[Characters], mentions: list[Mention], repairs: Counter) -> list[Span]:
+    """Mentions by character -> spans of words."""
     spans = []
-    for start, end, name in mentions:
+    for start, end, type in mentions:
         inside = [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
-        if not inside:
+        if inside:
+            spans.append(Span(inside[0], inside[-1] + 1, type))
+        else:
             repairs["mention without a word dropped"] += 1
-            continue
-        spans.append((inside[0], inside[-1] + 1, name))
-    return _flat(spans, repairs)
+    return _without_overlaps(spans, repairs)
 
 
-def _flat(spans: list[tuple], repairs: Counter) -> list[tuple]:
+def _without_overlaps(spans: list[tuple], repairs: Counter) -> list[tuple]:
     kept = flat(spans)
-    if dropped := len(spans) - len(kept):
-        repairs["overlapping mention dropped"] += dropped
+    if len(kept) < len(spans):
+        repairs["overlapping mention dropped"] += len(spans) - len(kept)
     return kept

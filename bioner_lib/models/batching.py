@@ -1,6 +1,6 @@
-"""Windows -> batches: buckets of like length, a bound on pieces, a policy for how often each corpus is drawn.
+"""Windows -> batches: similar lengths together, a bound on pieces, a policy per corpus.
 
-B windows   P pieces   N labelled pieces (words, with label_pieces="first")
+B windows   P pieces   N labelled pieces (one per word, with label_pieces="first")
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +17,18 @@ from ..errors import unknown
 from .alignment import Aligner, Window
 
 IGNORED = -100
-PAD_TO = 8  # batches are as wide as a multiple of this: few distinct shapes, so kernels are compiled once for each
-POOL = 32  # batches that are sorted by length together: larger pads less, smaller mixes more
+# batches are as wide as a multiple of this: kernels are compiled once for each of a few shapes
+PAD_TO = 8
+# batches that are sorted by length together: more pads less, fewer mix better
+POOL = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A window with one tag index a labelled piece for every head; `corpus` says who annotated it."""
+    """A window with, for every head, one tag index per labelled piece.
+
+    `corpus` is the index of the corpus that annotated it.
+    """
 
     window: Window
     corpus: int
@@ -32,7 +37,10 @@ class Example:
 
 @dataclass
 class Batch:
-    """input_ids, attention_mask (B P); positions, valid (B N); corpus, opens, closes (B); tags: head -> (B N), IGNORED where not valid."""
+    """input_ids, attention_mask (B P); positions, valid (B N); corpus, opens, closes (B).
+
+    tags: head -> (B N), IGNORED where not valid
+    """
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
@@ -43,18 +51,18 @@ class Batch:
     closes: torch.Tensor
     tags: dict[str, torch.Tensor]
 
-    def to(self, device) -> "Batch":
-        tags = {head: tags.to(device, non_blocking=True) for head, tags in self.tags.items()}
-        names = ("input_ids", "attention_mask", "positions", "valid", "corpus", "opens", "closes")
-        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in names), tags)
+    def to(self, device: torch.device | str) -> "Batch":
+        def move(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        tensors = {name: move(value) for name, value in vars(self).items() if name != "tags"}
+        return Batch(**tensors, tags={head: move(tags) for head, tags in self.tags.items()})
 
     @property
     def inputs(self) -> dict[str, torch.Tensor]:
-        """What the tagger's forward takes."""
-        return {
-            name: getattr(self, name)
-            for name in ("input_ids", "attention_mask", "positions", "valid", "corpus")
-        }
+        """The arguments of the tagger's forward."""
+        names = ("input_ids", "attention_mask", "positions", "valid", "corpus")
+        return {name: getattr(self, name) for name in names}
 
 
 def make_examples(
@@ -64,77 +72,75 @@ def make_examples(
     heads: Mapping[str, Sequence[str]],
     scheme: str,
 ) -> list[Example]:
-    """Sentences of one corpus -> examples with tags for every head (`heads`: name -> types)."""
-    index = {
-        head: {tag: i for i, tag in enumerate(tag_names(types, scheme))}
-        for head, types in heads.items()
-    }
+    """The sentences of one corpus -> examples, with tags for every head (`heads`: name -> types)."""
+    index = {}
+    for head, types in heads.items():
+        index[head] = {tag: i for i, tag in enumerate(tag_names(types, scheme))}
     examples = []
-    for number, windows in groupby(
-        aligner.windows([sentence.tokens for sentence in sentences]),
-        key=lambda window: window.sentence,
-    ):
-        windows = list(windows)
-        words = [word for window in windows for word in window.words]
+    windows = aligner.windows([sentence.tokens for sentence in sentences])
+    for number, group in groupby(windows, key=lambda window: window.sentence):
+        group = list(group)
+        words = [word for window in group for word in window.words]
         spans = _piece_spans(sentences[number].spans, words)
-        # the sentence is tagged as a whole, then cut: a mention across a border is still one mention
-        tags = {}
+        # a sentence is tagged as a whole, then cut: a mention across a border is still one mention
+        rest = {}
         for head, types in heads.items():
-            names = to_tags([span for span in spans if span[2] in types], len(words), scheme)
-            tags[head] = iter([index[head][name] for name in names])
-        for window in windows:
-            examples.append(
-                Example(
-                    window,
-                    corpus,
-                    {head: list(islice(tags[head], len(window.words))) for head in heads},
-                )
-            )
+            own = [span for span in spans if span.type in types]
+            rest[head] = iter([index[head][tag] for tag in to_tags(own, len(words), scheme)])
+        for window in group:
+            tags = {head: list(islice(rest[head], len(window.words))) for head in heads}
+            examples.append(Example(window, corpus, tags))
     return examples
 
 
 def _piece_spans(spans: list[Span], words: list[int]) -> list[Span]:
-    """Word spans -> spans over labelled pieces, of which `words` names the words."""
+    """Spans of words -> spans of labelled pieces; `words` names the word of each piece."""
     result = []
-    for start, end, name in spans:
+    for start, end, type in spans:
         inside = [i for i, word in enumerate(words) if start <= word < end]
         if inside:
-            result.append((inside[0], inside[-1] + 1, name))
+            result.append(Span(inside[0], inside[-1] + 1, type))
     return result
 
 
 def collate(examples: Sequence[Example], pad: int) -> Batch:
-    """Pad to the longest, rounded up to a multiple of PAD_TO; positions of padding point at 0 and are not valid."""
+    """Examples -> a batch, padded to the longest one and on to a multiple of PAD_TO.
 
-    def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
-        width = -(-max(map(len, rows)) // PAD_TO) * PAD_TO
-        return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
-
-    ids = [example.window.input_ids for example in examples]
-    positions = [example.window.positions for example in examples]
+    Positions of padding point at 0 and are not valid.
+    """
+    windows = [example.window for example in examples]
+    ids = [window.input_ids for window in windows]
+    positions = [window.positions for window in windows]
+    tags = {}
+    for head in examples[0].tags:
+        tags[head] = _padded([example.tags[head] for example in examples], IGNORED)
     return Batch(
-        input_ids=padded(ids, pad),
-        attention_mask=padded([[1] * len(row) for row in ids], 0),
-        positions=padded(positions, 0),
-        valid=padded([[1] * len(row) for row in positions], 0).bool(),
+        input_ids=_padded(ids, pad),
+        attention_mask=_padded([[1] * len(row) for row in ids], 0),
+        positions=_padded(positions, 0),
+        valid=_padded([[1] * len(row) for row in positions], 0).bool(),
         corpus=torch.tensor([example.corpus for example in examples]),
-        opens=torch.tensor([example.window.opens for example in examples]),
-        closes=torch.tensor([example.window.closes for example in examples]),
-        tags={
-            head: padded([example.tags[head] for example in examples], IGNORED)
-            for head in examples[0].tags
-        },
+        opens=torch.tensor([window.opens for window in windows]),
+        closes=torch.tensor([window.closes for window in windows]),
+        tags=tags,
     )
+
+
+def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    width = -(-longest // PAD_TO) * PAD_TO
+    return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
 
 def draw(
     sizes: Sequence[int], policy: str, rng: np.random.Generator, temperature: float = 2.0
 ) -> list[np.ndarray]:
-    """How often, and which, examples of each corpus one epoch holds; its length is the number of all examples.
+    """The examples of each corpus that one epoch holds, as indices.
 
-    The share of a corpus with n examples goes with n (proportional: each example once), sqrt(n), 1 (uniform) or n^(1/temperature);
-    with "main" half of all are the first corpus's and the others share the rest by n. A corpus that is drawn more than once over is
-    gone through in full before anything repeats.
+    An epoch has as many examples as all corpora together. A corpus with n examples gets a share
+    that grows with n (proportional: each example once), sqrt(n), n^(1/temperature) or 1 (uniform).
+    "main" gives half to the first corpus, and the rest to the others in proportion to n. A corpus
+    that is drawn more than once over is used up before anything repeats.
     """
     powers = {
         "proportional": 1.0,
@@ -148,33 +154,42 @@ def draw(
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
     if policy == "main" and sizes[0] and sum(sizes[1:]):
         shares[0] = shares[1:].sum()
-    wanted = np.round(shares / shares.sum() * sum(sizes)).astype(int)
+    counts = np.round(shares / shares.sum() * sum(sizes)).astype(int)
     drawn = []
-    for size, count in zip(sizes, wanted, strict=True):
-        rounds = [rng.permutation(size) for _ in range(-(-count // size))] if size else []
-        drawn.append(np.concatenate(rounds)[:count] if rounds else np.zeros(0, dtype=int))
+    for size, count in zip(sizes, counts, strict=True):
+        rounds = -(-count // size) if size else 0
+        order = [rng.permutation(size) for _ in range(rounds)]
+        drawn.append(np.concatenate(order)[:count] if order else np.zeros(0, dtype=int))
     return drawn
 
 
 def bucket(
-    lengths: Sequence[int], batch_size: int, max_pieces: int, rng: np.random.Generator | None = None
+    lengths: Sequence[int],
+    batch_size: int,
+    max_pieces: int,
+    rng: np.random.Generator | None = None,
 ) -> list[list[int]]:
-    """Indices grouped into batches of like length: at most `batch_size` windows and `max_pieces` padded pieces each.
+    """Indices grouped by similar length: at most `batch_size` windows and `max_pieces` each.
 
-    With a generator: shuffled, sorted only inside pools of POOL batches, batches shuffled. Without: by length, for inference.
+    Pieces count with their padding. With a generator, windows are shuffled, sorted inside pools of
+    POOL batches, and the batches are shuffled. Without one, all are sorted (inference).
     """
-    order = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))
-    pool = len(order) if rng is None else POOL * batch_size
+    n = len(lengths)
+    order = np.arange(n) if rng is None else rng.permutation(n)
+    pool = max(1, n if rng is None else POOL * batch_size)
     batches: list[list[int]] = []
-    for start in range(0, len(order), pool or 1):
+    for start in range(0, n, pool):
         batch: list[int] = []
         for i in sorted(order[start : start + pool].tolist(), key=lengths.__getitem__):
-            if batch and (len(batch) == batch_size or lengths[i] * (len(batch) + 1) > max_pieces):
+            is_full = len(batch) == batch_size or lengths[i] * (len(batch) + 1) > max_pieces
+            if batch and is_full:
                 batches.append(batch)
                 batch = []
             batch.append(i)
         batches.append(batch)
-    return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
+    if rng is None:
+        return batches
+    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def epoch_batches(
@@ -186,18 +201,18 @@ def epoch_batches(
     sampling: str,
     temperature: float,
 ) -> list[list[Example]]:
-    """One epoch's batches, mixed across corpora; the same (seed, epoch) gives the same batches."""
+    """One epoch's batches, mixed across corpora; they depend on (seed, epoch) only."""
     rng = np.random.default_rng([seed, epoch])
     drawn = draw([len(examples) for examples in corpora], sampling, rng, temperature)
-    pooled = [
-        examples[i] for examples, indices in zip(corpora, drawn, strict=True) for i in indices
-    ]
-    groups = bucket(
-        [len(example.window.input_ids) for example in pooled], batch_size, max_pieces, rng
-    )
+    pooled = []
+    for examples, indices in zip(corpora, drawn, strict=True):
+        pooled += [examples[i] for i in indices]
+    lengths = [len(example.window.input_ids) for example in pooled]
+    groups = bucket(lengths, batch_size, max_pieces, rng)
     return [[pooled[i] for i in group] for group in groups]
 
 
 def inference_batches(windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
-    """Indices of windows, longest last, as many a batch as `max_pieces` padded pieces allow."""
-    yield from bucket([len(window.input_ids) for window in windows], len(windows) or 1, max_pieces)
+    """Indices of windows, longest last; each batch has at most `max_pieces` padded pieces."""
+    lengths = [len(window.input_ids) for window in windows]
+    yield from bucket(lengths, len(windows) or 1, max_pieces)

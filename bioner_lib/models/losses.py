@@ -1,15 +1,18 @@
-"""What a corpus's silence means to the loss.
+"""What the loss makes of types that a corpus doesn't annotate.
 
-For a word with gold tag y, logits s, tags A that the corpus annotates (O among them) and all tags T:
+For a word with gold tag y and logits s; T all tags, A the tags that its corpus annotates (with O):
 
-    "negative"   -log  exp s_y / sum_{t in T} exp s_t                      silence means: not there
-    "mask"       -log  exp s_y / sum_{t in A} exp s_t                      silence means: not asked
-    "marginal"   -log  sum_{t in G} exp s_t / sum_{t in T} exp s_t         silence means: anything that wasn't annotated
-                 with G = {y}, or {O} + T \\ A where y = O
+    "negative"   -log  exp s_y / sum_{t in T} exp s_t              unannotated means absent
+    "mask"       -log  exp s_y / sum_{t in A} exp s_t              unannotated means not asked
+    "marginal"   -log  sum_{t in G} exp s_t / sum_{t in T} exp s_t unannotated means any of them
+                 with G = {y}; where y = O, G = {O} + T \\ A
 
-All three are log-sum-exp over a support minus log-sum-exp over a gold set, and 0 where the corpus knows none of the head's types
-("negative" excepted: that is its defect). With a CRF the two sums run over the tag sequences whose every tag lies in the sets.
-Partial labels: Greenberg, Bansal, Verga, McCallum 2018 (D18-1306); for CRFs Tsuboi et al. 2008 (C08-1113).
+Each is the log-sum-exp over a support minus the log-sum-exp over a gold set. It is 0 where the
+corpus annotates none of the head's types (not for "negative": that is its defect). With a CRF both
+sums run over the tag sequences whose tags all lie in the sets.
+
+Partial labels: Greenberg, Bansal, Verga, McCallum 2018 (D18-1306); with CRFs Tsuboi et al. 2008
+(C08-1113).
 
 B sentences   N labelled pieces   T tags   C corpora   H heads
 """
@@ -33,7 +36,7 @@ def partial_label_nll(
     unannotated: str,
     chain: Chain | None = None,
 ) -> torch.Tensor:
-    """Negative log-likelihood a word, 0 where `tags` is IGNORED; with a `chain` (CRF) one a sentence.
+    """Negative log-likelihood per word, 0 where `tags` is IGNORED; with a CRF's `chain`, per row.
 
     (B N T), (B N), (B T) -> (B N), or (B 1) with a chain
     """
@@ -44,17 +47,23 @@ def partial_label_nll(
     if unannotated == "marginal":
         gold = gold | (~annotated & (tags == 0)[..., None])
     if chain is None:
-        within = logits.masked_fill(~support, -torch.inf).logsumexp(-1)
-        nll = within - logits.masked_fill(~gold, -torch.inf).logsumexp(-1)
-        return nll.masked_fill(tags == IGNORED, 0.0)
-    within = chain.log_partition(logits.masked_fill(~support, FORBIDDEN))
+        over_support = logits.masked_fill(~support, -torch.inf).logsumexp(-1)
+        over_gold = logits.masked_fill(~gold, -torch.inf).logsumexp(-1)
+        return (over_support - over_gold).masked_fill(tags == IGNORED, 0.0)
+    over_support = chain.log_partition(logits.masked_fill(~support, FORBIDDEN))
     if unannotated == "marginal":
-        return (within - chain.log_partition(logits.masked_fill(~gold, FORBIDDEN)))[:, None]
-    return (within - chain.path_score(logits, tags.clamp(min=0)))[:, None]
+        over_gold = chain.log_partition(logits.masked_fill(~gold, FORBIDDEN))
+    else:
+        over_gold = chain.path_score(logits, tags.clamp(min=0))
+    return (over_support - over_gold)[:, None]
 
 
 class HeadLoss(nn.Module):
-    """Summed nll of one head: `annotated` (C T) says which tags a corpus speaks of, `weights` (C) how much it teaches this head."""
+    """The summed nll of one head.
+
+    annotated   (C T), which tags each corpus annotates
+    weights     (C), each corpus's loss weight for this head
+    """
 
     def __init__(
         self,
@@ -65,29 +74,30 @@ class HeadLoss(nn.Module):
         corpus_weights: Mapping[str, float],
     ):
         super().__init__()
-        annotated = torch.tensor([annotated_tags(plan, corpus, scheme) for corpus in corpora])
-        teaches = [
-            corpus.name in plan.corpora or (unannotated == "negative" and not plan.exclusive)
-            for corpus in corpora
-        ]
-        if not any(teaches):
-            raise WorkbookError(
-                f"no corpus teaches head {plan.name!r} ({list(plan.types)}): {[c.name for c in corpora]} annotate none of it"
-            )
-        weights = torch.tensor(
-            [
-                taught * corpus_weights.get(corpus.name, 1.0)
-                for taught, corpus in zip(teaches, corpora, strict=True)
-            ]
-        )
-        self.register_buffer("annotated", annotated, persistent=False)
-        self.register_buffer("weights", weights, persistent=False)
         self.name, self.unannotated = plan.name, unannotated
+        # the naive merge teaches every head with every sentence
+        everybody = unannotated == "negative" and not plan.exclusive
+        teaches = [everybody or corpus.name in plan.corpora for corpus in corpora]
+        if not any(teaches):
+            names = [corpus.name for corpus in corpora]
+            raise WorkbookError(
+                f"no corpus teaches head {plan.name!r} ({list(plan.types)}): {names} annotate none "
+                "of it"
+            )
+        weights = [
+            float(is_taught) * corpus_weights.get(corpus.name, 1.0)
+            for is_taught, corpus in zip(teaches, corpora, strict=True)
+        ]
+        annotated = [annotated_tags(plan, corpus, scheme) for corpus in corpora]
+        self.register_buffer("annotated", torch.tensor(annotated), persistent=False)
+        self.register_buffer("weights", torch.tensor(weights), persistent=False)
 
     def forward(self, output: Output, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The weighted sum of nll, and of words that count in it.  batch -> scalar, scalar"""
+        """The weighted sum of nll, and the weighted number of words.  batch -> scalar, scalar"""
         table = output.tables.get(self.name)
-        chain = None if table is None else Chain(table, batch.valid, batch.opens, batch.closes)
+        chain = None
+        if table is not None:
+            chain = Chain(table, batch.valid, batch.opens, batch.closes)
         nll = partial_label_nll(
             output.logits[self.name],
             batch.tags[self.name],
@@ -100,71 +110,78 @@ class HeadLoss(nn.Module):
 
 
 class MultiTaskLoss(nn.Module):
-    """L = 1/M sum_h lambda_h sum_w c_w nll_h(w) + what the sharing charges; M all labelled words of the batch, c_w the weight of the
-    corpus that holds word w; with a CRF there is one nll a sentence.
+    """L = 1/M sum_h lambda_h sum_w c_w nll_h(w) + the sharing design's auxiliary loss.
 
-    A word that a head learns nothing from counts 0 for it, so a batch that teaches a head nothing gives that head 0. With
-    loss_weights="uncertainty" the lambdas are learned: exp(-s_h), and each word that head h learns from adds s_h / 2, s_h the log of
-    its variance (Kendall, Gal, Cipolla 2018). `corpus_weights` multiplies what a corpus teaches.
+    M is the number of labelled words in the batch, c_w the weight of the corpus that holds word w.
+    With a CRF there is one nll per sentence. A word that teaches head h nothing adds 0 to its sum.
 
-    Raises WorkbookError for weights below 0 or of heads and corpora that don't exist, for a head that no corpus teaches and for a
-    corpus that teaches no head.
+    With loss_weights="uncertainty" the lambdas are learned: lambda_h = exp(-s_h), and each word
+    that teaches head h adds s_h / 2 (Kendall, Gal, Cipolla 2018; s_h is the log of a variance).
+
+    Raises WorkbookError for negative weights, for weights of unknown heads or corpora, for a head
+    that no corpus teaches, and for a corpus that teaches no head.
     """
 
     def __init__(
-        self, plans: Sequence[HeadPlan], corpora: Sequence[Corpus], scheme: str, unannotated: str = "mask",
-        loss_weights: Mapping[str, float] | str | None = None, corpus_weights: Mapping[str, float] | None = None,
-    ):  # fmt: skip
+        self,
+        plans: Sequence[HeadPlan],
+        corpora: Sequence[Corpus],
+        scheme: str,
+        unannotated: str = "mask",
+        loss_weights: Mapping[str, float] | str | None = None,
+        corpus_weights: Mapping[str, float] | None = None,
+    ):
         super().__init__()
         if unannotated not in UNANNOTATED:
             raise unknown("unannotated", unannotated, UNANNOTATED)
-        uncertain, given = (
-            loss_weights == "uncertainty",
-            {} if isinstance(loss_weights, str) else loss_weights or {},
-        )
-        if isinstance(loss_weights, str) and not uncertain:
+        learned = loss_weights == "uncertainty"
+        if isinstance(loss_weights, str) and not learned:
             raise unknown("loss_weights", loss_weights, ("uncertainty",))
-        lambdas = _checked("head", given, [plan.name for plan in plans])
-        corpus_weights = _checked(
-            "corpus", corpus_weights or {}, [corpus.name for corpus in corpora]
-        )
+        given = {} if learned else loss_weights or {}
+        lambdas = _checked("loss_weights", "head", given, [plan.name for plan in plans])
+        names = [corpus.name for corpus in corpora]
+        corpus_weights = _checked("corpus_weights", "corpus", corpus_weights or {}, names)
         for corpus in corpora:
             if not any(corpus.name in plan.corpora for plan in plans):
+                known = {plan.name: plan.types for plan in plans}
                 raise WorkbookError(
-                    f"corpus {corpus.name!r} ({list(corpus.types)}) has no head that learns from it: { {p.name: p.types for p in plans} }"
+                    f"corpus {corpus.name!r} ({list(corpus.types)}) has no head that learns from "
+                    f"it: {known}"
                 )
         self.heads = nn.ModuleList(
             HeadLoss(plan, corpora, scheme, unannotated, corpus_weights) for plan in plans
         )
-        self.register_buffer(
-            "lambdas", torch.tensor([lambdas[plan.name] for plan in plans]), persistent=False
-        )
-        self.log_variances = nn.Parameter(torch.zeros(len(plans))) if uncertain else None
+        values = torch.tensor([lambdas[plan.name] for plan in plans])
+        self.register_buffer("lambdas", values, persistent=False)
+        self.log_variances = nn.Parameter(torch.zeros(len(plans))) if learned else None
 
     def forward(
         self, output: Output, batch: Batch, all_words: float | None = None, share: float = 1.0
     ) -> torch.Tensor:
-        """scalar; where this batch is one process's share of a larger one `all_words` stands for M, and what the sharing charges is
-        multiplied by `share`."""
+        """scalar
+
+        If the batch is one process's share of a larger one, `all_words` replaces M, and `share`
+        multiplies the auxiliary loss.
+        """
         total = 0.0
         for i, head in enumerate(self.heads):
             nll, words = head(output, batch)
             if self.log_variances is None:
                 total = total + self.lambdas[i] * nll
             else:
-                total = (
-                    total + (-self.log_variances[i]).exp() * nll + words * self.log_variances[i] / 2
-                )
-        return (
-            total / (batch.valid.sum().clamp(min=1) if all_words is None else all_words)
-            + share * output.penalty
-        )
+                s = self.log_variances[i]
+                total = total + (-s).exp() * nll + words * s / 2
+        words = batch.valid.sum().clamp(min=1) if all_words is None else all_words
+        return total / words + share * output.penalty
 
 
-def _checked(kind: str, given: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+def _checked(
+    field: str, by: str, given: Mapping[str, float], names: Sequence[str]
+) -> dict[str, float]:
+    """A weight for every name, 1 where none is given."""
     for name, weight in given.items():
         if name not in names:
-            raise unknown(f"{kind} in {'loss' if kind == 'head' else kind}_weights", name, names)
+            raise unknown(f"{by} in {field}", name, names)
         if weight < 0:
-            raise WorkbookError(f"the weight of {kind} {name!r} is {weight}; weights are 0 or more")
+            raise WorkbookError(f"the weight of {by} {name!r} is {weight}; weights are 0 or more")
     return dict.fromkeys(names, 1.0) | {name: float(weight) for name, weight in given.items()}

@@ -1,6 +1,6 @@
 """MultiTaskTagger: encoder -> sharing -> heads.
 
-B sentences   P pieces   N labelled pieces   D hidden   T tags
+B sentences   P pieces   N labelled pieces   W words   D hidden   T tags   H heads
 """
 
 import json
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,209 +20,251 @@ from ..errors import WorkbookError
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
 from .encoders import SAFE, for_words, longest_window, with_dropout, without_pooler
-from .heads import Head, HeadPlan, Output, heads_for
+from .heads import Head, HeadPlan, Output, Prediction, heads_for
 from .sharing import make_sharing
 
-BLOCK = 4_096  # sentences that are tagged together, the longest last: bounds memory
+BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
+# padded pieces per batch; on a CPU larger batches leave its caches
+_SUITABLE = {"cuda": 16_384, "cpu": 1_024}
+
+
+class _WordTag(NamedTuple):
+    """Tag index and probability of a word's first labelled piece, tag index of its last one."""
+
+    first: int
+    probability: float
+    last: int
 
 
 class MultiTaskTagger(nn.Module):
     """Any Hugging Face encoder, a sharing design, and one head per plan.
 
-    `sharing_options` are the design's coefficients; `encoder_name` is only remembered. Raises WorkbookError for windows longer than
-    the encoder's positions.
+    `sharing_options` are the design's coefficients; `encoder_name` is only remembered. Raises
+    WorkbookError for windows longer than the encoder's positions.
     """
 
     def __init__(
-        self, encoder, tokenizer, plans: Sequence[HeadPlan], scheme: str = "IOB2", dropout: float = 0.1,
-        max_length: int = 256, overlap: int = 64, label_pieces: str = "first", encoder_name: str = "",
-        decoder: str = "softmax", sharing: str = "hard", sharing_options: Mapping[str, float] | None = None,
-    ):  # fmt: skip
+        self,
+        encoder,
+        tokenizer,
+        plans: Sequence[HeadPlan],
+        scheme: str = "IOB2",
+        dropout: float = 0.1,
+        max_length: int = 256,
+        overlap: int = 64,
+        label_pieces: str = "first",
+        encoder_name: str = "",
+        decoder: str = "softmax",
+        sharing: str = "hard",
+        sharing_options: Mapping[str, float] | None = None,
+    ):
         super().__init__()
         longest = longest_window(encoder)
         if longest is not None and max_length > longest:
             raise WorkbookError(
-                f"max_length={max_length} is too long for {encoder_name or 'this encoder'}: its windows hold at most {longest} pieces"
+                f"max_length={max_length} is too long for {encoder_name or 'this encoder'}: "
+                f"its windows hold at most {longest} pieces"
             )
+        self.plans, self.scheme = list(plans), scheme
+        self.tokenizer, self.encoder_name = tokenizer, encoder_name
+        self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces)
         self.encoder, self.dropout = encoder, nn.Dropout(dropout)
-        corpora = dict.fromkeys(name for plan in plans for name in plan.corpora)
-        self.sharing = make_sharing(
-            sharing,
-            encoder.config.hidden_size,
-            [plan.name for plan in plans],
-            len(corpora),
-            sharing_options,
-        )
+        names = [plan.name for plan in plans]
+        corpora = {name for plan in plans for name in plan.corpora}
+        hidden = encoder.config.hidden_size
+        self.sharing = make_sharing(sharing, hidden, names, len(corpora), sharing_options)
         self.heads = nn.ModuleList(
             Head(self.sharing.width, plan.types, scheme, decoder) for plan in plans
         )
-        self.plans, self.scheme, self.tokenizer, self.encoder_name = (
-            list(plans),
-            scheme,
-            tokenizer,
-            encoder_name,
-        )
-        self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces)
         self.settings = {
-            "scheme": scheme, "dropout": dropout, "max_length": max_length, "overlap": overlap, "label_pieces": label_pieces,
-            "decoder": decoder, "sharing": sharing, "sharing_options": dict(sharing_options or {}),
-        }  # fmt: skip
+            "scheme": scheme,
+            "dropout": dropout,
+            "max_length": max_length,
+            "overlap": overlap,
+            "label_pieces": label_pieces,
+            "decoder": decoder,
+            "sharing": sharing,
+            "sharing_options": dict(sharing_options or {}),
+        }
+
+    @property
+    def types(self) -> list[str]:
+        """The types that its heads know."""
+        return list(dict.fromkeys(type for plan in self.plans for type in plan.types))
+
+    @property
+    def named_heads(self) -> list[tuple[str, Head]]:
+        return [(plan.name, head) for plan, head in zip(self.plans, self.heads, strict=True)]
+
+    def freeze(self, names: Iterable[str]) -> None:
+        """Heads that don't learn: their layers, and what only they use of the sharing design."""
+        for i, (name, head) in enumerate(self.named_heads):
+            if name in names:
+                head.requires_grad_(False)
+                for parameter in self.sharing.own(i):
+                    parameter.requires_grad_(False)
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor,
-        valid: torch.Tensor | None = None, corpus: torch.Tensor | None = None,
-    ) -> Output:  # fmt: skip
-        """(B P), (B P), (B N), (B N), (B) -> Output; `valid` and `corpus` are for what the sharing charges in training."""
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        positions: torch.Tensor,
+        valid: torch.Tensor | None = None,
+        corpus: torch.Tensor | None = None,
+    ) -> Output:
+        """(B P), (B P), (B N), (B N), (B) -> Output
+
+        `valid` and `corpus` are for the auxiliary loss of the sharing design, in training.
+        """
         hidden = self._hidden(input_ids, attention_mask, positions)
         views, penalty = self.sharing(hidden, *((valid, corpus) if self.training else ()))
-        named = list(zip([plan.name for plan in self.plans], self.heads, strict=True))
-        logits = {name: head(view) for (name, head), view in zip(named, views, strict=True)}
-        return Output(
-            logits,
-            {name: table for name, head in named if (table := head.table()) is not None},
-            penalty,
-        )
+        logits, tables = {}, {}
+        for (name, head), view in zip(self.named_heads, views, strict=True):
+            logits[name] = head(view)
+            if (table := head.table()) is not None:
+                tables[name] = table
+        return Output(logits, tables, penalty)
 
     def _hidden(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return self.dropout(
-            hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
-        )  # (B P D) -> (B N D)
+        """The encoder's vector of each labelled piece.  -> (B N D)"""
+        encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        hidden = encoded.last_hidden_state  # (B P D)
+        index = positions[..., None].expand(-1, -1, hidden.shape[-1])
+        return self.dropout(hidden.gather(1, index))
 
     def predict(
-        self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
-        autocast: torch.dtype | None = None, repairs: Counter | None = None,
-    ) -> list[list[tuple[int, int, str, float]]]:  # fmt: skip
-        """Spans (start word, end word, type, score) of tokenized sentences; arguments and errors as for `predictions`."""
-        return [
-            spans
-            for spans, _ in self.predictions(
-                sentences, corpus, types, max_pieces, autocast, repairs
-            )
-        ]
+        self,
+        sentences: Iterable[Sequence[str]],
+        corpus: str = "",
+        types: Sequence[str] | None = None,
+        max_pieces: int = 0,
+        autocast: torch.dtype | None = None,
+        repairs: Counter | None = None,
+    ) -> list[list[Prediction]]:
+        """The mentions of each tokenized sentence; arguments and errors as for `predictions`."""
+        found = self.predictions(sentences, corpus, types, max_pieces, autocast, repairs)
+        return [mentions for mentions, _ in found]
 
     def predictions(
-        self, sentences: Iterable[Sequence[str]], corpus: str = "", types: Sequence[str] | None = None, max_pieces: int = 0,
-        autocast: torch.dtype | None = None, repairs: Counter | None = None,
-    ) -> Iterator[tuple[list[tuple[int, int, str, float]], float]]:  # fmt: skip
-        """For each tokenized sentence its spans (start word, end word, type, score) and the confidence in its tags.
+        self,
+        sentences: Iterable[Sequence[str]],
+        corpus: str = "",
+        types: Sequence[str] | None = None,
+        max_pieces: int = 0,
+        autocast: torch.dtype | None = None,
+        repairs: Counter | None = None,
+    ) -> Iterator[tuple[list[Prediction], float]]:
+        """For each tokenized sentence, its mentions and the confidence in its tags.
 
-        Scores and confidence are probabilities; a sentence's confidence is that of its least probable tag, 1 for no words.
-        `types` keeps only spans of these; `corpus` picks that corpus's own head where heads are per corpus. Where several heads
-        know one type, overlapping spans of that type are settled in favour of the leftmost, then the longest. `max_pieces` bounds
-        a batch (0: what suits the device). Sentences are read block by block, so a long text may be a generator.
+        sentences    lists of words; they are read block by block, so a long text may be a generator
+        corpus       picks that corpus's own head, where heads are per corpus
+        types        keeps only mentions of these types
+        max_pieces   padded pieces per batch; 0 takes what suits the device
+        repairs      counts tag sequences that had to be mended, by name
 
-        Raises WorkbookError for text that isn't cut into words, and where no head knows one of `types`.
+        Scores and confidence are probabilities. The confidence of a sentence is the probability of
+        its least probable tag; 1 for no words. Where several heads know one type, the leftmost
+        longest of overlapping mentions stays.
+
+        Raises WorkbookError for text that isn't cut into words, and where no head knows a type.
         """
-        wanted = list(
-            types
-            if types is not None
-            else dict.fromkeys(name for plan in self.plans for name in plan.types)
-        )
-        chosen = set(heads_for(self.plans, corpus, wanted))
-        if isinstance(sentences, str):
-            raise _not_words(sentences)
+        types = self.types if types is None else list(types)
+        readers = set(heads_for(self.plans, corpus, types))
+        repairs = Counter() if repairs is None else repairs
+        _refuse_text(sentences)
         sentences = iter(sentences)
         while block := list(islice(sentences, BLOCK)):
-            if text := next((sentence for sentence in block if isinstance(sentence, str)), None):
-                raise _not_words(text)
-            tagged = self._tagged(block, chosen, max_pieces, autocast)
+            for sentence in block:
+                _refuse_text(sentence)
+            tagged = self._tag_words(block, readers, max_pieces, autocast)
             for k, tokens in enumerate(block):
-                words = {name: found[k] for name, found in tagged.items()}
+                words = {}
+                for name, by_sentence in tagged.items():
+                    words[name] = [by_sentence[k][word] for word in range(len(tokens))]
                 confidence = min(
-                    (p for by_word in words.values() for _, p, _ in by_word.values()), default=1.0
+                    (word.probability for tags in words.values() for word in tags), default=1.0
                 )
-                yield self._spans(words, len(tokens), set(wanted), repairs), confidence
+                yield self._mentions(words, set(types), repairs), confidence
+
+    @torch.inference_mode()
+    def _tag_words(
+        self,
+        sentences: Sequence[Sequence[str]],
+        readers: set[str],
+        max_pieces: int,
+        autocast: torch.dtype | None,
+    ) -> dict[str, list[dict[int, _WordTag]]]:
+        """head -> for each sentence: word -> its tag."""
+        tagged = {name: [{} for _ in sentences] for name in readers}
+        for windows, batch in self._batches(sentences, max_pieces):
+            device = batch.input_ids.device.type
+            with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+                output = self(**batch.inputs)
+            for name, head in self.named_heads:
+                if name not in readers:
+                    continue
+                decoded = head.decode(output.logits[name], batch.valid, batch.opens, batch.closes)
+                tags, probabilities = (values.tolist() for values in decoded)
+                for row, window in enumerate(windows):
+                    words = tagged[name][window.sentence]
+                    _collect(window, tags[row], probabilities[row], words)
+        return tagged
+
+    def _mentions(
+        self, words: Mapping[str, list[_WordTag]], types: set[str], repairs: Counter
+    ) -> list[Prediction]:
+        """One sentence's mentions from the word tags of each head."""
+        by_type: dict[str, list[Prediction]] = {}
+        for name, head in self.named_heads:
+            if name not in words:
+                continue
+            tags = [head.word_tag(word.first, word.last) for word in words[name]]
+            probabilities = [word.probability for word in words[name]]
+            for mention in head.spans(tags, probabilities, repairs):
+                if mention.type in types:
+                    by_type.setdefault(mention.type, []).append(mention)
+        return sorted(mention for mentions in by_type.values() for mention in flat(mentions))
+
+    def _batches(
+        self, sentences: Sequence[Sequence[str]], max_pieces: int
+    ) -> Iterator[tuple[list[Window], Batch]]:
+        """Windows of similar length, and the batch that they make, on the tagger's device."""
+        self.eval()
+        # an empty sentence has an empty window
+        windows = [window for window in self.aligner.windows(sentences) if window.words]
+        device = next(self.parameters()).device
+        pad = self.tokenizer.pad_token_id or 0
+        suitable = _SUITABLE.get(device.type, _SUITABLE["cpu"])
+        for group in inference_batches(windows, max_pieces or suitable):
+            chosen = [windows[i] for i in group]
+            examples = [Example(window, 0, {}) for window in chosen]
+            yield chosen, collate(examples, pad).to(device)
 
     @torch.inference_mode()
     def sharing_weights(
         self, sentences: Sequence[Sequence[str]], max_pieces: int = 0
     ) -> list[np.ndarray]:
-        """What each head takes of each expert (moe) or other head (cross), word by word: one (H K W) a sentence, W its words."""
+        """Each head's weight of each source (moe: expert, cross: other head), word by word.
+
+        One (H K W) array per sentence.
+        """
         found: list[np.ndarray | None] = [None] * len(sentences)
         for windows, batch in self._batches(sentences, max_pieces):
-            weights = (
-                self.sharing.weights(
-                    self._hidden(batch.input_ids, batch.attention_mask, batch.positions)
-                )
-                .float()
-                .cpu()
-                .numpy()
-            )
+            hidden = self._hidden(batch.input_ids, batch.attention_mask, batch.positions)
+            weights = self.sharing.weights(hidden).float().cpu().numpy()  # (H K B N)
             for row, window in enumerate(windows):
-                if found[window.sentence] is None:
-                    found[window.sentence] = np.zeros(
-                        (*weights.shape[:2], len(sentences[window.sentence]))
-                    )
-                for i, word in reversed(list(enumerate(window.words))):
-                    found[window.sentence][:, :, word] = weights[:, :, row, i]
+                k = window.sentence
+                if found[k] is None:
+                    found[k] = np.zeros((*weights.shape[:2], len(sentences[k])))
+                # of a word with several labelled pieces the first one counts: it is written last
+                for i in reversed(range(len(window.words))):
+                    found[k][:, :, window.words[i]] = weights[:, :, row, i]
         return found
 
-    def _batches(
-        self, sentences: Sequence[Sequence[str]], max_pieces: int
-    ) -> Iterator[tuple[list[Window], Batch]]:
-        self.eval()
-        windows = [
-            window for window in self.aligner.windows(sentences) if window.words
-        ]  # an empty sentence has an empty one
-        device = next(self.parameters()).device
-        suits = (
-            16_384 if device.type == "cuda" else 1_024
-        )  # on a CPU larger batches leave its caches
-        for group in inference_batches(windows, max_pieces or suits):
-            yield (
-                [windows[i] for i in group],
-                collate(
-                    [Example(windows[i], 0, {}) for i in group], self.tokenizer.pad_token_id or 0
-                ).to(device),
-            )
-
-    @torch.inference_mode()
-    def _tagged(
-        self,
-        sentences: Sequence[Sequence[str]],
-        chosen: set[str],
-        max_pieces: int,
-        autocast: torch.dtype | None,
-    ) -> dict[str, list[dict[int, tuple[int, float, int]]]]:
-        """head -> for each sentence word -> tag index of its first piece and its probability, tag index of its last labelled piece."""
-        tagged: dict[str, list[dict[int, tuple[int, float, int]]]] = {
-            name: [{} for _ in sentences] for name in chosen
-        }
-        for windows, batch in self._batches(sentences, max_pieces):
-            with torch.autocast(
-                batch.input_ids.device.type, dtype=autocast, enabled=autocast is not None
-            ):
-                output = self(**batch.inputs)
-            for plan, head in zip(self.plans, self.heads, strict=True):
-                if plan.name in chosen:
-                    decoded = head.decode(
-                        output.logits[plan.name], batch.valid, batch.opens, batch.closes
-                    )
-                    tags, scores = (values.tolist() for values in decoded)
-                    for row, window in enumerate(windows):
-                        _collect(window, tags[row], scores[row], tagged[plan.name][window.sentence])
-        return tagged
-
-    def _spans(
-        self, tagged, length: int, wanted: set[str], repairs: Counter | None
-    ) -> list[tuple[int, int, str, float]]:
-        """One sentence's spans; `tagged`: head -> word -> what `_tagged` found."""
-        repairs = Counter() if repairs is None else repairs
-        by_type: dict[str, list[tuple[int, int, str, float]]] = {}
-        for plan, head in zip(self.plans, self.heads, strict=True):
-            if plan.name in tagged:
-                words = [tagged[plan.name][w] for w in range(length)]
-                tags = [head.word_tag(first, last) for first, _, last in words]
-                for span in head.spans(tags, [p for _, p, _ in words], repairs):
-                    if span[2] in wanted:
-                        by_type.setdefault(span[2], []).append(span)
-        return sorted(span for spans in by_type.values() for span in flat(spans))
-
     def save(self, folder: str | Path) -> None:
-        """model.safetensors, the encoder's config.json, the tokenizer and tagger.json."""
+        """Write model.safetensors, the encoder's config.json, the tokenizer and tagger.json."""
         from safetensors import SafetensorError
         from safetensors.torch import save_model
 
@@ -242,7 +285,7 @@ class MultiTaskTagger(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path, dropout: float | None = None) -> "MultiTaskTagger":
-        """What `save` wrote; no network, no code from outside. `dropout` is for training on."""
+        """The tagger that `save` wrote; without network. `dropout` is for further training."""
         from safetensors.torch import load_model
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -250,68 +293,74 @@ class MultiTaskTagger(nn.Module):
         description, plans = read_description(folder)
         if dropout is not None:
             description["dropout"] = dropout
-        config = with_dropout(AutoConfig.from_pretrained(folder, **SAFE), description["dropout"])
-        encoder = AutoModel.from_config(
-            config, dtype=torch.float32, **SAFE, **without_pooler(config)
-        )
+        config = AutoConfig.from_pretrained(folder, **SAFE)
+        config = with_dropout(config, description["dropout"])
+        options = {"dtype": torch.float32, **SAFE, **without_pooler(config)}
+        encoder = AutoModel.from_config(config, **options)
         tokenizer = for_words(AutoTokenizer.from_pretrained(folder, **SAFE), str(folder))
-        tagger = cls(
-            encoder, tokenizer, plans, encoder_name=description.pop("encoder"), **description
-        )
+        name = description.pop("encoder")
+        tagger = cls(encoder, tokenizer, plans, encoder_name=name, **description)
         load_model(tagger, str(folder / "model.safetensors"))
         return tagger.eval()
 
     def extended(self, plans: Sequence[HeadPlan]) -> "MultiTaskTagger":
-        """A tagger with this one's weights and these plans' heads: those it has go on, those it lacks are new, the rest stay as they are.
+        """A tagger with this one's weights, and with heads for these plans too.
 
-        Raises WorkbookError where a head of one name knows other types.
+        Heads that exist go on, missing ones are new, and all others stay. Raises WorkbookError
+        where a head of the same name knows other types.
         """
         own = {plan.name: plan for plan in self.plans}
         for plan in plans:
             if plan.name in own and plan.types != own[plan.name].types:
                 raise WorkbookError(
-                    f"head {plan.name!r} knows {list(own[plan.name].types)} in the first phase and {list(plan.types)} in the second; "
-                    "a head goes on with the types it has: take heads='per-type', or the same types in both"
+                    f"head {plan.name!r} knows {list(own[plan.name].types)} in the first phase and "
+                    f"{list(plan.types)} in the second; a head goes on with the types it has: take "
+                    "heads='per-type', or the same types in both"
                 )
-        merged = list(
-            (own | {plan.name: plan for plan in plans}).values()
-        )  # old heads first, in their order
+        # existing heads first, in their order
+        merged = list((own | {plan.name: plan for plan in plans}).values())
         tagger = MultiTaskTagger(
             self.encoder, self.tokenizer, merged, encoder_name=self.encoder_name, **self.settings
         )
-        grown = tagger.state_dict()
+        new = tagger.state_dict()
         for name, old in self.state_dict().items():
-            if not name.startswith(
-                "sharing.discriminator"
-            ):  # it guesses among corpora, and those are others now
-                grown[name][tuple(map(slice, old.shape))].copy_(old)
+            # the discriminator starts anew: it guesses among other corpora now
+            if not name.startswith("sharing.discriminator"):
+                # a gate has more rows than before: one for each new head
+                new[name][tuple(map(slice, old.shape))].copy_(old)
         return tagger
 
 
 def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
     """A saved tagger's settings and its heads."""
-    if not (folder / "tagger.json").exists():
+    path = folder / "tagger.json"
+    if not path.exists():
         raise WorkbookError(
             f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder"
         )
-    said = json.loads((folder / "tagger.json").read_text())
-    return said, [
-        HeadPlan(plan["name"], tuple(plan["types"]), tuple(plan["corpora"]), plan["exclusive"])
-        for plan in said.pop("heads")
-    ]
+    description = json.loads(path.read_text())
+    plans = []
+    for plan in description.pop("heads"):
+        types, corpora = tuple(plan["types"]), tuple(plan["corpora"])
+        plans.append(HeadPlan(plan["name"], types, corpora, plan["exclusive"]))
+    return description, plans
 
 
 def _collect(
-    window, tags: list[int], scores: list[float], words: dict[int, tuple[int, float, int]]
+    window: Window, tags: list[int], probabilities: list[float], words: dict[int, _WordTag]
 ) -> None:
-    """Keep for each word tag and probability of its first labelled piece, and the tag of its last one."""
+    """Add a window's tags to those of its sentence's words."""
     for i, word in enumerate(window.words):
-        first, p, _ = words.get(word, (tags[i], scores[i], 0))
-        words[word] = first, p, tags[i]
+        if word in words:
+            words[word] = words[word]._replace(last=tags[i])
+        else:
+            words[word] = _WordTag(tags[i], probabilities[i], tags[i])
 
 
-def _not_words(text: str) -> WorkbookError:
-    return WorkbookError(
-        f"{text[:40]!r} is text; the tagger takes sentences as lists of words: "
-        "from bioner_lib.corpora.text import tokenize; tagger.predict([tokenize(text)])"
-    )
+def _refuse_text(sentence: object) -> None:
+    """Raises WorkbookError for a string where a list of words (or of sentences) is expected."""
+    if isinstance(sentence, str):
+        raise WorkbookError(
+            f"{sentence[:40]!r} is text; the tagger takes sentences as lists of words: "
+            "from bioner_lib.corpora import tokenize; tagger.predict([tokenize(text)])"
+        )

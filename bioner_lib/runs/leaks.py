@@ -1,80 +1,105 @@
-"""Leaks: training documents that stand in a test split, also those of earlier phases and teachers."""
+"""Leaks: training documents that are in a test split too.
+
+The training text of earlier phases and of teachers counts as well.
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ..config import RunConfig
 from ..corpora.corpus import Corpus
 from ..corpora.loading import load_corpus
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError
+from ..home import runs_folder
 from .rows import PARENTS, read_row
 
 
 def trained_before(
-    config: RunConfig, parents: Mapping[str, Mapping], runs: Path, mirror
+    config: RunConfig, parents: Mapping[str, Mapping]
 ) -> tuple[list[Corpus], list[str]]:
-    """The corpora that taught the runs which this one builds on (earlier phases, teachers, theirs), and the names of those that are gone.
+    """The corpora that taught the runs which this one builds on, and the names of missing ones.
 
-    Another part of a corpus that this run trains on is another corpus: other documents.
+    Another part of a corpus that this run trains on counts too: it has other documents.
     """
-    behind = [phase for parent in parents.values() for phase in parent["phases"]]
-    behind += _behind(config.as_dict(), runs)
-    asked = dict.fromkeys(
-        (name, phase.get("limit", 0)) for phase in behind for name in phase["corpora"]
-    )
-    found, gone = [], []
-    for name, limit in asked.keys() - {(name, config.limit) for name in config.corpora}:
+    configs = [phase for parent in parents.values() for phase in parent["phases"]]
+    configs += _ancestors(config.as_dict())
+    names = {(name, c.get("limit", 0)) for c in configs for name in c["corpora"]}
+    names -= {(name, config.limit) for name in config.corpora}
+    found, missing = [], []
+    for name, limit in names:
         try:
-            found.append(load_corpus(name, mirror=mirror, limit=limit))
+            found.append(load_corpus(name, limit=limit))
         except WorkbookError:
-            gone.append(name)
-    return sorted(found, key=lambda corpus: corpus.name), sorted(gone)
+            missing.append(name)
+    return sorted(found, key=lambda corpus: corpus.name), sorted(missing)
 
 
-def _behind(config: Mapping, runs: Path) -> list[dict]:
+def _ancestors(config: Mapping) -> list[dict]:
     """The configurations of a run's parents, and of theirs."""
-    rows = [read_row(runs / config[name]) for name in PARENTS if config.get(name)]
-    configs = [row["config"] for row in rows if row]
-    return [*configs, *(earlier for parent in configs for earlier in _behind(parent, runs))]
+    found = []
+    for field in PARENTS:
+        row = read_row(runs_folder() / config[field]) if config.get(field) else None
+        if row:
+            found += [row["config"], *_ancestors(row["config"])]
+    return found
 
 
 def shared_documents(
-    corpora: Sequence[Corpus],
-    also: Sequence[Corpus] = (),
-    mirror=None,
-    before: Sequence[Corpus] = (),
+    corpora: Sequence[Corpus], also: Sequence[Corpus] = (), before: Sequence[Corpus] = ()
 ) -> dict[str, dict[str, int]]:
-    """Training corpus -> test corpus -> how many documents of its train or dev split stand in that test split, where both name theirs.
+    """Training corpus -> test corpus -> number of documents that train (or dev) and test share.
 
-    `before` taught what the run builds on; their test splits are not scored. Where training text names PMIDs, registered corpora
-    without them are compared by the `documents` of their other form. Raises WorkbookError where that form can't be had and the text
-    is silver; for gold the comparison is left out, which is said.
+    `also` is only tested on. `before` taught what the run builds on. Only corpora that name their
+    documents are compared; a registered corpus without PMIDs is compared by its `documents` form,
+    which has them. Where that form can't be loaded, raises WorkbookError for silver text, and
+    prints a note for gold.
     """
     tests = [corpus for corpus in (*corpora, *also) if "test" in corpus.splits]
-    docs = {corpus.name: {s.doc for s in corpus.test} for corpus in tests if corpus.documented}
+    trained = [corpus for corpus in (*corpora, *before) if corpus.documented]
     train: dict[str, set[str]] = {}
-    for corpus in (*corpora, *before):  # two parts of one corpus have its name
-        seen = [
-            split for role, split in corpus.splits.items() if role != "test" and corpus.documented
-        ]
-        train.setdefault(corpus.name, set()).update(s.doc for split in seen for s in split)
-    naming = {name for name, mine in train.items() if any(doc.isdecimal() for doc in mine)}
-    by_pmid = [corpus for corpus in (*corpora, *before) if corpus.name in naming]
-    for corpus in tests if by_pmid else ():
-        if form := CORPORA.get(split_name(corpus.name)[0], {}).get("documents"):
-            try:
-                docs[corpus.name] = {s.doc for s in load_corpus(form, mirror=mirror).test}
-            except WorkbookError as error:
-                if any(corpus.silver for corpus in by_pmid):
-                    raise
-                print(
-                    f"whether training documents stand in the test split of {corpus.name} can't be told: {error}",
-                    file=sys.stderr,
-                )
-    found = {
-        name: {test: len(mine & held) for test, held in docs.items() if mine & held}
-        for name, mine in train.items()
+    for corpus in trained:  # two parts of one corpus have one name
+        for role, split in corpus.splits.items():
+            if role != "test":
+                documents = {sentence.doc for sentence in split}
+                train.setdefault(corpus.name, set()).update(documents)
+    named_by_pmid = {
+        name for name, documents in train.items() if any(doc.isdecimal() for doc in documents)
     }
-    return {name: shared for name, shared in found.items() if shared}
+    by_pmid = [corpus for corpus in trained if corpus.name in named_by_pmid]
+    test = {c.name: {sentence.doc for sentence in c.test} for c in tests if c.documented}
+    for corpus in tests if by_pmid else ():
+        try:
+            test |= _documents_form(corpus)
+        except WorkbookError as error:
+            if any(corpus.silver for corpus in by_pmid):
+                raise
+            print(
+                f"whether the test split of {corpus.name} holds training documents can't be "
+                f"checked: {error}",
+                file=sys.stderr,
+            )
+    shared = {}
+    for name, documents in train.items():
+        counts = {other: len(documents & found) for other, found in test.items()}
+        if any(counts.values()):
+            shared[name] = {other: count for other, count in counts.items() if count}
+    return shared
+
+
+def _documents_form(corpus: Corpus) -> dict[str, set[str]]:
+    """Corpus -> PMIDs of its test split, for a corpus whose registry entry names such a form."""
+    form = CORPORA.get(split_name(corpus.name)[0], {}).get("documents")
+    return {corpus.name: {sentence.doc for sentence in load_corpus(form).test}} if form else {}
+
+
+def refuse_leaks(
+    config: RunConfig, trained: Sequence[Corpus], shared: Mapping[str, Mapping[str, int]]
+) -> None:
+    """Raises WorkbookError for silver text that shares documents with a test split."""
+    leaks = {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}
+    if leaks and not config.allow_shared_documents:
+        raise WorkbookError(
+            f"silver text shares documents with test splits: {leaks}; leave them out when the text "
+            "is fetched, or set allow_shared_documents=True: the row then records them"
+        )

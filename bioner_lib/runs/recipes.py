@@ -1,4 +1,7 @@
-"""Published systems as ordinary runs: a name -> the RunConfigs that reproduce it. The recipes are `recipes.toml`."""
+"""Published systems as ordinary runs: a name -> the RunConfigs that reproduce it.
+
+The recipes are in `recipes.toml`.
+"""
 
 import tomllib
 from collections.abc import Sequence
@@ -11,18 +14,9 @@ from ..errors import WorkbookError, unknown
 _TABLES: dict[str, dict] = tomllib.loads(
     (Path(__file__).parent / "recipes.toml").read_text(encoding="utf-8")
 )
-
-
-def _whole(name: str) -> dict:
-    table = _TABLES[name]
-    return (_whole(table["like"]) if "like" in table else {}) | {
-        key: value for key, value in table.items() if key != "like"
-    }
-
-
-RECIPES: dict[str, dict] = {name: _whole(name) for name in _TABLES}
 ORDERS = ("together", "apart", "together-then-alone", "alone-then-added")
-_SAID = (
+# keys of a recipe that are no fields of RunConfig, or that get a meaning of their own here
+_OWN_KEYS = (
     "about",
     "changed",
     "order",
@@ -36,6 +30,16 @@ _SAID = (
 )
 
 
+def _complete(name: str) -> dict:
+    """A recipe with the values that it takes from the one it is `like`."""
+    table = dict(_TABLES[name])
+    base = table.pop("like", None)
+    return (_complete(base) if base else {}) | table
+
+
+RECIPES: dict[str, dict] = {name: _complete(name) for name in _TABLES}
+
+
 def recipe(
     name: str,
     *,
@@ -46,87 +50,94 @@ def recipe(
     epochs: int | Sequence[int] = 0,
     **fields,
 ) -> list[RunConfig]:
-    """The runs of a recipe in the order in which they are made; what a second phase starts from stands before it.
+    """The runs of a recipe, in the order in which they are made.
 
-    What is given replaces what the recipe says: other `corpora` take the place of what it is also tested on too, another `encoder`
-    brings its own learning rate, `epochs` is one number for all phases or one each, `added` is its general-domain or silver corpus
-    (nothing to a recipe that has none), `fields` any other field of RunConfig. Raises WorkbookError for an unknown recipe, for one that
-    needs `added`, and for a wrong number of `epochs`.
+    Arguments replace what the recipe says:
+
+    corpora   also replace its further test corpora
+    encoder   brings its own learning rate
+    epochs    one number for all phases, or one per phase
+    added     the general-domain or silver corpus, for a recipe that has one
+    fields    any other field of RunConfig
+
+    Raises WorkbookError for an unknown recipe, for one that needs `added`, and for a wrong number
+    of `epochs`.
 
     >>> [config.sharing for config in recipe("cross-sharing", encoder="minilm")]
     ['cross']
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    said = RECIPES[name]
-    order, own = said.get("order", "together"), not corpora
-    corpora, added = _listed(corpora) or said["corpora"], _listed(added)
-    if "needs" in said and not added:
-        raise WorkbookError(f"recipe {name!r} needs added=, {said['needs']}: a name or folder")
-    added = added or said.get("added", []) if "needs" in said or said.get("added") else []
-    common = {key: value for key, value in said.items() if key not in _SAID}
-    if encoder and encoder != said["encoder"]:
+    table = RECIPES[name]
+    keeps_corpora = not corpora
+    corpora = _listed(corpora) or table["corpora"]
+    added = _listed(added)
+    if "needs" in table and not added:
+        raise WorkbookError(f"recipe {name!r} needs added=, {table['needs']}: a name or folder")
+    if "needs" not in table:
+        added = (added or table["added"]) if table.get("added") else []
+    phases = _phase_lengths(epochs or table.get("epochs", 0))
+    common = {key: value for key, value in table.items() if key not in _OWN_KEYS}
+    if encoder and encoder != table["encoder"]:
         common.pop("learning_rate", None)
-    scored = {
-        split_name(corpus)[::2] for corpus in corpora + added
-    }  # whatever part of it is trained on
-    also = [
-        c
-        for c in _listed(fields.pop("also_test", said.get("also_test", []) if own else []))
-        if split_name(c)[::2] not in scored
-    ]
-    common |= {"seed": seed, "encoder": encoder or said["encoder"], "also_test": also} | fields
-    lengths = epochs or said.get("epochs", 0)
-    lengths = [lengths] * 2 if isinstance(lengths, int) else list(lengths)
-    if len(lengths) != 2:
-        raise WorkbookError(f"epochs={lengths}; expected one number, or two for the two phases")
-    weights = common.pop(
-        "corpus_weights",
-        dict.fromkeys(added, said["added_weight"]) if "added_weight" in said else {},
-    )
+    also_test = fields.pop("also_test", table.get("also_test", []) if keeps_corpora else [])
+    # whatever part of a corpus is trained on, its test split is scored
+    scored = {_without_part(corpus) for corpus in [*corpora, *added]}
+    also = [corpus for corpus in _listed(also_test) if _without_part(corpus) not in scored]
+    common |= {"seed": seed, "encoder": encoder or table["encoder"], "also_test": also} | fields
+    weights = common.pop("corpus_weights", {})
+    if not weights and "added_weight" in table:
+        weights = dict.fromkeys(added, table["added_weight"])
 
     def config(trained_on: Sequence[str], length: int, **more) -> RunConfig:
-        here = {corpus: weight for corpus, weight in weights.items() if corpus in trained_on}
-        return RunConfig(
-            **common | {"corpora": trained_on, "epochs": length, "corpus_weights": here} | more
-        )
+        own = {corpus: weight for corpus, weight in weights.items() if corpus in trained_on}
+        values = {"corpora": trained_on, "epochs": length, "corpus_weights": own}
+        return RunConfig(**common | values | more)
 
+    order = table.get("order", "together")
     if order == "apart":
-        return [config([corpus], lengths[0]) for corpus in corpora]
-    gold_first = (
-        order == "alone-then-added"
-    )  # whose heads can't be asked about types that come later
-    first = (
-        config(corpora, lengths[0], also_test=[])
-        if gold_first
-        else config(corpora + added, lengths[0])
-    )
+        return [config([corpus], phases[0]) for corpus in corpora]
     if order == "together":
-        return [first]
-    then = added if gold_first else corpora
-    # the first corpora are scored again, so that what the second phase cost them can be seen
-    also = [*also, *(corpus for corpus in corpora if corpus not in then and corpus not in also)]
-    return [first, config(then, lengths[1], also_test=also, start_from=first.run_id)]
+        return [config(corpora + added, phases[0])]
+    if order == "alone-then-added":
+        # the heads of the first phase don't know the types that come later
+        first, second = config(corpora, phases[0], also_test=[]), added
+    else:
+        first, second = config(corpora + added, phases[0]), corpora
+    # the first corpora are scored again, to show what the second phase cost them
+    again = [corpus for corpus in corpora if corpus not in second and corpus not in also]
+    last = config(second, phases[1], also_test=[*also, *again], start_from=first.run_id)
+    return [first, last]
 
 
 def family(name: str, **given) -> dict[str, list[RunConfig]]:
-    """The recipes of the same system (what stands before the first "-") and their runs, this one first; what is the same run as one
-    before it, or needs a corpus that isn't given, is left out."""
-    names = [
-        name,
-        *(
-            other
-            for other in RECIPES
-            if other != name and other.split("-")[0] == name.split("-")[0]
-        ),
-    ]
+    """The recipes of one system and their runs, the named one first.
+
+    A system's name is what precedes the first "-". Left out are recipes whose runs are already
+    there, and those that need a corpus which isn't given.
+    """
+    system = name.split("-")[0]
+    others = [other for other in RECIPES if other != name and other.split("-")[0] == system]
     found: dict[str, list[RunConfig]] = {}
-    for other in names:
-        if other == name or given.get("added") or "needs" not in RECIPES[other]:
-            configs = recipe(other, **given)
-            if configs not in found.values():
-                found[other] = configs
+    for other in [name, *others]:
+        if other != name and "needs" in RECIPES[other] and not given.get("added"):
+            continue
+        configs = recipe(other, **given)
+        if configs not in found.values():
+            found[other] = configs
     return found
+
+
+def _phase_lengths(epochs: int | Sequence[int]) -> list[int]:
+    lengths = [epochs] * 2 if isinstance(epochs, int) else list(epochs)
+    if len(lengths) != 2:
+        raise WorkbookError(f"epochs={lengths}; expected one number, or two for the two phases")
+    return lengths
+
+
+def _without_part(name: str) -> tuple[str, str]:
+    base, _, types = split_name(name)
+    return base, types
 
 
 def _listed(names: str | Sequence[str]) -> list[str]:

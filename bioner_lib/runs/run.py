@@ -1,6 +1,7 @@
-"""One run: train, choose on dev, score test once, leave what `rows` reads.
+"""One run: train, choose on dev, score test once, and leave a row.
 
-A run is made in `.working-<run id>` and renamed last, so a `run.json` means a finished run. A lock lets one process work on it.
+A run is made in `.working-<run id>`, which is renamed last: a `run.json` means a finished run. A
+lock lets one process work on it.
 """
 
 import json
@@ -8,7 +9,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,96 +18,101 @@ from pathlib import Path
 from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split
 from ..corpora.loading import load_corpus
-from ..corpora.schemes import Span, flat
+from ..corpora.schemes import flat
 from ..errors import WorkbookError
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
-from ..home import outputs as outputs_folder
-from ..home import replace_text
+from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import autocast_dtype, load_tokenizer
-from ..models.heads import HeadPlan, heads_for, plan_heads
+from ..models.heads import HeadPlan, Prediction, heads_for, plan_heads
 from ..models.tagger import MultiTaskTagger, read_description
 from ..silver.lexicons import Lexicon
 from ..training import processes
 from ..training.progress import add_run
-from .leaks import shared_documents, trained_before
-from .provenance import check_unchanged, compare_made_from, made_earlier, made_from
+from .leaks import refuse_leaks, shared_documents, trained_before
+from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
 
-FORMAT = 2  # 2: rows say what they were made from
+FORMAT = 2  # 2: rows record what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
-Predictor = Callable[[Split, Corpus], list[list[tuple]]]
 
 
 def run(
-    config: RunConfig,
-    *,
-    outputs: str | Path | None = None,
-    mirror: str | Path | None = None,
-    progress: bool = True,
-    keep_model: bool = True,
-    track: str = "",
+    config: RunConfig, *, progress: bool = True, keep_model: bool = True, track: str = ""
 ) -> dict:
-    """Train, choose on dev, score test once, leave a row, and return it; a finished run is only read, a killed one goes on.
+    """Train, choose on dev, score test once, leave a row in outputs/runs, and return it.
 
-    Where another process works on the same run this one waits for it. Started in several processes, by torchrun or accelerate launch,
-    they train together, gradients averaged, and the first one leaves the row. `track` names a tracker of accelerate's: "tensorboard"
-    writes to outputs/tensorboard. Raises WorkbookError where outputs can't be written, and where what a finished run was made from
-    (data, encoder, parents, precision, library) has changed since.
+    A finished run is only read, and a killed one continues from its last epoch. If another process
+    works on the same run, this one waits. Processes that torchrun or accelerate launch started
+    train together, and the first one leaves the row.
+
+    `track` names a tracker of accelerate's; "tensorboard" writes to outputs/tensorboard.
+
+    Raises WorkbookError where outputs can't be written, and where what a finished run was made
+    from (data, encoder, earlier runs, precision, library) has changed since.
     """
-    folder = outputs_folder(outputs, write=True) / "runs" / config.run_id
+    outputs(write=True)
+    folder = runs_folder() / config.run_id
     working = folder.with_name(f".working-{config.run_id}")
     processes.join()
     if processes.rank() > 0:
-        return _take_part(config, working, mirror)
-    if (row := read_row(folder)) is None:
-        try:
-            with _locked(folder):
-                if (row := read_row(folder)) is None:
-                    row = _make(config, working, mirror, progress, keep_model, track)
-                    if folder.exists():  # somebody deleted its row
-                        folder.rename(
-                            folder.with_name(f".without-row-{time.time_ns()}-{folder.name}")
-                        )
-                    for leftover in working.glob("*.pt"):
-                        leftover.unlink()
-                    working.replace(folder)
-        except OSError as error:
-            raise WorkbookError(
-                f"run {config.run_id} stopped: {error.strerror or error} ({error.filename or folder}); what was reached is kept: "
-                "mend that (make room, or name another folder with BIONER_OUTPUTS) and start the same run again"
-            ) from error
+        return _take_part(config, working)
+    row = read_row(folder)
+    if row is not None:
+        check_unchanged(row)
     else:
-        check_unchanged(row, folder.parent, mirror)
+        row = _make_once(_Maker(config, working, progress, keep_model, track), folder)
     add_run(config.run_id)
     if progress:
         print(f"row: {folder.parent.name}/{folder.name}/run.json")
     return processes.tell(row)
 
 
-def corpora_of(
-    config: RunConfig, mirror: str | Path | None = None
-) -> tuple[list[Corpus], list[Corpus]]:
-    """What a run trains on and what else it is scored on; the same sentences for every seed, so that runs can be paired."""
-    return tuple(
-        [load_corpus(n, mirror=mirror, limit=config.limit) for n in names]
-        for names in (config.corpora, config.also_test)
-    )
+def corpora_of(config: RunConfig) -> tuple[list[Corpus], list[Corpus]]:
+    """What a run trains on, and what else it is scored on.
+
+    Every seed gets the same sentences, so that runs can be paired.
+    """
+    trained = [load_corpus(name, limit=config.limit) for name in config.corpora]
+    also = [load_corpus(name, limit=config.limit) for name in config.also_test]
+    return trained, also
 
 
-def _take_part(config: RunConfig, working: Path, mirror) -> dict:
-    """What the other processes of a run do: train where the first one trains, and return its row."""
-    if (said := processes.tell()) == _TRAIN:
+def _take_part(config: RunConfig, working: Path) -> dict:
+    """What all processes but the first do: train with it, and return its row."""
+    message = processes.tell()
+    if message == _TRAIN:
         from ..training.loop import fit
 
-        corpora, also = corpora_of(config, mirror)
+        corpora, also = corpora_of(config)
         fit(config, corpora, working, progress=False, also=also)
-        said = processes.tell()
-    return said
+        message = processes.tell()
+    return message
+
+
+def _make_once(maker: "_Maker", folder: Path) -> dict:
+    """The row of a run that another process may be making too."""
+    try:
+        with _locked(folder):
+            if (row := read_row(folder)) is not None:
+                return row
+            row = maker.make()
+            if folder.exists():  # somebody deleted its row
+                folder.rename(folder.with_name(f".without-row-{time.time_ns()}-{folder.name}"))
+            for leftover in maker.working.glob("*.pt"):
+                leftover.unlink()
+            maker.working.replace(folder)
+            return row
+    except OSError as error:
+        raise WorkbookError(
+            f"run {folder.name} stopped: {error.strerror or error} ({error.filename or folder}); "
+            "what was reached is kept: solve that (make room, or name another folder with "
+            "BIONER_OUTPUTS) and start the same run again"
+        ) from error
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time works on a run; the operating system frees the lock of a killed one."""
+    """One process at a time works on a run; the system frees the lock of a killed one."""
     from filelock import FileLock, Timeout
 
     path = folder.parent / ".locks" / f"{folder.name}.lock"
@@ -123,254 +129,267 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def read_tagger(run_id: str, outputs: str | Path | None = None) -> MultiTaskTagger:
-    """The tagger that a run left, ready to predict, on a GPU where there is one."""
+def read_tagger(run_id: str) -> MultiTaskTagger:
+    """The tagger that a run left, ready to predict; on a GPU where there is one."""
     import torch
 
-    tagger = MultiTaskTagger.load(outputs_folder(outputs) / "runs" / run_id / "model")
+    tagger = MultiTaskTagger.load(runs_folder() / run_id / "model")
     return tagger.to("cuda") if torch.cuda.is_available() else tagger
 
 
-def evaluate(
-    run_id: str,
-    corpus: str,
-    role: str = "test",
-    *,
-    outputs: str | Path | None = None,
-    mirror: str | Path | None = None,
-    limit: int = 0,
-) -> dict[str, dict]:
-    """A finished run's tagger on another corpus; its row stays as it is.
+def evaluate(run_id: str, corpus: str, role: str = "test", *, limit: int = 0) -> dict[str, dict]:
+    """The scores of a finished run's tagger on another corpus; the run's row doesn't change.
 
-    Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; and `not_asked`: the corpus's types that
-    no head knows, which count in none of these. Raises WorkbookError where the run left no tagger and where none of its heads
-    knows a type of the corpus.
+    Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; and
+    `not_asked`: the corpus's types that no head knows, which don't count. Raises WorkbookError
+    where the run left no tagger, and where none of its heads knows a type of the corpus.
     """
-    tagger, loaded = read_tagger(run_id, outputs), load_corpus(corpus, mirror=mirror, limit=limit)
-    row, split = read_row(outputs_folder(outputs) / "runs" / run_id), loaded.splits[role]
+    tagger, loaded = read_tagger(run_id), load_corpus(corpus, limit=limit)
+    row, split = read_row(runs_folder() / run_id), loaded.splits[role]
     asked = asked_types(tagger.plans, loaded)
-    autocast = autocast_dtype(row["config"]["precision"])
-    found = tagger.predict([s.tokens for s in split], loaded.name, asked, autocast=autocast)
-    return {
-        "types": score([s.spans for s in split], found, asked),
-        "not_asked": _rest(loaded, asked),
-    }
+    found = tagger.predict(
+        [sentence.tokens for sentence in split],
+        loaded.name,
+        asked,
+        autocast=autocast_dtype(row["config"]["precision"]),
+    )
+    scores = score([sentence.spans for sentence in split], found, asked)
+    return {"types": scores, "not_asked": _not_asked(loaded, asked)}
 
 
 def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
-    """The types of a corpus that the heads which read it know; raises WorkbookError where there is none."""
-    reading = heads_for(plans, corpus.name, corpus.types)
-    known = {name for plan in plans if plan.name in reading for name in plan.types}
-    return [name for name in corpus.types if name in known]
+    """The types of a corpus that its heads know; raises WorkbookError where there is none."""
+    readers = heads_for(plans, corpus.name, corpus.types)
+    known = {type for plan in plans if plan.name in readers for type in plan.types}
+    return [type for type in corpus.types if type in known]
 
 
-def _rest(corpus: Corpus, asked: Sequence[str]) -> list[str]:
-    return [name for name in corpus.types if name not in asked]
+def _not_asked(corpus: Corpus, asked: Sequence[str]) -> list[str]:
+    return [type for type in corpus.types if type not in asked]
 
 
-def _make(
-    config: RunConfig, working: Path, mirror, progress: bool, keep_model: bool, track: str
-) -> dict:
-    if row := read_row(working):  # killed between its last two steps
-        return row
-    started = time.perf_counter()
-    corpora, also = corpora_of(config, mirror)
-    names = [corpus.name for corpus in corpora + also]
-    if len(set(names)) < len(names):
-        raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
-    parents = parents_of(config, working.parent)
-    if config.system == "tagger":
-        load_tokenizer(
-            config.encoder
-        )  # so that a hub's encoder is on this machine, and its commit is known
-    made, begun = made_from(config, corpora + also, working.parent), working / "made_from.json"
-    working.mkdir(parents=True, exist_ok=True)
-    if begun.exists():
-        compare_made_from(config.run_id, read_json_of_run(begun), made)
-    elif (working / "last.pt").exists():
-        raise made_earlier(config.run_id)
-    else:
-        replace_text(begun, json.dumps(made))
-    # a dictionary has no heads, but knows types as a tagger with one head a type would
-    plans = plan_heads(config.heads if config.system == "tagger" else "per-type", corpora)
-    if config.start_from and (model := working.parent / config.start_from / "model").is_dir():
-        plans += read_description(model)[1]
-    asked = {
-        corpus.name: asked_types(plans, corpus) for corpus in corpora + also
-    }  # refused now rather than after training
-    repairs: Counter = Counter()
-    before, gone = trained_before(config, parents, working.parent, mirror)
-    shared, trained = shared_documents(corpora, also, mirror, before), [*corpora, *before]
-    if not config.allow_shared_documents and (
-        leaks := {c.name: shared[c.name] for c in trained if c.silver and c.name in shared}
-    ):
-        raise WorkbookError(
-            f"silver text shares documents with test splits: {leaks}; leave them out when the text is fetched, or say "
-            "allow_shared_documents=True, and the row will tell"
+class _TaggerSystem:
+    """A neural tagger: trained on creation."""
+
+    def __init__(self, maker: "_Maker"):
+        from ..training.loop import fit
+
+        config = maker.config
+        processes.tell(_TRAIN)
+        fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
+        if maker.keep_model:
+            fitted.tagger.save(maker.working / "model")
+        self.tagger, self.repairs = fitted.tagger, maker.repairs
+        self.autocast = autocast_dtype(config.precision)
+        self.history, self.cost = fitted.history, fitted.cost
+        self.more = {"parameters": self._parameters(), "self_labelled": fitted.labelled}
+
+    def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
+        tokens = [sentence.tokens for sentence in split]
+        return self.tagger.predict(
+            tokens, corpus.name, corpus.types, autocast=self.autocast, repairs=self.repairs
         )
-    make = _tagger if config.system == "tagger" else _dictionary
-    predictor, history, cost, device, more = make(
-        config, corpora, also, working, progress, keep_model, track, repairs
-    )
-    scores = {}
-    for corpus, roles in [(corpus, ("dev", "test")) for corpus in corpora] + [
-        (corpus, ("test",)) for corpus in also
-    ]:
-        scores[corpus.name] = {
-            role: _score(predictor, corpus, role, asked[corpus.name], working)
-            for role in roles
-            if role in corpus.splits
+
+    @property
+    def device(self) -> dict:
+        import torch
+
+        name = platform.processor() or platform.machine()
+        if torch.cuda.is_available():
+            name = torch.cuda.get_device_name()
+        return {
+            "name": name,
+            "threads": torch.get_num_threads(),
+            "processes": processes.count(),
+            "precision": "bf16" if self.autocast else "fp32",
         }
-    row = {
-        "format": FORMAT, "run_id": config.run_id, "config": config.as_dict(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "scores": scores, "history": history, "repairs": dict(repairs),
-        "data": {corpus.name: _about(corpus) for corpus in corpora + also}, "made_from": made,
-        "cost": cost | {"total_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory()},
-        "device": device, "versions": _versions(), "parents": parents, "shared_documents": shared,
-        **({"not_compared": gone} if gone else {}), **more,
-    }  # fmt: skip
-    begun.unlink()
-    replace_text(working / "run.json", json.dumps(row, indent=1))
-    return row
+
+    def _parameters(self) -> dict[str, int]:
+        counts = {}
+        for name in ("encoder", "sharing", "heads"):
+            part = getattr(self.tagger, name)
+            counts[name] = sum(parameter.numel() for parameter in part.parameters())
+        return counts
+
+
+class _DictionarySystem:
+    """The baseline: the mentions of the training text, looked up."""
+
+    def __init__(self, maker: "_Maker"):
+        started, cpu = time.perf_counter(), time.process_time()
+        corpora = maker.corpora
+        self.lexicons = {c.name: Lexicon.from_mentions(c.train) for c in corpora}
+        self.history, self.more = [], {}
+        self.cost = {
+            "seconds": time.perf_counter() - started,
+            "process_seconds": time.process_time() - cpu,
+        }
+        self.device = {
+            "name": platform.processor() or platform.machine(),
+            "threads": 1,
+            "precision": "none",
+        }
+
+    def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
+        own = self.lexicons.get(corpus.name)
+        lexicons = [own] if own else list(self.lexicons.values())
+        found = []
+        for sentence in split:
+            spans = {span for lexicon in lexicons for span in lexicon.tag(sentence.tokens)}
+            kept = flat(sorted(span for span in spans if span.type in corpus.types))
+            found.append([Prediction(*span, 1.0) for span in kept])
+        return found
+
+
+class _Maker:
+    """Makes one run in its working folder."""
+
+    def __init__(
+        self, config: RunConfig, working: Path, progress: bool, keep_model: bool, track: str
+    ):
+        self.config, self.working = config, working
+        self.progress, self.keep_model, self.track = progress, keep_model, track
+        self.repairs: Counter = Counter()
+
+    def make(self) -> dict:
+        """Train, score, and write the row."""
+        if row := read_row(self.working):  # killed between its last two steps
+            return row
+        started = time.perf_counter()
+        config = self.config
+        self.corpora, self.also = corpora_of(config)
+        self.all = self.corpora + self.also
+        self._check_names()
+        parents = parents_of(config)
+        made = self._begin()
+        asked = self._asked()  # refused now rather than after training
+        before, missing = trained_before(config, parents)
+        shared = shared_documents(self.corpora, self.also, before)
+        refuse_leaks(config, [*self.corpora, *before], shared)
+        system = (_TaggerSystem if config.system == "tagger" else _DictionarySystem)(self)
+        row = {
+            "format": FORMAT,
+            "run_id": config.run_id,
+            "config": config.as_dict(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "scores": self._scores(system, asked),
+            "history": system.history,
+            "repairs": dict(self.repairs),
+            "data": {corpus.name: _about(corpus) for corpus in self.all},
+            "made_from": made,
+            "cost": {
+                **system.cost,
+                "total_seconds": time.perf_counter() - started,
+                "peak_memory_bytes": _peak_memory(),
+            },
+            "device": system.device,
+            "versions": _versions(),
+            "parents": parents,
+            "shared_documents": shared,
+            **({"not_compared": missing} if missing else {}),
+            **system.more,
+        }
+        (self.working / "made_from.json").unlink()
+        replace_text(self.working / "run.json", json.dumps(row, indent=1))
+        return row
+
+    def _check_names(self) -> None:
+        names = [corpus.name for corpus in self.all]
+        if len(set(names)) < len(names):
+            raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
+
+    def _begin(self) -> dict:
+        """What the run is made from; raises WorkbookError if it has changed since it was begun."""
+        config = self.config
+        if config.system == "tagger":
+            # loads a hub's encoder onto this machine, so that its commit is known
+            load_tokenizer(config.encoder)
+        made, begun = made_from(config, self.all), self.working / "made_from.json"
+        self.working.mkdir(parents=True, exist_ok=True)
+        if begun.exists():
+            compare_made_from(config.run_id, read_json_of_run(begun), made)
+        elif (self.working / "last.pt").exists():
+            raise made_by_earlier_version(config.run_id)
+        else:
+            replace_text(begun, json.dumps(made))
+        return made
+
+    def _asked(self) -> dict[str, list[str]]:
+        """Corpus -> the types that are scored on it."""
+        config = self.config
+        # a dictionary has no heads, but knows types as a tagger with one head per type would
+        layout = config.heads if config.system == "tagger" else "per-type"
+        plans = plan_heads(layout, self.corpora)
+        model = runs_folder() / config.start_from / "model"
+        if config.start_from and model.is_dir():
+            plans += read_description(model)[1]
+        return {corpus.name: asked_types(plans, corpus) for corpus in self.all}
+
+    def _scores(self, system, asked: dict[str, list[str]]) -> dict[str, dict[str, dict]]:
+        """Corpus -> split -> scores; only the test split of what wasn't trained on."""
+        scores: dict[str, dict[str, dict]] = {}
+        for i, corpus in enumerate(self.all):
+            roles = ("dev", "test") if i < len(self.corpora) else ("test",)
+            scores[corpus.name] = {}
+            for role in roles:
+                if role in corpus.splits:
+                    scored = self._score(system, corpus, role, asked[corpus.name])
+                    scores[corpus.name][role] = scored
+        return scores
+
+    def _score(self, system, corpus: Corpus, role: str, asked: Sequence[str]) -> dict:
+        """Score a split, let the referee check the scores, and write the predictions."""
+        split = corpus.splits[role]
+        lengths = [len(sentence.tokens) for sentence in split]
+        gold = [[s for s in sentence.spans if s.type in asked] for sentence in split]
+        predicted = system.predict(split, corpus)
+        found = [[m for m in mentions if m.type in asked] for mentions in predicted]
+        scores = score(gold, found, asked)
+        check_referee(scores, seqeval_f1(gold, found, lengths, asked))
+        _write_predictions(self.working, corpus, role, found)
+        kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
+        return {
+            "types": scores,
+            "errors": dict(kinds),
+            "token_accuracy": token_accuracy(gold, found, lengths),
+            "not_asked": _not_asked(corpus, asked),
+        }
+
+
+def _write_predictions(
+    working: Path, corpus: Corpus, role: str, found: Sequence[Sequence[Prediction]]
+) -> None:
+    """One JSON object per sentence: doc, tokens, gold, predicted."""
+    path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for sentence, mentions in zip(corpus.splits[role], found, strict=True):
+            record = {
+                "doc": sentence.doc,
+                "tokens": sentence.tokens,
+                "gold": sentence.spans,
+                "predicted": [
+                    [*mention[:3], round(float(mention.score), 4)] for mention in mentions
+                ],
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _about(corpus: Corpus) -> dict:
+    """What a row records of a corpus."""
     about = {
         "types": list(corpus.types),
         "official": corpus.official,
         "documented": corpus.documented,
         "repairs": dict(corpus.repairs),
-    }
-    about |= {"note": corpus.note} if corpus.note else {}
-    return about | {
         "fingerprint": corpus.fingerprint,
         "sentences": {role: len(split) for role, split in corpus.splits.items()},
     }
-
-
-def _tagger(
-    config,
-    corpora: Sequence[Corpus],
-    also,
-    working: Path,
-    progress: bool,
-    keep_model: bool,
-    track: str,
-    repairs: Counter,
-):
-    import torch
-
-    from ..training.loop import fit
-
-    processes.tell(_TRAIN)
-    fitted = fit(config, corpora, working, progress, track, also)
-    autocast = autocast_dtype(config.precision)
-    if keep_model:
-        fitted.tagger.save(working / "model")
-
-    def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
-        return fitted.tagger.predict(
-            [s.tokens for s in split], corpus.name, corpus.types, autocast=autocast, repairs=repairs
-        )
-
-    name = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else platform.processor() or platform.machine()
-    )
-    device = {"name": name, "threads": torch.get_num_threads(), "processes": processes.count()}
-    device["precision"] = "bf16" if autocast else "fp32"
-    parts = {
-        "encoder": fitted.tagger.encoder,
-        "sharing": fitted.tagger.sharing,
-        "heads": fitted.tagger.heads,
-    }
-    parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-    return (
-        predict,
-        fitted.history,
-        fitted.cost,
-        device,
-        {"parameters": parameters, "self_labelled": fitted.labelled},
-    )
-
-
-def _dictionary(
-    config,
-    corpora: Sequence[Corpus],
-    also,
-    working: Path,
-    progress: bool,
-    keep_model: bool,
-    track: str,
-    repairs: Counter,
-):
-    started, cpu = time.perf_counter(), time.process_time()
-    lexicons = {corpus.name: Lexicon.from_mentions(corpus.train) for corpus in corpora}
-    cost = {"seconds": time.perf_counter() - started, "process_seconds": time.process_time() - cpu}
-
-    def predict(split: Split, corpus: Corpus) -> list[list[tuple]]:
-        own = lexicons.get(corpus.name)
-        asked = (
-            [own] if own else list(lexicons.values())
-        )  # a corpus that wasn't trained on: all that the others know
-        return [
-            [(*span, 1.0) for span in _found(asked, sentence.tokens, corpus.types)]
-            for sentence in split
-        ]
-
-    return (
-        predict,
-        [],
-        cost,
-        {"name": platform.processor() or platform.machine(), "threads": 1, "precision": "none"},
-        {},
-    )
-
-
-def _found(lexicons: Sequence[Lexicon], tokens: Sequence[str], types: Sequence[str]) -> list[Span]:
-    """The spans of these types that any of the lexicons finds; of those that overlap the leftmost, then the longest."""
-    return flat(
-        sorted({span for lexicon in lexicons for span in lexicon.tag(tokens) if span[2] in types})
-    )
-
-
-def _score(
-    predictor: Predictor, corpus: Corpus, role: str, asked: Sequence[str], working: Path
-) -> dict:
-    """Score one split for the types that were asked for, let the referee check it, write its predictions."""
-    split = corpus.splits[role]
-    whole, lengths = [s.spans for s in split], [len(s.tokens) for s in split]
-    gold, found = (
-        [[span for span in spans if span[2] in asked] for spans in side]
-        for side in (whole, predictor(split, corpus))
-    )
-    scores = score(gold, found, asked)
-    check_referee(scores, seqeval_f1(gold, found, lengths, asked))
-    path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        for sentence, right, spans in zip(split, whole, found, strict=True):
-            predicted = [[start, end, name, round(float(p), 4)] for start, end, name, p in spans]
-            record = {
-                "doc": sentence.doc,
-                "tokens": sentence.tokens,
-                "gold": right,
-                "predicted": predicted,
-            }
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
-    accuracy = token_accuracy(gold, found, lengths)
-    return {
-        "types": scores,
-        "errors": dict(kinds),
-        "token_accuracy": accuracy,
-        "not_asked": _rest(corpus, asked),
-    }
+    return about | ({"note": corpus.note} if corpus.note else {})
 
 
 def _peak_memory() -> int:
-    """Bytes; on a CPU the peak of the whole process so far, earlier runs in the same kernel included."""
+    """Bytes. On a CPU it is the peak of the whole process, earlier runs included."""
     import torch
 
     if torch.cuda.is_available():
@@ -379,12 +398,10 @@ def _peak_memory() -> int:
         return 0
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {
-        name: version(name) for name in ("bioner-workbook", "torch", "transformers", "seqeval")
-    }
+    packages = ("bioner-workbook", "torch", "transformers", "seqeval")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

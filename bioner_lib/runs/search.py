@@ -1,6 +1,7 @@
-"""A search for hyper-parameters by dev F1 (library: Optuna), resumable and shared by several processes through one journal file.
+"""A search for hyper-parameters by dev F1 (library: Optuna).
 
-Trials train and look at dev; no test split is scored. What is found is then a run like any other.
+It can be resumed, and several processes share it through one journal file. Trials train and look at
+dev; no test split is scored. The best configuration is then a run like any other.
 """
 
 import hashlib
@@ -13,83 +14,56 @@ from pathlib import Path
 import pandas as pd
 
 from ..config import RunConfig, number_hint
+from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
-from ..home import outputs as outputs_folder
+from ..home import outputs
 from ..models.heads import plan_heads
 from ..training.loop import fit
 from .provenance import changes, made_from
 from .run import corpora_of
 
 Space = Mapping[str, Sequence]
+_STARTUP = 5  # trials before pruning starts
 
 
 @dataclass(frozen=True)
 class Found:
-    """The best configuration, its mean dev F1 (0 to 1), and one line a trial: values, dev F1 of its best epoch, state, epochs."""
+    """The best configuration, its mean dev F1 (0 to 1), and all trials.
+
+    The table has one line per trial: values, dev F1 of its best epoch, state, epochs.
+    """
 
     config: RunConfig
     dev: float
     trials: pd.DataFrame
 
 
-def search(
-    base: RunConfig,
-    space: Space,
-    trials: int,
-    worker: int = 0,
-    outputs: str | Path | None = None,
-    mirror: str | Path | None = None,
-) -> Found:
-    """Try values of the fields in `space` until this search has so many finished trials; earlier calls' trials count.
+def search(base: RunConfig, space: Space, trials: int, worker: int = 0) -> Found:
+    """Try values of the fields in `space` until the search has so many finished trials.
 
-    A field has [low, high], [low, high, "log"], or a list of choices (two numbers are a range); "loss_weights.Disease" is one
-    head's weight. After five trials those that are below the median of the earlier ones at the same epoch are pruned. Processes that are
-    given the same, and a number `worker` of their own, share one search.
+    A field has [low, high], [low, high, "log"], or a list of choices (two numbers are a range).
+    "loss_weights.Disease" is the weight of one head. Trials of earlier calls count. After five
+    trials, a trial is pruned if it is below the median of the earlier ones at the same epoch.
+    Processes that are given the same arguments, and a `worker` number each, share one search.
 
-    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, where no trial was trained to its end, and
-    where Optuna isn't installed.
+    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, where
+    no trial was trained to its end, and where Optuna isn't installed.
     """
     try:
         import optuna
     except ImportError:
         raise WorkbookError(
-            "a search needs Optuna, which isn't installed: pip install -c constraints.txt -e '.[search]'"
+            "a search needs Optuna, which isn't installed: "
+            "pip install -c constraints.txt -e '.[search]'"
         ) from None
     if trials < 1:
         raise WorkbookError(f"trials={trials}; expected 1 or more")
-    corpora, also = corpora_of(base, mirror)
-    heads = {
-        plan.name
-        for layout in (base.heads, *space.get("heads", ()))
-        for plan in plan_heads(layout, corpora)
-    }
-    for name, values in space.items():  # refused now rather than in the tenth trial
-        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-            raise WorkbookError(
-                f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of choices"
-            )
-        if (head := name.removeprefix("loss_weights.")) != name and head not in heads:
-            raise unknown("head in loss_weights", head, heads)
-        if _is_range(values) and (values[0] >= values[1] or (values[2:] and values[0] <= 0)):
-            raise WorkbookError(
-                f"search {name}={list(values)}: low has to be below high{', and above 0 for log' if values[2:] else ''}"
-            )
-        if hints := [hint for value in values if (hint := number_hint(value))]:
-            raise WorkbookError(f"search {name}={list(values)} holds text{hints[0]}")
-        for value in values[:2] if _is_range(values) else values:
-            _with(base, {name: value})
-    study = _study(
-        base,
-        space,
-        worker,
-        outputs,
-        made_from(base, [*corpora, *also], outputs_folder(outputs) / "runs"),
-    )
+    corpora, also = corpora_of(base)
+    _check_space(base, space, corpora)
+    study = _study(base, space, worker, made_from(base, [*corpora, *also]))
 
     def objective(trial) -> float:
-        config = _with(
-            base, {name: _suggest(trial, name, values) for name, values in space.items()}
-        )
+        chosen = {name: _suggest(trial, name, values) for name, values in space.items()}
 
         def after(epoch: int, dev: float) -> None:
             trial.report(dev, epoch)
@@ -97,6 +71,7 @@ def search(
                 raise optuna.TrialPruned
 
         try:
+            config = _with(base, chosen)
             history = fit(config, corpora, progress=False, also=also, after=after).history
         except WorkbookError as error:
             trial.set_user_attr("error", str(error))
@@ -104,27 +79,48 @@ def search(
         return max(record["dev"]["mean"] for record in history)
 
     while sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)) < trials:
-        study.optimize(
-            objective, n_trials=1, catch=(WorkbookError,)
-        )  # a loss that isn't finite ends a trial, not the search
+        # a loss that isn't finite ends a trial, not the search
+        study.optimize(objective, n_trials=1, catch=(WorkbookError,))
     table = _table(study)
     if not (table["state"] == "complete").any():
-        said = next(
-            (
-                trial.user_attrs["error"]
-                for trial in reversed(study.trials)
-                if "error" in trial.user_attrs
-            ),
-            "",
-        )
+        failed = [t.user_attrs["error"] for t in study.trials if "error" in t.user_attrs]
         ended = table["state"].value_counts().to_dict()
-        raise WorkbookError(
-            f"none of {len(table)} trials was trained to its end: {ended}{said and f'; the last error: {said}'}"
-        )
+        last = f"; the last error: {failed[-1]}" if failed else ""
+        raise WorkbookError(f"none of {len(table)} trials was trained to its end: {ended}{last}")
     return Found(_with(base, study.best_params), study.best_value, table)
 
 
-def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | None, made: Mapping):
+def _check_space(base: RunConfig, space: Space, corpora: Sequence[Corpus]) -> None:
+    """Raises WorkbookError now rather than in the tenth trial."""
+    layouts = (base.heads, *space.get("heads", ()))
+    heads = {plan.name for layout in layouts for plan in plan_heads(layout, corpora)}
+    for name, values in space.items():
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise WorkbookError(
+                f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of "
+                "choices"
+            )
+        head = name.removeprefix("loss_weights.")
+        if head != name and head not in heads:
+            raise unknown("head in loss_weights", head, heads)
+        for hint in map(number_hint, values):
+            if hint:
+                raise WorkbookError(f"search {name}={list(values)} holds text{hint}")
+        tried = values
+        if _is_range(values):
+            low, high, *scale = values
+            if low >= high or (scale and low <= 0):
+                above = ", and above 0 for log" if scale else ""
+                raise WorkbookError(
+                    f"search {name}={list(values)}: low has to be below high{above}"
+                )
+            tried = (low, high)
+        for value in tried:
+            _with(base, {name: value})
+
+
+def _study(base: RunConfig, space: Space, worker: int, made: Mapping):
+    """The search's trials so far, in outputs/searches."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import (
@@ -134,19 +130,20 @@ def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | Non
     )
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder = outputs_folder(outputs, write=True) / "searches"
+    folder = outputs(write=True) / "searches"
     folder.mkdir(exist_ok=True)
-    told = json.dumps(
-        [base.digest(), {name: list(values) for name, values in space.items()}], sort_keys=True
-    )
-    name = f"{base.slug}-s{base.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    asked = [base.digest(), {name: list(values) for name, values in space.items()}]
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    name = f"{base.slug}-s{base.seed}-{digest}"
     journal = folder / f"{name}.journal"
     lock = (JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock)(str(journal))
     _drop_half_a_line(journal, lock)
     try:
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
         study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
+            storage=JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)),
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
         )
     except ValueError as error:
         raise WorkbookError(
@@ -154,19 +151,19 @@ def _study(base: RunConfig, space: Space, worker: int, outputs: str | Path | Non
         ) from None
     if changed := changes(study.user_attrs.get("made_from", made), made):
         raise WorkbookError(
-            f"what the trials of this search were made from has changed since: {'; '.join(changed)}; "
-            f"delete {journal}, and the search starts anew"
+            f"what the trials of this search were made from has changed since: "
+            f"{'; '.join(changed)}; delete {journal}, and the search starts anew"
         )
     study.set_user_attr("made_from", made)
-    study.sampler = optuna.samplers.TPESampler(
-        seed=base.seed + len(study.trials) + 10_007 * worker
-    )  # others draw others
-    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
+    # each worker samples different trials
+    seed = base.seed + len(study.trials) + 10_007 * worker
+    study.sampler = optuna.samplers.TPESampler(seed=seed)
+    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
     return study
 
 
 def _drop_half_a_line(journal: Path, lock) -> None:
-    """What a full disk or a power cut left of the last entry, while nobody else writes."""
+    """Delete an unfinished last entry, which a full disk or a power cut may leave."""
     if not journal.exists():
         return
     lock.acquire()
@@ -180,39 +177,43 @@ def _drop_half_a_line(journal: Path, lock) -> None:
 
 
 def _suggest(trial, name: str, values: Sequence) -> object:
-    low, high, *how = values if _is_range(values) else (None, None)
-    if low is None:
+    if not _is_range(values):
         return trial.suggest_categorical(name, list(values))
+    low, high, *scale = values
     if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(name, low, high, log=bool(how))
-    return trial.suggest_float(name, low, high, log=bool(how))
+        return trial.suggest_int(name, low, high, log=bool(scale))
+    return trial.suggest_float(name, low, high, log=bool(scale))
 
 
 def _is_range(values: Sequence) -> bool:
-    numbers = len(values) in (2, 3) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in values[:2]
-    )
-    return numbers and list(values[2:]) in ([], ["log"])
+    if len(values) not in (2, 3) or list(values[2:]) not in ([], ["log"]):
+        return False
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values[:2])
 
 
 def _with(base: RunConfig, values: Mapping[str, object]) -> RunConfig:
-    """The configuration with these values; "a.b" is b of the mapping a."""
+    """The configuration with these values; "a.b" is the entry b of the field a."""
     fields = base.as_dict()
     for name, value in values.items():
         outer, _, inner = name.partition(".")
-        if inner:
-            held = fields.get(outer)
-            fields[outer] = {**(held if isinstance(held, dict) else {}), inner: value}
-        else:
+        if not inner:
             fields[name] = value
+            continue
+        entries = fields.get(outer)
+        fields[outer] = {**(entries if isinstance(entries, dict) else {}), inner: value}
     return RunConfig(**fields)
 
 
 def _table(study) -> pd.DataFrame:
-    lines = [
-        {**trial.params, "dev F1": max(trial.intermediate_values.values(), default=float("nan")), "state": trial.state.name.lower(),
-         "epochs": len(trial.intermediate_values)}
-        for trial in study.trials
-        if trial.state.is_finished()
-    ]  # fmt: skip
+    lines = []
+    for trial in study.trials:
+        if trial.state.is_finished():
+            scores = trial.intermediate_values
+            line = {
+                **trial.params,
+                "dev F1": max(scores.values(), default=float("nan")),
+                "state": trial.state.name.lower(),
+                "epochs": len(scores),
+            }
+            lines.append(line)
     return pd.DataFrame(lines)

@@ -1,10 +1,11 @@
-"""Denoising: a tagger that was trained on gold reads silver labels and may contradict them."""
+"""Denoising: a tagger that was trained on gold checks silver labels."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..choices import DENOISING
 from ..corpora.corpus import Corpus
-from ..corpora.schemes import flat, to_tags
+from ..corpora.schemes import Span, flat, to_tags
 from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
 from ..models.encoders import autocast_dtype
@@ -12,49 +13,60 @@ from ..models.tagger import MultiTaskTagger
 
 
 def denoise(
-    teacher: MultiTaskTagger, silver: Corpus, how: str, confidence: float, precision: str = "auto"
+    teacher: MultiTaskTagger,
+    silver: Corpus,
+    how: str,
+    confidence: float,
+    precision: str = "auto",
 ) -> tuple[list[Sentence], dict[str, int]]:
-    """The sentences of a silver corpus after a teacher, trained on gold, has read them; and how many sentences it agreed
-    with, was unsure of, and contradicted.
+    """The sentences that are left of a silver corpus; how many the teacher agreed with, was unsure
+    of, or contradicted.
 
-    Of the types that both know: "drop" leaves out the sentences that the teacher labels otherwise and is sure of (confident learning),
-    "relabel" gives those that it is sure of the teacher's labels and leaves the others out (self-training). Sure: no word's tag is less
-    probable than `confidence`, 0 to 1; choose it on dev. Types that the teacher doesn't know keep the lexicon's labels.
-    Raises WorkbookError for another `how` or `confidence`, for a corpus that isn't silver, and where the teacher knows none of its types.
+    "drop"      leaves out sentences that the teacher contradicts (confident learning)
+    "relabel"   gives them the teacher's labels, and leaves out those that it is unsure of
+                (self-training)
+
+    The teacher is unsure of a sentence if any of its tags is less probable than `confidence` (0 to
+    1; choose it on dev). Types that the teacher doesn't know keep the lexicon's labels.
+
+    Raises WorkbookError for another `how` or `confidence`, for a corpus that isn't silver, and
+    where the teacher knows none of its types.
     """
     if not 0 <= confidence <= 1:
         raise WorkbookError(f"confidence={confidence}; expected a probability, 0 to 1")
     if how not in DENOISING:
         raise unknown("denoising", how, DENOISING)
-    shared = [
-        name
-        for name in silver.types
-        if name in {name for plan in teacher.plans for name in plan.types}
-    ]
+    shared = [type for type in silver.types if type in teacher.types]
     if not silver.silver or not shared:
         raise WorkbookError(
-            f"a teacher of {[plan.types for plan in teacher.plans]} has nothing to say about {silver.name!r}: {silver.types}"
+            f"a teacher of {teacher.types} knows no silver label of {silver.name!r}: {silver.types}"
         )
-    counts, kept = dict.fromkeys(("agreed", "unsure", "contradicted"), 0), []
-    autocast = autocast_dtype(precision)
+    counts = dict.fromkeys(("agreed", "unsure", "contradicted"), 0)
+    kept = []
     tokens = (sentence.tokens for sentence in silver.train)
-    for sentence, (spans, p) in zip(
-        silver.train, teacher.predictions(tokens, types=shared, autocast=autocast), strict=True
-    ):
-        theirs = {span[:3] for span in spans}
-        same = theirs == {span for span in sentence.spans if span[2] in shared}
-        said = "unsure" if p < confidence else "agreed" if same else "contradicted"
-        counts[said] += 1
-        if said == "agreed" or (how == "drop" and said == "unsure"):
+    autocast = autocast_dtype(precision)
+    predictions = teacher.predictions(tokens, types=shared, autocast=autocast)
+    for sentence, (mentions, p) in zip(silver.train, predictions, strict=True):
+        spans = [Span(*mention[:3]) for mention in mentions]
+        verdict = "agreed"
+        if p < confidence:
+            verdict = "unsure"
+        elif set(spans) != {span for span in sentence.spans if span.type in shared}:
+            verdict = "contradicted"
+        counts[verdict] += 1
+        if verdict == "agreed" or (how == "drop" and verdict == "unsure"):
             kept.append(sentence)
-        elif how == "relabel" and said == "contradicted":
-            others = [span for span in sentence.spans if span[2] not in shared]
-            free = [
-                span
-                for span in others
-                if not any(span[0] < end and start < span[1] for start, end, _ in theirs)
-            ]
-            kept.append(
-                replace(sentence, tags=to_tags([*flat(theirs), *free], len(sentence.tokens)))
-            )
+        elif how == "relabel" and verdict == "contradicted":
+            kept.append(_relabelled(sentence, spans, shared))
     return kept, counts
+
+
+def _relabelled(sentence: Sentence, spans: Sequence[Span], shared: Sequence[str]) -> Sentence:
+    """A sentence with the teacher's labels, and with those of other types that they leave free."""
+    others = []
+    for span in sentence.spans:
+        overlaps = any(span.start < end and start < span.end for start, end, _ in spans)
+        if span.type not in shared and not overlaps:
+            others.append(span)
+    tags = to_tags([*flat(spans), *others], len(sentence.tokens))
+    return replace(sentence, tags=tags)

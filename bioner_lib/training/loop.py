@@ -1,12 +1,11 @@
 """The loop: train for some epochs, keep the one that is best on dev.
 
-Everything random in epoch e follows from (seed, e), so a run that was killed and goes on from its last epoch ends where it would
-have ended.
+Everything random in epoch e follows from (seed, e). So a run that was killed and continues from its
+last epoch ends as it would have ended.
 """
 
 import math
 import os
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -20,110 +19,41 @@ from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
-from ..home import outputs as outputs_folder
+from ..home import outputs
 from ..models.batching import Batch, Example, collate, epoch_batches, make_examples
-from ..models.encoders import autocast_dtype, load_encoder, load_tokenizer
-from ..models.heads import layout_of, plan_heads
+from ..models.encoders import autocast_dtype
+from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
-from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger
 from . import processes
+from .building import build, earlier_tagger, seed_everything
 from .checkpoint import Checkpoint
 from .energy import joules, used
-from .progress import report
+from .optimization import make_optimizer, warm_up_and_decay
+from .progress import EpochBar, report
 from .self_labels import label_hidden
+
+_EVERY = 20  # batches between two reports
 
 
 @dataclass
 class Fitted:
-    """A tagger with the weights of its best epoch, the dev history (one dict an epoch), what training cost, and what a teacher labelled."""
+    """What a training returns.
+
+    tagger     with the weights of its best epoch
+    history    one record per epoch: loss, dev F1, steps, pieces, seconds
+    cost       sums over the history
+    labelled   corpus -> how many sentences a teacher labelled
+    """
 
     tagger: MultiTaskTagger
     history: list[dict]
     cost: dict[str, float]
-    labelled: dict[str, int]  # corpus -> sentences
-
-
-def seed_everything(seed: int, epoch: int = 0) -> None:
-    """Python, numpy and torch."""
-    mixed = (seed * 1_000_003 + epoch) % 2**32
-    random.seed(mixed), np.random.seed(mixed), torch.manual_seed(mixed)
-
-
-def build(
-    config: RunConfig, corpora: Sequence[Corpus], runs: Path | None = None
-) -> MultiTaskTagger:
-    """A tagger for these training corpora: fresh, or with the weights of the run that `start_from` names in the folder `runs`."""
-    seed_everything(config.seed)
-    plans = plan_heads(config.heads, corpora)
-    options = {
-        "scheme": config.scheme, "dropout": config.dropout, "max_length": config.max_length, "overlap": config.overlap,
-        "label_pieces": config.label_pieces, "decoder": config.decoder, "sharing": config.sharing,
-        "sharing_options": {name: getattr(config, name) for name in ("reversal", "orthogonality", "experts", "balance")},
-    }  # fmt: skip
-    if not config.start_from:
-        encoder, tokenizer = load_encoder(config.encoder, config.dropout)
-        return MultiTaskTagger(encoder, tokenizer, plans, encoder_name=config.encoder, **options)
-    first = earlier(config, "start_from", runs, config.dropout)
-    if first.encoder_name != config.encoder:
-        raise WorkbookError(
-            f"start_from={config.start_from!r} trained encoder {first.encoder_name!r}, this run says {config.encoder!r}; "
-            "a second phase goes on with the same encoder"
-        )
-    if first.tokenizer.get_vocab() != load_tokenizer(config.encoder).get_vocab():
-        raise WorkbookError(
-            f"start_from={config.start_from!r} has another tokenizer than encoder {config.encoder!r} has now"
-        )
-    now = {name: options[name] for name in ("scheme", "label_pieces", "decoder", "sharing")} | {
-        "heads": config.heads
-    }
-    now |= {name: options["sharing_options"][name] for name in OPTIONS[config.sharing]}
-    then = first.settings | first.settings["sharing_options"] | {"heads": layout_of(first.plans)}
-    for name in now:
-        if then[name] != now[name]:
-            raise WorkbookError(
-                f"start_from={config.start_from!r} was trained with {name}={then[name]!r}, this run says {now[name]!r}; "
-                "a second phase keeps it"
-            )
-    first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
-    return first.extended(plans)
-
-
-def earlier(
-    config: RunConfig, name: str, runs: Path | None = None, dropout: float | None = None
-) -> MultiTaskTagger:
-    """The tagger of the run that `start_from` or `teacher` names; raises WorkbookError where that run left none."""
-    folder = (runs or outputs_folder() / "runs") / getattr(config, name)
-    if not (folder / "model").is_dir():
-        if (folder / "run.json").exists():
-            raise WorkbookError(
-                f"{name}={folder.name!r}: that run is finished but left no tagger (keep_model=False); delete it, "
-                f"from bioner_lib.runs.rows import forget; forget({folder.name!r}), and make it again with its model"
-            )
-        raise WorkbookError(
-            f"{name}={folder.name!r}: no finished run of that name in {folder.parent}; make that run first"
-        )
-    return MultiTaskTagger.load(folder / "model", dropout)
-
-
-def dev_f1(
-    tagger: MultiTaskTagger,
-    dev: Sequence[Split],
-    corpora: Sequence[Corpus],
-    autocast: torch.dtype | None,
-) -> dict[str, float]:
-    """Corpus -> micro F1 on its dev split, and `mean` over corpora: what an epoch is chosen by."""
-    result = {}
-    for split, corpus in zip(dev, corpora, strict=True):
-        refuse_test(split, "choosing an epoch")
-        mine = [s.tokens for s in split][processes.rank() :: processes.count()]
-        found = processes.gather(tagger.predict(mine, corpus.name, corpus.types, autocast=autocast))
-        result[corpus.name] = score([s.spans for s in split], found, corpus.types)["micro"]["f1"]
-    return result | {"mean": float(np.mean(list(result.values())))}
+    labelled: dict[str, int]
 
 
 class Objective(torch.nn.Module):
-    """Tagger and loss in one module: whatever wraps it sees every parameter that learns."""
+    """Tagger and loss as one module, so that a wrapper sees every parameter that learns."""
 
     def __init__(self, tagger: MultiTaskTagger, loss_of: MultiTaskLoss):
         super().__init__()
@@ -135,282 +65,318 @@ class Objective(torch.nn.Module):
 
 
 class Loop:
-    """One training: the tagger, its data and its optimizer. `one_epoch` fits one screen; `runs` is where earlier runs lie."""
+    """One training: the tagger, its data and its optimizer."""
 
     def __init__(
-        self, config: RunConfig, corpora: Sequence[Corpus], progress: bool = True, track: str = "", runs: Path | None = None
-    ):  # fmt: skip
-        from accelerate import Accelerator
-        from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-
-        if track and track not in LOGGER_TYPE_TO_CLASS:
-            raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
-        if track and track not in {str(tracker) for tracker in get_available_trackers()}:
-            raise WorkbookError(f"tracker {track!r} isn't installed: pip install {track}")
-        self.config, self.corpora, self.progress, self.track = config, corpora, progress, track
-        os.environ.pop(
-            "ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None
-        )  # what changes numbers stands in the configuration
-        self.accelerator = Accelerator(
-            mixed_precision="no",
-            log_with=track or None,
-            project_dir=str(runs.parent / "tensorboard") if track and runs else None,
-        )
+        self,
+        config: RunConfig,
+        corpora: Sequence[Corpus],
+        progress: bool = True,
+        track: str = "",
+    ):
+        self.config, self.corpora = config, list(corpora)
+        self.progress, self.track = progress, track
+        self.accelerator = _accelerator(track)
+        self.device = self.accelerator.device
         self.autocast = autocast_dtype(config.precision)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        taught, weights = (
-            list(corpora),
-            {
-                c.name: config.corpus_weights.get(n, 1.0)
-                for n, c in zip(config.corpora, corpora, strict=True)
-            },
+        self.taught, weights = self._with_teacher()
+        self.plans = plan_heads(config.heads, self.taught)
+        self.tagger = build(config, self.plans)
+        learning = {plan.name for plan in self.plans}
+        self.tagger.freeze(plan.name for plan in self.tagger.plans if plan.name not in learning)
+        self.loss_of = MultiTaskLoss(
+            self.plans, self.taught, config.scheme, config.unannotated, config.loss_weights, weights
         )
-        self.labelled: dict[str, int] = {}
-        if config.teacher:
-            teacher = earlier(config, "teacher", runs).to(self.accelerator.device)
-            rest, labelled = label_hidden(teacher, corpora, config.confidence, self.autocast)
-            taught = [*rest, *labelled.values()]
-            weights |= {corpus.name: weights[name] for name, corpus in labelled.items()}
-            self.labelled = {name: len(corpus.train) for name, corpus in labelled.items()}
-        self.names = [corpus.name for corpus in taught]
-        self.tagger = build(config, taught, runs)
-        learning = {plan.name for plan in plan_heads(config.heads, taught)}
-        plans = [plan for plan in self.tagger.plans if plan.name in learning]
-        resting = [
-            i for i, plan in enumerate(self.tagger.plans) if plan.name not in learning
-        ]  # heads of an earlier phase
-        for i in resting:
-            self.tagger.heads[i].requires_grad_(False)
-        loss_of = MultiTaskLoss(
-            plans, taught, config.scheme, config.unannotated, config.loss_weights, weights
-        )
-        self.loss_of, heads = loss_of, {plan.name: plan.types for plan in plans}
-        examples = [
-            make_examples(
-                self.tagger.aligner, refuse_test(corpus.train, "training"), i, heads, config.scheme
-            )
-            for i, corpus in enumerate(taught)
-        ]
-        self.train = examples[: len(corpora)]
-        for name, more in zip(
-            self.labelled, examples[len(corpora) :], strict=True
-        ):  # drawn with the corpus that they come from
-            self.train[self.names.index(name)].extend(more)
-        self.model, optimizer = (
-            Objective(self.tagger, loss_of),
-            _optimizer(config, self.tagger, loss_of),
-        )
+        self.train = self._examples()
+        self.pad = self.tagger.tokenizer.pad_token_id or 0
+        optimizer = make_optimizer(config, self.tagger, self.loss_of)
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, _warm_up_and_decay(config.warmup, steps)
+            optimizer, warm_up_and_decay(config.warmup, steps)
         )
-        self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
-        self.at_rest = [
-            (p, at, p[at].detach().clone()) for i in resting for p, at in self.tagger.sharing.own(i)
-        ]
+        objective = Objective(self.tagger, self.loss_of)
+        self.model, self.optimizer = self.accelerator.prepare(objective, optimizer)
         if track:
             self.accelerator.init_trackers(config.run_id)
 
+    def _with_teacher(self) -> tuple[list[Corpus], dict[str, float]]:
+        """The corpora that teach, and their loss weights.
+
+        A teacher moves the sentences that it labels into corpora of their own.
+        """
+        names = zip(self.config.corpora, self.corpora, strict=True)
+        weights = {c.name: self.config.corpus_weights.get(name, 1.0) for name, c in names}
+        self.labelled: dict[str, int] = {}
+        if not self.config.teacher:
+            return self.corpora, weights
+        teacher = earlier_tagger(self.config, "teacher").to(self.device)
+        rest, labelled = label_hidden(teacher, self.corpora, self.config.confidence, self.autocast)
+        for name, corpus in labelled.items():
+            weights[corpus.name] = weights[name]
+            self.labelled[name] = len(corpus.train)
+        return [*rest, *labelled.values()], weights
+
+    def _examples(self) -> list[list[Example]]:
+        """The training examples of each corpus.
+
+        Sentences that a teacher labelled are drawn with the corpus that they come from.
+        """
+        heads = {plan.name: plan.types for plan in self.plans}
+        examples = []
+        for i, corpus in enumerate(self.taught):
+            split = refuse_test(corpus.train, "training")
+            made = make_examples(self.tagger.aligner, split, i, heads, self.config.scheme)
+            examples.append(made)
+        own, labelled = examples[: len(self.corpora)], examples[len(self.corpora) :]
+        names = [corpus.name for corpus in self.corpora]
+        for name, more in zip(self.labelled, labelled, strict=True):
+            own[names.index(name)].extend(more)
+        return own
+
     def batches(self, epoch: int) -> list[list[Example]]:
-        """The epoch's batches, the same for the same (seed, epoch)."""
+        """The epoch's batches; they depend on (seed, epoch) only."""
         c = self.config
         return epoch_batches(
             self.train, epoch, c.seed, c.batch_size, c.max_pieces, c.sampling, c.temperature
         )
 
     def one_epoch(self, epoch: int, dev: float | None = None) -> dict:
-        """Train on every batch once; returns loss, steps, pieces and seconds. `dev` is shown beside the loss."""
-        from tqdm.auto import tqdm
+        """Train on every batch once; returns loss, steps, pieces and seconds.
 
-        config, accelerator, device = self.config, self.accelerator, self.accelerator.device
+        `dev` is shown beside the loss.
+        """
+        config = self.config
         seed_everything(config.seed, epoch + config.epochs * processes.rank())
+        batches, total = self.batches(epoch), 0.0
+        show = self.progress and processes.rank() == 0
+        bar = EpochBar(config.run_id, epoch, config.epochs, dev, show)
         self.model.train()
-        batches, pad, total, clock = (
-            self.batches(epoch),
-            self.tagger.tokenizer.pad_token_id or 0,
-            0.0,
-            time.perf_counter(),
-        )
-        bar = tqdm(
-            batches,
-            desc=f"epoch {epoch + 1}/{config.epochs}",
-            disable=not self.progress or processes.rank() > 0,
-            leave=False,
-            mininterval=1,
-        )
-        for step, examples in enumerate(bar, 1):
-            mine, words, share = _share(examples)
-            batch, last = (
-                collate(mine, pad).to(device),
-                step % config.accumulate == 0 or step == len(batches),
-            )
-            with nullcontext() if last else accelerator.no_sync(self.model):
-                with torch.autocast(
-                    device.type, dtype=self.autocast, enabled=self.autocast is not None
-                ):
-                    loss = self.model(batch, words, share)
-                if not torch.isfinite(loss):
-                    raise WorkbookError(
-                        self._not_finite("loss", loss.item(), epoch, step, examples)
-                    )
-                group = min(
-                    config.accumulate,
-                    len(batches) - (step - 1) // config.accumulate * config.accumulate,
-                )
-                accelerator.backward(loss / group)
-            if last:
-                norm = accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
-                if not torch.isfinite(norm):
-                    raise WorkbookError(
-                        self._not_finite("gradient", norm.item(), epoch, step, examples)
-                    )
-                self.optimizer.step(), self.scheduler.step(), self.optimizer.zero_grad()
-                for parameter, at, value in self.at_rest:
-                    parameter.data[at] = value
+        for i, examples in enumerate(bar.over(batches)):
+            group = _group(i, len(batches), config.accumulate)
+            is_last = i == group[-1]
+            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+                loss = self._loss(examples)
+                self._check_finite("loss", loss, epoch, i, examples)
+                self.accelerator.backward(loss / len(group))
+            if is_last:
+                norm = self._update()
+                self._check_finite("gradient", norm, epoch, i, examples)
             total += loss.detach()
-            if step % 20 == 0:
-                self._show(bar, epoch * len(batches) + step, float(total) / step, dev)
-                taken = (time.perf_counter() - clock) / step * len(batches)
-                report(config.run_id, epoch, config.epochs, step / len(batches), dev, taken)
-        total = accelerator.reduce(total, "mean")
-        pieces = sum(len(example.window.input_ids) for examples in batches for example in examples)
-        seconds = time.perf_counter() - clock
-        steps = math.ceil(len(batches) / config.accumulate)
+            if (i + 1) % _EVERY == 0:
+                self._report(bar, epoch * len(batches) + i + 1, i + 1, float(total) / (i + 1))
+        total = self.accelerator.reduce(total, "mean")
         return {
             "loss": float(total) / len(batches),
-            "steps": steps,
-            "pieces": pieces,
-            "training_seconds": seconds,
+            "steps": math.ceil(len(batches) / config.accumulate),
+            "pieces": sum(len(e.window.input_ids) for examples in batches for e in examples),
+            "training_seconds": bar.seconds,
         }
 
-    def _not_finite(
-        self, what: str, value: float, epoch: int, step: int, examples: Sequence[Example]
-    ) -> str:
+    def _loss(self, examples: Sequence[Example]) -> torch.Tensor:
+        """The loss of this process's share of a batch."""
+        share = share_of(examples)
+        batch = collate(share.examples, self.pad).to(self.device)
+        enabled = self.autocast is not None
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=enabled):
+            return self.model(batch, share.words, share.weight)
+
+    def _update(self) -> torch.Tensor:
+        """One step of the optimizer; returns the norm of the gradient before clipping."""
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+        return norm
+
+    def _check_finite(
+        self,
+        what: str,
+        value: torch.Tensor,
+        epoch: int,
+        i: int,
+        examples: Sequence[Example],
+    ) -> None:
+        """Raises WorkbookError, which names the batch, for NaN or infinity."""
+        if torch.isfinite(value):
+            return
         first = examples[0]
-        return (
-            f"{what} is {value} in epoch {epoch + 1}, step {step}, batch of {len(examples)} windows whose first belongs to sentence "
-            f"{first.window.sentence} of {self.names[first.corpus]!r}; the last epoch's checkpoint is kept; "
+        raise WorkbookError(
+            f"{what} is {value.item()} in epoch {epoch + 1}, step {i + 1}, batch of "
+            f"{len(examples)} windows whose first belongs to sentence {first.window.sentence} of "
+            f"{self.taught[first.corpus].name!r}; the last epoch's checkpoint is kept; "
             "a smaller learning_rate usually helps"
         )
 
-    def _show(self, bar, step: int, loss: float, dev: float | None) -> None:
-        bar.set_postfix(
-            {"loss": f"{loss:.4f}"} | ({"dev F1": f"{100 * dev:.2f}"} if dev is not None else {}),
-            refresh=False,
-        )
+    def _report(self, bar: EpochBar, step: int, step_of_epoch: int, loss: float) -> None:
+        bar.update(step_of_epoch, loss)
         if self.track:
-            self.accelerator.log(
-                {"loss": loss, "learning_rate": self.scheduler.get_last_lr()[0]}, step=step
-            )
+            rate = self.scheduler.get_last_lr()[0]
+            self.accelerator.log({"loss": loss, "learning_rate": rate}, step=step)
 
 
-def _share(examples: Sequence[Example]) -> tuple[Sequence[Example], float | None, float]:
-    """This process's examples of a batch, what its loss is divided by, and what its penalties weigh: gradients are averaged over
-    processes, so the words of the whole batch over their number, and the share of the examples times their number. Where there are fewer
-    examples than processes some learn nothing from the first one."""
-    if (n := processes.count()) == 1:
-        return examples, None, 1.0
-    words = sum(len(example.window.positions) for example in examples)
+def _accelerator(track: str):
+    """The device, the other processes, and a tracker (library: accelerate)."""
+    from accelerate import Accelerator
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+    if track and track not in LOGGER_TYPE_TO_CLASS:
+        raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
+    if track and track not in {str(tracker) for tracker in get_available_trackers()}:
+        raise WorkbookError(f"tracker {track!r} isn't installed: pip install {track}")
+    # what changes numbers is in the configuration, not in the environment
+    os.environ.pop("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None)
+    folder = str(outputs() / "tensorboard") if track else None
+    return Accelerator(mixed_precision="no", log_with=track or None, project_dir=folder)
+
+
+def _group(i: int, batches: int, size: int) -> range:
+    """The batches whose gradients are summed for the step that batch i belongs to."""
+    start = i // size * size
+    return range(start, min(start + size, batches))
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's part of a batch.
+
+    words    replaces the number of words that the loss is divided by; None for one process
+    weight   multiplies the auxiliary loss
+    """
+
+    examples: Sequence[Example]
+    words: float | None = None
+    weight: float = 1.0
+
+
+def share_of(examples: Sequence[Example]) -> Share:
+    """This process's share of a batch.
+
+    Gradients are averaged over n processes. So the loss of a share is divided by the words of the
+    whole batch over n, and its auxiliary loss is weighted by n times its part of the examples. A
+    process without an example takes the first one and learns nothing from it.
+    """
+    n = processes.count()
+    if n == 1:
+        return Share(examples)
     mine = examples[processes.rank() :: n]
-    return (
-        (mine, max(1, words) / n, n * len(mine) / len(examples))
-        if mine
-        else (examples[:1], math.inf, 0.0)
-    )
+    if not mine:
+        return Share(examples[:1], math.inf, 0.0)
+    words = sum(len(example.window.positions) for example in examples)
+    return Share(mine, max(1, words) / n, n * len(mine) / len(examples))
+
+
+def dev_f1(
+    tagger: MultiTaskTagger,
+    dev: Sequence[Split],
+    corpora: Sequence[Corpus],
+    autocast: torch.dtype | None,
+) -> dict[str, float]:
+    """Corpus -> micro F1 on its dev split, and `mean` over corpora, by which an epoch is chosen."""
+    result = {}
+    for split, corpus in zip(dev, corpora, strict=True):
+        refuse_test(split, "choosing an epoch")
+        mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
+        found = tagger.predict(mine, corpus.name, corpus.types, autocast=autocast)
+        gold = [sentence.spans for sentence in split]
+        scores = score(gold, processes.gather(found), corpus.types)
+        result[corpus.name] = scores["micro"]["f1"]
+    return result | {"mean": float(np.mean(list(result.values())))}
 
 
 def fit(
-    config: RunConfig, corpora: Sequence[Corpus], folder: Path | None = None, progress: bool = True, track: str = "",
-    also: Sequence[Corpus] = (), after: Callable[[int, float], None] | None = None,
-) -> Fitted:  # fmt: skip
-    """Train on the corpora's train splits, choose the epoch on their dev splits; the test splits are not looked at.
+    config: RunConfig,
+    corpora: Sequence[Corpus],
+    folder: Path | None = None,
+    progress: bool = True,
+    track: str = "",
+    also: Sequence[Corpus] = (),
+    after: Callable[[int, float], None] | None = None,
+) -> Fitted:
+    """Train on the train splits of the corpora and choose the epoch on their dev splits.
 
-    Silver labels choose nothing: where all corpora are silver, the epoch is chosen on the dev splits of `also`.
+    Test splits are not looked at. Silver labels choose nothing: where all corpora are silver, the
+    dev splits of `also` choose.
 
-    With a `folder` each epoch leaves a checkpoint there, and training goes on from the last one found. `track` names a tracker of
-    accelerate's, such as "tensorboard". `after` hears of each epoch and its mean dev F1; what it raises ends the training.
+    folder   gets a checkpoint per epoch, from which a later call continues
+    track    a tracker of accelerate's, such as "tensorboard"
+    after    is called with each epoch and its mean dev F1; what it raises ends the training
+
     Raises WorkbookError for a loss that isn't finite.
     """
-    choosing = [corpus for corpus in corpora if not corpus.silver] or [
-        c for c in also if "dev" in c.splits and not c.silver
-    ]
-    if not choosing:
-        raise WorkbookError(
-            f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on labels that nobody checked; "
-            "name a gold corpus with a dev split in also_test"
-        )
-    loop = Loop(config, corpora, progress, track, folder and folder.parent)
+    choosing = _choosing(corpora, also)
+    loop = Loop(config, corpora, progress, track)
     checkpoint = Checkpoint(folder, loop.tagger, loop.loss_of, loop.optimizer, loop.scheduler)
     history = checkpoint.restore()
     for epoch in range(len(history), config.epochs):
-        started, cpu, energy = time.perf_counter(), time.process_time(), joules()
-        record = loop.one_epoch(epoch, history[-1]["dev"]["mean"] if history else None)
-        record["dev"] = dev_f1(
-            loop.tagger, [corpus.dev for corpus in choosing], choosing, loop.autocast
-        )
-        record |= {
-            "seconds": time.perf_counter() - started,
-            "process_seconds": time.process_time() - cpu,
-        }
-        history.append({"epoch": epoch, **record, "joules": used(energy, joules())})
+        record = _train_and_choose(loop, epoch, choosing, history)
+        history.append(record)
         checkpoint.save(history)
-        report(config.run_id, epoch, config.epochs, 1.0, record["dev"]["mean"], record["seconds"])
-        if track:
-            loop.accelerator.log(
-                {f"dev F1 {name}": f1 for name, f1 in record["dev"].items()},
-                step=(epoch + 1) * record["steps"],
-            )
-        if progress and processes.rank() == 0:
-            dev = 100 * record["dev"]["mean"]
-            print(
-                f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  dev F1 {dev:.2f}  {record['seconds']:.0f} s"
-            )
+        _tell(loop, record)
         if after:
             after(epoch, record["dev"]["mean"])
     checkpoint.restore_best(history)
     if track:
-        for (
-            tracker
-        ) in loop.accelerator.trackers:  # end_training() would leave the other processes alone
+        # not accelerator.end_training(), which would leave the other processes alone
+        for tracker in loop.accelerator.trackers:
             tracker.finish()
-    return Fitted(loop.tagger, history, _cost(history), loop.labelled)
+    return Fitted(loop.tagger, history, cost_of(history), loop.labelled)
 
 
-def _optimizer(
-    config: RunConfig, tagger: MultiTaskTagger, loss_of: MultiTaskLoss
-) -> torch.optim.Optimizer:
-    """AdamW; weight decay for weight matrices only, as BERT was trained; log-variances of losses learn at a rate of their own."""
-    decays = {
-        name: p.ndim >= 2 and not name.endswith(("bias", "transitions"))
-        for name, p in tagger.named_parameters()
-    }
-    decayed, rest = (
-        [p for name, p in tagger.named_parameters() if decays[name] is which]
-        for which in (True, False)
-    )
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": rest, "weight_decay": 0.0},
-    ]
-    if own := list(loss_of.parameters()):
-        groups.append({"params": own, "weight_decay": 0.0, "lr": 1e-2})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+def _choosing(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
+    """The corpora on whose dev splits an epoch is chosen."""
+    gold = [corpus for corpus in corpora if not corpus.silver]
+    gold = gold or [corpus for corpus in also if "dev" in corpus.splits and not corpus.silver]
+    if not gold:
+        raise WorkbookError(
+            f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on "
+            "labels that nobody checked; name a gold corpus with a dev split in also_test"
+        )
+    return gold
 
 
-def _warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
-    """Linear from 0 over the first share of steps, then linear to 0."""
-    rise = max(1, round(warmup * steps))
-    return lambda step: min((step + 1) / rise, max(0.0, (steps - step) / max(1, steps - rise)))
+def _train_and_choose(
+    loop: Loop, epoch: int, choosing: Sequence[Corpus], history: Sequence[dict]
+) -> dict:
+    """Train one epoch and score dev; returns the epoch's record."""
+    started, cpu, energy = time.perf_counter(), time.process_time(), joules()
+    before = history[-1]["dev"]["mean"] if history else None
+    record = {"epoch": epoch, **loop.one_epoch(epoch, before)}
+    dev = [corpus.dev for corpus in choosing]
+    record["dev"] = dev_f1(loop.tagger, dev, choosing, loop.autocast)
+    record["seconds"] = time.perf_counter() - started
+    record["process_seconds"] = time.process_time() - cpu
+    record["joules"] = used(energy, joules())
+    return record
 
 
-def _cost(history: Sequence[dict]) -> dict[str, float]:
-    training = sum(record["training_seconds"] for record in history)
-    energy = [record["joules"] for record in history]
+def _tell(loop: Loop, record: dict) -> None:
+    """An epoch's result, for the sweep, the tracker and the person who waits."""
+    config, epoch, dev = loop.config, record["epoch"], record["dev"]
+    report(config.run_id, epoch, config.epochs, 1.0, dev["mean"], record["seconds"])
+    if loop.track:
+        values = {f"dev F1 {name}": f1 for name, f1 in dev.items()}
+        loop.accelerator.log(values, step=(epoch + 1) * record["steps"])
+    if loop.progress and processes.rank() == 0:
+        print(
+            f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  "
+            f"dev F1 {100 * dev['mean']:.2f}  {record['seconds']:.0f} s"
+        )
+
+
+def cost_of(history: Sequence[dict]) -> dict[str, float | None]:
+    """The sums over a history: joules, seconds, process_seconds, steps; and pieces_per_second."""
+
+    def total(key: str) -> float:
+        return sum(record[key] for record in history)
+
+    known = history and all(record["joules"] is not None for record in history)
     return {
-        "joules": sum(energy) if energy and None not in energy else None,
-        "seconds": sum(record["seconds"] for record in history),
-        "process_seconds": sum(record["process_seconds"] for record in history),
-        "pieces_per_second": sum(record["pieces"] for record in history) / max(training, 1e-9),
-        "steps": sum(record["steps"] for record in history),
+        "joules": total("joules") if known else None,
+        "seconds": total("seconds"),
+        "process_seconds": total("process_seconds"),
+        "pieces_per_second": total("pieces") / max(total("training_seconds"), 1e-9),
+        "steps": total("steps"),
     }

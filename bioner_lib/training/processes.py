@@ -1,6 +1,6 @@
-"""One run in several processes (torchrun, accelerate launch, notebook_launcher): who this process is, and what the first tells the others.
+"""One run in several processes (torchrun, accelerate launch, notebook_launcher).
 
-The first process owns the run: its lock, its folder, its row. The others take part in the training and wait.
+The first process owns the run: its lock, its folder, its row. The others train with it and wait.
 """
 
 import os
@@ -15,23 +15,23 @@ from datetime import timedelta
 import torch
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent dies
-_PATIENCE = timedelta(days=2)  # the first may wait for a lock, and scores alone
+_PATIENCE = timedelta(days=2)  # the first process may wait for a lock, and scores alone
 
 
 def count() -> int:
-    """How many processes make this run together."""
+    """How many processes make this run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """The number of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
 def launch(function: Callable, argument: object, n: int) -> None:
-    """Call a function in n processes that this notebook forks (library: accelerate), over a port that is free.
+    """Call a function in n processes that this notebook forks (library: accelerate).
 
-    They die with this process, however it ends: none is left that holds a run's lock.
+    They die with this process, however it ends, so that none keeps the lock of a run.
     """
     from accelerate import notebook_launcher
 
@@ -42,13 +42,13 @@ def launch(function: Callable, argument: object, n: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """End this process when its parent is gone: a rank alone would wait for ever, and hold the run's lock."""
+    """End this process when its parent ends: alone it would wait for ever and keep the lock."""
     parent = os.getppid()
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it went before the kernel was told
+        if os.getppid() != parent:  # the parent ended before the kernel was told
             os._exit(1)
     elif os.name != "nt":
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
@@ -61,7 +61,7 @@ def _watch(parent: int) -> None:
 
 
 def join() -> None:
-    """Meet the others (library: accelerate); nothing to do for one process."""
+    """Connect to the other processes (library: accelerate)."""
     if count() > 1:
         _die_with_parent()
         from accelerate import PartialState
@@ -70,28 +70,28 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Leave the others, all at once: a process that ends with its connections open may take another down."""
+    """Disconnect, all at once: a process that ends while connected may crash another one."""
     if count() > 1 and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
-def tell(what: object = None) -> object:
-    """The first process's `what`, in every process."""
+def tell(message: object = None) -> object:
+    """The first process's `message`, in every process."""
     if count() == 1:
-        return what
-    held = [what]
-    torch.distributed.broadcast_object_list(held, src=0)
-    return held[0]
+        return message
+    messages = [message]
+    torch.distributed.broadcast_object_list(messages, src=0)
+    return messages[0]
 
 
 def gather(part: list) -> list:
-    """Lists of every process's share [rank::count] -> the whole, in order."""
+    """The whole list, of which each process holds its share [rank::count]."""
     if count() == 1:
         return part
     parts: list = [None] * count()
     torch.distributed.all_gather_object(parts, part)
     whole = [None] * sum(map(len, parts))
-    for i, held in enumerate(parts):
-        whole[i :: count()] = held
+    for i, share in enumerate(parts):
+        whole[i :: count()] = share
     return whole

@@ -1,8 +1,9 @@
-"""Self-labelling: a trained tagger says what the silence of its own training text hides.
+"""Self-labelling: a trained tagger labels the types that its training text hides.
 
-Of each training sentence the teacher tags the types that its corpus doesn't annotate. Sentences in which the teacher is sure of every
-word move into a new corpus that annotates those types as well; the others stay as they were, their silence still unknown. A person's
-labels are never changed, and where a teacher's span overlaps one it gives way.
+The teacher tags, in each training sentence, the types that its corpus doesn't annotate. Sentences in
+which every tag is probable enough move to a new corpus that annotates those types too. All other
+sentences stay as they were. A person's labels never change: where a teacher's mention overlaps one,
+the teacher's is dropped.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from ..corpora.corpus import Corpus, Split, refuse_test
-from ..corpora.schemes import flat, to_tags
+from ..corpora.schemes import Span, flat, to_tags
 from ..errors import WorkbookError
 from ..models.tagger import MultiTaskTagger
 
@@ -22,48 +23,51 @@ def label_hidden(
     confidence: float,
     autocast: torch.dtype | None = None,
 ) -> tuple[list[Corpus], dict[str, Corpus]]:
-    """The corpora with what stays hidden in train, and by corpus the sentences that were labelled (a train split only).
+    """The corpora without the labelled sentences; corpus -> its labelled sentences (train only).
 
-    `confidence` is the least probability, 0 to 1, of any word's tag in a sentence that is taken; choose it on dev.
-    Raises WorkbookError where the teacher knows no type that is hidden in any of them.
+    A sentence is labelled if each of its tags has at least the probability `confidence` (0 to 1;
+    choose it on dev). Raises WorkbookError where the teacher knows no hidden type.
     """
-    known = dict.fromkeys(name for plan in teacher.plans for name in plan.types)
-    wanted = dict.fromkeys(name for corpus in corpora for name in corpus.types)
+    asked = dict.fromkeys(type for corpus in corpora for type in corpus.types)
     rest, labelled = [], {}
     for corpus in corpora:
-        hidden = [name for name in wanted if name in known and name not in corpus.types]
+        hidden = [t for t in asked if t in teacher.types and t not in corpus.types]
         train = refuse_test(corpus.train, "self-labelling")
         if not hidden or not train:
             rest.append(corpus)
             continue
+        sure, unsure = [], []
         tokens = [sentence.tokens for sentence in train]
-        taken, left = [], []
-        for sentence, (spans, p) in zip(
-            train, teacher.predictions(tokens, types=hidden, autocast=autocast), strict=True
-        ):
+        predictions = teacher.predictions(tokens, types=hidden, autocast=autocast)
+        for sentence, (mentions, p) in zip(train, predictions, strict=True):
             if p < confidence:
-                left.append(sentence)
+                unsure.append(sentence)
                 continue
-            free = [
-                span[:3]
-                for span in spans
-                if not any(span[0] < end and start < span[1] for start, end, _ in sentence.spans)
-            ]
-            taken.append(
-                replace(
-                    sentence, tags=to_tags([*sentence.spans, *flat(free)], len(sentence.tokens))
-                )
-            )
-        rest.append(
-            replace(corpus, splits={**corpus.splits, "train": Split(left, "train", corpus.name)})
-        )
-        name = f"{corpus.name} with self-labelled {'+'.join(hidden)}"
-        types = (*corpus.types, *hidden)
-        labelled[corpus.name] = Corpus(
-            name, types, {"train": Split(taken, "train", name)}, corpus.documented, official=False
-        )
+            spans = [*sentence.spans, *flat(without_overlap(mentions, sentence.spans))]
+            sure.append(replace(sentence, tags=to_tags(spans, len(sentence.tokens))))
+        splits = {**corpus.splits, "train": Split(unsure, "train", corpus.name)}
+        rest.append(replace(corpus, splits=splits))
+        labelled[corpus.name] = _labelled(corpus, hidden, sure)
     if not labelled:
+        types = {corpus.name: corpus.types for corpus in corpora}
         raise WorkbookError(
-            f"the teacher knows {list(known)}, and none of these is hidden in a corpus of this run: { {c.name: c.types for c in corpora} }"
+            f"the teacher knows {teacher.types}, and none of these is hidden in a corpus of this "
+            f"run: {types}"
         )
     return rest, labelled
+
+
+def _labelled(corpus: Corpus, hidden: list[str], sentences: list) -> Corpus:
+    name = f"{corpus.name} with self-labelled {'+'.join(hidden)}"
+    splits = {"train": Split(sentences, "train", name)}
+    types = (*corpus.types, *hidden)
+    return Corpus(name, types, splits, corpus.documented, official=False)
+
+
+def without_overlap(mentions: Sequence[tuple], others: Sequence[Span]) -> list[Span]:
+    """The mentions that overlap none of the others."""
+    return [
+        Span(start, end, type)
+        for start, end, type, *_ in mentions
+        if not any(start < other.end and other.start < end for other in others)
+    ]

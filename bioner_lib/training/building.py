@@ -1,0 +1,88 @@
+"""The tagger that a run starts with: fresh, or with the weights of an earlier run."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..config import RunConfig
+from ..errors import WorkbookError, delete_run
+from ..home import runs_folder
+from ..models.encoders import load_encoder, load_tokenizer
+from ..models.heads import HeadPlan, layout_of
+from ..models.sharing import OPTIONS
+from ..models.tagger import MultiTaskTagger
+
+
+def seed_everything(seed: int, epoch: int = 0) -> None:
+    """Seed Python, numpy and torch for one epoch."""
+    mixed = (seed * 1_000_003 + epoch) % 2**32
+    random.seed(mixed)
+    np.random.seed(mixed)
+    torch.manual_seed(mixed)
+
+
+def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
+    """A tagger with these heads: fresh, or with the weights of the run that `start_from` names."""
+    seed_everything(config.seed)
+    settings = _settings(config)
+    if not config.start_from:
+        encoder, tokenizer = load_encoder(config.encoder, config.dropout)
+        return MultiTaskTagger(encoder, tokenizer, plans, encoder_name=config.encoder, **settings)
+    first = earlier_tagger(config, "start_from", config.dropout)
+    _check_continues(config, first)
+    first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
+    return first.extended(plans)
+
+
+def _settings(config: RunConfig) -> dict:
+    """The fields of a configuration that a tagger takes."""
+    names = ("scheme", "dropout", "max_length", "overlap", "label_pieces", "decoder", "sharing")
+    coefficients = ("reversal", "orthogonality", "experts", "balance")
+    settings = {name: getattr(config, name) for name in names}
+    settings["sharing_options"] = {name: getattr(config, name) for name in coefficients}
+    return settings
+
+
+def _check_continues(config: RunConfig, first: MultiTaskTagger) -> None:
+    """Raises WorkbookError unless a second phase fits the tagger of the first one."""
+    start = f"start_from={config.start_from!r}"
+    if first.encoder_name != config.encoder:
+        raise WorkbookError(
+            f"{start} trained encoder {first.encoder_name!r}, this run says {config.encoder!r}; "
+            "a second phase goes on with the same encoder"
+        )
+    if first.tokenizer.get_vocab() != load_tokenizer(config.encoder).get_vocab():
+        raise WorkbookError(
+            f"{start} has another tokenizer than encoder {config.encoder!r} has now"
+        )
+    kept = ("scheme", "label_pieces", "decoder", "sharing", *OPTIONS[config.sharing])
+    then = first.settings | first.settings["sharing_options"]
+    now = {name: getattr(config, name) for name in kept} | {"heads": config.heads}
+    then["heads"] = layout_of(first.plans)
+    for name, value in now.items():
+        if then[name] != value:
+            raise WorkbookError(
+                f"{start} was trained with {name}={then[name]!r}, this run says {value!r}; "
+                "a second phase keeps it"
+            )
+
+
+def earlier_tagger(config: RunConfig, field: str, dropout: float | None = None) -> MultiTaskTagger:
+    """The tagger of the run that `start_from` or `teacher` names.
+
+    Raises WorkbookError where that run isn't finished, or kept no tagger.
+    """
+    folder = runs_folder() / getattr(config, field)
+    if (folder / "model").is_dir():
+        return MultiTaskTagger.load(folder / "model", dropout)
+    if (folder / "run.json").exists():
+        raise WorkbookError(
+            f"{field}={folder.name!r}: that run is finished but left no tagger (keep_model=False); "
+            f"delete it, {delete_run(folder.name)}, and make it again with its model"
+        )
+    raise WorkbookError(
+        f"{field}={folder.name!r}: no finished run of that name in {folder.parent}; make that run "
+        "first"
+    )
