@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
@@ -33,7 +34,7 @@ def execute(notebook: Path, outputs: Path) -> dict:
     """The executed notebook's content, cleaned; raises what its cells raise."""
     import papermill
 
-    told, aside = outputs / "told.json", outputs / "executing.ipynb"
+    told, aside, started = outputs / "told.json", outputs / "executing.ipynb", time.time()
     told.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(told)
     options = {"kernel_name": "python3", "progress_bar": False, "log_output": False}
@@ -49,7 +50,7 @@ def execute(notebook: Path, outputs: Path) -> dict:
         ]
     content["metadata"]["bioner"] = {
         "source": hashlib.sha256(source_of(notebook).encode()).hexdigest()[:16],
-        "training_pieces": training_pieces(told, outputs),
+        "training_pieces": training_pieces(told, outputs, started),
     }
     return content
 
@@ -84,8 +85,8 @@ def smaller(picture: str) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def training_pieces(told: Path, outputs: Path) -> dict[str, int]:
-    """The pieces that each run of a notebook was trained on, and those of a search's trials."""
+def training_pieces(told: Path, outputs: Path, started: float) -> dict[str, int]:
+    """The pieces that each run of a notebook was trained on, and those of its search's trials."""
     said = json.loads(told.read_text()) if told.exists() else {}
     pieces, epoch = {}, 0
     for run_id in said.get("runs", []):
@@ -93,9 +94,9 @@ def training_pieces(told: Path, outputs: Path) -> dict[str, int]:
         epoch = max([epoch, *(record["pieces"] for record in row["history"])])
         if row["history"]:
             pieces[run_id] = sum(record["pieces"] for record in row["history"])
-    for journal in said.get("made", []):
-        if journal.endswith(".journal"):
-            pieces[Path(journal).stem] = epoch * trained_epochs(outputs / journal)
+    for journal in (outputs / "searches").glob("*.journal"):
+        if journal.stat().st_mtime > started:
+            pieces[journal.stem] = epoch * trained_epochs(journal)
     return pieces
 
 

@@ -128,7 +128,7 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
     low = 100 * min(value for values in table["values"] for value in values)
     ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
     ax.grid(False, axis="x")
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return ax
 
 
@@ -315,7 +315,7 @@ def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = 
         errorbar="sd",
         ax=ax,
     )
-    ax.set(xlabel="silver sentences a gold one", ylabel=f"test {measure} x 100")
+    ax.set(xlabel="silver sentences per gold sentence", ylabel=f"test {measure} x 100")
     ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))
     ax.legend(fontsize="x-small", title=None) if legend else ax.get_legend().remove()
     return ax
