@@ -202,7 +202,7 @@ def _existing_outputs() -> Path:
 
 def _board(given: argparse.Namespace) -> int:
     from .board.leaderboard import board_text, write_leaderboard
-    from .board.results import aggregate, results
+    from .board.tables import aggregate, results
     from .runs.rows import read_rows
 
     folder = _existing_outputs()

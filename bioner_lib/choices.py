@@ -30,6 +30,6 @@ ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an install
 
 
 def check_encoder(name: str, folder: Path | None = None) -> None:
-    """Raises WorkbookError for what is no alias, no folder (seen from `folder`), and no name on a hub (owner/name)."""
+    """Raises WorkbookError unless a name is an alias, a folder (below `folder`) or owner/name."""
     if name not in ENCODERS and "/" not in name and not exists((folder or Path()) / expanded(name)):
         raise unknown("encoder", name, ENCODERS)

@@ -1,93 +1,108 @@
-"""Sentences with their mentions in colour: a widget in a live notebook, a static page everywhere else."""
+"""Sentences with their mentions in colour: a widget in a live notebook, a static page elsewhere."""
 
 from collections.abc import Sequence
 from html import escape
-from itertools import cycle
+from typing import NamedTuple
 
-import seaborn as sns
-
+from .board.plots import colours_of
 from .corpora.corpus import Corpus, Split
 from .corpora.text import Sentence
 
-_FILLS = sns.color_palette("pastel", 10).as_hex()
-PAGE = 10
+PAGE = 10  # sentences per page
+_MOST = 8  # splits whose texts are kept for searching
 
 
 def sentence_html(sentence: Sentence, colours: dict[str, str]) -> str:
-    """One sentence with highlighted mentions; whatever the corpus says is escaped."""
+    """One sentence with highlighted mentions; all text of the corpus is escaped."""
     parts, reached = [], 0
-    for start, end, name in sentence.spans:
-        parts += [escape(token) for token in sentence.tokens[reached:start]]
+    for start, end, type in sentence.spans:
+        parts += map(escape, sentence.tokens[reached:start])
         inside = escape(" ".join(sentence.tokens[start:end]))
+        style = f"background:{colours.get(type, '#ddd')};color:#000"
         parts.append(
-            f'<mark style="background:{colours.get(name, "#ddd")};color:#000;padding:1px 4px;border-radius:3px">{inside} '
-            f'<small style="font-weight:600">{escape(name)}</small></mark>'
+            f'<mark style="{style};padding:1px 4px;border-radius:3px">{inside} '
+            f'<small style="font-weight:600">{escape(type)}</small></mark>'
         )
         reached = end
-    parts += [escape(token) for token in sentence.tokens[reached:]]
-    return f'<div style="margin:6px 0;line-height:1.7"><code style="opacity:.6">{escape(sentence.doc)}</code> {" ".join(parts)}</div>'
-
-
-_MOST = 8  # splits whose texts are kept for searching
-_TEXTS: dict[int, tuple[Split, list[str], list[frozenset[str]]]] = {}
-
-
-def find(corpus: Corpus, role: str, kind: str = "", text: str = "") -> Split:
-    """Sentences of a split that hold a mention of type `kind` and the words `text` (case doesn't matter).
-
-    The first search reads the split; later ones look at what was kept of it.
-    """
-    split = corpus.splits[role]
-    if not kind and not text:
-        return split
-    texts, types = _searchable(split)
-    wanted = text.casefold()
-    return split.take(
-        i for i, held in enumerate(texts) if wanted in held and (not kind or kind in types[i])
+    parts += map(escape, sentence.tokens[reached:])
+    return (
+        '<div style="margin:6px 0;line-height:1.7">'
+        f'<code style="opacity:.6">{escape(sentence.doc)}</code> {" ".join(parts)}</div>'
     )
 
 
-def _searchable(split: Split) -> tuple[list[str], list[frozenset[str]]]:
-    """For each sentence its case-folded text and the types of its mentions."""
-    if id(split) not in _TEXTS:
-        while len(_TEXTS) >= _MOST:
-            del _TEXTS[next(iter(_TEXTS))]
-        texts, types, known = [], [], {}
+class _Searchable(NamedTuple):
+    """A split, and for each of its sentences the case-folded text and the types of mentions."""
+
+    split: Split
+    texts: list[str]
+    types: list[frozenset[str]]
+
+
+_CACHE: dict[int, _Searchable] = {}
+
+
+def find(corpus: Corpus, role: str, type: str = "", text: str = "") -> Split:
+    """The sentences of a split that hold a mention of a type, and a text in any case.
+
+    The first search reads the split, and later ones use what was kept of it.
+    """
+    split = corpus.splits[role]
+    if not type and not text:
+        return split
+    known, wanted = _searchable(split), text.casefold()
+    indices = []
+    for i, content in enumerate(known.texts):
+        if wanted in content and (not type or type in known.types[i]):
+            indices.append(i)
+    return split.take(indices)
+
+
+def _searchable(split: Split) -> _Searchable:
+    if id(split) not in _CACHE:
+        while len(_CACHE) >= _MOST:
+            del _CACHE[next(iter(_CACHE))]
+        texts, types = [], []
+        shared: dict[frozenset, frozenset] = {}  # equal sets are kept once
         for sentence in split:
             texts.append(" ".join(sentence.tokens).casefold())
-            held = frozenset(name for _, _, name in sentence.spans)
-            types.append(known.setdefault(held, held))
-        _TEXTS[id(split)] = split, texts, types  # the split too, so that its id stays its own
-    return _TEXTS[id(split)][1:]
+            own = frozenset(span.type for span in sentence.spans)
+            types.append(shared.setdefault(own, own))
+        # the split is kept too, so that no other object gets its id
+        _CACHE[id(split)] = _Searchable(split, texts, types)
+    return _CACHE[id(split)]
 
 
-def page_html(corpus: Corpus, role: str, kind: str = "", text: str = "", page: int = 0) -> str:
-    """One page of what `find` finds, with a legend; shown by `IPython.display.HTML` it needs no kernel."""
-    found = find(corpus, role, kind, text)
-    colours = dict(zip(corpus.types, cycle(_FILLS), strict=False))
+def page_html(corpus: Corpus, role: str, type: str = "", text: str = "", page: int = 0) -> str:
+    """One page of what `find` finds, with a legend; it needs no kernel."""
+    found, colours = find(corpus, role, type, text), colours_of(corpus.types)
+    last = max(0, -(-len(found) // PAGE) - 1)
+    page = min(page, last)
     legend = " ".join(
         f'<span style="background:{colour};color:#000;padding:1px 6px">{escape(name)}</span>'
         for name, colour in colours.items()
     )
-    last = max(0, -(-len(found) // PAGE) - 1)
-    page = min(page, last)
-    head = f"<p><b>{escape(corpus.name)}</b> {escape(role)}: {len(found):,} sentences, page {page + 1} of {last + 1} &nbsp; {legend}</p>"
-    return head + "".join(
-        sentence_html(sentence, colours) for sentence in found[page * PAGE : (page + 1) * PAGE]
+    head = (
+        f"<p><b>{escape(corpus.name)}</b> {escape(role)}: {len(found):,} sentences, "
+        f"page {page + 1} of {last + 1} &nbsp; {legend}</p>"
     )
+    shown = found[page * PAGE : (page + 1) * PAGE]
+    return head + "".join(sentence_html(sentence, colours) for sentence in shown)
 
 
 def explore(corpora: Sequence[Corpus]):
-    """A widget over corpora: split, type, search, page. It needs a running kernel; `page_html` doesn't."""
+    """A widget over corpora: split, type, search, page. It needs a running kernel."""
     import ipywidgets as widgets
 
     by_name = {corpus.name: corpus for corpus in corpora}
     first = corpora[0]
+
+    def type_options(corpus: Corpus) -> list[tuple[str, str]]:
+        return [("any", ""), *((type, type) for type in corpus.types)]
+
     name = widgets.Dropdown(options=list(by_name), description="corpus")
     role = widgets.Dropdown(options=list(first.splits), description="split")
-    kind = widgets.Dropdown(
-        options=[("any", ""), *((t, t) for t in first.types)], description="type"
-    )
+    type = widgets.Dropdown(options=type_options(first), description="type")
     text = widgets.Text(
         placeholder="words to look for", description="search", continuous_update=False
     )
@@ -96,25 +111,21 @@ def explore(corpora: Sequence[Corpus]):
 
     def show(_=None) -> None:
         corpus = by_name[name.value]
-        last = max(1, -(-len(find(corpus, role.value, kind.value, text.value)) // PAGE))
-        if page.value > last:
-            page.value = last
-        view.value = page_html(corpus, role.value, kind.value, text.value, page.value - 1)
+        found = find(corpus, role.value, type.value, text.value)
+        page.value = min(page.value, max(1, -(-len(found) // PAGE)))
+        view.value = page_html(corpus, role.value, type.value, text.value, page.value - 1)
 
     def change_corpus(_) -> None:
         corpus = by_name[name.value]
-        for control in (role, kind):
+        for control in (role, type):
             control.unobserve(show, "value")
-        role.options, kind.options = (
-            list(corpus.splits),
-            [("any", ""), *((t, t) for t in corpus.types)],
-        )
-        for control in (role, kind):
+        role.options, type.options = list(corpus.splits), type_options(corpus)
+        for control in (role, type):
             control.observe(show, "value")
         show()
 
     name.observe(change_corpus, "value")
-    for control in (role, kind, text, page):
+    for control in (role, type, text, page):
         control.observe(show, "value")
     show()
-    return widgets.VBox([widgets.HBox([name, role, kind]), widgets.HBox([text, page]), view])
+    return widgets.VBox([widgets.HBox([name, role, type]), widgets.HBox([text, page]), view])

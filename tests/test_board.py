@@ -20,7 +20,7 @@ from bioner_lib.board.comparison import (
 )
 from bioner_lib.board.leaderboard import board_text, by_type, leaders, markdown, write_leaderboard
 from bioner_lib.board.publishing import publish, published_rows
-from bioner_lib.board.results import (
+from bioner_lib.board.tables import (
     aggregate,
     anchors,
     apart_by_corpus,
@@ -629,7 +629,7 @@ def test_inspection():
 
 
 def test_what_an_arm_is_called():
-    from bioner_lib.board.results import arm_name
+    from bioner_lib.board.tables import arm_name
 
     def called(scored_on="sample", **fields):
         return arm_name(RunConfig(**{"corpora": "sample"} | fields), scored_on)

@@ -43,7 +43,7 @@ def test_a_split_is_read_once_for_all_searches(monkeypatch):
     sample = load_corpus("sample")
     watched = sample.train.map(lambda s: s, "sample")
     monkeypatch.setattr(
-        Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._held)
+        Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._sentences)
     )
     corpus = replace(sample, splits={"train": watched})
     page_html(corpus, "train")

@@ -152,9 +152,7 @@ def test_make_workbook_trains_on_few_pieces():
 @cache
 def committed(table):
     """The table's text, and the numbers with a decimal point in it."""
-    from bioner_lib.board.leaderboard import by_type, markdown
-    from bioner_lib.board.publishing import published_rows
-    from bioner_lib.board.results import aggregate, results
+    from bioner_lib.board import aggregate, by_type, markdown, published_rows, results
 
     frame = results(published_rows(table) if table else published_rows())
     if not table:

@@ -7,7 +7,7 @@ import torch
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.comparison import check_budgets, repetitions
-from bioner_lib.board.results import results
+from bioner_lib.board.tables import results
 from bioner_lib.choices import SHARING
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.schemes import to_tags

@@ -206,7 +206,7 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
     broken = client(tmp_path)
     with pytest.raises(
         WorkbookError,
-        match=r"can't be reached .500 .*3 tries.; what was fetched lies in .*call again to go on",
+        match=r"can't be reached .500 .*3 tries.; what was fetched is kept in .*call again to go on",
     ):
         list(broken.abstracts("OPA1", **DAYS))
     Server.log.clear()

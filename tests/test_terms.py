@@ -322,7 +322,9 @@ def test_sources_by_name(tmp_path, monkeypatch):
 
 def test_rows_of_a_taxonomy_with_missing_cells_are_named(tmp_path):
     (tmp_path / "table.tsv").write_text("taxid\tparent\tname\n1\t1\troot\n10239\t1\n")
-    with pytest.raises(DataError, match=r"table\.tsv:3: no name in .*mend the row or delete it"):
+    with pytest.raises(
+        DataError, match=r"table\.tsv:3: no name in .*complete the row or delete it"
+    ):
         list(read_taxonomy(tmp_path / "table.tsv"))
     dump = tmp_path / "dump"
     dump.mkdir()

@@ -5,7 +5,7 @@ from ..lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "results": "results aggregate named only_corpora apart_by_corpus by_ratio anchors",
+        "tables": "results aggregate named only_corpora apart_by_corpus by_ratio anchors",
         "comparison": "best_dev check_budgets comparable compare compare_arms finals repetitions "
         "transfer",
         "leaderboard": "by_type leaders markdown write_leaderboard",

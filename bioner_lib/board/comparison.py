@@ -21,7 +21,7 @@ from ..runs.rows import (
     read_row,
     read_rows,
 )
-from .results import results
+from .tables import results
 
 Rows = Sequence[Mapping]
 ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed

@@ -1,6 +1,6 @@
-"""Figures of corpora: one function a figure, takes data and an ax, returns the ax."""
+"""Figures of corpora: one function per figure; it takes data and an ax, and returns the ax."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,11 +9,12 @@ import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..corpora.corpus import Corpus
-from .plots import PALETTE
+from ..corpora.text import Sentence
+from .plots import PALETTE, colours_of
 
 
 def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Sentences by split, one group of bars a corpus."""
+    """Sentences by split, one group of bars per corpus."""
     lines = [
         (corpus.name, role, len(split))
         for corpus in corpora
@@ -35,7 +36,7 @@ def sentence_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
             [len(sentence.tokens) for split in corpus.splits.values() for sentence in split]
         )
         ax.step(lengths, np.arange(1, len(lengths) + 1) / len(lengths), label=corpus.name)
-    ax.set(xlabel="words a sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
+    ax.set(xlabel="words per sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -113,7 +114,7 @@ def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Ax
             label=f"{label} (mean {np.mean(numbers):.2f})",
         )
     ax.set(
-        xlabel="pieces a word",
+        xlabel="pieces per word",
         ylabel="share of words",
         xticks=range(1, 9),
         xticklabels=[*map(str, range(1, 8)), "8+"],
@@ -121,3 +122,37 @@ def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Ax
     )
     ax.legend(fontsize="small")
     return ax
+
+
+def highlighted(sentences: Sequence[Sentence], types: Sequence[str], ax: plt.Axes) -> plt.Axes:
+    """Sentences with their mentions in coloured boxes, each with its type in small letters."""
+    colours, width, height = colours_of(types), 1.0, 0.2
+    ax.set_axis_off()
+    ax.set(xlim=(0, width), ylim=(0, 1))
+    renderer = ax.figure.canvas.get_renderer()
+    to_data = ax.transData.inverted()
+    y = 1 - height / 2
+    for sentence in sentences:
+        x = 0.0
+        for words, type in _parts(sentence):
+            box = {"boxstyle": "round,pad=0.25", "color": colours[type]} if type else None
+            label = f"{words} $_{{\\mathrm{{{type}}}}}$" if type else words
+            x += 0.007 if type and x else 0.0  # room for the box
+            text = ax.text(x, y, label, va="center", fontsize=13, bbox=box)
+            extent = text.get_window_extent(renderer).transformed(to_data)
+            if extent.x1 > width:  # the next line
+                x, y = 0.0, y - height
+                text.set_position((x, y))
+            x += extent.width + (0.016 if type else 0.009)
+        y -= height
+    return ax
+
+
+def _parts(sentence: Sentence) -> Iterator[tuple[str, str]]:
+    """(text, type) of a sentence's mentions and of the words between them, type "" for these."""
+    reached = 0
+    for start, end, type in sentence.spans:
+        yield from ((word, "") for word in sentence.tokens[reached:start])
+        yield " ".join(sentence.tokens[start:end]), type
+        reached = end
+    yield from ((word, "") for word in sentence.tokens[reached:])

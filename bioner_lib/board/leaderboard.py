@@ -8,7 +8,7 @@ import pandas as pd
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
 from .comparison import equal_budgets
-from .results import aggregate, apart_by_corpus, results
+from .tables import aggregate, apart_by_corpus, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 ENOUGH = 3  # seeds for a claim
@@ -34,7 +34,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def _without_repeated_micro(table: pd.DataFrame) -> pd.DataFrame:
-    """Without `macro`, and without `micro` where a corpus has one type and it repeats its figure."""
+    """Without `macro`, and without `micro` where it repeats the figure of the only type."""
     shown = table[table["type"] != "macro"]
     single = shown.groupby("corpus")["type"].transform("nunique") == 2
     return shown[~(single & (shown["type"] == "micro"))]

@@ -1,6 +1,10 @@
-"""One function a figure: takes data and an ax, returns the ax. Colour-blind-safe, readable at half a page's width."""
+"""One function per figure: it takes data and an ax, and returns the ax.
+
+Colours are safe for colour-blind readers; figures are readable at half a page's width.
+"""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,7 +16,13 @@ from ..errors import WorkbookError
 from ..home import home, outputs
 
 PALETTE = sns.color_palette("colorblind")
+_FILLS = sns.color_palette("pastel", 10).as_hex()
 _MARKS = "sD^vPX*ph"
+
+
+def colours_of(types: Sequence[str]) -> dict[str, str]:
+    """A light colour per type, for highlighted mentions."""
+    return dict(zip(types, cycle(_FILLS), strict=False))
 
 
 def use_style() -> None:
@@ -26,7 +36,10 @@ def use_style() -> None:
 
 
 def save_figure(figure: plt.Figure, name: str, published: bool = False) -> Path:
-    """Write name.png and name.pdf to outputs/figures, or to figures/ if drawn from published rows; returns the png's path."""
+    """Write name.png and name.pdf to outputs/figures; returns the path of the PNG.
+
+    Figures of `published` rows go to figures/.
+    """
     folder = home() / "figures" if published else outputs(write=True) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for kind in ("pdf", "png"):
@@ -73,7 +86,7 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
 
 
 def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1 by corpus and type with sd over seeds and every seed as a dot; published figures as marks.
+    """Mean test F1 per corpus and type, with sd; dots are seeds, marks published figures.
 
     `table` is `leaderboard.aggregate`'s; only official splits get marks.
     """
@@ -133,20 +146,21 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
 
 
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1, a spoke for each corpus and type; the systems that share most spokes, on the spokes that they share.
+    """Mean test F1 on a spoke per corpus and type, for the systems that share most spokes.
 
     Raises WorkbookError where no system has three spokes.
     """
     wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
     wide = wide.loc[wide.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    # of the first k systems, those with most figures, take the k that fill the largest table without gaps
+    # systems are ordered by their number of figures; take the first k that fill the largest table
     shared = [wide.iloc[:k].dropna(axis=1) for k in range(1, len(wide) + 1)]
     shown = max(
         (part for part in shared if part.shape[1] >= 3), key=lambda part: part.size, default=None
     )
     if shown is None:
         raise WorkbookError(
-            f"a radar needs a system with three spokes (corpus and type); these rows have {wide.notna().sum(axis=1).max()}"
+            "a radar needs a system with three spokes (corpus and type); these rows have "
+            f"{wide.notna().sum(axis=1).max()}"
         )
     angles = np.linspace(0, 2 * np.pi, shown.shape[1], endpoint=False)
     for name, values in shown.iterrows():
@@ -183,9 +197,9 @@ def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt.Axes:
-    """Forest plot of `leaderboard.compare`: F1 difference with its 95 % bootstrap interval; filled where Holm's p < 0.05.
+    """Forest plot of `compare`: F1 difference with its 95 % interval; filled where Holm's p < 0.05.
 
-    Where a label has several corpora they stand below one another, each in its colour.
+    The corpora of one label are drawn below one another, each in its colour.
     """
     labels, corpora = list(dict.fromkeys(frame[label])), list(dict.fromkeys(frame["corpus"]))
     several = label != "corpus" and len(corpora) > 1
@@ -222,7 +236,7 @@ def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt
 
 
 def trials(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Dev F1 of a search's trials in their order, those that were pruned as crosses, and the best so far."""
+    """Dev F1 of a search's trials in their order (crosses: pruned), and the best so far."""
     frame = frame.assign(number=range(1, len(frame) + 1), f1=100 * frame["dev F1"])
     for state, mark in (("complete", "o"), ("pruned", "x"), ("fail", "v")):
         part = frame[(frame["state"] == state) & frame["f1"].notna()]
@@ -242,7 +256,10 @@ def trials(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Dev F1 over two loss weights, in three dimensions (an ax with projection="3d"); `grid`: the one down, the other across."""
+    """Dev F1 over two loss weights, as a surface; the ax has projection="3d".
+
+    `grid` has one weight in its rows, the other in its columns.
+    """
     x, y = np.meshgrid(range(grid.shape[1]), range(grid.shape[0]))
     ax.plot_surface(x, y, 100 * grid.to_numpy(), cmap="crest", edgecolor="0.3", linewidth=0.5)
     ax.set(
@@ -277,7 +294,10 @@ def weight_heatmap(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 def arms_by_type(
     frame: pd.DataFrame, ax: plt.Axes, measure: str = "f1", order: Sequence[str] | None = None
 ) -> plt.Axes:
-    """One line an arm, a dot a type: the mean over seeds, whiskers ± one standard deviation; `frame` is `leaderboard.results`'."""
+    """One line per arm, one dot per type: the mean over seeds, whiskers ± one standard deviation.
+
+    `frame` is `results` of the arms.
+    """
     shown = frame.assign(percent=100 * frame[measure])
     order = list(order or dict.fromkeys(shown["name"]))
     kinds = shown["type"].nunique()
@@ -300,7 +320,10 @@ def arms_by_type(
 
 
 def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = True) -> plt.Axes:
-    """A measure of one type by silver ratio, a line a treatment with a band of ± one standard deviation over seeds; column ratio."""
+    """A measure of one type by silver ratio, one line per treatment.
+
+    Bands are ± one standard deviation over seeds. The frame has a column `ratio`.
+    """
     order = sorted(frame["name"].unique())  # the same colour for the same name in every panel
     shown = frame.assign(percent=100 * frame[measure])
     sns.lineplot(
@@ -322,7 +345,7 @@ def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = 
 
 
 def ratio_curves(frame: pd.DataFrame, axes: np.ndarray) -> np.ndarray:
-    """A column of two axes for each type of the frame, in its order: recall above precision, one legend."""
+    """Two axes for each type of the frame: recall above precision. There is one legend."""
     for column, (kind, part) in zip(axes.T, frame.groupby("type", sort=False), strict=True):
         for ax, measure in zip(column, ("recall", "precision"), strict=True):
             ratio_curve(part, ax, measure, legend=ax is axes[0, 0])
@@ -331,7 +354,7 @@ def ratio_curves(frame: pd.DataFrame, axes: np.ndarray) -> np.ndarray:
 
 
 def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Precision and recall of a lexicon's labels on gold, a line a corpus and type: `silver_quality.quality`."""
+    """Precision and recall of a lexicon on gold, one line per corpus and type (`quality`)."""
     lines = [f"{line.corpus} {line.type}" for line in frame.itertuples()]
     for k, measure in enumerate(("precision", "recall")):
         ax.plot(
@@ -354,7 +377,10 @@ def label_quality(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Test F1 by the number of training sentences, a line an arm, every seed a dot; columns sentences, f1, name."""
+    """Test F1 by number of training sentences, one line per arm, one dot per seed.
+
+    The frame has the columns sentences, f1, name.
+    """
     shown = frame.assign(percent=100 * frame["f1"])
     sns.lineplot(
         shown,
@@ -379,12 +405,20 @@ def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """`leaderboard.transfer`: points of test F1 gained or lost against the single-task tagger; blank where there is no such run."""
+    """`transfer`: test F1 minus the single-task tagger's, in points; blank where no run exists."""
     bound = max(1.0, float(np.nanmax(np.abs(100 * frame.to_numpy()))))
     sns.heatmap(
-        100 * frame, annot=True, fmt="+.1f", cmap="vlag_r", vmin=-bound, vmax=bound, center=0, linewidths=1, ax=ax,
+        100 * frame,
+        annot=True,
+        fmt="+.1f",
+        cmap="vlag_r",
+        vmin=-bound,
+        vmax=bound,
+        center=0,
+        linewidths=1,
+        ax=ax,
         cbar_kws={"label": "difference in test F1 (points)"},
-    )  # fmt: skip
+    )
     ax.set(xlabel="tested on", ylabel="trained on")
     ax.tick_params(axis="y", rotation=0)
     ax.grid(False)
@@ -392,7 +426,10 @@ def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean weight of each source (expert or other head) across, head and place down: `inspection.weights_by_place`, stacked."""
+    """Mean weight of each source (expert or other head) for each head and place.
+
+    `frame` is `weights_by_place`.
+    """
     own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
     shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
     sns.heatmap(

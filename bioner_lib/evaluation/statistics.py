@@ -1,4 +1,4 @@
-"""Is a difference more than luck?  The same test documents for both systems, several seeds each.
+"""Is a difference more than luck? Same test documents for both systems, several seeds each.
 
 S seeds   D documents   R resamples   3 counts (tp, fp, fn)
 """
@@ -14,12 +14,16 @@ _CELLS = 4_000_000  # of the resampling weights that are held at once
 
 
 def document_counts(predictions: Sequence[Mapping], types: Sequence[str]) -> np.ndarray:
-    """A run's predictions (dicts of doc, gold, predicted) -> tp, fp, fn per document, documents in order of their names.  (D 3)"""
-    docs = {doc: i for i, doc in enumerate(sorted({p["doc"] for p in predictions}))}
-    table = np.zeros((len(docs), 3), dtype=np.int64)
+    """A run's predictions -> tp, fp, fn per document, ordered by the documents' names.  (D 3)
+
+    `predictions` are dicts with doc, gold and predicted.
+    """
+    documents = sorted({p["doc"] for p in predictions})
+    index = {doc: i for i, doc in enumerate(documents)}
+    table = np.zeros((len(documents), 3), dtype=np.int64)
     for p in predictions:
-        gold = [tuple(span) for span in p["gold"]]
-        table[docs[p["doc"]]] += np.sum(list(counts(gold, p["predicted"], types).values()), axis=0)
+        by_type = counts(p["gold"], p["predicted"], types)
+        table[index[p["doc"]]] += np.sum(list(by_type.values()), axis=0)
     return table
 
 
@@ -32,25 +36,27 @@ def f1(counts: np.ndarray) -> np.ndarray:
 def paired_difference(
     a: np.ndarray, b: np.ndarray, resamples: int = 10_000, seed: int = 13, level: float = 0.95
 ) -> dict[str, float]:
-    """Mean F1 of a minus mean F1 of b, its interval, and a two-sided p of "no difference".  (S D 3), (S D 3)
+    """Mean F1 of a minus mean F1 of b, its interval, and a two-sided p.  (S D 3), (S D 3)
 
-    Two sources of luck are added up. Documents: drawn with replacement, the same ones for both systems. Seeds: the standard error of
-    the difference between two means, from the spread of F1 over each system's seeds, times draws of Student's t. With one seed the
-    second part can't be known and is left out: interval and p are then for that seed only.
+    Two sources of luck are added. Documents are drawn with replacement, the same ones for both
+    systems. Seeds add the standard error of the difference between two means, from the spread of
+    F1 over each system's seeds, times draws of Student's t. With one seed this part is unknown and
+    left out: interval and p are then for that seed only.
 
-    p is the share of resamples whose distance from the observed difference is at least as large as the difference itself; the +1 keeps
-    it above 0. Raises WorkbookError where the systems were not tested on the same documents with the same gold.
+    p is the share of resamples that are at least as far from the observed difference as the
+    observed difference is from 0; +1 keeps it above 0.
 
-    Source: Efron and Tibshirani 1993, ch. 13; for NLP Berg-Kirkpatrick et al. 2012 (D12-1091); seeds Welch 1947; +1 Phipson and
-    Smyth 2010.
+    Raises WorkbookError unless the systems were tested on the same documents with the same gold.
+
+    Sources: Efron and Tibshirani 1993, ch. 13; for NLP Berg-Kirkpatrick et al. 2012 (D12-1091);
+    seeds Welch 1947; +1 Phipson and Smyth 2010.
     """
     _same_gold(a, b)
     rng = np.random.default_rng(seed)
     observed = f1(a.sum(1)).mean() - f1(b.sum(1)).mean()
-    drawn = [
-        [_f1_by_seed(side, weights) for side in (a, b)]
-        for weights in _resampled(a.shape[1], resamples, rng)
-    ]
+    drawn = []
+    for weights in _resampled(a.shape[1], resamples, rng):
+        drawn.append([_f1_by_seed(side, weights) for side in (a, b)])
     by_seed = [np.concatenate(parts) for parts in zip(*drawn, strict=True)]  # (R S) each
     moved = by_seed[0].mean(1) - by_seed[1].mean(1)
     error, freedom = _error_of_seeds([f1(side.sum(1)) for side in (a, b)], by_seed)
@@ -67,35 +73,41 @@ def paired_difference(
 
 
 def _same_gold(a: np.ndarray, b: np.ndarray) -> None:
-    gold = [(side[..., 0] + side[..., 2]) for side in (a, b)]
-    documents = {side.shape[-1] for side in gold}
-    if len(documents) > 1 or documents == {0} or any((side != gold[0][0]).any() for side in gold):
+    """Raises WorkbookError unless all seeds of both sides have the same gold per document."""
+    gold = [side[..., 0] + side[..., 2] for side in (a, b)]  # tp + fn
+    sizes = [side.shape[-1] for side in gold]
+    is_same = sizes[0] == sizes[1] > 0 and all((side == gold[0][0]).all() for side in gold)
+    if not is_same:
         raise WorkbookError(
-            f"paired tests need the same documents with the same gold; got {gold[0].shape[-1]} and {gold[1].shape[-1]} documents"
+            "paired tests need the same documents with the same gold; got "
+            f"{sizes[0]} and {sizes[1]} documents"
         )
 
 
 def _error_of_seeds(
     sides: Sequence[np.ndarray], resampled: Sequence[np.ndarray]
 ) -> tuple[float, float]:
-    """Standard error that seeds add to the difference of two means, and its degrees of freedom (Welch).  two (S), two (R S)
+    """What seeds add to the error of the difference, and its degrees of freedom (Welch).
 
-    The variance of F1 over seeds, less the part that would vanish on a larger test set: how far a seed's F1 moves away from
-    its system's mean when documents are drawn again. That part is in the resampled documents already. 0 where a side has one seed.
+    two (S), two (R S)
+
+    It is the variance of F1 over seeds, less the part that would vanish on a larger test set: how
+    far a seed's F1 moves from its system's mean when documents are drawn again. That part is in the
+    resampled documents already. 0 where a side has one seed.
     """
     if min(len(side) for side in sides) < 2:
         return 0.0, 1.0
-    parts, sizes = [], []
+    parts, freedoms = [], []
     for side, moved in zip(sides, resampled, strict=True):
         n = len(side)
         by_documents = (moved - moved.mean(1, keepdims=True)).var(0).sum() / (n - 1)
         parts.append(max(0.0, side.var(ddof=1) - by_documents) / n)
-        sizes.append(n - 1)
+        freedoms.append(n - 1)
     variance = sum(parts)
     if not variance:
         return 0.0, 1.0
-    freedom = variance**2 / sum(part**2 / size for part, size in zip(parts, sizes, strict=True))
-    return float(np.sqrt(variance)), float(freedom)
+    squares = sum(part**2 / freedom for part, freedom in zip(parts, freedoms, strict=True))
+    return float(np.sqrt(variance)), float(variance**2 / squares)
 
 
 def _resampled(documents: int, resamples: int, rng: np.random.Generator):
@@ -103,12 +115,10 @@ def _resampled(documents: int, resamples: int, rng: np.random.Generator):
     step = max(1, _CELLS // documents)
     for start in range(0, resamples, step):
         r = min(step, resamples - start)
-        drawn = rng.integers(documents, size=(r, documents)) + documents * np.arange(r)[:, None]
-        yield (
-            np.bincount(drawn.ravel(), minlength=r * documents)
-            .reshape(r, documents)
-            .astype(np.float64)
-        )
+        drawn = rng.integers(documents, size=(r, documents))
+        cells = (drawn + documents * np.arange(r)[:, None]).ravel()
+        counted = np.bincount(cells, minlength=r * documents)
+        yield counted.reshape(r, documents).astype(np.float64)
 
 
 def _f1_by_seed(tables: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def make_examples(
     heads: Mapping[str, Sequence[str]],
     scheme: str,
 ) -> list[Example]:
-    """The sentences of one corpus -> examples, with tags for every head (`heads`: name -> types)."""
+    """The sentences of one corpus -> examples with tags for every head; `heads`: name -> types."""
     index = {}
     for head, types in heads.items():
         index[head] = {tag: i for i, tag in enumerate(tag_names(types, scheme))}

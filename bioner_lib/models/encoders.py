@@ -82,8 +82,8 @@ def load_tokenizer(name: str):
     options = {"add_prefix_space": True, **SAFE}
     with _loading(name, path):
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        # a vocabulary without a tokenizer_config.json (BioBERT): lower-casing is its class's default,
-        # which transformers 5.3 changed from False to True
+        # a vocabulary without a tokenizer_config.json (BioBERT): lower-casing is the default of its
+        # class, which transformers 5.3 changed from False to True
         lowers = getattr(tokenizer, "do_lower_case", None)
         if lowers is not None and lowers == _is_cased(tokenizer):
             options["do_lower_case"] = not lowers

@@ -250,7 +250,7 @@ class Head(nn.Module):
     def spans(
         self, tags: Sequence[str], probabilities: Sequence[float], repairs: Counter
     ) -> list[Prediction]:
-        """One sentence's tags -> mentions; a score is the mean probability of the mention's tags."""
+        """One sentence's tags -> mentions, each scored by the mean probability of its tags."""
         found = []
         for start, end, type in to_spans(tags, self.scheme, repairs):
             score = sum(probabilities[start:end]) / (end - start)

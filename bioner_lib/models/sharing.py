@@ -60,7 +60,7 @@ class Hard(nn.Module):
     ) -> tuple[list[torch.Tensor], Loss]:
         """One view per head, and the design's auxiliary loss.
 
-        (B N D), (B N), (B) -> H views (B N D'), scalar.  Without `valid` and `corpus` the loss is 0.
+        (B N D), (B N), (B) -> H views (B N D'), scalar.  Without `corpus` the loss is 0.
         """
         return [shared] * self.heads, 0.0
 

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy(
         "lexicons": "save_entries",
         "pubmed": "PubMed",
         "labelling": "label running_text save_sentences silver_folder",
-        "quality": "drop_noisy noisiest quality",
+        "lexicon_quality": "drop_noisy noisiest quality",
         "denoising": "denoise",
     },
 )

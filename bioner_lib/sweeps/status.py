@@ -21,6 +21,7 @@ from .execution import Outcome, executed, is_running, progress_file, state_of
 from .jobs import Job
 
 _EVERY = 2.0  # seconds between two updates
+_START = 10_000  # training pieces that would take as long as a kernel takes to start
 _SILENT = 30.0  # a sweep that wrote nothing for so many seconds is gone
 # parameters that decide how long a job takes
 _LONG = (
@@ -101,6 +102,22 @@ def _without_seed(parameters: Mapping[str, object]) -> dict:
     return {**parameters, "seed": None, "options": options}
 
 
+def _weight(job: Job) -> int:
+    """How long a job takes, in training pieces, as its committed outputs tell."""
+    pieces = read_json(job.notebook).get("metadata", {}).get("bioner", {})
+    return _START + sum(pieces.get("training_pieces", {}).values())
+
+
+def finding(notebook: Path, longest: int = 200) -> str:
+    """What an executed notebook shows: the start of its last Markdown output."""
+    for cell in reversed(read_json(notebook).get("cells", [])):
+        for output in cell.get("outputs", []):
+            if text := output.get("data", {}).get("text/markdown"):
+                line = " ".join("".join(text).split())
+                return line if len(line) <= longest else f"{line[:longest].rsplit(' ', 1)[0]} …"
+    return ""
+
+
 class Watch:
     """Shows a sweep while it runs, on the terminal and in its status file.
 
@@ -111,6 +128,7 @@ class Watch:
     def __init__(self, name: str, steps: Sequence[list[Job]]):
         self.jobs = {job.name: job for step in steps for job in step}
         self.outcomes: dict[str, Outcome] = {}
+        self._weight = {name: _weight(job) for name, job in self.jobs.items()}
         self.started = time.time()
         self._about = {
             "sweep": name,
@@ -162,19 +180,19 @@ class Watch:
             trace = executed(job.name).with_suffix(".failed.json")
             self._bar.write(f"failed: {job.name}; see {trace}", file=sys.stderr)
         elif is_new:
-            left = self._left(len(self.jobs) - len(self.outcomes))
+            left = self._left()
             rest = f", about {duration(left)} left" if left else ""
             done = f"{len(self.outcomes)} of {len(self.jobs)}"
-            self._bar.write(
-                f"{job.notebook.stem}: {duration(outcome.seconds)} ({done}{rest})", file=sys.stderr
-            )
+            about = f"{job.notebook.stem}: {duration(outcome.seconds)} ({done}{rest})"
+            self._bar.write(f"{about}\n  {finding(executed(job.name))}".rstrip(), file=sys.stderr)
 
-    def _left(self, todo: int) -> float | None:
-        """Seconds, if all jobs take as long as those that were executed so far."""
-        executed_now = len(self.outcomes.keys() - self._before)
-        if not executed_now:
+    def _left(self) -> float | None:
+        """Seconds, if what is left goes as fast as what was executed so far."""
+        done = sum(self._weight[name] for name in self.outcomes.keys() - self._before)
+        if not done:
             return None
-        return (time.time() - self.started) * todo / executed_now
+        todo = sum(self._weight[name] for name in self.jobs.keys() - self.outcomes.keys())
+        return (time.time() - self.started) * todo / done
 
     def _update_regularly(self) -> None:
         while True:
@@ -189,7 +207,7 @@ class Watch:
                 "states": dict(states),
                 "running": running,
                 "failed": [name for name, o in outcomes.items() if o.state == "failed"],
-                "left": self._left(states["running"] + states["todo"]),
+                "left": self._left(),
             }
             write_json(self.path, self._about | status)
             if sys.stderr.isatty():

@@ -1,7 +1,7 @@
 """Self-labelling: a trained tagger labels the types that its training text hides.
 
-The teacher tags, in each training sentence, the types that its corpus doesn't annotate. Sentences in
-which every tag is probable enough move to a new corpus that annotates those types too. All other
+The teacher tags, in each training sentence, the types that its corpus doesn't annotate. Sentences
+in which every tag is probable enough move to a new corpus that annotates those types too. All other
 sentences stay as they were. A person's labels never change: where a teacher's mention overlaps one,
 the teacher's is dropped.
 """
