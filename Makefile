@@ -2,7 +2,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: workbook check test test-real test-oldest test-colab lint lab mutants clean
+.PHONY: workbook notebooks check test test-real test-oldest test-colab lint lab mutants clean
 
 workbook: .venv/installed  ## execute what is missing of the quick sweep, print leaderboard and figures
 	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS) --retry-failed
@@ -27,6 +27,9 @@ test-colab:  ## the set-up cell and two notebooks with the versions of tests/col
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+notebooks: .venv/installed  ## execute the notebooks on the sample and write their outputs into them
+	$(BIN)/python .ci/notebooks.py $(NOTEBOOKS)
 
 MUTANTS ?= *
 mutants: .venv/installed  ## mutate the core and see which tests notice; hours; MUTANTS='*[49]' takes a fifth

@@ -36,5 +36,8 @@ __getattr__, __dir__, __all__ = lazy(
         "runs.run": "run read_tagger evaluate",
         "runs.search": "search",
         "sweeps.parameters": "check_parameters",
+        "sweeps.executors": "opened",
+        "training.processes": "launch",
+        "training.progress": "add_made",
     },
 )

@@ -609,3 +609,19 @@ def test_documents_of_a_dev_split_count_too(tmp_path):
     assert shared_documents([gold, leaked]) == {
         "sample-virus": {"sample-gene": 1, "sample-virus": 1}
     }
+
+
+def test_running_text_is_a_search_a_file_or_plain_sentences(tmp_path):
+    from bioner_lib.silver.labelling import running_text
+
+    plain, dropped = (
+        [("a", "OPA1 causes atrophy."), ("b", " "), ("c", "OPA1 causes atrophy.")],
+        Counter(),
+    )
+    assert list(running_text(plain, dropped)) == plain[:1]
+    assert dropped == {"empty": 1, "repeated": 1}
+    (tmp_path / "lines.txt").write_text("One sentence.\n")
+    found = list(running_text(plain, dropped, text=tmp_path / "lines.txt"))
+    assert found == [("lines-1", "One sentence.")]
+    with pytest.raises(WorkbookError, match="NCBI wants an e-mail address"):
+        running_text(plain, dropped, query="ataxia")

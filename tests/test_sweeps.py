@@ -104,17 +104,17 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
         ("{notebook: 30_single_task, parameters: {corpus: sample@101%}}", "part '101%' of 'sample'"),
         ("{notebook: 50_ablations, parameters: {factors: {decodr: [crf]}}}", "field in factors: 'decodr'; did you mean 'decoder'"),
         ("{notebook: 50_ablations, parameters: {factors: {decoder: [crff]}}}", "unknown decoder 'crff'; did you mean 'crf'"),
-        ("{notebook: 50_ablations, parameters: {search: {learning_rat: [1, 2]}}}", "unknown RunConfig field in search: 'learning_rat'"),
-        ("{notebook: 50_ablations, parameters: {search: {1: [1]}}}", "unknown RunConfig field in search: 1"),
+        ("{notebook: 52_search, parameters: {search: {learning_rat: [1, 2]}}}", "unknown RunConfig field in search: 'learning_rat'"),
+        ("{notebook: 52_search, parameters: {search: {1: [1]}}}", "unknown RunConfig field in search: 1"),
         ("{notebook: 50_ablations, parameters: {factors: {1: [1]}}}", "unknown RunConfig field in factors: 1"),
         ("{notebook: 50_ablations, parameters: {factors: {sharing: moe}}}", "factors sharing='moe'; expected a list of values"),
         ("{notebook: 30_single_task, parameters: {corpus: ~nobody1/x}}", "unknown corpus '~nobody1/x'"),
-        ("{notebook: 70_silver_labels, parameters: {denoising: dropp}}", "unknown denoising 'dropp'; did you mean 'drop'"),
-        ("{notebook: 70_silver_labels, parameters: {name: a, teacher: x}}, {notebook: 70_silver_labels, parameters: {name: a-drop}}",
-         "make one corpus, 'a-drop'"),
-        ("{notebook: 70_silver_labels, parameters: {name: a/b}}", "'a/b' can't be a silver corpus's name"),
-        ("{notebook: 70_silver_labels, parameters: {text: a.txt}}, {notebook: 70_silver_labels, parameters: {text: b.txt}}",
-         "two jobs of 70_silver_labels make one corpus, 'sample-silver': .* give each a name"),
+        ("{notebook: 72_second_opinion, parameters: {denoising: dropp}}", "unknown denoising 'dropp'; did you mean 'drop'"),
+        ("{notebook: 71_silver_text, parameters: {name: a}}, {notebook: 72_second_opinion, parameters: {silver: a, denoising: drop}}, "
+         "{notebook: 71_silver_text, parameters: {name: a-drop}}", "make one corpus, 'a-drop'"),
+        ("{notebook: 71_silver_text, parameters: {name: a/b}}", "'a/b' can't be a silver corpus's name"),
+        ("{notebook: 71_silver_text, parameters: {text: a.txt}}, {notebook: 71_silver_text, parameters: {text: b.txt}}",
+         "two jobs of 71_silver_text make one corpus, 'sample-silver': .* give each a name"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
@@ -127,8 +127,9 @@ def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
     [
         "{notebook: 30_single_task, parameters: {corpus: 'bc5cdr@25%:Disease', encoder: biolinkbert}}",
         "{notebook: 30_single_task, parameters: {corpus: 'sample-gene:Gene', encoder: owner/name}}",
-        "{notebook: 50_ablations, parameters: {factors: {loss_weights: [{Gene: 0.5}]}, search: {loss_weights.Gene: [0.5, 2.0]}}}",
-        "{notebook: 70_silver_labels, parameters: {name: a}}, {notebook: 70_silver_labels, parameters: {name: b}}",
+        "{notebook: 50_ablations, parameters: {factors: {loss_weights: [{Gene: 0.5}]}}}",
+        "{notebook: 52_search, parameters: {search: {loss_weights.Gene: [0.5, 2.0]}}}",
+        "{notebook: 71_silver_text, parameters: {name: a}}, {notebook: 71_silver_text, parameters: {name: b}}",
         "{notebook: 20_align_words, parameters: {max_length: 20, overlap: 16}}",
     ],
 )
@@ -167,7 +168,7 @@ def test_an_edited_notebook_is_another_job(tmp_path):
 
 
 def test_an_address_stands_in_no_files_name(tmp_path):
-    step = "{notebook: 70_silver_labels, parameters: {name: mine, query: ataxia, email: you@example.org}}"
+    step = "{notebook: 71_silver_text, parameters: {name: mine, query: ataxia, email: you@example.org}}"
     ((job,),) = read_sweep(sweep(tmp_path, f"steps: [{step}]"))
     assert "you" not in job.name
     assert "ataxia" in job.name
@@ -252,7 +253,7 @@ def test_what_steps_share_and_corpora_to_come(tmp_path):
     text = """
 x-all: &all {epochs: 1}
 steps:
-- {notebook: 70_silver_labels, parameters: {name: mine}}
+- {notebook: 71_silver_text, parameters: {name: mine}}
 - {notebook: 30_single_task, parameters: {<<: *all, corpus: "mine@50:Gene"}}
 """
     (_, (job,)) = read_sweep(sweep(tmp_path, text))
@@ -276,7 +277,7 @@ steps:
 - {{notebook: 30_single_task, parameters: {{corpus: "mine@50:Gene"}}}}
 - {{notebook: 30_single_task, parameters: {{corpus: "{tmp_path}/my data"}}}}
 - {{notebook: 40_multi_task, parameters: {{corpora: "sample {tmp_path}/runs/silver/mine ../data/sample"}}}}
-- {{notebook: 70_silver_labels}}
+- {{notebook: 71_silver_text}}
 - {{notebook: 40_multi_task, parameters: {{corpora: sample sample-silver}}}}
 - {{notebook: 90_leaderboard, parameters: {{corpora: my data}}, always: true}}
 """
@@ -308,7 +309,7 @@ def test_options_that_need_the_others(tmp_path):
 
 
 def test_only_takes_dates(tmp_path):
-    step = '{{notebook: 70_silver_labels, parameters: {{name: {}, dates: "{}"}}}}'
+    step = '{{notebook: 71_silver_text, parameters: {{name: {}, dates: "{}"}}}}'
     text = f"steps: [{step.format('a', '2000-01-01')}, {step.format('b', '2020-01-01')}]"
     assert len(read_sweep(sweep(tmp_path, text), ["dates=2000-01-01"])[0]) == 1
 
@@ -397,6 +398,8 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     assert len(held) == 3 and sum(".failed." in name for name in held) == 2
     config = RunConfig(
         corpora="sample",
+        batch_size=2,
+        dropout=0.0,
         encoder=tiny,
         heads="joint",
         epochs=1,
@@ -405,7 +408,7 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
         overlap=16,
     )
     executed = outputs / "runs" / config.run_id / "notebook.ipynb"
-    assert "What we learned" in executed.read_text()
+    assert "What this run shows" in executed.read_text()
     stamp = executed.stat().st_mtime_ns
     assert main(["sweep", str(path)]) == 1 and executed.stat().st_mtime_ns == stamp
     assert "1 notebooks failed" in capsys.readouterr().out

@@ -31,7 +31,7 @@ def use_style() -> None:
         "notebook",
         "whitegrid",
         palette="colorblind",
-        rc={"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False},
+        rc={"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False},
     )
 
 
@@ -141,7 +141,7 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
     low = 100 * min(value for values in table["values"] for value in values)
     ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
     ax.grid(False, axis="x")
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return ax
 
 

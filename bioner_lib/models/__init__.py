@@ -1,1 +1,12 @@
 """Sentences -> tensors -> spans."""
+
+from ..lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "batching": "Example collate",
+        "heads": "plan_heads",
+        "losses": "partial_label_nll",
+    },
+)

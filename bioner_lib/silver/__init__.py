@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy(
         "taxonomy": "read_taxonomy",
         "lexicons": "save_entries",
         "pubmed": "PubMed",
-        "labelling": "clean label read_lines save_sentences silver_folder split_documents",
+        "labelling": "label running_text save_sentences silver_folder",
         "lexicon_quality": "drop_noisy noisiest quality",
         "denoising": "denoise",
     },

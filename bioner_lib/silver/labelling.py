@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from ..corpora.loading import evaluation_documents
 from ..corpora.reading import open_text
 from ..corpora.registry import CORPORA
 from ..corpora.schemes import Span, to_tags
@@ -31,6 +32,7 @@ from ..corpora.text import Sentence, sentence_bounds, tokenize
 from ..errors import DataError, WorkbookError
 from ..home import outputs, replace_text
 from .lexicons import Lexicon
+from .pubmed import PubMed
 
 TAG_FIELD = "decoded_tags_pseudo_final"
 LONGEST = 5_000  # characters; anything longer is no sentence
@@ -86,6 +88,31 @@ def clean(sentences: Iterable[Document], dropped: Counter) -> Iterator[Document]
         else:
             seen.add(hash(text))
             yield doc, text
+
+
+def running_text(
+    plain: Iterable[Document],
+    dropped: Counter,
+    text: str = "",
+    query: str = "",
+    email: str = "",
+    dates: str = "",
+    limit: int = 0,
+) -> Iterator[Document]:
+    """(document, sentence) of a PubMed search `query`, else of the file `text`, else of `plain`.
+
+    All are cleaned as by `clean`. `dates` are the first and last publication date of the search,
+    with a blank between; `limit` bounds its abstracts (0: all). The search leaves out the documents
+    of the registered corpora. It is asked at once, so a wrong date or address fails here.
+    """
+    if not query:
+        return read_lines(text, dropped) if text else clean(plain, dropped)
+    since, until = [*dates.split(), "", ""][:2]
+    pubmed = PubMed(email, outputs() / "pubmed")
+    pubmed.dropped = dropped
+    print(f"{pubmed.count(query, since, until):,} records")
+    abstracts = pubmed.abstracts(query, since, until, limit, exclude=evaluation_documents())
+    return split_documents((abstract.document for abstract in abstracts), dropped)
 
 
 def silver_folder(name: str) -> Path:

@@ -22,7 +22,6 @@ _ELSEWHERE = ("90_leaderboard",)
 _NOT_OF_A_RUN = (
     "10_explore_corpora",
     "20_align_words",
-    "70_silver_labels",
     "70_lexicons",
     "71_silver_text",
     "72_second_opinion",
@@ -60,10 +59,6 @@ def _made_by(job: Job) -> list[str]:
     def value(parameter: str) -> object:
         return job.parameters.get(parameter, default_of(job.notebook, parameter))
 
-    if job.notebook.stem == "70_silver_labels":
-        silver_folder(value("name"))
-        second = [f"{value('name')}-{value('denoising')}"] if value("teacher") else []
-        return [value("name"), *second]
     if job.notebook.stem == "71_silver_text":
         silver_folder(value("name"))  # refuses what can't be a corpus's name
         return [value("name")]
