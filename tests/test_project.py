@@ -220,6 +220,14 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
                 assert (path.parent / link).exists(), (page, link)
 
 
+def test_the_readme_lists_every_notebook_with_its_question():
+    text = (home() / "README.md").read_text(encoding="utf-8")
+    for path in (home() / "notebooks").glob("*.ipynb"):
+        title = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        question = re.search(r"# \d\d · (.*)", title)[1]
+        assert f"| [{path.stem}](notebooks/{path.name}) | {question} |" in text
+
+
 def test_the_corpora_page_lists_every_registered_corpus():
     from bioner_lib import CORPORA
 

@@ -171,7 +171,9 @@ class PubMed:
             message = re.search(r"<ERROR>([^<]*)</ERROR>", text)
             if message and not _PASSING.search(message[1]):
                 raise WorkbookError(f"PubMed doesn't understand {query!r}: {message[1]}")
-            return message[1] if message else f"an answer that breaks off after {len(text)} characters"
+            return (
+                message[1] if message else f"an answer that breaks off after {len(text)} characters"
+            )
 
         text = self._ask(
             "esearch",
