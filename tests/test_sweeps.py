@@ -249,6 +249,23 @@ def test_a_full_disk_and_a_reader_that_leaves_are_no_tracebacks(outputs, capsys,
     assert "BrokenPipe" not in done.stderr
 
 
+def test_a_list_of_notebooks_is_one_step(tmp_path):
+    text = """
+steps:
+- - {notebook: 30_single_task, name: first, seeds: [1, 2], parameters: {corpus: sample}}
+  - {notebook: 10_explore_corpora}
+- {notebook: 20_align_words}
+"""
+    first, second = read_sweep(sweep(tmp_path, text))
+    assert [job.notebook.stem[:2] for job in first] == ["30", "30", "10"]
+    assert [job.notebook.stem[:2] for job in second] == ["20"]
+    start = (
+        "  - {notebook: 30_single_task, start_from: first, seeds: [1, 2], parameters: {epochs: 1}}"
+    )
+    with pytest.raises(WorkbookError, match="'first' is no earlier step's name"):
+        read_sweep(sweep(tmp_path, text.replace("  - {notebook: 10_explore_corpora}", start)))
+
+
 def test_what_steps_share_and_corpora_to_come(tmp_path):
     text = """
 x-all: &all {epochs: 1}

@@ -6,6 +6,8 @@
         parameters: {corpus: ncbi-disease}
         grid: {heads: [per-type, joint]}
         seeds: [13, 42, 1337]
+      - - notebook: 10_explore_corpora    # a list: these notebooks run side by side
+        - notebook: 20_align_words
 
 A notebook is one of the workbook's or, with .ipynb, a file beside the YAML. A step with
 `start_from` continues the runs of an earlier step: each job starts from the job that has the same
@@ -65,7 +67,14 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
                 "steps share)"
             )
     named: dict[str, _NamedStep] = {}
-    read = [_Step(step, path, named).jobs() for step in steps]
+    read = []
+    for step in steps:
+        # the parts of a list run side by side, so none can start from another
+        earlier = dict(named)
+        jobs = []
+        for part in step if isinstance(step, list) and step else [step]:
+            jobs += _Step(part, path, earlier, named).jobs()
+        read.append(jobs)
     jobs = [job for step in read for job in step]
     seen = set()
     for job in jobs:
@@ -91,10 +100,19 @@ def _sweep_file(path: Path) -> Path:
 
 
 class _Step:
-    """One step of a sweep. `named` holds the earlier steps by name."""
+    """One step of a sweep, or one part of it.
 
-    def __init__(self, step: object, path: Path, named: dict[str, _NamedStep]):
-        self.step, self.path, self.named = step, path, named
+    `earlier` holds the steps that are finished by then, `named` all that were read so far.
+    """
+
+    def __init__(
+        self,
+        step: object,
+        path: Path,
+        earlier: dict[str, _NamedStep],
+        named: dict[str, _NamedStep],
+    ):
+        self.step, self.path, self.earlier, self.named = step, path, earlier, named
         self._check_keys()
         self.notebook = self._notebook()
         self.grid, self.fixed = dict(step.get("grid") or {}), dict(step.get("parameters") or {})
@@ -183,11 +201,11 @@ class _Step:
         first = self.step.get("start_from")
         if not first:
             return ""
-        if first not in self.named:
+        if first not in self.earlier:
             raise self._error(
-                f"start_from: {first!r} is no earlier step's name; known here: {list(self.named)}"
+                f"start_from: {first!r} is no earlier step's name; known here: {list(self.earlier)}"
             )
-        earlier = self.named[first]
+        earlier = self.earlier[first]
         shared = {key: value for key, value in varied.items() if key in earlier.varied}
         fitting = [job for job in earlier.jobs if shared.items() <= job.parameters.items()]
         if len(fitting) != 1:
