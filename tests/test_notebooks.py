@@ -9,7 +9,6 @@ import tomllib
 from functools import cache
 
 import pytest
-from conftest import rows_in
 
 from bioner_lib.home import home
 from bioner_lib.sweeps.parameters import source_of
@@ -201,21 +200,22 @@ RUNS = [
     ("45_published_systems", ".", (*TINY, "-p", "system", "biojointbert")),
     ("50_ablations", "notebooks", (*TINY, "-y", "{factors: {sharing: [cross]}}")),
     ("52_search", ".", (*TINY, "-y", "{search: {dropout: [0.0, 0.3]}, lambdas: [0.5, 1.0]}")),
-    ("55_partial_labels", ".", (*TINY, "-p", "arms", "mask; negative; marginal, joint head; self-labelled")),
+    ("55_partial_labels", ".", (*TINY, "-y", "{arms: 'mask; negative; marginal, joint head; self-labelled', confidences: [0.0]}")),
     ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", "{corpus: sample-disease, shares: [50]}")),
 ]  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder", "parameters"), RUNS, ids=[run[0] for run in RUNS])
-def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path):
+def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path))
     answer = papermill(name, home() / folder, tmp_path, *parameters)
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert list((tmp_path / "figures").glob(f"{name[:2]}_*.png"))
     last = cells(tmp_path / f"{name}.ipynb", "code")[-1]["outputs"][0]["data"]["text/markdown"]
     assert len("".join(last)) > 40, "what this run shows, in words"
     if name == "30_single_task":
-        assert {row["device"].get("processes") for row in rows_in(tmp_path)} == {None, 2}
+        assert {row["device"].get("processes") for row in read_rows()} == {None, 2}
     if name == "40_multi_task":
         board = papermill("90_leaderboard", home(), tmp_path)
         assert board.returncode == 0, board.stderr[-3000:]
@@ -229,7 +229,7 @@ def test_from_terms_to_the_ratio_curve(tmp_path):
     steps = {
         "70_lexicons": ("-p", "lexicon", "mine"),
         "71_silver_text": ("-p", "lexicon", "mine", "-p", "name", "mine"),
-        "72_second_opinion": ("-y", "{silver: mine, options: {limit: 24, epochs: 1}}"),
+        "72_second_opinion": ("-y", "{silver: mine, confidence: 0.0, options: {limit: 24, epochs: 1}}"),
         "75_silver_ratio": ("-y", "{silver: mine-relabel, limit: 24, epochs: 1, ratios: [0.1], "
                             "treatments: [mask per-type, negative], sequential: true}"),
     }  # fmt: skip

@@ -151,9 +151,8 @@ def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     Raises WorkbookError where no system has three spokes.
     """
     wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
-    wide = wide.loc[wide.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    # systems are ordered by their number of figures; take the first k that fill the largest table
-    shared = [wide.iloc[:k].dropna(axis=1) for k in range(1, len(wide) + 1)]
+    # the spokes of one system, and all systems that have them; the largest such table is drawn
+    shared = [wide[line.dropna().index].dropna() for _, line in wide.iterrows()]
     shown = max(
         (part for part in shared if part.shape[1] >= 3), key=lambda part: part.size, default=None
     )
@@ -349,7 +348,11 @@ def ratio_curves(frame: pd.DataFrame, axes: np.ndarray) -> np.ndarray:
     for column, (kind, part) in zip(axes.T, frame.groupby("type", sort=False), strict=True):
         for ax, measure in zip(column, ("recall", "precision"), strict=True):
             ratio_curve(part, ax, measure, legend=ax is axes[0, 0])
-        column[0].set_title(kind)
+        column[0].set(title=kind, xlabel="")
+        column[1].set(xlabel="")
+    for ax in axes[:, 1:].flat:
+        ax.set(ylabel="")
+    axes[0, 0].figure.supxlabel("silver sentences per gold sentence", fontsize="medium")
     return axes
 
 

@@ -32,7 +32,7 @@ def arm_name(
         task = "single-task" if len(config.corpora) == 1 else "multi-task"
         parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads, task]
     if config.corpora != (corpus,):
-        folders = [name.rsplit("/", 1)[-1] for name in config.corpora]
+        folders = [name.rsplit("/", 1)[-1] if name[0] == "/" else name for name in config.corpora]
         parts.append(f"({' + '.join(folders)})")
     default = RunConfig(corpora=config.corpora, system=config.system, encoder=config.encoder)
     usual = default.as_dict()
