@@ -48,10 +48,8 @@ def _tokenizer(family: str):
     if family in ("bert", "electra", "distilbert", "funnel"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer, tokenizer.pre_tokenizer = (
-            normalizers.BertNormalizer(lowercase=True),
-            pre_tokenizers.BertPreTokenizer(),
-        )
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.train_from_iterator(
             text,
             trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False),
@@ -68,10 +66,8 @@ def _tokenizer(family: str):
     elif family in ("deberta-v2", "xlnet"):
         special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
         tokenizer = Tokenizer(models.Unigram())
-        tokenizer.pre_tokenizer, tokenizer.decoder = (
-            pre_tokenizers.Metaspace(),
-            decoders.Metaspace(),
-        )
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
         trainer = trainers.UnigramTrainer(
             vocab_size=400, special_tokens=special, unk_token="[UNK]", show_progress=False
         )

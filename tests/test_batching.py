@@ -103,9 +103,12 @@ def test_unknown_policy():
 
 def test_collate_pads_and_ignores():
     batch = collate([example(5), example(9, 1)], pad=7)
-    assert batch.input_ids.shape == (2, 16) and batch.input_ids[0, 5:].tolist() == [7] * 11
-    assert batch.attention_mask.sum(1).tolist() == [5, 9] and batch.valid.sum(1).tolist() == [3, 7]
-    assert (batch.tags["Gene"][~batch.valid] == IGNORED).all() and batch.corpus.tolist() == [0, 1]
+    assert batch.input_ids.shape == (2, 16)
+    assert batch.input_ids[0, 5:].tolist() == [7] * 11
+    assert batch.attention_mask.sum(1).tolist() == [5, 9]
+    assert batch.valid.sum(1).tolist() == [3, 7]
+    assert (batch.tags["Gene"][~batch.valid] == IGNORED).all()
+    assert batch.corpus.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
@@ -130,6 +133,5 @@ def test_examples_carry_each_heads_tags(scheme, way):
     found = Counter(
         name for names in stitched.values() for _, _, name in to_spans(names, scheme, repairs)
     )
-    assert found == data.counts("dev") and not repairs, (
-        "a mention that a window border crosses is still one mention"
-    )
+    assert found == data.counts("dev")
+    assert not repairs, "a mention that a window border crosses is still one mention"

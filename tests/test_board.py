@@ -57,10 +57,12 @@ def row(seed, f1, corpus="sample", support=20, official=True, **config):
     }
     types = {"Gene": measures, "micro": measures, "macro": measures}
     return {
-        "run_id": settings.run_id, "config": settings.as_dict(), "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
+        "run_id": settings.run_id,
+        "config": settings.as_dict(),
+        "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
         "scores": {corpus: {"test": {"types": types, "errors": {"boundary": 2}}}},
         "data": {corpus: {"official": official, "types": ["Gene"]}},
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +74,10 @@ def close_figures():
 def test_aggregate_by_hand():
     table = aggregate(results([row(1, 0.5), row(2, 0.7), row(3, 0.6), row(1, 0.9, scheme="IOB2")]))
     line = table[(table["type"] == "Gene") & (table["runs"] == 3)].iloc[0]
-    assert line["f1_mean"] == pytest.approx(0.6) and line["f1_sd"] == pytest.approx(0.1), "n - 1"
-    assert line["values"] == [0.5, 0.7, 0.6] and line["seeds"] == [1, 2, 3]
+    assert line["f1_mean"] == pytest.approx(0.6)
+    assert line["f1_sd"] == pytest.approx(0.1), "n - 1"
+    assert line["values"] == [0.5, 0.7, 0.6]
+    assert line["seeds"] == [1, 2, 3]
     assert any("scheme=IOB2" in name for name in table["name"])
     single = table[(table["type"] == "Gene") & (table["runs"] == 1)].iloc[0]
     assert math.isnan(single["f1_sd"])
@@ -84,11 +88,12 @@ def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
         [row(1, 0.512, support=9), row(2, 0.5, support=9), row(1, 0.75, corpus="sample-gene")]
     )
     text = (outputs / "leaderboard.md").read_text()
-    assert "N/A" in text and "51.2" not in text and "75.0" in text
+    assert "N/A" in text
+    assert "51.2" not in text
+    assert "75.0" in text
     held = json.loads((outputs / "leaderboard.json").read_text())
-    assert 0.512 in [line["f1"] for line in held["runs"]] and len(
-        pd.read_csv(outputs / "leaderboard.csv")
-    ) == len(few)
+    assert 0.512 in [line["f1"] for line in held["runs"]]
+    assert len(pd.read_csv(outputs / "leaderboard.csv")) == len(few)
     assert "micro" not in markdown(few), "one type: micro says the same again"
     assert "60.0 ± 14.1 *" in markdown(
         aggregate(results([row(1, 0.5, official=False), row(2, 0.7, official=False)]))
@@ -103,7 +108,8 @@ def test_two_arms_never_share_a_name():
         row(1, 0.7, also_test="sample-gene"),
     ]
     frame = results(rows)
-    assert frame.groupby("name")["arm"].nunique().max() == 1 and frame["name"].nunique() == 4
+    assert frame.groupby("name")["arm"].nunique().max() == 1
+    assert frame["name"].nunique() == 4
     table = aggregate(frame)
     assert all(figure in markdown(table) for figure in ("30.0", "40.0", "60.0", "70.0"))
     assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
@@ -156,10 +162,8 @@ def test_a_row_that_cannot_be_read_is_named():
 
 def test_only_corpora():
     table = aggregate(results([row(1, 0.5), row(1, 0.6, corpus="sample-gene")]))
-    assert (
-        set(only_corpora(table, ["sample"])["corpus"]) == {"sample"}
-        and only_corpora(table, []) is table
-    )
+    assert set(only_corpora(table, ["sample"])["corpus"]) == {"sample"}
+    assert only_corpora(table, []) is table
     with pytest.raises(
         WorkbookError, match="unknown corpus on the board 'sampel'; did you mean 'sample'"
     ):
@@ -209,11 +213,9 @@ def test_compare_and_repetitions(tiny, outputs):
     rows = {heads: repetitions(configs[0]) for heads, configs in arms.items()}
     assert [len(r) for r in rows.values()] == [2, 2]
     found = compare({"sample": rows["joint"]}, {"sample": rows["per-type"]}, resamples=200)
-    assert (
-        found.loc[0, "seeds"] == 2
-        and 0 < found.loc[0, "p"] <= 1
-        and found.loc[0, "low"] <= found.loc[0, "difference"] <= found.loc[0, "high"]
-    )
+    assert found.loc[0, "seeds"] == 2
+    assert 0 < found.loc[0, "p"] <= 1
+    assert found.loc[0, "low"] <= found.loc[0, "difference"] <= found.loc[0, "high"]
     with pytest.raises(WorkbookError, match="a seed in common"):
         compare({"sample": rows["joint"][:1]}, {"sample": rows["per-type"][1:]})
     with pytest.raises(WorkbookError, match="two runs of one arm have one seed"):
@@ -233,25 +235,31 @@ def test_several_arms_against_one_base(tiny, outputs):
         "max_length": 128,
         "overlap": 16,
     }
-    configs = {name: RunConfig(**options | fields) for name, fields in
-               {"base": {}, "joint": {"heads": "joint"}, "moe": {"sharing": "moe"}, "longer": {"epochs": 3}}.items()}  # fmt: skip
+    configs = {
+        name: RunConfig(**options | fields)
+        for name, fields in {
+            "base": {},
+            "joint": {"heads": "joint"},
+            "moe": {"sharing": "moe"},
+            "longer": {"epochs": 3},
+        }.items()
+    }
     for config in configs.values():
         run(config, progress=False, keep_model=False)
     arms = {name: finals([config]) for name, config in configs.items()}
     longer = arms.pop("longer")
     base = arms.pop("base")
     found = compare_arms(arms, base)
-    assert list(found["arm"]) == ["joint", "moe"] and (found["p_holm"] >= found["p"]).all()
+    assert list(found["arm"]) == ["joint", "moe"]
+    assert (found["p_holm"] >= found["p"]).all()
     assert max(found["p_holm"]) == pytest.approx(
         min(1.0, max(max(found["p"]), 2 * min(found["p"])))
     )
     with pytest.raises(WorkbookError, match="epochs differs"):
         compare_arms({"longer": longer}, base)
-    assert (
-        comparable(arms["joint"], base)
-        and not comparable(longer, base)
-        and not comparable({}, base)
-    )
+    assert comparable(arms["joint"], base)
+    assert not comparable(longer, base)
+    assert not comparable({}, base)
     frame = named(arms | {"base": base})
     arms = pd.DataFrame(
         {
@@ -272,8 +280,8 @@ def test_several_arms_against_one_base(tiny, outputs):
     table = by_type(frame, ["Gene", "Virus"])
     assert (
         table.splitlines()[0] == "| arm | runs | Gene F1 | Virus F1 | Gene recall | Virus recall |"
-        and "| moe | 1 | " in table
     )
+    assert "| moe | 1 | " in table
     assert set(frame["name"]) == {"joint", "moe", "base"}
     ax = plots.differences(found, plt.subplots()[1], label="arm")
     assert [text.get_text() for text in ax.get_yticklabels()] == ["joint", "moe"]
@@ -460,14 +468,16 @@ def test_transfer_by_hand():
     # a part of a corpus is scored under the corpus's name
     rows = [scored("sample@50%:Gene", **{"sample:Gene": 0.5})]
     assert transfer(rows).loc["sample:Gene", "sample:Gene"] == 0
-    rows = [scored("sample-gene", sample_gene=0.5), scored("sample-virus", sample_virus=0.6),
-            scored(["sample-gene", "sample-virus"], sample_gene=0.55, sample_virus=0.5)]  # fmt: skip
+    rows = [
+        scored("sample-gene", sample_gene=0.5),
+        scored("sample-virus", sample_virus=0.6),
+        scored(["sample-gene", "sample-virus"], sample_gene=0.55, sample_virus=0.5),
+    ]
     matrix = transfer(rows)
     assert list(matrix.index) == ["sample-gene", "sample-virus", "sample-gene + sample-virus"]
     assert matrix.iloc[2].round(3).to_dict() == {"sample-gene": 0.05, "sample-virus": -0.1}
-    assert matrix.loc["sample-gene", "sample-gene"] == 0 and math.isnan(
-        matrix.loc["sample-gene", "sample-virus"]
-    )
+    assert matrix.loc["sample-gene", "sample-gene"] == 0
+    assert math.isnan(matrix.loc["sample-gene", "sample-virus"])
     assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
     with pytest.raises(WorkbookError, match="no single-task tagger"):
         transfer(rows[2:])
@@ -480,7 +490,8 @@ def test_figures_of_what_was_varied():
         [[0.5, 0.6], [0.7, 0.65]], index=[0.5, 1.0], columns=[0.5, 1.0]
     ).rename_axis(index="Gene", columns="Disease")
     surface = plots.weight_surface(grid, plt.figure().add_subplot(projection="3d"))
-    assert surface.get_zlabel().startswith("dev F1") and surface.get_xlabel() == "\u03bb Disease"
+    assert surface.get_zlabel().startswith("dev F1")
+    assert surface.get_xlabel() == "\u03bb Disease"
     frame = plots.weight_heatmap(grid, plt.subplots()[1]).patches[-1]
     assert frame.get_xy() == (0, 1), "the best is framed"
     points = pd.DataFrame(
@@ -495,9 +506,8 @@ def test_figures_of_what_was_varied():
         np.array([[[0.6]], [[0.7]]]),
     ]  # two heads, one source
     places = weights_by_place(split, weights, ["Gene", "Virus"], ["Virus"], ["Gene"])
-    assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0 and places.loc[
-        ("Gene", "elsewhere"), "Virus"
-    ] == pytest.approx(0.5)
+    assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0
+    assert places.loc[("Gene", "elsewhere"), "Virus"] == pytest.approx(0.5)
     labels = plots.sharing_weights(places, plt.subplots()[1]).get_yticklabels()
     assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
 
@@ -513,10 +523,8 @@ def test_publish_copies_rows(outputs, published):
     config = RunConfig(corpora="sample", system="dictionary")
     run(config, progress=False)
     (named_path,) = publish([config.run_id], table="halves", name="baseline")
-    assert (
-        set(results([json.loads(named_path.read_text())])["name"]) == {"baseline"}
-        and named_path.parent.name == "halves"
-    )
+    assert set(results([json.loads(named_path.read_text())])["name"]) == {"baseline"}
+    assert named_path.parent.name == "halves"
     (path,) = publish([config.run_id])
     assert json.loads(path.read_text())["run_id"] == config.run_id
     with pytest.raises(WorkbookError, match="no finished run 'nothing'"):
@@ -532,14 +540,17 @@ def test_figures_are_drawn_from_rows(outputs):
     ]
     table = aggregate(results(rows))
     bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
-    assert bars.get_ylabel() == "test F1 (strict spans, x 100)" and len(bars.patches) == 6
+    assert bars.get_ylabel() == "test F1 (strict spans, x 100)"
+    assert len(bars.patches) == 6
     curve = pd.DataFrame(
         {"name": ["mask", "mask", "negative"], "ratio": [0, 1, 1], "recall": [0.8, 0.7, 0.5]}
     )
     ax = plots.ratio_curve(curve, plt.subplots()[1], "recall", legend=False)
-    assert ax.get_legend() is None and [
-        list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())
-    ] == [[80, 70], [50]]
+    assert ax.get_legend() is None
+    assert [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())] == [
+        [80, 70],
+        [50],
+    ]
     tried = pd.DataFrame(
         {
             "dev F1": [0.5, 0.4, 0.7, float("nan")],
@@ -548,10 +559,8 @@ def test_figures_are_drawn_from_rows(outputs):
     )
     best = plots.trials(tried, plt.subplots()[1]).lines[0].get_ydata()
     assert list(best) == [50, 50, 70, 70]
-    assert (
-        plots.f1_heatmap(table, plt.subplots()[1])
-        and plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
-    )
+    assert plots.f1_heatmap(table, plt.subplots()[1])
+    assert plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
     assert (
         plots.error_kinds({"a": {"boundary": 2, "missed": 1}}, plt.subplots()[1])
         .get_xlabel()
@@ -580,9 +589,8 @@ def test_figures_are_drawn_from_rows(outputs):
         == 3
     )
     path = plots.save_figure(bars.figure, "90_f1")
-    assert (
-        path.read_bytes()[:4] == b"\x89PNG" and path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
-    )
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    assert path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
 
 
 def test_corpus_figures():
@@ -602,7 +610,8 @@ def test_corpus_figures():
 
 def test_anchors_are_published_figures_with_their_source():
     frame = anchors()
-    assert frame["f1"].between(0.5, 1).all() and frame["source"].notna().all()
+    assert frame["f1"].between(0.5, 1).all()
+    assert frame["source"].notna().all()
     assert frame.set_index(["corpus", "type", "system"]).loc[
         ("ncbi-disease", "Disease", "BioLinkBERT"), "f1"
     ] == pytest.approx(0.8818)
@@ -611,11 +620,9 @@ def test_anchors_are_published_figures_with_their_source():
 def test_inspection():
     sample = load_corpus("sample")
     frame = summary([sample, load_corpus("sample-gene")])
-    assert (
-        frame.loc[0, "documents"] == 56
-        and frame.loc[0, "sentences"] == 336
-        and "Gene 354" in frame.loc[0, "mentions"]
-    )
+    assert frame.loc[0, "documents"] == 56
+    assert frame.loc[0, "sentences"] == 336
+    assert "Gene 354" in frame.loc[0, "mentions"]
     assert {"MS", "lead", "cold"} <= set(ambiguous_surfaces(sample).index)
     assert duplicates([sample]).loc["sample", "sample"] == 0
     assert 0.2 < seen_in_train(sample) < 0.5
@@ -732,8 +739,9 @@ def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(out
     configs = [left(outputs, made) for made in (first, second)]
     found = finals(configs)
     assert {corpus: [made["run_id"] for made in rows] for corpus, rows in found.items()} == {
-        "sample": [second["run_id"]], "sample-gene": [second["run_id"]],
-    }  # fmt: skip
+        "sample": [second["run_id"]],
+        "sample-gene": [second["run_id"]],
+    }
     other = scored(row(1, 0.7, decoder="crf"), sample=("dev", "test"), sample_gene=("test",))
     configs.append(left(outputs, other))
     assert "sample-gene" not in finals(configs), "two runs score it, and none was trained on it"

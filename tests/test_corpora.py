@@ -15,12 +15,11 @@ from bioner_lib.errors import DataError, SelectionError
 def test_sample_is_what_it_promises():
     sample = load_corpus("sample")
     docs = {role: {s.doc for s in split} for role, split in sample.splits.items()}
-    assert sum(map(len, sample.splits.values())) >= 400 and sum(map(len, docs.values())) >= 80
-    assert (
-        not docs["train"] & docs["dev"]
-        and not docs["train"] & docs["test"]
-        and not docs["dev"] & docs["test"]
-    )
+    assert sum(map(len, sample.splits.values())) >= 400
+    assert sum(map(len, docs.values())) >= 80
+    assert not docs["train"] & docs["dev"]
+    assert not docs["train"] & docs["test"]
+    assert not docs["dev"] & docs["test"]
     assert sample.types == ("Gene", "Disease", "Chemical", "Virus")
     assert all(sample.counts("test")[name] >= 10 for name in sample.types)
     texts = [" ".join(s.tokens) for split in sample.splits.values() for s in split]
@@ -31,11 +30,11 @@ def test_sample_is_what_it_promises():
 
 def test_sample_views_show_and_hide():
     whole, view = load_corpus("sample"), load_corpus("sample-disease")
-    assert view.types == ("Disease",) and view.counts("train") == {
-        "Disease": whole.counts("train")["Disease"]
-    }
+    assert view.types == ("Disease",)
+    assert view.counts("train") == {"Disease": whole.counts("train")["Disease"]}
     assert [s.tokens for s in view.test] == [s.tokens for s in whole.test]
-    assert view.name == "sample-disease" and load_corpus("sample:Disease").name == "sample:Disease"
+    assert view.name == "sample-disease"
+    assert load_corpus("sample:Disease").name == "sample:Disease"
 
 
 def test_only_and_without():
@@ -55,11 +54,14 @@ def test_only_and_without():
 def test_limit_is_nested_and_by_document():
     sample = load_corpus("sample")
     small, large = sample.limit(20, seed=1), sample.limit(60, seed=1)
-    assert len(small.train) == 20 and len(large.train) == 60 and not small.official
+    assert len(small.train) == 20
+    assert len(large.train) == 60
+    assert not small.official
     ids = [{(s.doc, tuple(s.tokens)) for s in c.train} for c in (small, large)]
     assert ids[0] < ids[1]
     assert len({s.doc for s in small.train}) <= 5
-    assert sample.limit(0) is sample and sample.limit(10**6) is sample
+    assert sample.limit(0) is sample
+    assert sample.limit(10**6) is sample
     assert (
         sample.limit(20, seed=1).fingerprint
         == small.fingerprint
@@ -74,10 +76,10 @@ def test_dev_is_carved_by_document():
     bare = replace(sample, splits={"train": sample.train, "test": sample.test})
     carved = bare.carve_dev(0.2)
     assert not {s.doc for s in carved.train} & {s.doc for s in carved.dev}
-    assert len(carved.train) + len(carved.dev) == len(sample.train) and len(
-        carved.dev
-    ) >= 0.2 * len(sample.train)
-    assert list(carved.splits) == ["train", "dev", "test"] and carved.dev.role == "dev"
+    assert len(carved.train) + len(carved.dev) == len(sample.train)
+    assert len(carved.dev) >= 0.2 * len(sample.train)
+    assert list(carved.splits) == ["train", "dev", "test"]
+    assert carved.dev.role == "dev"
 
 
 def test_nothing_that_chooses_sees_test():
@@ -94,7 +96,8 @@ def test_nothing_that_chooses_sees_test():
 
 def test_datasets_has_the_contract_columns():
     data = load_corpus("sample").to_datasets()
-    assert data["train"].column_names == ["tokens", "tags", "doc"] and data["test"].num_rows == 108
+    assert data["train"].column_names == ["tokens", "tags", "doc"]
+    assert data["test"].num_rows == 108
 
 
 def test_unknown_names_come_with_the_nearest():
@@ -109,10 +112,18 @@ def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes
     (tmp_path / "toy").mkdir(exist_ok=True)
     (tmp_path / "toy" / "train.tsv").write_text(text)
     entry = {
-        "reader": "conll", "repository": "a/b", "commit": "c", "labels": {"GENE": "Gene"}, "licence": "CC0", "cite": "me",
-        "files": {"train": {"path": "data/train.tsv", "sha256": hashlib.sha256(text.encode()).hexdigest()}},
-        "counts": {"train": {"sentences": 1, "Gene": 1}}, **changes,
-    }  # fmt: skip
+        "reader": "conll",
+        "repository": "a/b",
+        "commit": "c",
+        "labels": {"GENE": "Gene"},
+        "licence": "CC0",
+        "cite": "me",
+        "files": {
+            "train": {"path": "data/train.tsv", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        },
+        "counts": {"train": {"sentences": 1, "Gene": 1}},
+        **changes,
+    }
     monkeypatch.setitem(CORPORA, "toy", entry)
     monkeypatch.setattr(Corpus, "carve_dev", lambda self: self)
     return entry
@@ -196,9 +207,8 @@ def test_own_folder(tmp_path):
     (tmp_path / "mine_valid.tsv").write_text("BRCA1\tB-Gene\n")
     (tmp_path / "notes.md").write_text("not a split")
     corpus = load_corpus(tmp_path)
-    assert corpus.types == ("Gene",) and {
-        role: len(split) for role, split in corpus.splits.items()
-    } == {"train": 2, "dev": 1}
+    assert corpus.types == ("Gene",)
+    assert {role: len(split) for role, split in corpus.splits.items()} == {"train": 2, "dev": 1}
     assert load_corpus(tmp_path, types=["Gene", "Disease"]).types == ("Gene", "Disease")
     with pytest.raises(DataError, match=r"holds mentions of \['Gene'\]"):
         load_corpus(tmp_path, types=["Disease"])
@@ -294,7 +304,9 @@ def test_own_corpora_never_pose_as_published_ones(tmp_path):
     with pytest.raises(DataError, match="name of a registered corpus"):
         load_corpus(folder)
     corpus = load_corpus(folder.rename(tmp_path / "mine.v1"), types="Gene")
-    assert corpus.name == "mine.v1" and not corpus.official and corpus.types == ("Gene",)
+    assert corpus.name == "mine.v1"
+    assert not corpus.official
+    assert corpus.types == ("Gene",)
     with pytest.raises(
         DataError, match=r"\['types', 'lables'\] can't be given for the registered corpus 'sample'"
     ):
@@ -313,12 +325,10 @@ def test_own_empty_split_and_nameless_files(tmp_path):
 @pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "repository" in entry])
 def test_registry_entries_are_complete(name):
     entry = CORPORA[name]
-    assert (
-        re.fullmatch(r"[0-9a-f]{40}", entry["commit"])
-        and entry["licence"]
-        and entry["cite"]
-        and entry["about"]
-    )
+    assert re.fullmatch(r"[0-9a-f]{40}", entry["commit"])
+    assert entry["licence"]
+    assert entry["cite"]
+    assert entry["about"]
     for role, file in entry["files"].items():
         assert re.fullmatch(r"[0-9a-f]{64}", file.get("sha256", "")) or re.fullmatch(
             r"[0-9a-f]{40}", file["git_blob"]
@@ -388,30 +398,33 @@ def test_parts_of_train():
     """Percentages are nested, halves share no document, dev and test and name stay."""
     whole = load_corpus("sample")
     tenth, quarter = load_corpus("sample@10%"), load_corpus("sample@25%")
-    assert len(tenth.train) == 34 and len(quarter.train) == 84 and set(map(id, tenth.dev)) != set()
+    assert len(tenth.train) == 34
+    assert len(quarter.train) == 84
+    assert set(map(id, tenth.dev)) != set()
     texts = [{tuple(s.tokens) for s in corpus.train} for corpus in (tenth, quarter, whole)]
-    assert (
-        texts[0] < texts[1] < texts[2]
-        and tenth.dev == whole.dev
-        and tenth.test == whole.test
-        and tenth.official
-    )
+    assert texts[0] < texts[1] < texts[2]
+    assert tenth.dev == whole.dev
+    assert tenth.test == whole.test
+    assert tenth.official
     halves = [load_corpus("sample@1/2:Gene"), load_corpus("sample@2/2:Disease")]
     docs = [{s.doc for s in half.train} for half in halves]
-    assert not docs[0] & docs[1] and docs[0] | docs[1] == {s.doc for s in whole.train}
+    assert not docs[0] & docs[1]
+    assert docs[0] | docs[1] == {s.doc for s in whole.train}
     assert [half.name for half in halves] == ["sample:Gene", "sample:Disease"]
-    assert (
-        len(load_corpus("sample@84").train) == 84
-        and load_corpus("sample@84").train == quarter.train
-    )
+    assert len(load_corpus("sample@84").train) == 84
+    assert load_corpus("sample@84").train == quarter.train
     with pytest.raises(WorkbookError, match="has only 336 sentences"):
         load_corpus("sample@337")
     limited = load_corpus("sample@25%", limit=40)
-    assert len(limited.train) == 10 and {s.doc for s in limited.train} <= {
-        s.doc for s in whole.limit(40).train
-    }
-    for wrong, said in (("sample@0%", "part '0%'"), ("sample@3/2", "part '3/2'"), ("sample@half", "unknown corpus 'sample@half'"),
-                        ("sample@0.1%", "holds no sentence"), ("smaple@1/2", "did you mean 'sample'")):  # fmt: skip
+    assert len(limited.train) == 10
+    assert {s.doc for s in limited.train} <= {s.doc for s in whole.limit(40).train}
+    for wrong, said in (
+        ("sample@0%", "part '0%'"),
+        ("sample@3/2", "part '3/2'"),
+        ("sample@half", "unknown corpus 'sample@half'"),
+        ("sample@0.1%", "holds no sentence"),
+        ("smaple@1/2", "did you mean 'sample'"),
+    ):
         with pytest.raises(WorkbookError, match=said):
             load_corpus(wrong)
 
@@ -434,7 +447,9 @@ def test_an_own_folder_may_have_any_letters(tmp_path):
 @pytest.mark.real
 def test_documents_of_evaluation_corpora(mirror):
     held = evaluation_documents(mirror)
-    assert len(held) > 3_500 and all(doc.isdigit() for doc in held) and len(set(held.values())) >= 4
+    assert len(held) > 3_500
+    assert all(doc.isdigit() for doc in held)
+    assert len(set(held.values())) >= 4
 
 
 @pytest.mark.real

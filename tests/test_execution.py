@@ -134,13 +134,11 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
     said = last.communicate(timeout=300)[1]
     assert last.returncode == 0, said
     killed = results(folder)
-    assert len(killed) == 2 * len(seeds) and not list(
-        (folder / "outputs" / "runs").glob(".working*")
-    )
+    assert len(killed) == 2 * len(seeds)
+    assert not list((folder / "outputs" / "runs").glob(".working*"))
     held = sorted(file.name for file in (folder / "outputs" / "notebooks").iterdir())
-    assert len(held) == 2 * len(seeds) and not any(
-        "running" in name or "failed" in name for name in held
-    )
+    assert len(held) == 2 * len(seeds)
+    assert not any("running" in name or "failed" in name for name in held)
     monkeypatch.setenv("BIONER_OUTPUTS", str(folder / "calm" / "outputs"))
     assert main(["sweep", str(path), "--workers", "2"]) == 0
     assert results(folder / "calm") == killed
@@ -157,9 +155,8 @@ def test_two_sweeps_share_the_work(folder, tiny):
         0,
         0,
     ]
-    assert (
-        len(results(folder)) == 4 and len(list((folder / "outputs" / "notebooks").iterdir())) == 4
-    )
+    assert len(results(folder)) == 4
+    assert len(list((folder / "outputs" / "notebooks").iterdir())) == 4
     assert len(list((folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
     assert sorted((folder / "executed").read_text().split()) == ["1", "2", "3", "4"]
 
@@ -172,18 +169,14 @@ def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
     outputs = folder / "outputs"
     assert [state_of(job) for job in (bad, good)] == ["failed", "done"]
     record = execution.failure(bad)
-    assert (
-        record["parameters"]["broken"] is True
-        and "ValueError: as asked" in record["traceback"]
-        and not record["died"]
-    )
+    assert record["parameters"]["broken"] is True
+    assert "ValueError: as asked" in record["traceback"]
+    assert not record["died"]
     assert "as asked" in (outputs / "notebooks" / f"{bad.name}.failed.ipynb").read_text()
     assert "ValueError: as asked" in capsys.readouterr().err
     stamp = (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns
-    assert (
-        main(["sweep", str(path)]) == 1
-        and "failed before; --retry-failed runs it again" in capsys.readouterr().err
-    )
+    assert main(["sweep", str(path)]) == 1
+    assert "failed before; --retry-failed runs it again" in capsys.readouterr().err
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns == stamp
     assert main(["sweep", str(path), "--retry-failed", "--only", "broken=true"]) == 1
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns > stamp
@@ -193,19 +186,20 @@ def test_dry_run_and_status(folder, tiny, capsys):
     path = sweep(folder, tiny, "seeds: [1, 2, 3]")
     assert main(["sweep", str(path), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert (
-        said.count("todo") == 4
-        and "3 of unknown length" in said
-        and not list((folder / "outputs").glob("sweeps/*"))
-    )
+    assert said.count("todo") == 4
+    assert "3 of unknown length" in said
+    assert not list((folder / "outputs").glob("sweeps/*"))
     assert main(["sweep", str(path), "--only", "seed=1"]) == 0
     assert main(["sweep", str(path), "--dry-run", "--workers", "2"]) == 0
     said = capsys.readouterr().out
-    assert "1 done, 2 todo; about" in said and "unknown" not in said
+    assert "1 done, 2 todo; about" in said
+    assert "unknown" not in said
     assert main(["status"]) == 0
     said = capsys.readouterr().out
-    assert "over" in said and "1 done" in said
-    assert main(["status", str(path)]) == 0 and "1 done, 2 todo" in capsys.readouterr().out
+    assert "over" in said
+    assert "1 done" in said
+    assert main(["status", str(path)]) == 0
+    assert "1 done, 2 todo" in capsys.readouterr().out
 
 
 def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
@@ -228,12 +222,10 @@ def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
             os.kill(kernel, signal.SIGKILL)
         process.kill()
         process.communicate()
-    assert (
-        "running" in said
-        and "1 running" in said
-        and re.search(r"epoch \d+/400", said)
-        and "left in this run" in said
-    )
+    assert "running" in said
+    assert "1 running" in said
+    assert re.search(r"epoch \d+/400", said)
+    assert "left in this run" in said
     monkeypatch.setattr(status, "_SILENT", 0.0)
     assert "gone: last heard of" in status.report()
 
@@ -290,9 +282,8 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, capsys):
     pytest.importorskip("distributed")
     path = sweep(folder, tiny, "seeds: [1]")
     assert main(["sweep", str(path), "--executor", "tcp://127.0.0.1:9"]) == MISTAKE
-    assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err and not list(
-        (folder / "outputs").glob("notebooks/*")
-    )
+    assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
+    assert not list((folder / "outputs").glob("notebooks/*"))
     assert main(["sweep", str(path), "--executor", "slrum"]) == MISTAKE
     assert "--executor slrum: a sweep takes threads" in capsys.readouterr().err
 
@@ -329,7 +320,8 @@ def test_mistakes_in_only(folder, tiny, only, said):
 def test_only(folder, tiny):
     path = sweep(folder, tiny, "seeds: [1, 2], grid: {broken: [true, false]}")
     ((job,),) = read_sweep(path, ["seed=2", "broken=false"])
-    assert job.parameters["seed"] == 2 and job.parameters["broken"] is False
+    assert job.parameters["seed"] == 2
+    assert job.parameters["broken"] is False
     assert Path(job.notebook) == folder / "small.ipynb"
 
 
@@ -340,9 +332,8 @@ def test_workers_divide_the_machine(folder, tiny, monkeypatch):
     before = dict(os.environ)
     places = executors._Places(2)
     held = [places._free.get() for _ in range(2)]
-    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"} and {
-        place["OMP_NUM_THREADS"] for place in held
-    } == {"3"}
+    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"}
+    assert {place["OMP_NUM_THREADS"] for place in held} == {"3"}
     notebook = nbformat.read(folder / "small.ipynb", 4)
     notebook.cells[
         2
@@ -367,7 +358,8 @@ def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
         return inner(*args, **options)
 
     monkeypatch.setattr(papermill, "execute_notebook", flaky)
-    assert run_sweep(read_sweep(sweep(folder, tiny, "seeds: [1]"))) == [] and len(calls) == 2
+    assert run_sweep(read_sweep(sweep(folder, tiny, "seeds: [1]"))) == []
+    assert len(calls) == 2
 
 
 def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
@@ -388,10 +380,8 @@ def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
         patch.setattr("papermill.execute_notebook", killed)
         assert len(run_sweep(steps)) == 2
     assert [state_of(job) for jobs in steps for job in jobs] == ["todo", "todo"]
-    assert (
-        execution.failure(steps[0][0])["died"]
-        and "isn't done" in execution.failure(steps[1][0])["traceback"]
-    )
+    assert execution.failure(steps[0][0])["died"]
+    assert "isn't done" in execution.failure(steps[1][0])["traceback"]
     assert run_sweep(steps) == []
     assert not list((outputs / "notebooks").glob("*.failed.*"))
 
@@ -431,9 +421,8 @@ def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
     path.write_text(path.read_text() + "- {notebook: board.ipynb, always: true}\n")
     ((_, said),) = run_sweep([read_sweep(path)[1]])
     assert "AssertionError" in said
-    assert run_sweep(read_sweep(path)) == [] and not list(
-        (folder / "outputs" / "notebooks").glob("*.failed.*")
-    )
+    assert run_sweep(read_sweep(path)) == []
+    assert not list((folder / "outputs" / "notebooks").glob("*.failed.*"))
 
 
 def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder, tiny):
@@ -444,7 +433,8 @@ def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder
     )
     ((_, said),) = run_sweep(steps)
     assert "small.ipynb has changed since the sweep was started; start it again" in said
-    assert state_of(steps[0][0]) == "todo" and run_sweep(read_sweep(path)) == []
+    assert state_of(steps[0][0]) == "todo"
+    assert run_sweep(read_sweep(path)) == []
 
 
 def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
@@ -455,8 +445,11 @@ def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
     execution.executed(job.name).write_text("")
     (outputs / "sweeps" / "odd.json").write_text("[]")
     (outputs / "sweeps" / "mine-old.json").write_text('{"sweep": "mine"}')
-    assert main(["sweep", str(path), "--dry-run"]) == 0 and "1 todo" in capsys.readouterr().out
-    assert main(["status"]) == 0 and main(["sweep", str(path)]) == 0 and results(folder) == whole
+    assert main(["sweep", str(path), "--dry-run"]) == 0
+    assert "1 todo" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    assert main(["sweep", str(path)]) == 0
+    assert results(folder) == whole
     (row,) = (outputs / "runs").glob("*/run.json")
     row.write_text(row.read_text()[:100])
     assert main(["board"]) == MISTAKE
@@ -478,10 +471,8 @@ def test_how_long_jobs_may_take(folder, tiny):
             ({"corpus": "sample", "heads": "joint"}, 30.0),
         ]
     }
-    assert (
-        status._expected(job(corpus="sample", seed=2), took) == 10
-        and status._expected(job(corpus="sample", decoder="crf"), took) == 20
-    )
+    assert status._expected(job(corpus="sample", seed=2), took) == 10
+    assert status._expected(job(corpus="sample", decoder="crf"), took) == 20
     assert status._expected(job(corpus="bc5cdr"), took) is None, "another corpus says nothing"
     assert status._expected(job(corpus="sample", epochs=9), took) is None
     child = {"30_single_task": [({"corpus": "sample", "options": {"start_from": "x"}}, 5.0)]}
@@ -531,7 +522,8 @@ def test_what_is_worked_on(folder, tiny, capsys):
     place.write_text("{}")
     with execution.claimed(job, wait=False):
         assert "running" in status.table([[job]])
-    assert "todo" in status.table([[job]]) and not place.exists(), "a killed one's trace is gone"
+    assert "todo" in status.table([[job]])
+    assert not place.exists(), "a killed one's trace is gone"
 
 
 def _works(pid):
@@ -552,10 +544,8 @@ def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
                 break
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        assert (
-            "the same command goes on" in process.communicate(timeout=60)[1]
-            and process.returncode == STOPPED
-        )
+        assert "the same command goes on" in process.communicate(timeout=60)[1]
+        assert process.returncode == STOPPED
 
 
 @pytest.mark.parametrize(
@@ -573,7 +563,8 @@ def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, s
     kernels = below(process.pid)
     process.send_signal(sent)
     said = process.communicate(timeout=90)[1]
-    assert process.returncode == STOPPED and "the same command goes on" in said
+    assert process.returncode == STOPPED
+    assert "the same command goes on" in said
     for _ in range(100):  # they are killed, and reaped by whoever took them over
         time.sleep(0.1)
         if not (left := [pid for pid in kernels if _works(pid)]):
@@ -581,7 +572,8 @@ def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, s
     assert not left
     assert {state_of(job) for job in read_sweep(path)[0]} <= {"todo", "done"}
     if after == 1.0:
-        assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4
+        assert main(["sweep", str(path), "--workers", "2"]) == 0
+        assert len(results(folder)) == 4
 
 
 def test_a_job_is_done_while_what_it_made_is_there(folder, tiny, monkeypatch):

@@ -9,9 +9,15 @@ from conftest import make_encoder, run_in
 from bioner_lib import RunConfig
 
 BASE = {
-    "corpora": ("sample-gene", "sample-disease"), "epochs": 2, "learning_rate": 3e-3, "limit": 24, "max_length": 32, "overlap": 8,
-    "batch_size": 8, "precision": "fp32",
-}  # fmt: skip
+    "corpora": ("sample-gene", "sample-disease"),
+    "epochs": 2,
+    "learning_rate": 3e-3,
+    "limit": 24,
+    "max_length": 32,
+    "overlap": 8,
+    "batch_size": 8,
+    "precision": "fp32",
+}
 # field -> another value, and what else both sides need so that it can matter
 MATTERS = {
     "corpora": (("sample-disease", "sample-gene"), {}),

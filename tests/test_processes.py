@@ -72,11 +72,9 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
     assert list((tmp_path / "two" / "tensorboard").rglob("events*"))
     (two,) = rows_in(tmp_path / "two")
     one = run(RunConfig(**config), progress=False)
-    assert (
-        two["device"]["processes"] == 2
-        and one["device"]["processes"] == 1
-        and two["run_id"] == one["run_id"]
-    )
+    assert two["device"]["processes"] == 2
+    assert one["device"]["processes"] == 1
+    assert two["run_id"] == one["run_id"]
     assert [e["loss"] for e in two["history"]] == pytest.approx(
         [e["loss"] for e in one["history"]], abs=2e-4
     )
@@ -85,9 +83,8 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
         assert after["dev"] == pytest.approx(before["dev"], abs=0.02)
     assert done.stdout.count("row: runs/") == 1
     again = together(tmp_path / "two", config)
-    assert again.returncode == 0 and rows_in(tmp_path / "two") == [two], (
-        "a finished run is only read"
-    )
+    assert again.returncode == 0
+    assert rows_in(tmp_path / "two") == [two], "a finished run is only read"
 
 
 def test_shares_add_up(tiny, monkeypatch):
@@ -111,16 +108,16 @@ def test_shares_add_up(tiny, monkeypatch):
         id(example) for share, _, _ in shares for example in share
     )
     assert {words for _, words, _ in shares} == {sum(len(e.window.positions) for e in batch) / 2}
-    assert (
-        sum(weight for _, _, weight in shares) == pytest.approx(2)
-        and len({weight for _, _, weight in shares}) == 2
-    )
+    assert sum(weight for _, _, weight in shares) == pytest.approx(2)
+    assert len({weight for _, _, weight in shares}) == 2
     assert training._share(batch[:1]) == (batch[:1], math.inf, 0.0)
 
 
 def test_a_mistake_ends_all_processes(tiny, tmp_path):
     done = together(tmp_path, FIELDS | {"corpora": "sampel", "encoder": str(tiny)})
-    assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not rows_in(tmp_path)
+    assert done.returncode != 0
+    assert "did you mean 'sample'" in done.stderr
+    assert not rows_in(tmp_path)
 
 
 CELLS = [

@@ -49,10 +49,8 @@ def test_conda_environment_agrees():
     environment = yaml.safe_load((home() / "environment.yml").read_text())
     plain = [line for line in environment["dependencies"] if isinstance(line, str)]
     (pip,) = [line["pip"] for line in environment["dependencies"] if isinstance(line, dict)]
-    assert (
-        f"python{PROJECT['requires-python']}" in [line.replace(" ", "") for line in plain]
-        and "pip" in plain
-    )
+    assert f"python{PROJECT['requires-python']}" in [line.replace(" ", "") for line in plain]
+    assert "pip" in plain
     assert pip == ["-c constraints.txt", "-e .[dev]"]
 
 
@@ -214,12 +212,9 @@ def test_readme_tables_come_from_committed_rows(table, types):
 def test_published_rows_are_whole():
     for path in (home() / "outputs" / "published").rglob("*.json"):
         row = json.loads(path.read_text())
-        assert (
-            path.stem == row["run_id"]
-            and all(
-                about["official"] or "test" not in about["sentences"]
-                for about in row["data"].values()
-            )
-            and row["versions"]
-            and row["device"]
+        assert path.stem == row["run_id"]
+        assert all(
+            about["official"] or "test" not in about["sentences"] for about in row["data"].values()
         )
+        assert row["versions"]
+        assert row["device"]

@@ -25,7 +25,8 @@ def test_conll_columns_docstart_and_blank_lines(tmp_path):
         ["Wilson", "disease"],
     ]
     assert [s.doc for s in reading.sentences] == ["train-1", "train-1", "train-2"]
-    assert reading.mentions == {"Gene": 1, "Disease": 1} and reading.documented
+    assert reading.mentions == {"Gene": 1, "Disease": 1}
+    assert reading.documented
 
 
 def test_conll_iob1_iobes_and_bare_tags(tmp_path):
@@ -33,7 +34,8 @@ def test_conll_iob1_iobes_and_bare_tags(tmp_path):
     iobes = read_conll(write(tmp_path, "b.tsv", "a\tB-X\nb\tE-X\nc\tS-X\nd\tO\n"))
     bare = read_conll(write(tmp_path, "c.tsv", "a\tB\nb\tI\nc\tB\nd\tO\n"), bare_type="X")
     assert [r.sentences[0].tags for r in (iob1, iobes, bare)] == [["B-X", "I-X", "B-X", "O"]] * 3
-    assert not iob1.repairs and not iobes.repairs
+    assert not iob1.repairs
+    assert not iobes.repairs
 
 
 def test_conll_keeps_odd_words(tmp_path):
@@ -48,7 +50,8 @@ def test_conll_keeps_odd_words(tmp_path):
 
 def test_repairs_are_reported(tmp_path):
     reading = read_conll(write(tmp_path, "a.tsv", "a\tB-X\nb\tO\nc\tI-X\nd\tO\n"))
-    assert reading.repairs == {"I- without B-": 1} and reading.mentions == {"X": 2}
+    assert reading.repairs == {"I- without B-": 1}
+    assert reading.mentions == {"X": 2}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,8 @@ def test_empty_sentences_are_dropped_and_counted(tmp_path):
     reading = read_jsonl(
         write(tmp_path, "a.jsonl", '{"tokens": [], "tags": []}\n{"tokens": ["a"], "tags": ["O"]}')
     )
-    assert len(reading.sentences) == 1 and reading.repairs == {"empty sentence dropped": 1}
+    assert len(reading.sentences) == 1
+    assert reading.repairs == {"empty sentence dropped": 1}
 
 
 def test_not_utf8_is_named(tmp_path):
@@ -87,7 +91,8 @@ def test_jsonl_by_field_name_and_integer_tags(tmp_path):
     path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)))
     by_name = read_jsonl(path, tag_field="decoded_tags")
     by_number = read_jsonl(path, tag_field="ids", tag_names=["O", "B-Gene"])
-    assert by_name.sentences == by_number.sentences and by_name.sentences[0].doc == "7"
+    assert by_name.sentences == by_number.sentences
+    assert by_name.sentences[0].doc == "7"
     with pytest.raises(
         DataError, match=r"a.jsonl:1: unknown tag field 'decoded_tag'; did you mean 'decoded_tags'"
     ):
@@ -138,10 +143,8 @@ def test_pubtator_counts_what_it_mends(tmp_path):
     reading = read_pubtator(write(tmp_path, "a.txt", text + "\n" + text))
     assert [s.spans for s in reading.sentences] == [[(0, 1, "Gene"), (2, 3, "Gene")]]
     assert reading.mentions == {"Gene": 6}
-    assert (
-        reading.repairs["overlapping mention dropped"] == 1
-        and reading.repairs["repeated document dropped"] == 1
-    )
+    assert reading.repairs["overlapping mention dropped"] == 1
+    assert reading.repairs["repeated document dropped"] == 1
     assert reading.repairs["mention text differs from its offsets"] == 2
 
 
@@ -177,29 +180,29 @@ def test_bioc_xml_and_json_agree(tmp_path):
     from bioc import biocjson, biocxml
 
     collection, document, passage = bioc.BioCCollection(), bioc.BioCDocument(), bioc.BioCPassage()
-    document.id, passage.offset, passage.text = "1", 10, "Loss of TP53."
+    document.id = "1"
+    passage.offset = 10
+    passage.text = "Loss of TP53."
     annotation = bioc.BioCAnnotation()
-    annotation.id, annotation.text, annotation.infons = "a", "TP53", {"type": "Gene"}
+    annotation.id = "a"
+    annotation.text = "TP53"
+    annotation.infons = {"type": "Gene"}
     annotation.add_location(bioc.BioCLocation(18, 4))
-    (
-        passage.add_annotation(annotation),
-        document.add_passage(passage),
-        collection.add_document(document),
-    )
-    (
-        write(tmp_path, "a.xml", biocxml.dumps(collection)),
-        write(tmp_path, "a.json", biocjson.dumps(collection)),
-    )
+    passage.add_annotation(annotation)
+    document.add_passage(passage)
+    collection.add_document(document)
+    write(tmp_path, "a.xml", biocxml.dumps(collection))
+    write(tmp_path, "a.json", biocjson.dumps(collection))
     xml, json_ = (read_bioc(tmp_path / name) for name in ("a.xml", "a.json"))
-    assert (
-        xml.sentences == json_.sentences
-        and xml.sentences[0].spans == [(2, 3, "Gene")]
-        and xml.sentences[0].offsets[2] == (18, 22)
-    )
+    assert xml.sentences == json_.sentences
+    assert xml.sentences[0].spans == [(2, 3, "Gene")]
+    assert xml.sentences[0].offsets[2] == (18, 22)
     inner = bioc.BioCSentence()
-    inner.offset, inner.text = 10, passage.text
+    inner.offset = 10
+    inner.text = passage.text
     inner.add_annotation(annotation)
-    passage.annotations, passage.sentences = [], [inner]
+    passage.annotations = []
+    passage.sentences = [inner]
     assert read_bioc(write(tmp_path, "s.xml", biocxml.dumps(collection))).sentences == xml.sentences
     passage.text = None
     assert read_bioc(write(tmp_path, "s.xml", biocxml.dumps(collection))).sentences == xml.sentences
@@ -252,12 +255,15 @@ def test_inline(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "reader"),
     [
-        ("train.txt", "# d\n[x](Gene) y", "inline"), ("train.txt", "1|t|x\n1|a|y", "pubtator"),
-        ("train.txt", "a O\nb O", "conll"), ("train.tsv", "a\tO", "conll"),
-        ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"), ("train.json", '{\n "documents": []}', "bioc"),
+        ("train.txt", "# d\n[x](Gene) y", "inline"),
+        ("train.txt", "1|t|x\n1|a|y", "pubtator"),
+        ("train.txt", "a O\nb O", "conll"),
+        ("train.tsv", "a\tO", "conll"),
+        ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"),
+        ("train.json", '{\n "documents": []}', "bioc"),
         ("train.json", '{"source": "", "documents": []}', "bioc"),
     ],
-)  # fmt: skip
+)
 def test_reader_is_guessed(tmp_path, name, text, reader):
     assert guess_reader(write(tmp_path, name, text)) == reader
 
@@ -269,9 +275,8 @@ def test_pubtator_mentions_of_some_concepts(tmp_path):
     reading = read_pubtator(
         tmp_path / "x.PubTator", labels={"Species": "Virus"}, concepts=["11676", "10298"]
     )
-    assert [s.spans for s in reading.sentences if s.spans] == [
-        [(2, 3, "Virus")]
-    ] and reading.mentions == {"Virus": 1}
+    assert [s.spans for s in reading.sentences if s.spans] == [[(2, 3, "Virus")]]
+    assert reading.mentions == {"Virus": 1}
 
 
 def bioc_file(folder, name, passages, annotations=(), document_id="1"):
@@ -282,11 +287,9 @@ def bioc_file(folder, name, passages, annotations=(), document_id="1"):
     def filled(holder, given):
         for i, (text, kind, locations) in enumerate(given):
             annotation = bioc.BioCAnnotation()
-            annotation.id, annotation.text, annotation.infons = (
-                f"a{i}",
-                text,
-                {} if kind is None else {"type": kind},
-            )
+            annotation.id = f"a{i}"
+            annotation.text = text
+            annotation.infons = {} if kind is None else {"type": kind}
             annotation.locations = [
                 bioc.BioCLocation(offset, length) for offset, length in locations
             ]
@@ -299,10 +302,12 @@ def bioc_file(folder, name, passages, annotations=(), document_id="1"):
         document.id = identifier
         for offset, text, held, sentences in passages:
             passage = bioc.BioCPassage()
-            passage.offset, passage.text = offset, text
+            passage.offset = offset
+            passage.text = text
             for at, inner in sentences:
                 sentence = bioc.BioCSentence()
-                sentence.offset, sentence.text = at, inner
+                sentence.offset = at
+                sentence.text = inner
                 passage.add_sentence(sentence)
             document.add_passage(filled(passage, held))
         collection.add_document(filled(document, annotations))
@@ -373,9 +378,11 @@ def test_a_blank_at_the_end_of_a_mention_joins_no_sentences(tmp_path):
 
 def test_bioc_counts_what_it_leaves_out(tmp_path):
     mentions = [
-        ("breast cancer", "Disease", [(0, 6), (18, 6)]), ("ovarian cancer", "Disease", [(11, 14)]), ("breast", None, [(0, 6)]),
+        ("breast cancer", "Disease", [(0, 6), (18, 6)]),
+        ("ovarian cancer", "Disease", [(11, 14)]),
+        ("breast", None, [(0, 6)]),
         ("breast", " ", [(0, 6)]),
-    ]  # fmt: skip
+    ]
     reading = read_bioc(
         bioc_file(
             tmp_path,
@@ -387,9 +394,11 @@ def test_bioc_counts_what_it_leaves_out(tmp_path):
     assert found_in(reading) == [("ovarian cancer", "Disease")] * 2
     assert reading.mentions == {"Disease": 6}
     assert reading.repairs == {
-        "discontinuous mention dropped": 3, "annotation without a type passed over": 6, "repeated document dropped": 1,
+        "discontinuous mention dropped": 3,
+        "annotation without a type passed over": 6,
+        "repeated document dropped": 1,
         "mentions of repeated documents dropped": 1,
-    }  # fmt: skip
+    }
     kept = sum(len(s.spans) for s in reading.sentences)
     assert sum(reading.mentions.values()) - sum(reading.repairs[key] for key in DROPS) == kept, (
         "nothing else was lost"

@@ -83,18 +83,16 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     row = run(config)
     folder = outputs / "runs" / config.run_id
     assert f"row: runs/{config.run_id}/run.json" in capsys.readouterr().out
-    assert json.loads((folder / "run.json").read_text()) == row and sorted(
-        p.name for p in folder.iterdir()
-    ) == [
+    assert json.loads((folder / "run.json").read_text()) == row
+    assert sorted(p.name for p in folder.iterdir()) == [
         "model",
         "predictions",
         "run.json",
     ]
-    assert row["config"] == config.as_dict() and len(row["history"]) == 3
-    assert (
-        row["data"]["sample"]["official"] is False
-        and len(row["data"]["sample"]["fingerprint"]) == 16
-    )
+    assert row["config"] == config.as_dict()
+    assert len(row["history"]) == 3
+    assert row["data"]["sample"]["official"] is False
+    assert len(row["data"]["sample"]["fingerprint"]) == 16
     assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(
         row["cost"]
     )
@@ -159,7 +157,8 @@ def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path,
     process.wait()
     process.stdout.close()
     working = tmp_path / "killed" / "runs" / f".working-{config.run_id}"
-    assert (working / "last.pt").exists() and rows_in(tmp_path / "killed") == []
+    assert (working / "last.pt").exists()
+    assert rows_in(tmp_path / "killed") == []
     starts, inner = [], training.Loop.one_epoch
     monkeypatch.setattr(
         training.Loop,
@@ -167,7 +166,8 @@ def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path,
         lambda self, epoch, dev: starts.append(epoch) or inner(self, epoch, dev),
     )
     resumed = run_in(tmp_path / "killed", config)
-    assert starts == [1, 2, 3] and not working.exists()
+    assert starts == [1, 2, 3]
+    assert not working.exists()
     assert result(resumed) == result(undisturbed)
 
 
@@ -217,7 +217,8 @@ def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
     folder = tmp_path / "runs" / config.run_id
     folder.rename(folder.with_name(f".working-{config.run_id}"))
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
-    assert run_in(tmp_path, config) == first and (folder / "run.json").exists()
+    assert run_in(tmp_path, config) == first
+    assert (folder / "run.json").exists()
 
 
 def own_corpus(folder, sentences):
@@ -265,9 +266,8 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_checkpoint(tiny, tmp_pa
     state = torch.load(
         tmp_path / "runs" / f".working-{config.run_id}" / "last.pt", weights_only=True
     )
-    assert len(json.loads(state["history"])) == 1 and all(
-        value.isfinite().all() for value in state["model"].values()
-    )
+    assert len(json.loads(state["history"])) == 1
+    assert all(value.isfinite().all() for value in state["model"].values())
 
 
 def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_path, monkeypatch):
@@ -343,7 +343,8 @@ def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "dev_f1", fake)
     for folder in (None, tmp_path):
-        scores, weights[:] = iter([0.2, 0.6, 0.4]), []
+        scores = iter([0.2, 0.6, 0.4])
+        weights[:] = []
         fitted = fit(
             small(tiny, limit=16), [load_corpus("sample").limit(16)], folder, progress=False
         )
@@ -419,7 +420,8 @@ def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):
 def test_dictionary_baseline_is_a_run_too(outputs):
     row = run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     types = row["scores"]["sample"]["test"]["types"]
-    assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1 and row["history"] == []
+    assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1
+    assert row["history"] == []
 
 
 def own_text(folder, **splits):
@@ -501,7 +503,9 @@ def test_energy_is_counted_where_the_device_says():
     from bioner_lib.training.energy import joules, used
 
     assert joules() is None or joules() > 0
-    assert used(1.0, 3.5) == 2.5 and used(None, 1.0) is None and used(3.0, 1.0) is None
+    assert used(1.0, 3.5) == 2.5
+    assert used(None, 1.0) is None
+    assert used(3.0, 1.0) is None
 
 
 def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):
@@ -554,7 +558,5 @@ def test_real_ncbi_disease_single_task(mirror, tmp_path):
     """One seed; the mean over three is in the README. A tagger three points lower is broken."""
     started = time.time()
     row = run_in(tmp_path, RunConfig(corpora="ncbi-disease", heads="joint"))
-    assert (
-        row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82
-        and time.time() - started < 900
-    )
+    assert row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82
+    assert time.time() - started < 900

@@ -41,8 +41,11 @@ def text_of(folder):
 
 @pytest.fixture
 def lexicon(tmp_path):
-    entries = [(["OPA1"], "Gene", "HGNC:8140", True), (["optic", "atrophy"], "Disease", "MESH:D009896", False),
-               (["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True)]  # fmt: skip
+    entries = [
+        (["OPA1"], "Gene", "HGNC:8140", True),
+        (["optic", "atrophy"], "Disease", "MESH:D009896", False),
+        (["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True),
+    ]
     (tmp_path / "source.tsv").write_text("x")
     save_entries(entries, tmp_path / "lexicon.gz", [tmp_path / "source.tsv"])
     return tmp_path / "lexicon.gz"
@@ -58,7 +61,8 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
         "control characters made blanks": 1,
         "longer than 5000 characters": 1,
     }
-    assert counts["sentences"] == 3 and counts["labels"] == {"Gene": 1, "Disease": 1, "Virus": 1}
+    assert counts["sentences"] == 3
+    assert counts["labels"] == {"Gene": 1, "Disease": 1, "Virus": 1}
     first, second, _ = (
         json.loads(line) for line in text_of(tmp_path / "silver").read_text().splitlines()
     )
@@ -68,11 +72,10 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
         "B-Disease",
         "I-Disease",
         "O",
-    ] and set(first["decoded_tags"]) == {"O"}
-    assert (
-        first["spans"] == [[0, 1, "Gene", "HGNC:8140"], [2, 4, "Disease", "MESH:D009896"]]
-        and first["doc"] == "text-1"
-    )
+    ]
+    assert set(first["decoded_tags"]) == {"O"}
+    assert first["spans"] == [[0, 1, "Gene", "HGNC:8140"], [2, 4, "Disease", "MESH:D009896"]]
+    assert first["doc"] == "text-1"
     assert second["tokens"][-5:] == ["SARS", "-", "CoV", "-", "2"]
     with pytest.raises(DataError, match="holds a corpus already"):
         label([], lexicon, tmp_path / "silver")
@@ -90,9 +93,8 @@ def test_a_corpus_stays_until_the_new_one_is_whole(tmp_path, lexicon):
         label(breaks_off(), lexicon, tmp_path / "mine", replace=True)
     with pytest.raises(DataError, match="no sentence for mine: nothing is left of the text"):
         label([("1", "")], lexicon, tmp_path / "mine", replace=True)
-    assert text_of(tmp_path / "mine").read_bytes() == before and not list(
-        (tmp_path / "mine").glob("*.tmp")
-    )
+    assert text_of(tmp_path / "mine").read_bytes() == before
+    assert not list((tmp_path / "mine").glob("*.tmp"))
     assert label([("2", "OPA1 there")], lexicon, tmp_path / "mine", replace=True)["sentences"] == 1
     assert [s.doc for s in load_corpus(tmp_path / "mine").train] == ["2"]
     save_entries([], tmp_path / "empty.gz", [])
@@ -144,9 +146,12 @@ def test_it_is_a_corpus_whose_types_are_what_its_lexicon_knows(tmp_path, lexicon
     ]
     label(split_documents(documents, Counter()), lexicon, tmp_path / "mine")
     corpus = load_corpus(tmp_path / "mine")
-    assert set(corpus.types) == {"Gene", "Disease", "Virus"} and corpus.silver and corpus.documented
+    assert set(corpus.types) == {"Gene", "Disease", "Virus"}
+    assert corpus.silver
+    assert corpus.documented
     assert "dev" not in corpus.splits, "labels that nobody checked choose nothing"
-    assert [s.doc for s in corpus.train] == ["11", "11", "12", "13"] and corpus.counts("train") == {
+    assert [s.doc for s in corpus.train] == ["11", "11", "12", "13"]
+    assert corpus.counts("train") == {
         "Gene": 2,
         "Disease": 1,
     }
@@ -165,11 +170,11 @@ def small(tiny, **fields):
 def test_silver_trains_and_chooses_nothing(tiny, outputs, tmp_path, lexicon):
     silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3"])
     row = run(small(tiny, corpora=["sample-gene", silver]), progress=False)
-    assert set(row["history"][0]["dev"]) == {"sample-gene", "mean"} and row["scores"]["mine"] == {}
+    assert set(row["history"][0]["dev"]) == {"sample-gene", "mean"}
+    assert row["scores"]["mine"] == {}
     alone = run(small(tiny, corpora=silver, also_test="sample-gene"), progress=False)
-    assert set(alone["history"][0]["dev"]) == {"sample-gene", "mean"} and set(
-        alone["scores"]["sample-gene"]
-    ) == {"test"}
+    assert set(alone["history"][0]["dev"]) == {"sample-gene", "mean"}
+    assert set(alone["scores"]["sample-gene"]) == {"test"}
     with pytest.raises(WorkbookError, match="name a gold corpus with a dev split in also_test"):
         run(small(tiny, corpora=silver), progress=False)
     sizes = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
@@ -213,10 +218,8 @@ def test_silver_from_an_earlier_phase_counts(tiny, outputs, tmp_path, lexicon):
 
 def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
     """Where its own files don't name their documents."""
-    silver, bare = (
-        load_corpus(silver_corpus(tmp_path, lexicon, ["1", "2"])),
-        load_corpus("sample-gene"),
-    )
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", "2"]))
+    bare = load_corpus("sample-gene")
     bare = replace(bare, documented=False)
     assert shared_documents([bare, silver]) == {}
     monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
@@ -298,14 +301,17 @@ def test_one_line_without_a_document_hides_no_other(tmp_path):
     (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (tmp_path / "corpus.toml").write_text('types = ["Gene"]\nsilver = true\n')
     corpus = load_corpus(tmp_path)
-    assert corpus.documented and [sentence.doc for sentence in corpus.train][1::2] == ["17", "0"]
+    assert corpus.documented
+    assert [sentence.doc for sentence in corpus.train][1::2] == ["17", "0"]
 
 
 class Teacher:
     """Says what it was told, and how sure it is."""
 
     def __init__(self, said, sure):
-        self.types, self.said, self.sure = ["Gene"], said, sure
+        self.types = ["Gene"]
+        self.said = said
+        self.sure = sure
 
     def predictions(self, tokens, types, autocast):
         assert types == ["Gene"]
@@ -325,7 +331,8 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
     sure = {tuple(text.split()): 0.5 if "unsure" in text else 0.95 for text in texts}
     teacher = Teacher({tuple(text.split()): spans for text, spans in texts.items()}, sure)
     kept, counts = denoise(teacher, silver, "drop", 0.9)
-    assert [s.doc for s in kept] == ["0", "2"] and counts == {
+    assert [s.doc for s in kept] == ["0", "2"]
+    assert counts == {
         "agreed": 1,
         "unsure": 1,
         "contradicted": 2,
@@ -338,7 +345,9 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
     ], "Disease gives way"
     save_sentences(kept, silver.types, tmp_path / "again", teacher={"run": "x"})
     again = load_corpus(tmp_path / "again")
-    assert list(again.train) == kept and again.types == silver.types and again.silver
+    assert list(again.train) == kept
+    assert again.types == silver.types
+    assert again.silver
     with pytest.raises(WorkbookError, match=r"unknown denoising 'dorp'.*did you mean 'drop'"):
         denoise(teacher, silver, "dorp", 0.9)
     with pytest.raises(WorkbookError, match="confidence=90; expected a probability"):

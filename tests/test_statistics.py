@@ -117,11 +117,9 @@ def test_document_counts_and_pairing():
         {"doc": "b", "gold": [], "predicted": []},
     ]
     assert document_counts(predictions, ["Gene"]).tolist() == [[0, 1, 1], [1, 0, 0]]
-    one, other, shorter = (
-        np.array([[[1, 0, 0], [2, 0, 1]]]),
-        np.array([[[1, 0, 1], [2, 0, 1]]]),
-        np.array([[[1, 0, 0]]]),
-    )
+    one = np.array([[[1, 0, 0], [2, 0, 1]]])
+    other = np.array([[[1, 0, 1], [2, 0, 1]]])
+    shorter = np.array([[[1, 0, 0]]])
     for b in (other, shorter, one[:, :0]):
         with pytest.raises(WorkbookError, match="same documents with the same gold"):
             paired_difference(one, b)

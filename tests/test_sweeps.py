@@ -29,7 +29,8 @@ def sweep(tmp_path, text):
 )
 def test_committed_sweeps_are_sound(name):
     jobs = [job for step in read_sweep(name) for job in step]
-    assert jobs and len({job.name for job in jobs}) == len(jobs)
+    assert jobs
+    assert len({job.name for job in jobs}) == len(jobs)
 
 
 def test_grid_and_seeds(tmp_path):
@@ -50,36 +51,93 @@ def test_grid_and_seeds(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("steps: [{notebook: 30_single_task, parameters: {corpsu: sample}}]", "of 30_single_task: 'corpsu'; did you mean 'corpus'"),
-        ("steps: [{notebook: 30_single_task, parameters: {seed: thirteen}}]", "seed='thirteen' of 30_single_task is str; expected int"),
-        ("steps: [{notebook: 30_single_task, grid: {heads: []}}]", "expected a list that isn't empty"),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {corpsu: sample}}]",
+            "of 30_single_task: 'corpsu'; did you mean 'corpus'",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {seed: thirteen}}]",
+            "seed='thirteen' of 30_single_task is str; expected int",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, grid: {heads: []}}]",
+            "expected a list that isn't empty",
+        ),
         ("steps: [{notebook: 30_single_taks}]", "did you mean '30_single_task'"),
-        ("steps: [{notebook: 30_single_task, seed: [1]}]", "unknown key of a step 'seed'; did you mean 'seeds'"),
+        (
+            "steps: [{notebook: 30_single_task, seed: [1]}]",
+            "unknown key of a step 'seed'; did you mean 'seeds'",
+        ),
         ("steps: [{notebook: 30_single_task}, {notebook: 30_single_task}]", "stands twice"),
         ("steps: []", "a sweep holds a list of steps"),
         ("steps: {notebook: 30_single_task}", "a sweep holds a list of steps"),
         ("steps: [30_single_task]", "a step is '30_single_task'; expected keys"),
         ("steps: [", "not YAML"),
         ("steps: [{notebook: 30_single_task, seeds: 13}]", "seeds is 13; expected a list"),
-        ("steps: [{notebook: 30_single_task, grid: [corpus]}]", r"grid is \['corpus'\]; expected names with their values"),
-        ("steps: [{notebook: 30_single_task, parameters: {learning_rate: 3e-5}}]", "expected float; in YAML write it with a point"),
-        ("steps: [{notebook: 30_single_task, parameters: {options: {decodr: crf}}}]", "'decodr'; did you mean 'decoder'"),
-        ("steps: [{notebook: 30_single_task, seeds: []}]", r"seeds is \[\]; expected a list that isn't empty"),
+        (
+            "steps: [{notebook: 30_single_task, grid: [corpus]}]",
+            r"grid is \['corpus'\]; expected names with their values",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {learning_rate: 3e-5}}]",
+            "expected float; in YAML write it with a point",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {decodr: crf}}}]",
+            "'decodr'; did you mean 'decoder'",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, seeds: []}]",
+            r"seeds is \[\]; expected a list that isn't empty",
+        ),
         ("steps: [{notebook: 30_single_task, grid: {}}]", r"grid is \{\}; expected names"),
-        ("steps: [{notebook: 30_single_task, grid: {seed: [1]}, seeds: [2]}]", r"seeds \[2\] and the grid's seed \[1\]; leave one out"),
-        ("steps: [{notebook: 30_single_task, parameters: {seed: 1}, seeds: [2]}]", "'seed' stands in parameters and varies too"),
-        ("{seeds: [1], steps: [{notebook: 30_single_task}]}", "'seeds' stands beside the steps; it belongs into one"),
-        ("steps: [{notebook: 30_single_task, seeds: [1], seeds: [2]}]", "key 'seeds' stands twice in one place"),
-        ("steps: [{notebook: 30_single_task, start_from: [a]}]", r"start_from is \['a'\]; expected one step's name"),
-        ("steps: [{notebook: 30_single_task, parameters: {options: x}}]", "options is 'x'; expected fields of RunConfig"),
-        ("steps: [{notebook: 30_single_task, parameters: {options: {decoder: crff}}}]", "options of 30_.*: unknown decoder 'crff'"),
-        ("steps: [{notebook: 30_single_task, parameters: {options: {learning_rate: 3e-5}}}]", "options of 30_single_task: learning_rate"),
-        ("steps: [{notebook: 30_single_task, parameters: {options: {loss_weights: {1: 2, a: 3}}}}]", "can't be handed to a notebook"),
-        ("steps: [{notebook: 30_single_task, grid: {corpus: [sample, sampel]}}]", "unknown corpus 'sampel'; did you mean 'sample'"),
+        (
+            "steps: [{notebook: 30_single_task, grid: {seed: [1]}, seeds: [2]}]",
+            r"seeds \[2\] and the grid's seed \[1\]; leave one out",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {seed: 1}, seeds: [2]}]",
+            "'seed' stands in parameters and varies too",
+        ),
+        (
+            "{seeds: [1], steps: [{notebook: 30_single_task}]}",
+            "'seeds' stands beside the steps; it belongs into one",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, seeds: [1], seeds: [2]}]",
+            "key 'seeds' stands twice in one place",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, start_from: [a]}]",
+            r"start_from is \['a'\]; expected one step's name",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: x}}]",
+            "options is 'x'; expected fields of RunConfig",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {decoder: crff}}}]",
+            "options of 30_.*: unknown decoder 'crff'",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {learning_rate: 3e-5}}}]",
+            "options of 30_single_task: learning_rate",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {loss_weights: {1: 2, a: 3}}}}]",
+            "can't be handed to a notebook",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, grid: {corpus: [sample, sampel]}}]",
+            "unknown corpus 'sampel'; did you mean 'sample'",
+        ),
         ("steps: [{notebook: mine.ipynb}]", "unknown notebook 'mine.ipynb'"),
-        ("steps: [{notebook: 30_single_task, name: a}, {notebook: 40_multi_task, name: a}]", "two steps are called 'a'"),
+        (
+            "steps: [{notebook: 30_single_task, name: a}, {notebook: 40_multi_task, name: a}]",
+            "two steps are called 'a'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
     with pytest.raises(WorkbookError, match=said):
         read_sweep(sweep(tmp_path, text))
@@ -88,35 +146,108 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("{notebook: 60_general_domain, parameters: {general: wnut}}", "unknown corpus 'wnut'; did you mean 'wnut17'"),
-        ("{notebook: 75_silver_ratio, parameters: {silver: sampel}}", "unknown corpus 'sampel'; did you mean 'sample'"),
-        ("{notebook: 45_published_systems, parameters: {added: wnut}}", "unknown corpus 'wnut'; did you mean 'wnut17'"),
-        ("{notebook: 45_published_systems, parameters: {system: gerberra}}", "unknown system 'gerberra'; did you mean 'gerbera'"),
-        ("{notebook: 40_multi_task, parameters: {heads: per-types}}", "unknown heads 'per-types'; did you mean 'per-type'"),
-        ("{notebook: 40_multi_task, parameters: {sharing: cros}}", "unknown sharing 'cros'; did you mean 'cross'"),
-        ("{notebook: 30_single_task, parameters: {encoder: minilmm}}", "unknown encoder 'minilmm'; did you mean 'minilm'"),
-        ("{notebook: 30_single_task, parameters: {options: {encoder: minilmm}}}", "unknown encoder 'minilmm'"),
-        ("{notebook: 30_single_task, parameters: {options: {also_test: sampel}}}", "unknown corpus 'sampel'"),
-        ("{notebook: 30_single_task, parameters: {options: {also_test: [sample, sampel]}}}", "unknown corpus 'sampel'"),
-        ("{notebook: 30_single_task, parameters: {corpus: 'sample:Gen'}}", "unknown type for corpus 'sample': 'Gen'; did you mean 'Gene'"),
-        ("{notebook: 30_single_task, parameters: {corpus: 'sample-gene:Virus'}}", "unknown type for corpus 'sample-gene': 'Virus'"),
-        ("{notebook: 30_single_task, parameters: {corpus: sample@9/2}}", "part '9/2' of 'sample': expected a percentage"),
-        ("{notebook: 30_single_task, parameters: {corpus: sample@101%}}", "part '101%' of 'sample'"),
-        ("{notebook: 50_ablations, parameters: {factors: {decodr: [crf]}}}", "field in factors: 'decodr'; did you mean 'decoder'"),
-        ("{notebook: 50_ablations, parameters: {factors: {decoder: [crff]}}}", "unknown decoder 'crff'; did you mean 'crf'"),
-        ("{notebook: 50_ablations, parameters: {search: {learning_rat: [1, 2]}}}", "unknown RunConfig field in search: 'learning_rat'"),
-        ("{notebook: 50_ablations, parameters: {search: {1: [1]}}}", "unknown RunConfig field in search: 1"),
-        ("{notebook: 50_ablations, parameters: {factors: {1: [1]}}}", "unknown RunConfig field in factors: 1"),
-        ("{notebook: 50_ablations, parameters: {factors: {sharing: moe}}}", "factors sharing='moe'; expected a list of values"),
-        ("{notebook: 30_single_task, parameters: {corpus: ~nobody1/x}}", "unknown corpus '~nobody1/x'"),
-        ("{notebook: 70_silver_labels, parameters: {denoising: dropp}}", "unknown denoising 'dropp'; did you mean 'drop'"),
-        ("{notebook: 70_silver_labels, parameters: {name: a, teacher: x}}, {notebook: 70_silver_labels, parameters: {name: a-drop}}",
-         "make one corpus, 'a-drop'"),
-        ("{notebook: 70_silver_labels, parameters: {name: a/b}}", "'a/b' can't be a silver corpus's name"),
-        ("{notebook: 70_silver_labels, parameters: {text: a.txt}}, {notebook: 70_silver_labels, parameters: {text: b.txt}}",
-         "two jobs of 70_silver_labels make one corpus, 'sample-silver': .* give each a name"),
+        (
+            "{notebook: 60_general_domain, parameters: {general: wnut}}",
+            "unknown corpus 'wnut'; did you mean 'wnut17'",
+        ),
+        (
+            "{notebook: 75_silver_ratio, parameters: {silver: sampel}}",
+            "unknown corpus 'sampel'; did you mean 'sample'",
+        ),
+        (
+            "{notebook: 45_published_systems, parameters: {added: wnut}}",
+            "unknown corpus 'wnut'; did you mean 'wnut17'",
+        ),
+        (
+            "{notebook: 45_published_systems, parameters: {system: gerberra}}",
+            "unknown system 'gerberra'; did you mean 'gerbera'",
+        ),
+        (
+            "{notebook: 40_multi_task, parameters: {heads: per-types}}",
+            "unknown heads 'per-types'; did you mean 'per-type'",
+        ),
+        (
+            "{notebook: 40_multi_task, parameters: {sharing: cros}}",
+            "unknown sharing 'cros'; did you mean 'cross'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {encoder: minilmm}}",
+            "unknown encoder 'minilmm'; did you mean 'minilm'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {options: {encoder: minilmm}}}",
+            "unknown encoder 'minilmm'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {options: {also_test: sampel}}}",
+            "unknown corpus 'sampel'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {options: {also_test: [sample, sampel]}}}",
+            "unknown corpus 'sampel'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {corpus: 'sample:Gen'}}",
+            "unknown type for corpus 'sample': 'Gen'; did you mean 'Gene'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {corpus: 'sample-gene:Virus'}}",
+            "unknown type for corpus 'sample-gene': 'Virus'",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {corpus: sample@9/2}}",
+            "part '9/2' of 'sample': expected a percentage",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {corpus: sample@101%}}",
+            "part '101%' of 'sample'",
+        ),
+        (
+            "{notebook: 50_ablations, parameters: {factors: {decodr: [crf]}}}",
+            "field in factors: 'decodr'; did you mean 'decoder'",
+        ),
+        (
+            "{notebook: 50_ablations, parameters: {factors: {decoder: [crff]}}}",
+            "unknown decoder 'crff'; did you mean 'crf'",
+        ),
+        (
+            "{notebook: 50_ablations, parameters: {search: {learning_rat: [1, 2]}}}",
+            "unknown RunConfig field in search: 'learning_rat'",
+        ),
+        (
+            "{notebook: 50_ablations, parameters: {search: {1: [1]}}}",
+            "unknown RunConfig field in search: 1",
+        ),
+        (
+            "{notebook: 50_ablations, parameters: {factors: {1: [1]}}}",
+            "unknown RunConfig field in factors: 1",
+        ),
+        (
+            "{notebook: 50_ablations, parameters: {factors: {sharing: moe}}}",
+            "factors sharing='moe'; expected a list of values",
+        ),
+        (
+            "{notebook: 30_single_task, parameters: {corpus: ~nobody1/x}}",
+            "unknown corpus '~nobody1/x'",
+        ),
+        (
+            "{notebook: 70_silver_labels, parameters: {denoising: dropp}}",
+            "unknown denoising 'dropp'; did you mean 'drop'",
+        ),
+        (
+            "{notebook: 70_silver_labels, parameters: {name: a, teacher: x}}, {notebook: 70_silver_labels, parameters: {name: a-drop}}",
+            "make one corpus, 'a-drop'",
+        ),
+        (
+            "{notebook: 70_silver_labels, parameters: {name: a/b}}",
+            "'a/b' can't be a silver corpus's name",
+        ),
+        (
+            "{notebook: 70_silver_labels, parameters: {text: a.txt}}, {notebook: 70_silver_labels, parameters: {text: b.txt}}",
+            "two jobs of 70_silver_labels make one corpus, 'sample-silver': .* give each a name",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
     with pytest.raises(WorkbookError, match=said):
         read_sweep(sweep(tmp_path, f"steps: [{step}]"))
@@ -390,11 +521,11 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
         f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{encoder: ['{tiny}', no/where]}}}}]",
     )
     failed = run_sweep(read_sweep(path), workers=2)
-    assert [job.parameters["encoder"] for job, _ in failed] == [
-        "no/where"
-    ] and "can't be loaded" in failed[0][1]
+    assert [job.parameters["encoder"] for job, _ in failed] == ["no/where"]
+    assert "can't be loaded" in failed[0][1]
     held = sorted(p.name for p in (outputs / "notebooks").iterdir())
-    assert len(held) == 3 and sum(".failed." in name for name in held) == 2
+    assert len(held) == 3
+    assert sum(".failed." in name for name in held) == 2
     config = RunConfig(
         corpora="sample",
         encoder=tiny,
@@ -407,21 +538,25 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     executed = outputs / "runs" / config.run_id / "notebook.ipynb"
     assert "What we learned" in executed.read_text()
     stamp = executed.stat().st_mtime_ns
-    assert main(["sweep", str(path)]) == 1 and executed.stat().st_mtime_ns == stamp
+    assert main(["sweep", str(path)]) == 1
+    assert executed.stat().st_mtime_ns == stamp
     assert "1 notebooks failed" in capsys.readouterr().out
 
 
 def test_command_line(outputs, capsys, monkeypatch):
-    assert main(["board"]) == MISTAKE and "no such folder" in capsys.readouterr().err
+    assert main(["board"]) == MISTAKE
+    assert "no such folder" in capsys.readouterr().err
     outputs.mkdir()
-    assert main(["board"]) == MISTAKE and "no finished runs" in capsys.readouterr().err
-    assert main(["sweep", "quik"]) == MISTAKE and "did you mean 'quick'" in capsys.readouterr().err
+    assert main(["board"]) == MISTAKE
+    assert "no finished runs" in capsys.readouterr().err
+    assert main(["sweep", "quik"]) == MISTAKE
+    assert "did you mean 'quick'" in capsys.readouterr().err
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)
-    assert main(["board"]) == 0 and "| dictionary | 1 |" in capsys.readouterr().out
+    assert main(["board"]) == 0
+    assert "| dictionary | 1 |" in capsys.readouterr().out
     assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
-    assert main(["fetch", "sample"]) == 0 and "train 336 sentences" in capsys.readouterr().out
+    assert main(["fetch", "sample"]) == 0
+    assert "train 336 sentences" in capsys.readouterr().out
     monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))
-    assert (
-        main(["fetch", "bc4chemdd"]) == MISTAKE
-        and "did you mean 'bc4chemd'" in capsys.readouterr().err
-    )
+    assert main(["fetch", "bc4chemdd"]) == MISTAKE
+    assert "did you mean 'bc4chemd'" in capsys.readouterr().err

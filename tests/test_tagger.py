@@ -28,24 +28,25 @@ def test_every_family_trains_saves_and_loads(family, tmp_path):
     folder = str(make_encoder(family, tmp_path / "encoder"))
     corpus = load_corpus("sample").limit(16)
     tagger = tagger_for(folder, [corpus])
-    loss_of, heads = (
-        MultiTaskLoss(tagger.plans, [corpus], "IOB2"),
-        {plan.name: plan.types for plan in tagger.plans},
-    )
+    loss_of = MultiTaskLoss(tagger.plans, [corpus], "IOB2")
+    heads = {plan.name: plan.types for plan in tagger.plans}
     examples = make_examples(tagger.aligner, corpus.train, 0, heads, "IOB2")
     optimizer, losses = torch.optim.AdamW(tagger.parameters(), lr=1e-2), []
     batch = collate(examples[:8], tagger.tokenizer.pad_token_id)
     for _ in range(3):
         tagger.train()
         loss = loss_of(tagger(**batch.inputs), batch)
-        optimizer.zero_grad(), loss.backward(), optimizer.step()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
     tagger.save(tmp_path / "model")
     again = MultiTaskTagger.load(tmp_path / "model")
     tokens = [s.tokens for s in corpus.test]
     assert again.predict(tokens) == tagger.predict(tokens)
-    assert again.plans == tagger.plans and again.settings == tagger.settings
+    assert again.plans == tagger.plans
+    assert again.settings == tagger.settings
 
 
 def test_every_tasks_gradient_reaches_the_shared_encoder(tiny):
@@ -62,7 +63,8 @@ def test_every_tasks_gradient_reaches_the_shared_encoder(tiny):
             if "attention" in name and "weight" in name
         )
         own, other = tagger.heads[i].linear.weight.grad, tagger.heads[1 - i].linear.weight.grad
-        assert own.any() and not other.any()
+        assert own.any()
+        assert not other.any()
 
 
 def test_windows_and_batches_do_not_change_predictions(tiny):
@@ -89,7 +91,8 @@ def test_types_choose_what_is_read(tiny):
     assert {span[2] for spans in genes for span in spans} == {"Gene"}
     with pytest.raises(WorkbookError, match="no head knows"):
         tagger.predict(tokens, types=["Species"])
-    assert tagger.predict([]) == [] and tagger.predict([[], ["TP53"], []])[0::2] == [[], []]
+    assert tagger.predict([]) == []
+    assert tagger.predict([[], ["TP53"], []])[0::2] == [[], []]
 
 
 def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
@@ -137,7 +140,8 @@ def test_a_cased_vocabulary_stays_cased(tmp_path, words, kept):
 
 def test_embedded_encoder_is_there_without_a_network():
     encoder, tokenizer = load_encoder("minilm")
-    assert sum(p.numel() for p in encoder.parameters()) > 22e6 and len(tokenizer) == 30522
+    assert sum(p.numel() for p in encoder.parameters()) > 22e6
+    assert len(tokenizer) == 30522
     assert {p.dtype for p in encoder.parameters()} == {torch.float32}
 
 
@@ -156,9 +160,19 @@ def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
         corpus, splits={**corpus.splits, "dev": Split(corpus.train, "dev", corpus.name)}
     )
     config = RunConfig(
-        corpora="sample-disease", encoder=tiny, heads=heads, scheme=scheme, label_pieces=label_pieces, epochs=30, learning_rate=5e-3,
-        batch_size=8, max_length=128, overlap=16, precision="fp32", dropout=0.0,
-    )  # fmt: skip
+        corpora="sample-disease",
+        encoder=tiny,
+        heads=heads,
+        scheme=scheme,
+        label_pieces=label_pieces,
+        epochs=30,
+        learning_rate=5e-3,
+        batch_size=8,
+        max_length=128,
+        overlap=16,
+        precision="fp32",
+        dropout=0.0,
+    )
     assert fit(config, [known], progress=False).history[-1]["dev"]["mean"] > 0.8
 
 
