@@ -101,7 +101,7 @@ def _tokenizer(family: str):
 
 
 def make_encoder(family: str, folder: Path) -> Path:
-    """A random encoder of a family, a few thousand weights, saved as a folder like any downloaded one."""
+    """Save a random encoder of a family, with a few thousand weights, as a model folder."""
     import torch
     from transformers import AutoConfig, AutoModel
 

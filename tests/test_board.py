@@ -325,7 +325,7 @@ def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
 
 
 def test_corpora_are_never_averaged_as_if_they_were_seeds():
-    """One run that is scored on two corpora with one type; and views of one corpus, which share their test text."""
+    """A run scored on two corpora with one type has two figures; views of one corpus have one."""
     made = row(1, 0.5)
     made["scores"]["sample-gene"] = {
         "test": {"types": {"Gene": made["scores"]["sample"]["test"]["types"]["Gene"] | {"f1": 0.9}}}
@@ -420,7 +420,7 @@ def test_compare_refuses_other_documents_and_other_questions(outputs):
 
 
 def test_holm_counts_every_comparison_of_a_table(outputs):
-    """Two arms against one base, a corpus each: two p values, corrected together; no arm, an empty table with the same columns."""
+    """Holm corrects the p values of all arms together; without arms the table is empty."""
     base = predicted(outputs, row(1, 0.5), answers(20))
     arms = {
         name: {
@@ -439,7 +439,10 @@ def test_holm_counts_every_comparison_of_a_table(outputs):
 
 
 def test_an_arm_is_named_only_on_the_corpora_it_is_given_for():
-    """40 with also_test in options: every single-task tagger is scored there too, and isn't the arm's figure there."""
+    """With also_test, each single-task tagger is scored on the other corpora too.
+
+    Those scores are not the arm's figure there.
+    """
     rows = {name: row(1, f1, corpus=name) for name, f1 in (("sample", 0.5), ("sample-gene", 0.6))}
     for made in rows.values():
         made["scores"]["sample-virus"] = made["scores"][made["config"]["corpora"][0]]
@@ -785,7 +788,7 @@ def test_budgets_tell_encoders_apart_by_learning_rate_only():
 
 
 def test_the_boards_order_runs_and_notes():
-    """Arms by their mean over types, not micro; runs from the fewest to the most; a star and its note where a split isn't whole."""
+    """Arms are sorted by their mean over types; a star and a note mark an incomplete split."""
 
     def with_types(made, **f1):
         measures = made["scores"]["sample"]["test"]["types"]["Gene"]

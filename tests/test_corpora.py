@@ -169,7 +169,7 @@ def test_unreachable_download_says_where_to_put_the_file(tmp_path, monkeypatch):
 
 
 def test_download_goes_through_pooch_and_is_verified(tmp_path, monkeypatch):
-    """A real local server: the file arrives once, is verified, and is read from disk the second time."""
+    """From a local server, the file is fetched once, verified, and then read from disk."""
     import http.server
     import threading
 
@@ -367,7 +367,7 @@ def test_real_gold_is_the_official_gold(mirror):
 
 @pytest.mark.real
 def test_real_original_and_converted_corpora_hold_the_same_names(mirror):
-    """The PubTator originals, cut by our own reader, hold the mentions of the published word-by-word files."""
+    """The PubTator originals hold the same mentions as the published word-by-word files."""
     original = load_corpus("ncbi-disease-pubtator")
     assert (
         original.counts("train")["Disease"]
@@ -467,7 +467,7 @@ def test_two_forms_have_the_same_test_split(name, mirror):
 
 @pytest.mark.parametrize("kind", ["sha256", "git_blob"])
 def test_every_byte_is_verified_wherever_it_comes_from(tmp_path, monkeypatch, kind):
-    """A mirror, data/raw from an earlier day, a download: one wrong byte is an error, each time it is read."""
+    """One wrong byte in a mirror, in data/raw or in a download is an error at every reading."""
     text = b"TP53\tB-GENE\nx\tO\n"
     digest = (
         hashlib.sha256(text) if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(text) + text)
@@ -553,7 +553,7 @@ def pubtator_registry(tmp_path, monkeypatch, nested):
 
 
 def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
-    """Mentions inside others, which one tag sequence can't hold: their number stands in `repairs`, and the score isn't official."""
+    """One tag sequence can't hold nested mentions: `repairs` counts them; scores are unofficial."""
     pubtator_registry(tmp_path, monkeypatch, nested=False)
     whole = load_from(tmp_path, "toy")
     assert whole.official
@@ -563,8 +563,8 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     assert not less.official
     assert less.repairs["overlapping mention dropped"] == 2
     assert (
-        less.note
-        == "1 of 2 official mentions of train are trained on; 1 of 2 official mentions of test are scored"
+        less.note == "1 of 2 official mentions of train are trained on; "
+        "1 of 2 official mentions of test are scored"
     )
     assert whole.note == ""
     assert less.only("Gene").note == less.note
@@ -614,7 +614,7 @@ def test_a_fingerprint_is_over_words_and_tags():
 
 @pytest.mark.real
 def test_real_gold_is_scored_or_marked(mirror):
-    """Every mention that a source counts is trained and scored, or the corpus says how many are not."""
+    """Every published mention is trained on and scored, or the corpus counts what is not."""
     marked = {}
     for name, entry in CORPORA.items():
         if "repository" not in entry or name == "bc4chemd":

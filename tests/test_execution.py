@@ -30,7 +30,9 @@ from bioner_lib.training.progress import VARIABLE, add_made, add_run
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("BIONER_KILLS", "3"))
 CELLS = [
-    "seed: int = 13  # of the run\nbroken: bool = False  # fail?\noptions: dict = {}  # fields of RunConfig",
+    "seed: int = 13  # of the run\n"
+    "broken: bool = False  # fail?\n"
+    "options: dict = {}  # fields of RunConfig",
     "from bioner_lib import RunConfig, run\nif broken:\n    raise ValueError('as asked')",
     "row = run(RunConfig(seed=seed, **options), progress=True)",
 ]
@@ -63,7 +65,8 @@ def sweep(folder, tiny, more="", name="mine.yaml"):
     }
     path = folder / name
     path.write_text(
-        f"steps:\n- {{notebook: small.ipynb, name: first, parameters: {{options: {json.dumps(fields)}}}, {more}}}\n"
+        "steps:\n- {notebook: small.ipynb, name: first, "
+        f"parameters: {{options: {json.dumps(fields)}}}, {more}}}\n"
     )
     return path
 
@@ -102,7 +105,7 @@ def below(pid):
 
 @pytest.mark.parametrize("more", [(), ("--executor", "dask")], ids=["threads", "dask"])
 def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatch, more):
-    """kill -9 on the sweep, a kernel or a worker, at random moments; then rows equal those of an undisturbed sweep."""
+    """After kill -9 on the sweep, a kernel or a worker, the rows equal those of a calm sweep."""
     if more and "BIONER_KILLS" not in os.environ:
         pytest.skip("a cluster is killed again and again where BIONER_KILLS says how often")
     seeds, dice = list(range(2 + KILLS // 4)), random.Random(KILLS)
@@ -326,7 +329,7 @@ def test_only(folder, tiny):
 
 
 def test_workers_divide_the_machine(folder, tiny, monkeypatch):
-    """A kernel gets its share of the cores and a GPU of its own; the sweep's own environment stays as it is."""
+    """Each kernel gets its share of the cores and its own GPU; os.environ stays unchanged."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setattr(executors, "cores", lambda: 6)
     before = dict(os.environ)

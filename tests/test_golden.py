@@ -1,4 +1,4 @@
-"""Every field of RunConfig is carried out: a small run's numbers change with each field that should matter, and with no other."""
+"""A small run's numbers change with each RunConfig field that should matter, and no other."""
 
 import shutil
 from dataclasses import fields

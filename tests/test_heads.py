@@ -32,7 +32,7 @@ def test_allowed_transitions_are_those_of_the_scheme(scheme):
 
 
 def random_chain(seed, scheme):
-    """Three rows of up to 4 places: one whole, one shorter, one that neither opens nor closes its sentence."""
+    """Three rows of up to 4 positions: a whole sentence, a shorter one, and a middle window."""
     generator = torch.Generator().manual_seed(seed)
     tags = tag_names(["X"], scheme)
     table = torch.randn(len(tags) + 1, len(tags) + 1, generator=generator).masked_fill(

@@ -72,7 +72,7 @@ def test_parts_are_nested_and_stay_on_disk(folder):
 
 
 def test_files_of_bioner_ds_are_read_alike(tmp_path):
-    """Without documents, tags in the field that is named, and no types declared: then the file says what it holds."""
+    """The named field holds the tags; undeclared types are read from the file."""
     path = tmp_path / "train.jsonl"
     path.write_text(record("OPA1 and TP53", "B-Gene O B-Gene") + record("none", "O"))
     lines = Lines(path, tag_field=TAG_FIELD)

@@ -215,7 +215,7 @@ def test_weights(two):
 
 
 def test_uncertainty_settles_where_the_loss_a_word_says():
-    """With s the log-variance, exp(-s) l + s / 2 is least at s = log 2 l; a head that sees no words keeps its s."""
+    """exp(-s) l + s / 2 is least at s = log 2 l (s: log-variance); an unused head keeps its s."""
     two = [load_corpus("sample-gene"), load_corpus("sample-disease")]
     plans = plan_heads("per-type", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertainty")

@@ -40,7 +40,7 @@ def quiet(config):
 
 @pytest.mark.parametrize("sharing", SHARING)
 def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
-    """Gene and Disease first, then Disease and Virus: Gene keeps every weight, Disease goes on, Virus is new."""
+    """Gene and Disease, then Disease and Virus: Gene keeps its weights, Disease goes on."""
     first = small(tiny, ["sample-gene", "sample-disease"], sharing=sharing)
     quiet(first)
     second = small(

@@ -65,7 +65,10 @@ def together(outputs, config, n=2, more=()):
     ],
 )
 def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
-    """Global batches alike: per-epoch losses within 1e-4, the same choice, nearly the same spans; heads without data in a step rest."""
+    """With equal global batches, losses agree within 1e-4 and the same epoch is chosen.
+
+    The spans are nearly the same, and a head without data in a step doesn't change.
+    """
     config = FIELDS | more | {"encoder": str(tiny)}
     done = together(tmp_path / "two", config, more=["--track", "tensorboard"])
     assert done.returncode == 0, done.stderr[-3000:]
@@ -88,7 +91,10 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
 
 
 def test_shares_add_up(tiny, monkeypatch):
-    """Each example once; divisors are those of the whole batch; a process without an example of its own learns nothing."""
+    """Each example is used once, and losses are divided by the counts of the whole batch.
+
+    A process without examples adds no gradient.
+    """
     import math
 
     from bioner_lib import load_corpus
@@ -139,7 +145,8 @@ def sweep_of_launches(folder, config, seeds):
     nbformat.write(notebook, folder / "launch.ipynb")
     path = folder / "mine.yaml"
     path.write_text(
-        f"steps: [{{notebook: launch.ipynb, parameters: {{options: {json.dumps(config)}}}, seeds: {seeds}}}]"
+        f"steps: [{{notebook: launch.ipynb, seeds: {seeds}, "
+        f"parameters: {{options: {json.dumps(config)}}}}}]"
     )
     return path
 
@@ -157,7 +164,7 @@ def swept(path):
 
 
 def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
-    """kill -9 on the kernel that forked them: nobody is left, and neither the run's lock nor a port is held."""
+    """After kill -9 on the kernel, no process is left, and the run's lock and port are free."""
     import psutil
 
     path = sweep_of_launches(

@@ -102,13 +102,14 @@ def test_no_downloaded_corpus_is_committed():
     assert max(path.stat().st_size for path in tracked()) < 2_000_000
 
 
-ROOMS = {  # each imports only what stands above it; inside a room a file imports only files before it
+# each package imports only packages above it; inside a package, a file imports only earlier files
+ROOMS = {
     "errors": "",
     "home": "",
     "lazy": "",
     "choices": "",
-    "corpora": "schemes text reading tagged_files annotated_files inline_files readers lines corpus "
-    "fetching registry own loading inspection",
+    "corpora": "schemes text reading tagged_files annotated_files inline_files readers lines "
+    "corpus fetching registry own loading inspection",
     "config": "",
     "models": "alignment batching heads sharing losses encoders tagger",
     "evaluation": "scoring statistics",

@@ -145,7 +145,7 @@ def test_precision_and_library_are_part_of_a_run(tiny, outputs, monkeypatch):
 
 
 def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
-    """Registered files are verified by hash, so they are loaded again only if the code that reads them has changed."""
+    """Registered files are verified by hash, so only a change of the reading code reloads them."""
     config = dictionary("sample")
     loaded, inner = [], provenance.load_corpus
     monkeypatch.setattr(

@@ -24,14 +24,18 @@ def record(pmid, abstract="OPA1 causes optic atrophy."):
         else ""
     )
     return (
-        f"<PubmedArticle><MedlineCitation><PMID Version='1'>{pmid}</PMID><Article><Journal><JournalIssue><PubDate>"
-        f"<Year>2020</Year></PubDate></JournalIssue></Journal><ArticleTitle>About <i>OPA1</i> {pmid}</ArticleTitle>{body}"
+        f"<PubmedArticle><MedlineCitation><PMID Version='1'>{pmid}</PMID><Article>"
+        "<Journal><JournalIssue><PubDate><Year>2020</Year></PubDate></JournalIssue></Journal>"
+        f"<ArticleTitle>About <i>OPA1</i> {pmid}</ArticleTitle>{body}"
         "</Article></MedlineCitation></PubmedArticle>"
     )
 
 
 class Server(BaseHTTPRequestHandler):
-    """Ten records a day; `plan` holds how the next requests fail: a status, "truncate", "empty", a text, or seconds of silence."""
+    """Ten records per day; `plan` says how the next requests fail.
+
+    Each is a status, "truncate", "empty", a text, or seconds without an answer.
+    """
 
     plan: ClassVar[list] = []
     log: ClassVar[list] = []
@@ -75,11 +79,13 @@ class Server(BaseHTTPRequestHandler):
             for k in range(self.per_day)
         ]
         if query["term"] == "nothing":
-            return "<eSearchResult><Count>0</Count><ErrorList><PhraseNotFound>nothing</PhraseNotFound></ErrorList></eSearchResult>"
+            errors = "<ErrorList><PhraseNotFound>nothing</PhraseNotFound></ErrorList>"
+            return f"<eSearchResult><Count>0</Count>{errors}</eSearchResult>"
         listed = "".join(
             f"<Id>{pmid}</Id>" for pmid in pmids[: int(query["retmax"])] if pmid not in Server.gone
         )
-        return f"<eSearchResult><Count>{len(pmids) - len(Server.gone & set(pmids))}</Count><IdList>{listed}</IdList></eSearchResult>"
+        count = len(pmids) - len(Server.gone & set(pmids))
+        return f"<eSearchResult><Count>{count}</Count><IdList>{listed}</IdList></eSearchResult>"
 
     def fetch(self, query):
         records = []
@@ -203,7 +209,8 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
     broken = client(tmp_path)
     with pytest.raises(
         WorkbookError,
-        match=r"can't be reached .500 .*3 tries.; what was fetched is kept in .*call again to go on",
+        match=r"can't be reached .500 .*3 tries.; "
+        r"what was fetched is kept in .*call again to go on",
     ):
         list(broken.abstracts("OPA1", **DAYS))
     Server.log.clear()
@@ -228,7 +235,7 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
 
 
 def test_records_that_pubmed_took_back(server, tmp_path):
-    """Between the search and the download, or between two calls: the others all come, and what doesn't is counted."""
+    """Records may vanish after the search: the others arrive, the missing are counted."""
     Server.plan = [None, None, 500, 500, 500]
     with pytest.raises(WorkbookError):
         list(client(tmp_path).abstracts("OPA1", **DAYS))
@@ -314,7 +321,8 @@ def test_mistakes_are_named(server, tmp_path):
         list(client(tmp_path).abstracts("((", **DAYS))
     with pytest.raises(
         WorkbookError,
-        match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; it doesn't know 'nothing'",
+        match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; "
+        "it doesn't know 'nothing'",
     ):
         list(client(tmp_path).abstracts("nothing", **DAYS))
     with pytest.raises(WorkbookError, match="limit=-3; expected a number of abstracts"):

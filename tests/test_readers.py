@@ -17,7 +17,10 @@ def write(folder, name, text):
 
 
 def test_conll_columns_docstart_and_blank_lines(tmp_path):
-    text = "-DOCSTART- -X- O\n\nTP53 NN B-Gene\nloss NN O\n \nin IN O\n\n-DOCSTART- -X- O\n\nWilson NN B-Disease\ndisease NN I-Disease"
+    text = (
+        "-DOCSTART- -X- O\n\nTP53 NN B-Gene\nloss NN O\n \nin IN O\n\n"
+        "-DOCSTART- -X- O\n\nWilson NN B-Disease\ndisease NN I-Disease"
+    )
     reading = read_conll(write(tmp_path, "train.txt", text))
     assert [s.tokens for s in reading.sentences] == [
         ["TP53", "loss"],
@@ -119,7 +122,8 @@ def test_jsonl_errors(tmp_path, text, said):
 
 
 PUBTATOR = (
-    "1|t|Loss of TP53.\n1|a|It causes Li-Fraumeni syndrome. Rarely e.g. ataxia.\n1\t8\t12\tTP53\tGene\t7157\n"
+    "1|t|Loss of TP53.\n1|a|It causes Li-Fraumeni syndrome. Rarely e.g. ataxia.\n"
+    "1\t8\t12\tTP53\tGene\t7157\n"
     "1\t24\t45\tLi-Fraumeni syndrome\tDisease\tD016864\tx|y\n1\tCID\tD1\tD2\n\n"
 )
 
@@ -139,7 +143,10 @@ def test_pubtator_offsets_run_over_title_and_abstract(tmp_path):
 
 
 def test_pubtator_counts_what_it_mends(tmp_path):
-    text = "1|t|Anti-TNFalpha.\n1|a|\n1\t5\t8\tTNF\tGene\n1\t5\t13\tTNFalpha\tGene\n1\t0\t4\tXXXX\tGene\n"
+    text = (
+        "1|t|Anti-TNFalpha.\n1|a|\n"
+        "1\t5\t8\tTNF\tGene\n1\t5\t13\tTNFalpha\tGene\n1\t0\t4\tXXXX\tGene\n"
+    )
     reading = read_pubtator(write(tmp_path, "a.txt", text + "\n" + text))
     assert [s.spans for s in reading.sentences] == [[(0, 1, "Gene"), (2, 3, "Gene")]]
     assert reading.mentions == {"Gene": 6}
@@ -149,7 +156,10 @@ def test_pubtator_counts_what_it_mends(tmp_path):
 
 
 def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
-    one = "1|t|Loss of TP53.\n1|a|Here.\n1\t8\t12\tTP53\tGene\n1\tCID\tD1\tD2\n1\tAssociation\t3175\tD1\tNo\n"
+    one = (
+        "1|t|Loss of TP53.\n1|a|Here.\n1\t8\t12\tTP53\tGene\n"
+        "1\tCID\tD1\tD2\n1\tAssociation\t3175\tD1\tNo\n"
+    )
     assert read_pubtator(write(tmp_path, "a.txt", one)).repairs == {"relation line passed over": 2}
     with pytest.raises(DataError, match=r"a.txt:6: .* starts another document"):
         read_pubtator(write(tmp_path, "a.txt", one + one.replace("1|", "2|").replace("1\t", "2\t")))
@@ -217,7 +227,8 @@ def test_inline(tmp_path):
     path = write(
         tmp_path,
         "a.txt",
-        "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n# two\n[WAS](Gene)!\n",
+        "# one\nLoss of [TP53](Gene) in [Li-Fraumeni syndrome](Disease) [12].\nNo name.\n\n"
+        "# two\n[WAS](Gene)!\n",
     )
     reading = read_inline(path)
     assert reading.sentences[0].tokens == [
@@ -270,7 +281,10 @@ def test_reader_is_guessed(tmp_path, name, text, reader):
 
 def test_pubtator_mentions_of_some_concepts(tmp_path):
     """A species corpus read as a virus corpus: the identifiers say which mentions are viruses."""
-    text = "1|t|Mice with HIV and HSV\n1|a|x\n1\t0\t4\tMice\tSpecies\t10090\n1\t10\t13\tHIV\tSpecies\t12721;11676\n1\t18\t21\tHSV\tSpecies\n"
+    text = (
+        "1|t|Mice with HIV and HSV\n1|a|x\n1\t0\t4\tMice\tSpecies\t10090\n"
+        "1\t10\t13\tHIV\tSpecies\t12721;11676\n1\t18\t21\tHSV\tSpecies\n"
+    )
     (tmp_path / "x.PubTator").write_text(text)
     reading = read_pubtator(
         tmp_path / "x.PubTator", labels={"Species": "Virus"}, concepts=["11676", "10298"]
@@ -280,7 +294,11 @@ def test_pubtator_mentions_of_some_concepts(tmp_path):
 
 
 def bioc_file(folder, name, passages, annotations=(), document_id="1"):
-    """A BioC XML file; passages: (offset, text, annotations, sentences), annotations: (text, type, [(offset, length)])."""
+    """A BioC XML file.
+
+    A passage is (offset, text, annotations, sentences); an annotation is
+    (text, type, [(offset, length)]).
+    """
     import bioc
     from bioc import biocxml
 
@@ -414,7 +432,8 @@ def test_offsets_that_count_something_else_are_refused(tmp_path, shift):
     mentions = [(word, "Gene", [(at + shift, len(word))]) for word, at in places]
     with pytest.raises(
         DataError,
-        match=r"a\.xml: the text at the offsets of 3 of 3 mentions differs .*'ovarian cancer', but the text at .* correct the offsets",
+        match=r"a\.xml: the text at the offsets of 3 of 3 mentions differs .*"
+        r"'ovarian cancer', but the text at .* correct the offsets",
     ):
         read_bioc(bioc_file(tmp_path, "a.xml", [(0, text, mentions, [])]))
     lines = [f"1\t{at + shift}\t{at + shift + len(word)}\t{word}\tGene" for word, at in places]
@@ -428,7 +447,10 @@ def test_offsets_that_count_something_else_are_refused(tmp_path, shift):
 
 
 def test_pubtator_labels_with_blanks_and_without_a_name(tmp_path):
-    text = "1|t|TP53 and BRCA1\n1|a|\n1\t0\t4\tTP53\tGene \n1\t9\t14\tBRCA1\t\n1\t9\t14\tBRCA1\t Gene\n"
+    text = (
+        "1|t|TP53 and BRCA1\n1|a|\n"
+        "1\t0\t4\tTP53\tGene \n1\t9\t14\tBRCA1\t\n1\t9\t14\tBRCA1\t Gene\n"
+    )
     reading = read_pubtator(write(tmp_path, "a.PubTator", text))
     assert reading.mentions == {"Gene": 2}
     assert reading.repairs == {"annotation without a type passed over": 1}
@@ -448,7 +470,10 @@ def test_words_are_cut_where_a_mention_begins_or_ends(tmp_path):
 
 
 def test_a_mention_across_a_sentence_border_keeps_its_words_and_its_neighbours(tmp_path):
-    text = "1|t|We saw S. aureus. Cells died. TP53 too.\n1|a|\n1\t10\t23\taureus. Cells\tSpecies\n1\t30\t34\tTP53\tGene\n"
+    text = (
+        "1|t|We saw S. aureus. Cells died. TP53 too.\n1|a|\n"
+        "1\t10\t23\taureus. Cells\tSpecies\n1\t30\t34\tTP53\tGene\n"
+    )
     reading = read_pubtator(write(tmp_path, "a.PubTator", text))
     assert found_in(reading) == [("aureus . Cells", "Species"), ("TP53", "Gene")]
     assert [s.tokens[-3:] for s in reading.sentences] == [
@@ -470,7 +495,8 @@ def test_brackets_that_are_text_are_written_with_a_backslash(tmp_path):
     assert "".join(sentence.tokens[slice(*sentence.spans[0][:2])]) == "[3H](+)-drug"
     with pytest.raises(
         DataError,
-        match=r"broken markup near '.*\]\(\+\)'; .* a backslash before a bracket makes it plain text",
+        match=r"broken markup near '.*\]\(\+\)'; "
+        r".* a backslash before a bracket makes it plain text",
     ):
         read_inline(write(tmp_path, "b.txt", "[3H](+)"))
 
@@ -536,7 +562,10 @@ def test_one_sentence_without_a_document_hides_no_other(tmp_path):
 
 
 def bioc_json(folder, *documents):
-    """A BioC JSON file of (identifier, passages); passages: (offset, text, annotations), annotations: (text, [(offset, length)])."""
+    """A BioC JSON file of (identifier, passages).
+
+    A passage is (offset, text, annotations); an annotation is (text, [(offset, length)]).
+    """
 
     def annotation(text, places):
         where = [{"offset": offset, "length": length} for offset, length in places]
@@ -571,7 +600,7 @@ def bioc_json(folder, *documents):
 
 
 def test_an_annotation_belongs_to_the_passage_that_it_stands_in(tmp_path):
-    """Some files count the offsets of each passage from 0; the first passage would take all of them."""
+    """If offsets start at 0 in each passage, all mentions would land in the first one."""
     path = bioc_json(
         tmp_path, ("1", [(0, "Loss of TP53 here.", []), (0, "The gene OPA1 is.", [("", [(9, 4)])])])
     )

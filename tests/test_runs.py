@@ -362,7 +362,8 @@ def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypa
     monkeypatch.setattr(training.MultiTaskLoss, "forward", broken)
     with pytest.raises(
         WorkbookError,
-        match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'.*checkpoint is kept",
+        match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'"
+        r".*checkpoint is kept",
     ):
         run_in(tmp_path, config)
     monkeypatch.setattr(training.MultiTaskLoss, "forward", inner)
@@ -433,7 +434,7 @@ def own_text(folder, **splits):
 
 
 def test_a_dictionary_knows_all_its_corpora(tmp_path, outputs):
-    """Elsewhere it finds what any of its training corpora taught, of the types that the test corpus annotates."""
+    """On another corpus it finds every type it was trained on that the corpus annotates."""
     genes = own_text(tmp_path / "genes", train=["[OPA1](Gene) x", "[MS](Gene) x"], dev=["x"])
     diseases = own_text(tmp_path / "diseases", train=["[optic atrophy](Disease) x"], dev=["x"])
     both = own_text(tmp_path / "both", test=["[OPA1](Gene) in [optic atrophy](Disease)"])

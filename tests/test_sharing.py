@@ -68,7 +68,7 @@ def test_each_tasks_gradient_reaches_the_encoder(tiny, sharing):
     ("sharing", "part"), [(s, part) for s, parts in PARTS.items() for part in parts]
 )
 def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
-    """Each private view changes its own head's logits, each expert every head's, each gate the logits of the head that it opens."""
+    """A private view changes its own head's logits, an expert all heads', a gate one head's."""
     tagger, corpora = tagger_for(tiny, sharing)
     tagger.eval()
     inputs = batch_of(tagger, corpora, [0]).inputs
@@ -99,7 +99,7 @@ def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
 
 
 def test_the_reversal_reverses(tiny):
-    """One step along the discriminator's gradient makes the discriminator better and, through the encoder, worse."""
+    """A gradient step improves the discriminator; through the encoder it makes it worse."""
     tagger, corpora = tagger_for(
         tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 0.0}
     )
@@ -120,7 +120,7 @@ def test_the_reversal_reverses(tiny):
 
 
 def test_overlap_by_hand():
-    """Two words, centred to +-x: parallel views overlap fully in every direction they share, orthogonal supports still correlate."""
+    """Two words, centred to +-x: parallel views overlap fully, disjoint supports correlate too."""
     shared = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     assert squared_overlap(shared, shared[None]).item() == pytest.approx(
         2.0
@@ -158,7 +158,7 @@ def test_the_router_is_charged_for_a_load_on_one_expert():
 
 @pytest.mark.parametrize("sharing", SHARING)
 def test_one_task(tiny, sharing):
-    """One head: hard sharing, or a private view beside the shared one; there is nobody to confuse, gate or balance against."""
+    """With one head there is nothing to confuse, gate or balance: at most a private view."""
     design = DESIGNS[sharing](8, 1, **({"corpora": 1} if sharing == "adversarial" else {}))
     shared, valid = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
     (view,), penalty = design(shared, valid, torch.zeros(2, dtype=torch.long))
@@ -216,7 +216,7 @@ def test_designs_are_saved_and_are_cheap(tiny, sharing, tmp_path):
 
 
 def test_gates_are_the_mean_over_the_other_heads():
-    """Three heads: two gates of 1/2 each open the view by a half, not by one; of 1 and 0, by a half as well."""
+    """Three heads: two gates of 1/2 open the view by a half, and so do gates of 1 and 0."""
     torch.manual_seed(0)
     design, shared = make_sharing("cross", 8, ["a", "b", "c"], 3), torch.randn(2, 5, 8)
     with torch.no_grad():
@@ -268,7 +268,7 @@ def test_what_a_design_charges_is_part_of_the_loss(tiny):
 
 
 def test_the_reversed_loss_by_hand():
-    """One corpus' sentences are longer: the discriminator sees the mean over valid words, weighed by `reversal`."""
+    """The discriminator sees the mean over valid words, also of unequal lengths."""
     torch.manual_seed(0)
     design = make_sharing("adversarial", 4, ["a"], 2, {"reversal": 0.5, "orthogonality": 0.0})
     shared, corpus = torch.randn(2, 3, 4), torch.tensor([0, 1])

@@ -27,9 +27,8 @@ from bioner_lib.silver.labelling import (
 from bioner_lib.silver.lexicons import save_entries
 
 TEXT = (
-    "OPA1 causes optic atrophy.\n\nOPA1 causes optic atrophy.\nA\x00b\x0btab\u2028 and SARS-CoV-2\r\n"
-    + "x " * 3000
-    + "\nNothing here .\n"
+    "OPA1 causes optic atrophy.\n\nOPA1 causes optic atrophy.\n"
+    "A\x00b\x0btab\u2028 and SARS-CoV-2\r\n" + "x " * 3000 + "\nNothing here .\n"
 )
 
 
@@ -231,7 +230,7 @@ def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
 
 
 def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch, capsys):
-    """BioRED's train split shares 53 PMIDs with BC5CDR's test split, whose CoNLL files name none."""
+    """BioRED's train split shares 53 PMIDs with BC5CDR's test split, which names no PMIDs."""
     bare = replace(load_corpus("sample-gene"), documented=False)
     monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
     leaked = load_corpus("sample-virus").test[0].doc
@@ -243,8 +242,8 @@ def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch
     monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
     assert shared_documents([bare, gold]) == {}
     assert (
-        "whether the test split of sample-gene holds training documents can't be checked: unknown corpus 'nowhere'"
-        in capsys.readouterr().err
+        "whether the test split of sample-gene holds training documents can't be checked: "
+        "unknown corpus 'nowhere'" in capsys.readouterr().err
     )
     with pytest.raises(WorkbookError, match="unknown corpus 'nowhere'"):
         shared_documents([bare, replace(gold, silver=True)])
@@ -263,7 +262,7 @@ def test_test_splits_of_an_earlier_phase_are_not_scored(tmp_path, lexicon):
 
 
 def test_another_part_of_the_same_silver_corpus_counts(tiny, outputs, tmp_path, lexicon):
-    """The first phase saw the half that holds a test document, the second one trains on the other half."""
+    """The first phase trained on the half with a test document, the second on the other half."""
     few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 24))
     leaked = min(more - few)
     silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3", leaked])
@@ -477,7 +476,7 @@ def test_a_text_that_no_corpus_toml_tells_of_is_not_replaced_unasked(tmp_path, l
 
 
 def test_one_lexicon_labels_all_of_a_text(tmp_path, lexicon):
-    """A worker that comes to a lexicon which was made again meanwhile would label its chunk otherwise."""
+    """Without this check, a worker could label its chunk with a newer lexicon."""
 
     def sentences():
         yield "1", "OPA1"
@@ -525,7 +524,7 @@ def test_a_silver_dev_file_chooses_no_epoch(tiny, outputs, tmp_path, lexicon):
 
 
 def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
-    """The leak check sees a document that only the last of many lines names, as PMID:123, 123 or a number."""
+    """The leak check reads documents of all lines and takes PMID:123, 123 and a number as one."""
     gold = load_corpus("sample-gene")
     test = replace(gold.test[0], doc="123")
     gold = replace(

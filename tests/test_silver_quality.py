@@ -77,7 +77,7 @@ def test_terms_are_never_chosen_on_test(corpus):
 
 
 def test_quality_line_by_line(corpus):
-    """A corpus without a type of the lexicon has no line, and hides none behind it; precision, recall and support of both splits."""
+    """Precision, recall and support of both splits; a corpus without a lexicon type has no line."""
     strange = Corpus("y", ("Disease",), {"train": Split([], "train", "y")})
     twice = Corpus(
         "z",

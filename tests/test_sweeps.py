@@ -124,7 +124,8 @@ def test_grid_and_seeds(tmp_path):
             "options of 30_single_task: learning_rate",
         ),
         (
-            "steps: [{notebook: 30_single_task, parameters: {options: {loss_weights: {1: 2, a: 3}}}}]",
+            "steps: [{notebook: 30_single_task, "
+            "parameters: {options: {loss_weights: {1: 2, a: 3}}}}]",
             "can't be handed to a notebook",
         ),
         (
@@ -235,7 +236,8 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
             "unknown denoising 'dropp'; did you mean 'drop'",
         ),
         (
-            "{notebook: 70_silver_labels, parameters: {name: a, teacher: x}}, {notebook: 70_silver_labels, parameters: {name: a-drop}}",
+            "{notebook: 70_silver_labels, parameters: {name: a, teacher: x}}, "
+            "{notebook: 70_silver_labels, parameters: {name: a-drop}}",
             "make one corpus, 'a-drop'",
         ),
         (
@@ -243,7 +245,8 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
             "'a/b' can't be a silver corpus's name",
         ),
         (
-            "{notebook: 70_silver_labels, parameters: {text: a.txt}}, {notebook: 70_silver_labels, parameters: {text: b.txt}}",
+            "{notebook: 70_silver_labels, parameters: {text: a.txt}}, "
+            "{notebook: 70_silver_labels, parameters: {text: b.txt}}",
             "two jobs of 70_silver_labels make one corpus, 'sample-silver': .* give each a name",
         ),
     ],
@@ -256,10 +259,13 @@ def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
 @pytest.mark.parametrize(
     "step",
     [
-        "{notebook: 30_single_task, parameters: {corpus: 'bc5cdr@25%:Disease', encoder: biolinkbert}}",
+        "{notebook: 30_single_task, "
+        "parameters: {corpus: 'bc5cdr@25%:Disease', encoder: biolinkbert}}",
         "{notebook: 30_single_task, parameters: {corpus: 'sample-gene:Gene', encoder: owner/name}}",
-        "{notebook: 50_ablations, parameters: {factors: {loss_weights: [{Gene: 0.5}]}, search: {loss_weights.Gene: [0.5, 2.0]}}}",
-        "{notebook: 70_silver_labels, parameters: {name: a}}, {notebook: 70_silver_labels, parameters: {name: b}}",
+        "{notebook: 50_ablations, parameters: {factors: {loss_weights: [{Gene: 0.5}]}, "
+        "search: {loss_weights.Gene: [0.5, 2.0]}}}",
+        "{notebook: 70_silver_labels, parameters: {name: a}}, "
+        "{notebook: 70_silver_labels, parameters: {name: b}}",
         "{notebook: 20_align_words, parameters: {max_length: 20, overlap: 16}}",
     ],
 )
@@ -276,7 +282,10 @@ def test_yaml_that_breaks_the_reader_is_named(tmp_path, text):
 
 
 def test_the_same_name_twice_in_only_means_either(tmp_path):
-    text = "steps: [{notebook: 30_single_task, grid: {heads: [joint, per-type]}, seeds: [13, 42, 1337]}]"
+    text = (
+        "steps: [{notebook: 30_single_task, "
+        "grid: {heads: [joint, per-type]}, seeds: [13, 42, 1337]}]"
+    )
     chosen = read_sweep(sweep(tmp_path, text), ["seed=13", "seed=42", "heads=joint"])
     assert [
         (job.parameters["seed"], job.parameters["heads"]) for jobs in chosen for job in jobs
@@ -298,21 +307,21 @@ def test_an_edited_notebook_is_another_job(tmp_path):
 
 
 def test_an_address_stands_in_no_files_name(tmp_path):
-    step = "{notebook: 70_silver_labels, parameters: {name: mine, query: ataxia, email: you@example.org}}"
+    step = (
+        "{notebook: 70_silver_labels, "
+        "parameters: {name: mine, query: ataxia, email: you@example.org}}"
+    )
     ((job,),) = read_sweep(sweep(tmp_path, f"steps: [{step}]"))
     assert "you" not in job.name
     assert "ataxia" in job.name
-    long = read_sweep(
-        sweep(
-            tmp_path,
-            f"steps: [{{notebook: 30_single_task, parameters: {{corpus: sample, track: {'x' * 900}}}}}]",
-        )
-    )
+    parameters = f"{{corpus: sample, track: {'x' * 900}}}"
+    text = f"steps: [{{notebook: 30_single_task, parameters: {parameters}}}]"
+    long = read_sweep(sweep(tmp_path, text))
     assert len(long[0][0].name) < 120
 
 
 def test_folders_are_the_same_wherever_they_are_said(tmp_path, monkeypatch):
-    """A command at the root and a kernel in notebooks/ mean one folder by one relative name; ~ is the user's own."""
+    """A relative name means one folder, whether in the root or in notebooks/; ~ is expanded."""
     monkeypatch.setenv("BIONER_OUTPUTS", "my-runs")
     monkeypatch.setenv("BIONER_MIRROR", "~/mirror")
     places = []
@@ -388,7 +397,11 @@ steps:
 """
     (_, (job,)) = read_sweep(sweep(tmp_path, text))
     assert dict(job.parameters) == {"epochs": 1, "corpus": "mine@50:Gene"}
-    text = "x-a: &a {epochs: 1, seed: 2}\nx-b: {c: &b {<<: *a, seed: 3}}\nsteps: [{notebook: 30_single_task, parameters: *b}]"
+    text = (
+        "x-a: &a {epochs: 1, seed: 2}\n"
+        "x-b: {c: &b {<<: *a, seed: 3}}\n"
+        "steps: [{notebook: 30_single_task, parameters: *b}]"
+    )
     assert dict(read_sweep(sweep(tmp_path, text))[0][0].parameters) == {"epochs": 1, "seed": 3}, (
         "what it merges may be said anew"
     )
@@ -398,15 +411,16 @@ steps:
 
 
 def test_corpora_where_notebooks_find_them(tmp_path, monkeypatch):
-    """In the folder of runs that is asked for, beside the notebooks, made by an earlier step, by the name that the board knows."""
+    """Corpora are found in the outputs folder, beside the notebooks, and among earlier steps."""
     for folder in (tmp_path / "runs" / "silver" / "mine", tmp_path / "my data"):
         folder.mkdir(parents=True)
         (folder / "corpus.toml").touch()
+    made = tmp_path / "runs" / "silver" / "mine"
     text = f"""
 steps:
 - {{notebook: 30_single_task, parameters: {{corpus: "mine@50:Gene"}}}}
 - {{notebook: 30_single_task, parameters: {{corpus: "{tmp_path}/my data"}}}}
-- {{notebook: 40_multi_task, parameters: {{corpora: "sample {tmp_path}/runs/silver/mine ../data/sample"}}}}
+- {{notebook: 40_multi_task, parameters: {{corpora: "sample {made} ../data/sample"}}}}
 - {{notebook: 70_silver_labels}}
 - {{notebook: 40_multi_task, parameters: {{corpora: sample sample-silver}}}}
 - {{notebook: 90_leaderboard, parameters: {{corpora: my data}}, always: true}}
@@ -423,19 +437,12 @@ def test_options_that_need_the_others(tmp_path):
         "{system: gerbera, options: {epochs: [2, 1]}}",
         "{system: gerbera, options: {max_pieces: 200, overlap: 100}}",
     ]
+    text = "steps: [{{notebook: 45_published_systems, parameters: {}}}]"
     for parameters in steps:
-        assert read_sweep(
-            sweep(
-                tmp_path, f"steps: [{{notebook: 45_published_systems, parameters: {parameters}}}]"
-            )
-        )
+        assert read_sweep(sweep(tmp_path, text.format(parameters)))
+    wrong = text.format("{options: {max_length: 64, overlap: 100}}")
     with pytest.raises(WorkbookError, match="options of 45_published_systems: overlap=100"):
-        read_sweep(
-            sweep(
-                tmp_path,
-                "steps: [{notebook: 45_published_systems, parameters: {options: {max_length: 64, overlap: 100}}}]",
-            )
-        )
+        read_sweep(sweep(tmp_path, wrong))
 
 
 def test_only_takes_dates(tmp_path):
@@ -518,7 +525,8 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     fixed = "{epochs: 1, limit: 10, options: {max_length: 128, overlap: 16}}"
     path = sweep(
         tmp_path,
-        f"steps: [{{notebook: 30_single_task, parameters: {fixed}, grid: {{encoder: ['{tiny}', no/where]}}}}]",
+        f"steps: [{{notebook: 30_single_task, parameters: {fixed}, "
+        f"grid: {{encoder: ['{tiny}', no/where]}}}}]",
     )
     failed = run_sweep(read_sweep(path), workers=2)
     assert [job.parameters["encoder"] for job, _ in failed] == ["no/where"]

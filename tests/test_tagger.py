@@ -150,7 +150,7 @@ def test_embedded_encoder_is_there_without_a_network():
     [("joint", "IOBES", "first"), ("per-corpus", "IOB2", "all"), ("per-type", "IOBES", "all")],
 )
 def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
-    """Forty sentences by heart: dev is train here, so this says nothing but that the pieces fit together."""
+    """It learns forty sentences by heart. Dev is train here: this tests the plumbing only."""
     corpus = load_corpus("sample-disease").limit(40)
     from dataclasses import replace
 
@@ -207,7 +207,7 @@ def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
     ["bert", "roberta", "electra", "deberta-v2", "modernbert", "distilbert", "xlnet", "funnel"],
 )
 def test_dropout_reaches_every_family(tmp_path, family):
-    """Each has its own names for it: hidden_dropout_prob, dropout, hidden_dropout, attention_dropout, mlp_dropout."""
+    """Families name it hidden_dropout_prob, dropout, hidden_dropout, attention_dropout, …"""
     folder = make_encoder(family, tmp_path / "encoder")
     for probability in (0.0, 0.37):
         encoder, _ = load_encoder(str(folder), probability)
@@ -277,7 +277,7 @@ def pieces_of(tokenizer, words):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
-    """ModernBERT's tokenizer.json says add_prefix_space=false, and a generic tokenizer doesn't carry out what it is told."""
+    """ModernBERT's tokenizer.json has add_prefix_space=false, and a generic class ignores ours."""
     folder = make_encoder(family, tmp_path / "encoder")
     tagger = tagger_for(str(folder), [load_corpus("sample").limit(4)])
     tagger.save(tmp_path / "saved")
@@ -296,7 +296,7 @@ def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
 
 
 def test_a_space_comes_before_words_and_not_inside_them(tmp_path):
-    """Llama 3 and EuroBERT cut text before their ByteLevel step; its add_prefix_space would cut OPA1 into OPA and a word 1."""
+    """Llama 3 and EuroBERT split digits before ByteLevel: add_prefix_space would split OPA1."""
     folder = make_encoder("modernbert", tmp_path / "encoder")
     saved = json.loads((folder / "tokenizer.json").read_text())
     digits = {"type": "Digits", "individual_digits": True}
@@ -351,7 +351,7 @@ def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monke
 
 
 def test_a_second_phase_keeps_all_but_who_guesses_the_corpora(tiny):
-    """The discriminator of an adversarial first phase guesses among other corpora than the second's."""
+    """The first phase's discriminator guesses among the first phase's corpora, so it is new."""
     first = tagger_for(
         tiny, [load_corpus("sample-gene")], sharing="adversarial", encoder_name="mine"
     )

@@ -23,7 +23,8 @@ HGNC = (
     "HGNC:9\tGONE\twithdrawn name\tEntry Withdrawn\t\t\n"
 )
 OWN_HGNC = (  # cells with several values are quoted
-    'hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\nHGNC:8140\tOPA1\t"OPA1 mitochondrial dynamin"\tApproved\t"NTG|MGM1"\t\n'
+    "hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\n"
+    'HGNC:8140\tOPA1\t"OPA1 mitochondrial dynamin"\tApproved\t"NTG|MGM1"\t\n'
 )
 MESH_TABLE = (
     "D000001\tCalcimycin\tA 23187|Antibiotic A23187\tD03.633|D04.345\t\n"
@@ -33,7 +34,8 @@ MESH_TABLE = (
     "D011506\tProteins\t\tD12.776\t\n"
 )
 MESH_ASCII = (
-    "*NEWRECORD\nRECTYPE = D\nMH = Calcimycin\nPRINT ENTRY = Antibiotic A23187|T109|EQV\nENTRY = A-23187|T195\n"
+    "*NEWRECORD\nRECTYPE = D\nMH = Calcimycin\n"
+    "PRINT ENTRY = Antibiotic A23187|T109|EQV\nENTRY = A-23187|T195\n"
     "MN = D03.633\nUI = D000001\n\n"
     "*NEWRECORD\nMH = Abdomen\nMN = A01.923\nUI = D000005\n"
 )
@@ -87,7 +89,10 @@ def test_mesh_by_branch(tmp_path):
 
 
 def test_taxonomy_below_a_root(tmp_path):
-    table = "taxid\tparent\trank_code\tname\n1\t1\t0\troot\n10239\t1\t40\tViruses\n10240\t10239\t5\tPoxviridae\n9606\t1\t9\tHomo sapiens\n"
+    table = (
+        "taxid\tparent\trank_code\tname\n1\t1\t0\troot\n10239\t1\t40\tViruses\n"
+        "10240\t10239\t5\tPoxviridae\n9606\t1\t9\tHomo sapiens\n"
+    )
     with lzma.open(tmp_path / "names.tsv.xz", "wt") as file:
         file.write(table)
     assert [(t.name, t.id) for t in read_taxonomy(tmp_path / "names.tsv.xz")] == [
@@ -113,7 +118,8 @@ def test_taxonomy_below_a_root(tmp_path):
     for wrong in ("10239", "7:Species", "10239:"):
         with pytest.raises(
             DataError,
-            match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, as in 10239:Virus",
+            match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, "
+            "as in 10239:Virus",
         ):
             list(read_taxonomy(dump, wrong))
     with pytest.raises(DataError, match="expected columns taxid"):
@@ -267,7 +273,10 @@ def test_files_that_are_no_lists(tmp_path):
 
 
 def test_one_abbreviation_of_several_species(tmp_path):
-    table = "taxid\tparent\tname\n1\t1\troot\n2\t1\tEscherichia\n562\t2\tEscherichia coli\n5962\t1\tEntamoeba coli\n9606\t1\tHomo sapiens\n"
+    table = (
+        "taxid\tparent\tname\n1\t1\troot\n2\t1\tEscherichia\n562\t2\tEscherichia coli\n"
+        "5962\t1\tEntamoeba coli\n9606\t1\tHomo sapiens\n"
+    )
     path = written(tmp_path, "names.tsv", table)
     found = {t.name: t.id for t in read_taxonomy(path, "1:Species")}
     assert found["E. coli"] == ""

@@ -1,4 +1,4 @@
-"""The loop by itself: what a step is made of, what an epoch is chosen by, what a resumed run has restored."""
+"""The training loop: the parts of a step, the choice of an epoch, what a resumed run restores."""
 
 import math
 import random
@@ -106,7 +106,7 @@ def test_an_epoch_is_chosen_on_all_corpora_alike(tiny, monkeypatch):
 
 
 def test_learned_loss_weights_are_restored_on_resuming(tiny, tmp_path, monkeypatch):
-    """Log-variances live in the loss, beside the tagger: a resumed run ends with those of one that was not interrupted."""
+    """A resumed run ends with the same log-variances as an uninterrupted one."""
     config = config_for(tiny, loss_weights="uncertainty", epochs=3)
     ends = []
     inner = Loop.one_epoch
