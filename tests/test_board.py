@@ -4,7 +4,7 @@ import math
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from conftest import environment
+from conftest import environment, row, save_row
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.board import corpus_plots, plots
@@ -41,34 +41,6 @@ from bioner_lib.corpora.inspection import (
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.home import home
 from bioner_lib.runs.rows import arm_of
-
-
-def row(seed, f1, corpus="sample", support=20, official=True, **config):
-    """A row as a run leaves it, with the measures a test needs."""
-    settings = RunConfig(corpora=corpus, seed=seed, **config)
-    measures = {
-        "precision": f1,
-        "recall": f1,
-        "f1": f1,
-        "support": support,
-        "tp": 1,
-        "fp": 1,
-        "fn": 1,
-    }
-    types = {"Gene": measures, "micro": measures, "macro": measures}
-    return {
-        "run_id": settings.run_id,
-        "config": settings.as_dict(),
-        "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
-        "scores": {corpus: {"test": {"types": types, "errors": {"boundary": 2}}}},
-        "data": {corpus: {"official": official, "types": ["Gene"]}},
-    }
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_aggregate_by_hand():
@@ -515,13 +487,6 @@ def test_figures_of_what_was_varied():
     assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
 
 
-@pytest.fixture
-def published(tmp_path, monkeypatch):
-    """The folder of published rows, in a workbook of the test's own."""
-    monkeypatch.setattr("bioner_lib.board.publishing.home", lambda: tmp_path / "root")
-    return tmp_path / "root" / "outputs" / "published"
-
-
 def test_publish_copies_rows(outputs, published):
     config = RunConfig(corpora="sample", system="dictionary")
     run(config, progress=False)
@@ -711,14 +676,6 @@ def test_by_type_to_the_letter():
     ]
 
 
-def left(outputs, made):
-    """A finished run on disk."""
-    folder = outputs / "runs" / made["run_id"]
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps(made))
-    return RunConfig(**made["config"])
-
-
 def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(outputs):
     def scored(made, **roles):
         made["scores"] = {
@@ -739,24 +696,24 @@ def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(out
             "phases": [first["config"]],
         }
     }
-    configs = [left(outputs, made) for made in (first, second)]
+    configs = [save_row(outputs, made) for made in (first, second)]
     found = finals(configs)
     assert {corpus: [made["run_id"] for made in rows] for corpus, rows in found.items()} == {
         "sample": [second["run_id"]],
         "sample-gene": [second["run_id"]],
     }
     other = scored(row(1, 0.7, decoder="crf"), sample=("dev", "test"), sample_gene=("test",))
-    configs.append(left(outputs, other))
+    configs.append(save_row(outputs, other))
     assert "sample-gene" not in finals(configs), "two runs score it, and none was trained on it"
     assert len(finals(configs)["sample"]) == 2
 
 
 def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path):
-    config = left(tmp_path / "elsewhere", row(1, 0.5) | {"device": {"precision": "fp32"}})
+    config = save_row(tmp_path / "elsewhere", row(1, 0.5) | {"device": {"precision": "fp32"}})
     assert repetitions(config) == []
     with environment(BIONER_OUTPUTS=tmp_path / "elsewhere"):
         assert len(repetitions(config)) == 1
-    left(outputs, row(1, 0.5, system="dictionary") | {"device": {"precision": "none"}})
+    save_row(outputs, row(1, 0.5, system="dictionary") | {"device": {"precision": "none"}})
     assert (
         len(repetitions(RunConfig(corpora="sample", system="dictionary", seed=2, precision="fp32")))
         == 1
@@ -765,7 +722,7 @@ def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path)
 
 def test_published_rows_are_the_runs_own(outputs, published):
     made = row(1, 0.5)
-    left(outputs, made)
+    save_row(outputs, made)
     (path,) = publish([made["run_id"]])
     assert path.parent == published
     assert json.loads(path.read_text()) == made
@@ -816,7 +773,7 @@ def test_a_run_that_was_trained_on_a_corpus_speaks_for_it(outputs):
     trained, visiting = row(1, 0.5, corpus="sample-gene"), row(1, 0.6)
     trained["scores"]["sample-gene"]["dev"] = trained["scores"]["sample-gene"]["test"]
     visiting["scores"]["sample-gene"] = {"test": trained["scores"]["sample-gene"]["test"]}
-    configs = [left(outputs, made) for made in (visiting, trained)]
+    configs = [save_row(outputs, made) for made in (visiting, trained)]
     for order in (configs, configs[::-1]):
         assert [made["run_id"] for made in finals(order)["sample-gene"]] == [trained["run_id"]]
 
@@ -851,7 +808,7 @@ def test_committed_rows_are_found_and_new_ones_stand_beside_them(outputs, tmp_pa
         p.stem for p in (home() / "outputs" / "published" / "halves").glob("*.json")
     }
     made = row(1, 0.5)
-    left(outputs, made)
+    save_row(outputs, made)
     monkeypatch.setattr("bioner_lib.board.publishing.home", lambda: tmp_path / "root")
     (path,) = publish([made["run_id"]], table="new")
     assert path == tmp_path / "root" / "outputs" / "published" / "new" / f"{made['run_id']}.json"

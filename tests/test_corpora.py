@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import load_from
+from conftest import load_from, small_registry
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.corpora.corpus import Corpus, refuse_test
@@ -105,28 +105,6 @@ def test_unknown_names_come_with_the_nearest():
         load_corpus("ncbi")
     with pytest.raises(WorkbookError, match="did you mean 'Gene'"):
         load_corpus("sample:Genes")
-
-
-def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes):
-    """A registered corpus in a mirror folder."""
-    (tmp_path / "toy").mkdir(exist_ok=True)
-    (tmp_path / "toy" / "train.tsv").write_text(text)
-    entry = {
-        "reader": "conll",
-        "repository": "a/b",
-        "commit": "c",
-        "labels": {"GENE": "Gene"},
-        "licence": "CC0",
-        "cite": "me",
-        "files": {
-            "train": {"path": "data/train.tsv", "sha256": hashlib.sha256(text.encode()).hexdigest()}
-        },
-        "counts": {"train": {"sentences": 1, "Gene": 1}},
-        **changes,
-    }
-    monkeypatch.setitem(CORPORA, "toy", entry)
-    monkeypatch.setattr(Corpus, "carve_dev", lambda self: self)
-    return entry
 
 
 def test_mirror_is_verified_and_counted(tmp_path, monkeypatch):
@@ -595,7 +573,7 @@ def module_sentence(text):
 
 
 def test_a_fingerprint_is_over_words_and_tags():
-    from bioner_lib.corpora.corpus import Corpus, Split
+    from bioner_lib.corpora.corpus import Split
     from bioner_lib.corpora.text import Sentence
 
     def of(tokens, tags, doc="d", role="train"):

@@ -6,17 +6,14 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import namedtuple
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import rows_in
+from conftest import add_second_step, descendants, results_in, start_sweep, training_sweep
 
 from bioner_lib import WorkbookError, read_rows
 from bioner_lib.__main__ import MISTAKE, STOPPED, main
@@ -29,100 +26,22 @@ from bioner_lib.training.progress import VARIABLE, add_made, add_run
 
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("BIONER_KILLS", "3"))
-CELLS = [
-    "seed: int = 13  # of the run\n"
-    "broken: bool = False  # fail?\n"
-    "options: dict = {}  # fields of RunConfig",
-    "from bioner_lib import RunConfig, run\nif broken:\n    raise ValueError('as asked')",
-    "row = run(RunConfig(seed=seed, **options), progress=True)",
-]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, tiny):
-    """A notebook that trains a tiny tagger, and the fields of its run."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "python3",
-        "language": "python",
-    }
-    nbformat.write(notebook, tmp_path / "small.ipynb")
-    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
-    return tmp_path
-
-
-def sweep(folder, tiny, more="", name="mine.yaml"):
-    fields = {
-        "corpora": "sample",
-        "encoder": str(tiny),
-        "heads": "joint",
-        "epochs": 2,
-        "limit": 24,
-        "max_length": 128,
-        "overlap": 16,
-    }
-    path = folder / name
-    path.write_text(
-        "steps:\n- {notebook: small.ipynb, name: first, "
-        f"parameters: {{options: {json.dumps(fields)}}}, {more}}}\n"
-    )
-    return path
-
-
-def results(folder):
-    """What doesn't depend on time, by run."""
-    return {
-        row["run_id"]: {key: row[key] for key in ("config", "scores", "data", "repairs")}
-        for row in rows_in(folder / "outputs")
-    }
-
-
-def start(path, *more):
-    command = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2", *more]
-    heard = partial(
-        signal.signal, signal.SIGINT, signal.SIG_DFL
-    )  # a shell's background jobs are deaf to it, and so are their children
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heard
-    )
-
-
-def below(pid):
-    """The processes that a process started, and those that these started."""
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True
-    ).stdout.split()
-    children = [
-        (int(child), int(parent)) for child, parent in zip(listed[::2], listed[1::2], strict=True)
-    ]
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in children if parent == one]
-    return found[1:]
 
 
 @pytest.mark.parametrize("more", [(), ("--executor", "dask")], ids=["threads", "dask"])
-def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatch, more):
+def test_killed_again_and_again_every_run_is_there_once(sweep_folder, tiny, monkeypatch, more):
     """After kill -9 on the sweep, a kernel or a worker, the rows equal those of a calm sweep."""
     if more and "BIONER_KILLS" not in os.environ:
         pytest.skip("a cluster is killed again and again where BIONER_KILLS says how often")
     seeds, dice = list(range(2 + KILLS // 4)), random.Random(KILLS)
-    path = sweep(folder, tiny, f"seeds: {seeds}")
-    second = (
-        path.read_text()
-        .splitlines()[1]
-        .replace("name: first", "start_from: first")
-        .replace('"epochs": 2', '"epochs": 1')
-    )
-    path.write_text(path.read_text() + second + "\n")
+    path = training_sweep(sweep_folder, tiny, f"seeds: {seeds}")
+    add_second_step(path)
     hits = 0
     for _ in range(KILLS):
-        process = start(path, *more)
+        process = start_sweep(path, *more)
         time.sleep(dice.uniform(2.0, 9.0))
-        worked_on = list((folder / "outputs" / "sweeps" / ".progress").glob("*.json"))
-        victim = dice.choice([process.pid, *below(process.pid)])
+        worked_on = list((sweep_folder / "outputs" / "sweeps" / ".progress").glob("*.json"))
+        victim = dice.choice([process.pid, *descendants(process.pid)])
         if process.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
@@ -133,43 +52,45 @@ def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatc
         process.wait()
         process.stderr.close()
     assert hits, "no kill hit a job that was being worked on"
-    last = start(path, *more)
+    last = start_sweep(path, *more)
     said = last.communicate(timeout=300)[1]
     assert last.returncode == 0, said
-    killed = results(folder)
+    killed = results_in(sweep_folder)
     assert len(killed) == 2 * len(seeds)
-    assert not list((folder / "outputs" / "runs").glob(".working*"))
-    held = sorted(file.name for file in (folder / "outputs" / "notebooks").iterdir())
+    assert not list((sweep_folder / "outputs" / "runs").glob(".working*"))
+    held = sorted(file.name for file in (sweep_folder / "outputs" / "notebooks").iterdir())
     assert len(held) == 2 * len(seeds)
     assert not any("running" in name or "failed" in name for name in held)
-    monkeypatch.setenv("BIONER_OUTPUTS", str(folder / "calm" / "outputs"))
+    monkeypatch.setenv("BIONER_OUTPUTS", str(sweep_folder / "calm" / "outputs"))
     assert main(["sweep", str(path), "--workers", "2"]) == 0
-    assert results(folder / "calm") == killed
+    assert results_in(sweep_folder / "calm") == killed
 
 
-def test_two_sweeps_share_the_work(folder, tiny):
+def test_two_sweeps_share_the_work(sweep_folder, tiny):
     """Each job is executed by one of them: its notebook leaves one line."""
-    notebook = nbformat.read(folder / "small.ipynb", 4)
-    notebook.cells[1].source += f"\nopen({str(folder / 'executed')!r}, 'a').write(f'{{seed}}\\n')"
-    nbformat.write(notebook, folder / "small.ipynb")
-    path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
-    both = [start(path), start(path)]
+    notebook = nbformat.read(sweep_folder / "small.ipynb", 4)
+    notebook.cells[
+        1
+    ].source += f"\nopen({str(sweep_folder / 'executed')!r}, 'a').write(f'{{seed}}\\n')"
+    nbformat.write(notebook, sweep_folder / "small.ipynb")
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2, 3, 4]")
+    both = [start_sweep(path), start_sweep(path)]
     assert [process.communicate(timeout=300)[1] and process.returncode for process in both] == [
         0,
         0,
     ]
-    assert len(results(folder)) == 4
-    assert len(list((folder / "outputs" / "notebooks").iterdir())) == 4
-    assert len(list((folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
-    assert sorted((folder / "executed").read_text().split()) == ["1", "2", "3", "4"]
+    assert len(results_in(sweep_folder)) == 4
+    assert len(list((sweep_folder / "outputs" / "notebooks").iterdir())) == 4
+    assert len(list((sweep_folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
+    assert sorted((sweep_folder / "executed").read_text().split()) == ["1", "2", "3", "4"]
 
 
-def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
-    path = sweep(folder, tiny, "grid: {broken: [true, false]}")
+def test_failures_are_kept_and_tried_again_when_asked(sweep_folder, tiny, capsys):
+    path = training_sweep(sweep_folder, tiny, "grid: {broken: [true, false]}")
     steps = read_sweep(path)
     bad, good = steps[0]
     assert main(["sweep", str(path)]) == 1
-    outputs = folder / "outputs"
+    outputs = sweep_folder / "outputs"
     assert [state_of(job) for job in (bad, good)] == ["failed", "done"]
     record = execution.failure(bad)
     assert record["parameters"]["broken"] is True
@@ -185,13 +106,13 @@ def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns > stamp
 
 
-def test_dry_run_and_status(folder, tiny, capsys):
-    path = sweep(folder, tiny, "seeds: [1, 2, 3]")
+def test_dry_run_and_status(sweep_folder, tiny, capsys):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2, 3]")
     assert main(["sweep", str(path), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert said.count("todo") == 4
     assert "3 of unknown length" in said
-    assert not list((folder / "outputs").glob("sweeps/*"))
+    assert not list((sweep_folder / "outputs").glob("sweeps/*"))
     assert main(["sweep", str(path), "--only", "seed=1"]) == 0
     assert main(["sweep", str(path), "--dry-run", "--workers", "2"]) == 0
     said = capsys.readouterr().out
@@ -205,15 +126,15 @@ def test_dry_run_and_status(folder, tiny, capsys):
     assert "1 done, 2 todo" in capsys.readouterr().out
 
 
-def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
+def test_status_while_it_goes_on(sweep_folder, tiny, capsys, monkeypatch):
     """From another process: what runs, and how far it is."""
-    path = sweep(folder, tiny, "seeds: [1]")
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     path.write_text(
         path.read_text()
         .replace('"epochs": 2', '"epochs": 400')
         .replace('"limit": 24', '"limit": 0')
     )
-    process, said = start(path), ""
+    process, said = start_sweep(path), ""
     try:
         for _ in range(120):
             time.sleep(1)
@@ -221,7 +142,7 @@ def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
             if "epoch" in said:
                 break
     finally:
-        for kernel in below(process.pid):
+        for kernel in descendants(process.pid):
             os.kill(kernel, signal.SIGKILL)
         process.kill()
         process.communicate()
@@ -233,15 +154,9 @@ def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
     assert "gone: last heard of" in status.report()
 
 
-def test_one_run_starts_from_another(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1, 2]")
-    second = (
-        path.read_text()
-        .splitlines()[1]
-        .replace("name: first", "start_from: first")
-        .replace('"epochs": 2', '"epochs": 1')
-    )
-    path.write_text(path.read_text() + second + "\n")
+def test_one_run_starts_from_another(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2]")
+    add_second_step(path)
     steps = read_sweep(path)
     assert [job.parent for job in steps[1]] == [job.name for job in steps[0]]
     assert run_sweep(steps, workers=2) == []
@@ -262,11 +177,11 @@ def test_one_run_starts_from_another(folder, tiny):
         read_sweep(path)
 
 
-def test_a_cluster_loses_a_worker(folder, tiny):
+def test_a_cluster_loses_a_worker(sweep_folder, tiny):
     """Dask, two processes; one is killed while its kernel works; every run is there in the end."""
     pytest.importorskip("distributed")
-    path = sweep(folder, tiny, "seeds: [1, 2, 3]")
-    steps, outputs = read_sweep(path), folder / "outputs"
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2, 3]")
+    steps, outputs = read_sweep(path), sweep_folder / "outputs"
     with opened("dask", 2) as executor:
         client = executor._client
         futures = [executor.submit(execution.execute, job, {}, True) for job in steps[0]]
@@ -278,31 +193,31 @@ def test_a_cluster_loses_a_worker(folder, tiny):
         os.kill(next(iter(pids.values())), signal.SIGKILL)
         assert [future.result(timeout=240).state for future in futures] == ["done"] * 3
         assert run_sweep(steps, executor=executor) == []
-    assert len(results(folder)) == 3
+    assert len(results_in(sweep_folder)) == 3
 
 
-def test_a_scheduler_that_does_not_answer(folder, tiny, capsys):
+def test_a_scheduler_that_does_not_answer(sweep_folder, tiny, capsys):
     pytest.importorskip("distributed")
-    path = sweep(folder, tiny, "seeds: [1]")
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     assert main(["sweep", str(path), "--executor", "tcp://127.0.0.1:9"]) == MISTAKE
     assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
-    assert not list((folder / "outputs").glob("notebooks/*"))
+    assert not list((sweep_folder / "outputs").glob("notebooks/*"))
     assert main(["sweep", str(path), "--executor", "slrum"]) == MISTAKE
     assert "--executor slrum: a sweep takes threads" in capsys.readouterr().err
 
 
-def test_no_room(folder, tiny, monkeypatch, capsys):
+def test_no_room(sweep_folder, tiny, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1 << 20))
-    assert main(["sweep", str(sweep(folder, tiny, "seeds: [1]"))]) == MISTAKE
+    assert main(["sweep", str(training_sweep(sweep_folder, tiny, "seeds: [1]"))]) == MISTAKE
     assert "has 1 MiB left" in capsys.readouterr().err
 
 
-def test_only_takes_numbers_as_people_write_them(folder, tiny):
-    (folder / "noop.ipynb").write_text(
-        (folder / "small.ipynb").read_text().replace("seed: int = 13", "rate: float = 0.1")
+def test_only_takes_numbers_as_people_write_them(sweep_folder, tiny):
+    (sweep_folder / "noop.ipynb").write_text(
+        (sweep_folder / "small.ipynb").read_text().replace("seed: int = 13", "rate: float = 0.1")
     )
-    path = folder / "noop.yaml"
+    path = sweep_folder / "noop.yaml"
     path.write_text("steps: [{notebook: noop.ipynb, grid: {rate: [3.0e-5, 0.1]}}]")
     assert [job.parameters["rate"] for job in read_sweep(path, ["rate=3e-5"])[0]] == [3e-5]
 
@@ -315,20 +230,20 @@ def test_only_takes_numbers_as_people_write_them(folder, tiny):
         ("seed", "expected name=value"),
     ],
 )
-def test_mistakes_in_only(folder, tiny, only, said):
+def test_mistakes_in_only(sweep_folder, tiny, only, said):
     with pytest.raises(WorkbookError, match=said):
-        read_sweep(sweep(folder, tiny, "seeds: [1, 2]"), [only])
+        read_sweep(training_sweep(sweep_folder, tiny, "seeds: [1, 2]"), [only])
 
 
-def test_only(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1, 2], grid: {broken: [true, false]}")
+def test_only(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2], grid: {broken: [true, false]}")
     ((job,),) = read_sweep(path, ["seed=2", "broken=false"])
     assert job.parameters["seed"] == 2
     assert job.parameters["broken"] is False
-    assert Path(job.notebook) == folder / "small.ipynb"
+    assert Path(job.notebook) == sweep_folder / "small.ipynb"
 
 
-def test_workers_divide_the_machine(folder, tiny, monkeypatch):
+def test_workers_divide_the_machine(sweep_folder, tiny, monkeypatch):
     """Each kernel gets its share of the cores and its own GPU; os.environ stays unchanged."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setattr(executors, "cores", lambda: 6)
@@ -337,19 +252,19 @@ def test_workers_divide_the_machine(folder, tiny, monkeypatch):
     held = [places._free.get() for _ in range(2)]
     assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"}
     assert {place["OMP_NUM_THREADS"] for place in held} == {"3"}
-    notebook = nbformat.read(folder / "small.ipynb", 4)
+    notebook = nbformat.read(sweep_folder / "small.ipynb", 4)
     notebook.cells[
         2
     ].source = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])"
-    nbformat.write(notebook, folder / "small.ipynb")
-    (folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
-    assert run_sweep(read_sweep(folder / "mine.yaml"), workers=2) == []
-    said = [path.read_text() for path in (folder / "outputs" / "notebooks").glob("*.ipynb")]
+    nbformat.write(notebook, sweep_folder / "small.ipynb")
+    (sweep_folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
+    assert run_sweep(read_sweep(sweep_folder / "mine.yaml"), workers=2) == []
+    said = [path.read_text() for path in (sweep_folder / "outputs" / "notebooks").glob("*.ipynb")]
     assert sorted(text.split('"3 ')[1][0] for text in said) == ["3", "5"]
     assert dict(os.environ) == before
 
 
-def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
+def test_a_taken_port_is_tried_once_more(sweep_folder, tiny, monkeypatch):
     import papermill
 
     calls, inner = [], papermill.execute_notebook
@@ -361,20 +276,14 @@ def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
         return inner(*args, **options)
 
     monkeypatch.setattr(papermill, "execute_notebook", flaky)
-    assert run_sweep(read_sweep(sweep(folder, tiny, "seeds: [1]"))) == []
+    assert run_sweep(read_sweep(training_sweep(sweep_folder, tiny, "seeds: [1]"))) == []
     assert len(calls) == 2
 
 
-def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
-    path = sweep(folder, tiny, "seeds: [1]")
-    second = (
-        path.read_text()
-        .splitlines()[1]
-        .replace("name: first", "start_from: first")
-        .replace('"epochs": 2', '"epochs": 1')
-    )
-    path.write_text(path.read_text() + second + "\n")
-    steps, outputs = read_sweep(path), folder / "outputs"
+def test_a_job_whose_parent_died_is_to_do_again(sweep_folder, tiny, monkeypatch):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
+    add_second_step(path)
+    steps, outputs = read_sweep(path), sweep_folder / "outputs"
 
     def killed(*args, **options):
         raise RuntimeError("DeadKernelError: Kernel died")
@@ -389,9 +298,9 @@ def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
     assert not list((outputs / "notebooks").glob("*.failed.*"))
 
 
-def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny):
-    ((job,),) = read_sweep(sweep(folder, tiny, "grid: {broken: [true]}"))
-    outputs = (folder / "outputs").resolve()
+def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(sweep_folder, tiny):
+    ((job,),) = read_sweep(training_sweep(sweep_folder, tiny, "grid: {broken: [true]}"))
+    outputs = (sweep_folder / "outputs").resolve()
     assert execution.execute(job, {}).state == "failed"
     failed = outputs / "notebooks" / f"{job.name}.failed.ipynb"
     stamp = failed.stat().st_mtime_ns
@@ -402,9 +311,9 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny)
     assert failed.stat().st_mtime_ns > stamp, "what is known to have failed is tried again"
 
 
-def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny, monkeypatch):
+def test_a_clock_that_is_ahead_stops_no_second_try(sweep_folder, tiny, monkeypatch):
     """A worker's clock may be hours ahead of the one that asks."""
-    ((job,),), tried = read_sweep(sweep(folder, tiny)), []
+    ((job,),), tried = read_sweep(training_sweep(sweep_folder, tiny)), []
     monkeypatch.setattr(execution, "_execute", lambda *_: tried.append(1))
     with monkeypatch.context() as patch:
         patch.setattr(execution.time, "time", lambda: 9e12)
@@ -414,25 +323,25 @@ def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny, monkeypatch):
     assert tried == [1]
 
 
-def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1]")
-    board = nbformat.read(folder / "small.ipynb", 4)
+def test_a_board_that_failed_for_want_of_runs_is_made_again(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
+    board = nbformat.read(sweep_folder / "small.ipynb", 4)
     board.cells[1:] = [
         nbformat.v4.new_code_cell("from bioner_lib import read_rows\nassert read_rows()")
     ]
-    nbformat.write(board, folder / "board.ipynb")
+    nbformat.write(board, sweep_folder / "board.ipynb")
     path.write_text(path.read_text() + "- {notebook: board.ipynb, always: true}\n")
     ((_, said),) = run_sweep([read_sweep(path)[1]])
     assert "AssertionError" in said
     assert run_sweep(read_sweep(path)) == []
-    assert not list((folder / "outputs" / "notebooks").glob("*.failed.*"))
+    assert not list((sweep_folder / "outputs" / "notebooks").glob("*.failed.*"))
 
 
-def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1]")
+def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     steps = read_sweep(path)
-    (folder / "small.ipynb").write_text(
-        (folder / "small.ipynb").read_text().replace("as asked", "as wished")
+    (sweep_folder / "small.ipynb").write_text(
+        (sweep_folder / "small.ipynb").read_text().replace("as asked", "as wished")
     )
     ((_, said),) = run_sweep(steps)
     assert "small.ipynb has changed since the sweep was started; start it again" in said
@@ -440,11 +349,11 @@ def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder
     assert run_sweep(read_sweep(path)) == []
 
 
-def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
-    path = sweep(folder, tiny, "seeds: [1]")
+def test_damaged_files_are_named_or_made_again(sweep_folder, tiny, capsys):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     ((job,),) = read_sweep(path)
     assert main(["sweep", str(path)]) == 0
-    outputs, whole = folder / "outputs", results(folder)
+    outputs, whole = sweep_folder / "outputs", results_in(sweep_folder)
     execution.executed(job.name).write_text("")
     (outputs / "sweeps" / "odd.json").write_text("[]")
     (outputs / "sweeps" / "mine-old.json").write_text('{"sweep": "mine"}')
@@ -452,7 +361,7 @@ def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
     assert "1 todo" in capsys.readouterr().out
     assert main(["status"]) == 0
     assert main(["sweep", str(path)]) == 0
-    assert results(folder) == whole
+    assert results_in(sweep_folder) == whole
     (row,) = (outputs / "runs").glob("*/run.json")
     row.write_text(row.read_text()[:100])
     assert main(["board"]) == MISTAKE
@@ -462,7 +371,7 @@ def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
     )
 
 
-def test_how_long_jobs_may_take(folder, tiny):
+def test_how_long_jobs_may_take(sweep_folder, tiny):
     from bioner_lib.sweeps.jobs import Job
 
     def job(**parameters):
@@ -493,11 +402,13 @@ def test_a_scheduler_that_goes_away_is_told():
     )
 
 
-def test_a_runs_processes_share_its_cores(folder, tiny, monkeypatch):
-    (folder / "small.ipynb").write_text(
-        (folder / "small.ipynb").read_text().replace("broken: bool = False", "processes: int = 1")
+def test_a_runs_processes_share_its_cores(sweep_folder, tiny, monkeypatch):
+    (sweep_folder / "small.ipynb").write_text(
+        (sweep_folder / "small.ipynb")
+        .read_text()
+        .replace("broken: bool = False", "processes: int = 1")
     )
-    ((job,),) = read_sweep(sweep(folder, tiny, "grid: {processes: [2]}"))
+    ((job,),) = read_sweep(training_sweep(sweep_folder, tiny, "grid: {processes: [2]}"))
     seen = []
 
     def executed(source, target, parameters, config, **_):
@@ -517,8 +428,8 @@ def test_files_are_replaced_by_many_at_once(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
 
 
-def test_what_is_worked_on(folder, tiny, capsys):
-    path = sweep(folder, tiny, "seeds: [1]")
+def test_what_is_worked_on(sweep_folder, tiny, capsys):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     ((job,),) = read_sweep(path)
     place = execution.progress_file(job)
     place.parent.mkdir(parents=True)
@@ -535,12 +446,12 @@ def _works(pid):
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
-def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1]")
+def test_ctrl_c_while_another_sweep_works_on_the_job(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     ((job,),) = read_sweep(path)
-    outputs = (folder / "outputs").resolve()
+    outputs = (sweep_folder / "outputs").resolve()
     with execution.claimed(job, wait=False):
-        process = start(path)
+        process = start_sweep(path)
         for _ in range(100):
             time.sleep(0.1)
             if list((outputs / "sweeps").glob("mine-*.json")):
@@ -554,16 +465,16 @@ def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
 @pytest.mark.parametrize(
     ("after", "sent"), [(0.05, signal.SIGINT), (0.4, signal.SIGTERM), (1.0, signal.SIGINT)]
 )
-def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, sent):
+def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(sweep_folder, tiny, after, sent):
     """While kernels start, too."""
-    path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
-    process = start(path)
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2, 3, 4]")
+    process = start_sweep(path)
     for _ in range(200):
         time.sleep(0.1)
-        if list((folder / "outputs" / "sweeps" / ".progress").glob("*.json")):
+        if list((sweep_folder / "outputs" / "sweeps" / ".progress").glob("*.json")):
             break
     time.sleep(after)
-    kernels = below(process.pid)
+    kernels = descendants(process.pid)
     process.send_signal(sent)
     said = process.communicate(timeout=90)[1]
     assert process.returncode == STOPPED
@@ -576,13 +487,13 @@ def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, s
     assert {state_of(job) for job in read_sweep(path)[0]} <= {"todo", "done"}
     if after == 1.0:
         assert main(["sweep", str(path), "--workers", "2"]) == 0
-        assert len(results(folder)) == 4
+        assert len(results_in(sweep_folder)) == 4
 
 
-def test_a_job_is_done_while_what_it_made_is_there(folder, tiny, monkeypatch):
+def test_a_job_is_done_while_what_it_made_is_there(sweep_folder, tiny, monkeypatch):
     """Runs and silver corpora alike: a sweep makes again what was deleted."""
-    ((job,),) = read_sweep(sweep(folder, tiny))
-    outputs, said = folder / "outputs", folder / "progress.json"
+    ((job,),) = read_sweep(training_sweep(sweep_folder, tiny))
+    outputs, said = sweep_folder / "outputs", sweep_folder / "progress.json"
     made = [outputs / "silver" / "x" / "corpus.toml", outputs / "runs" / "y" / "run.json"]
     for path in made:
         path.parent.mkdir(parents=True)

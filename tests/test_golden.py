@@ -4,7 +4,8 @@ import shutil
 from dataclasses import fields
 
 import pytest
-from conftest import make_encoder, run_in
+from conftest import run_in
+from tiny_encoders import make_encoder
 
 from bioner_lib import RunConfig
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.comparison import check_budgets, repetitions
@@ -18,20 +19,6 @@ from bioner_lib.silver.denoising import denoise
 from bioner_lib.training.building import build
 from bioner_lib.training.loop import Loop
 from bioner_lib.training.self_labels import label_hidden
-
-SMALL = {
-    "epochs": 1,
-    "learning_rate": 3e-3,
-    "limit": 40,
-    "max_length": 128,
-    "overlap": 16,
-    "batch_size": 8,
-    "precision": "fp32",
-}
-
-
-def small(tiny, corpora, **changes):
-    return RunConfig(**({"corpora": corpora, "encoder": tiny} | SMALL | changes))
 
 
 def quiet(config):

@@ -6,9 +6,8 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
-from conftest import rows_in
+from conftest import rows_in, sweep, write_notebook
 
 from bioner_lib import RunConfig, run
 from bioner_lib.models.batching import epoch_batches, make_examples
@@ -135,20 +134,10 @@ CELLS = [
 
 def sweep_of_launches(folder, config, seeds):
     """A notebook that launches two ranks, and a sweep of it."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "python3",
-        "language": "python",
-    }
-    nbformat.write(notebook, folder / "launch.ipynb")
-    path = folder / "mine.yaml"
-    path.write_text(
-        f"steps: [{{notebook: launch.ipynb, seeds: {seeds}, "
-        f"parameters: {{options: {json.dumps(config)}}}}}]"
-    )
-    return path
+    write_notebook(folder / "launch.ipynb", CELLS)
+    parameters = f"{{options: {json.dumps(config)}}}"
+    step = f"{{notebook: launch.ipynb, parameters: {parameters}, seeds: {seeds}}}"
+    return sweep(folder, f"steps: [{step}]")
 
 
 def swept(path):

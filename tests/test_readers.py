@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from conftest import spans_of, write
 
 from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
 from bioner_lib.corpora.inline_files import read_inline
@@ -8,12 +9,6 @@ from bioner_lib.corpora.readers import guess_reader
 from bioner_lib.corpora.reading import DROPS
 from bioner_lib.corpora.tagged_files import read_conll, read_jsonl
 from bioner_lib.errors import DataError
-
-
-def write(folder, name, text):
-    path = folder / name
-    path.write_text(text, encoding="utf-8", newline="")
-    return path
 
 
 def test_conll_columns_docstart_and_blank_lines(tmp_path):
@@ -332,10 +327,6 @@ def bioc_file(folder, name, passages, annotations=(), document_id="1"):
     return write(folder, name, biocxml.dumps(collection))
 
 
-def found_in(reading):
-    return [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
-
-
 def test_bioc_annotations_are_read_wherever_they_stand(tmp_path):
     """In the document, in a passage whose text stands in its sentences, across two of them."""
     passages = [
@@ -351,7 +342,7 @@ def test_bioc_annotations_are_read_wherever_they_stand(tmp_path):
         tmp_path, "a.xml", passages, [("TP53", "Gene ", [(8, 4)]), ("died", "Disease", [(42, 4)])]
     )
     reading = read_bioc(path)
-    assert found_in(reading) == [
+    assert spans_of(reading) == [
         ("TP53", "Gene"),
         ("BRCA1", "Gene"),
         ("ovary . Cells", "Disease"),
@@ -390,7 +381,7 @@ def test_a_blank_at_the_end_of_a_mention_joins_no_sentences(tmp_path):
     text = "1|t|The drug kills.\n1|a|Cells died here.\n1\t15\t21\t Cells\tGene\n"
     reading = read_pubtator(write(tmp_path, "a.PubTator", text))
     assert [len(sentence.tokens) for sentence in reading.sentences] == [4, 4]
-    assert found_in(reading) == [("Cells", "Gene")]
+    assert spans_of(reading) == [("Cells", "Gene")]
     assert reading.repairs == {"blank at the end of a mention cut off": 1}
 
 
@@ -409,7 +400,7 @@ def test_bioc_counts_what_it_leaves_out(tmp_path):
             document_id="1 PMID:1 2",
         )
     )
-    assert found_in(reading) == [("ovarian cancer", "Disease")] * 2
+    assert spans_of(reading) == [("ovarian cancer", "Disease")] * 2
     assert reading.mentions == {"Disease": 6}
     assert reading.repairs == {
         "discontinuous mention dropped": 3,
@@ -475,7 +466,7 @@ def test_a_mention_across_a_sentence_border_keeps_its_words_and_its_neighbours(t
         "1\t10\t23\taureus. Cells\tSpecies\n1\t30\t34\tTP53\tGene\n"
     )
     reading = read_pubtator(write(tmp_path, "a.PubTator", text))
-    assert found_in(reading) == [("aureus . Cells", "Species"), ("TP53", "Gene")]
+    assert spans_of(reading) == [("aureus . Cells", "Species"), ("TP53", "Gene")]
     assert [s.tokens[-3:] for s in reading.sentences] == [
         ["Cells", "died", "."],
         ["TP53", "too", "."],
@@ -604,7 +595,7 @@ def test_an_annotation_belongs_to_the_passage_that_it_stands_in(tmp_path):
     path = bioc_json(
         tmp_path, ("1", [(0, "Loss of TP53 here.", []), (0, "The gene OPA1 is.", [("", [(9, 4)])])])
     )
-    assert found_in(read_bioc(path)) == [("OPA1", "Gene")]
+    assert spans_of(read_bioc(path)) == [("OPA1", "Gene")]
 
 
 def test_a_mention_in_pieces_of_two_passages_is_dropped_like_any_other(tmp_path):

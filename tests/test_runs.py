@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from conftest import environment, rows_in, run_in
+from conftest import environment, own_corpus, rows_in, run_in, small
 
 from bioner_lib import (
     MultiTaskTagger,
@@ -52,18 +52,6 @@ Loop.one_epoch = slow
 )
 
 
-def small(tiny, **changes):
-    options = {
-        "epochs": 3,
-        "learning_rate": 3e-3,
-        "limit": 40,
-        "max_length": 128,
-        "overlap": 16,
-        "batch_size": 8,
-    }
-    return RunConfig(**({"corpora": "sample", "encoder": tiny} | options | changes))
-
-
 def result(row):
     """A row without what differs between two executions of one run: times and memory."""
     history = [
@@ -79,7 +67,7 @@ def result(row):
 
 
 def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
-    config = small(tiny)
+    config = small(tiny, epochs=3, precision="auto")
     row = run(config)
     folder = outputs / "runs" / config.run_id
     assert f"row: runs/{config.run_id}/run.json" in capsys.readouterr().out
@@ -128,10 +116,10 @@ def test_the_same_run_again_is_read_not_made(tiny, outputs, monkeypatch):
 
 
 def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
-    rows = [run_in(tmp_path / name, small(tiny)) for name in ("a", "b")]
+    rows = [run_in(tmp_path / name, small(tiny, epochs=3)) for name in ("a", "b")]
     assert result(rows[0]) == result(rows[1])
     assert (
-        result(run_in(tmp_path / "a", small(tiny, seed=14)))["history"]
+        result(run_in(tmp_path / "a", small(tiny, seed=14, epochs=3)))["history"]
         != result(rows[0])["history"]
     )
 
@@ -221,15 +209,6 @@ def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
     assert (folder / "run.json").exists()
 
 
-def own_corpus(folder, sentences):
-    folder.mkdir(exist_ok=True)
-    for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
-        (folder / f"{role}.jsonl").write_text(
-            "\n".join(json.dumps({"tokens": s.tokens, "tags": s.tags}) for s in part)
-        )
-    return str(folder)
-
-
 def test_changed_data_is_never_mistaken_for_the_old(tiny, tmp_path, monkeypatch):
     sample = load_corpus("sample").train
     config = small(tiny, corpora=own_corpus(tmp_path / "mine", sample[:20]), limit=0, epochs=2)
@@ -273,13 +252,13 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_checkpoint(tiny, tmp_pa
 def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained first"))
     with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\]"):
-        run_in(tmp_path, small(tiny, corpora="sample-gene", also_test=("sample-virus",)))
+        run_in(tmp_path, small(tiny, corpora="sample-gene", also_test=("sample-virus",), epochs=3))
 
 
 def test_a_tracker_that_is_not_installed(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: ["tensorboard"])
     with pytest.raises(WorkbookError, match="tracker 'wandb' isn't installed: pip install wandb"):
-        run_in(tmp_path, small(tiny), track="wandb")
+        run_in(tmp_path, small(tiny, epochs=3), track="wandb")
 
 
 def test_damaged_checkpoints_are_named(tiny, tmp_path, monkeypatch):
@@ -303,7 +282,7 @@ def test_unknown_tracker(tiny, tmp_path):
     with pytest.raises(
         WorkbookError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"
     ):
-        run_in(tmp_path, small(tiny), track="tensorbord")
+        run_in(tmp_path, small(tiny, epochs=3), track="tensorbord")
 
 
 @pytest.mark.slow
@@ -324,7 +303,7 @@ def test_two_processes_share_one_run(tiny, tmp_path):
 
 def test_selection_never_sees_test(tiny, monkeypatch):
     corpus = load_corpus("sample").limit(10)
-    tagger = build(small(tiny), plan_heads("joint", [corpus]))
+    tagger = build(small(tiny, epochs=3), plan_heads("joint", [corpus]))
     with pytest.raises(SelectionError, match="must not see the test split"):
         dev_f1(tagger, [corpus.test], [corpus], None)
     monkeypatch.setattr(
@@ -346,7 +325,10 @@ def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
         scores = iter([0.2, 0.6, 0.4])
         weights[:] = []
         fitted = fit(
-            small(tiny, limit=16), [load_corpus("sample").limit(16)], folder, progress=False
+            small(tiny, limit=16, epochs=3),
+            [load_corpus("sample").limit(16)],
+            folder,
+            progress=False,
         )
         assert torch.equal(fitted.tagger.heads[0].linear.weight, weights[1])
 
@@ -391,14 +373,14 @@ def test_disk_full_is_named_and_loses_nothing(tiny, tmp_path, monkeypatch):
 def test_outputs_that_cannot_be_written(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkbookError, match=r"can't write to .*BIONER_OUTPUTS"):
-        run_in(tmp_path / "file" / "outputs", small(tiny))
+        run_in(tmp_path / "file" / "outputs", small(tiny, epochs=3))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
 def test_read_only_outputs(tiny, tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(WorkbookError, match="can't write to"):
-        run_in(tmp_path / "outputs", small(tiny))
+        run_in(tmp_path / "outputs", small(tiny, epochs=3))
 
 
 def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):

@@ -9,8 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pytest
+from conftest import small
 
-from bioner_lib import RunConfig, WorkbookError, load_corpus, recipe, run
+from bioner_lib import WorkbookError, load_corpus, recipe, run
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.registry import CORPORA
 from bioner_lib.errors import DataError
@@ -36,18 +37,6 @@ def text_of(folder):
     """The one text of a silver corpus."""
     (path,) = folder.glob("train-*.jsonl")
     return path
-
-
-@pytest.fixture
-def lexicon(tmp_path):
-    entries = [
-        (["OPA1"], "Gene", "HGNC:8140", True),
-        (["optic", "atrophy"], "Disease", "MESH:D009896", False),
-        (["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True),
-    ]
-    (tmp_path / "source.tsv").write_text("x")
-    save_entries(entries, tmp_path / "lexicon.gz", [tmp_path / "source.tsv"])
-    return tmp_path / "lexicon.gz"
 
 
 def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
@@ -161,11 +150,6 @@ def silver_corpus(tmp_path, lexicon, docs):
     return str(tmp_path / "mine")
 
 
-def small(tiny, **fields):
-    sizes = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
-    return RunConfig(**{"encoder": tiny} | sizes | fields)
-
-
 def test_silver_trains_and_chooses_nothing(tiny, outputs, tmp_path, lexicon):
     silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3"])
     row = run(small(tiny, corpora=["sample-gene", silver]), progress=False)
@@ -187,7 +171,7 @@ def test_silver_trains_and_chooses_nothing(tiny, outputs, tmp_path, lexicon):
 
 
 def test_silver_text_of_a_test_split_is_refused_unless_forced(tiny, outputs, tmp_path, lexicon):
-    leaked = load_corpus("sample-gene").limit(24).test[0].doc
+    leaked = load_corpus("sample-gene").limit(40).test[0].doc
     silver = silver_corpus(tmp_path, lexicon, ["1", leaked])
     with pytest.raises(
         WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"
@@ -200,7 +184,7 @@ def test_silver_text_of_a_test_split_is_refused_unless_forced(tiny, outputs, tmp
 
 
 def test_silver_from_an_earlier_phase_counts(tiny, outputs, tmp_path, lexicon):
-    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 24))
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 40))
     silver = silver_corpus(tmp_path, lexicon, ["1", min(more - few)])
     first = run(
         small(tiny, corpora=silver, also_test="sample-disease", heads="per-type", limit=8),
@@ -263,7 +247,7 @@ def test_test_splits_of_an_earlier_phase_are_not_scored(tmp_path, lexicon):
 
 def test_another_part_of_the_same_silver_corpus_counts(tiny, outputs, tmp_path, lexicon):
     """The first phase trained on the half with a test document, the second on the other half."""
-    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 24))
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 40))
     leaked = min(more - few)
     silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3", leaked])
     halves = [f"{silver}@1/2", f"{silver}@2/2"]
@@ -553,7 +537,7 @@ def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
 
 def test_what_a_teacher_or_an_earlier_phase_was_taught_counts(tiny, outputs, tmp_path, lexicon):
     """Gold of an earlier run is told in the row; silver of a teacher's is refused."""
-    leaked = load_corpus("sample-gene").limit(24).test[0].doc
+    leaked = load_corpus("sample-gene").limit(40).test[0].doc
     gold = tmp_path / "gold"
     gold.mkdir()
     record = {"tokens": ["OPA1", "x"], "tags": ["B-Gene", "O"]}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import sweep
 
 from bioner_lib import RunConfig, WorkbookError, check_parameters, run
 from bioner_lib.__main__ import MISTAKE, main
@@ -16,12 +17,6 @@ from bioner_lib.sweeps.parameters import check_against_notebook
 from bioner_lib.sweeps.reading import read_sweep
 
 NOTEBOOK = home() / "notebooks" / "30_single_task.ipynb"
-
-
-def sweep(tmp_path, text):
-    path = tmp_path / "mine.yaml"
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.parametrize(

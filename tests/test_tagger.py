@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FAMILIES, make_encoder
+from tiny_encoders import FAMILIES, make_encoder
 from tokenizers import Tokenizer
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
