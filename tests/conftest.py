@@ -106,6 +106,21 @@ def small(tiny, corpora="sample", **changes):
     return RunConfig(**{"corpora": corpora, "encoder": str(tiny)} | options | changes)
 
 
+def tagger_for(folder, corpora, **options):
+    """A tagger with a tiny encoder, before training."""
+    import torch
+
+    from bioner_lib import MultiTaskTagger
+    from bioner_lib.models.encoders import load_encoder
+    from bioner_lib.models.heads import plan_heads
+
+    torch.manual_seed(0)
+    encoder, tokenizer = load_encoder(folder)
+    return MultiTaskTagger(
+        encoder, tokenizer, plan_heads("per-type", corpora), max_length=64, overlap=8, **options
+    )
+
+
 def row(seed, f1, corpus="sample", support=20, official=True, **config):
     """A row as a run leaves it, with the measures that a test needs."""
     from bioner_lib import RunConfig
@@ -127,6 +142,25 @@ def row(seed, f1, corpus="sample", support=20, official=True, **config):
         "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
         "scores": {corpus: {"test": {"types": types, "errors": {"boundary": 2}}}},
         "data": {corpus: {"official": official, "types": ["Gene"]}},
+    }
+
+
+def in_precision(made, precision):
+    """The same row, computed in this precision."""
+    return made | {"run_id": f"{made['run_id']}-{precision}", "device": {"precision": precision}}
+
+
+def without_times(row):
+    """A row without what differs between two executions of one run: times, memory, energy."""
+    history = [
+        {key: value for key, value in record.items() if "seconds" not in key and key != "joules"}
+        for record in row["history"]
+    ]
+    return {
+        "scores": row["scores"],
+        "history": history,
+        "config": row["config"],
+        "data": row["data"],
     }
 
 
@@ -212,6 +246,21 @@ def lexicon(tmp_path) -> Path:
     (tmp_path / "source.tsv").write_text("x")
     save_entries(entries, tmp_path / "lexicon.gz", [tmp_path / "source.tsv"])
     return tmp_path / "lexicon.gz"
+
+
+def silver_corpus(tmp_path, lexicon, docs) -> str:
+    """A silver corpus, `mine`, with one sentence per document."""
+    from bioner_lib.silver.labelling import label
+
+    sentences = [(doc, f"OPA1 and optic atrophy in {doc} .") for doc in docs]
+    label(sentences, lexicon, tmp_path / "mine")
+    return str(tmp_path / "mine")
+
+
+def text_of(folder) -> Path:
+    """The text file of a silver corpus."""
+    (path,) = folder.glob("train-*.jsonl")
+    return path
 
 
 def write_notebook(path, cells) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioner_lib import load_corpus
+from bioner_lib.corpora.schemes import tag_names, to_spans
 from bioner_lib.errors import WorkbookError
 from bioner_lib.models.alignment import Aligner, Window
 from bioner_lib.models.batching import (
@@ -114,8 +115,6 @@ def test_collate_pads_and_ignores():
 @pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
 @pytest.mark.parametrize("way", ["first", "all"])
 def test_examples_carry_each_heads_tags(scheme, way):
-    from bioner_lib.corpora.schemes import tag_names, to_spans
-
     data = load_corpus("sample")
     aligner = Aligner(load_tokenizer("minilm"), 32, 8, way)
     heads = {"Gene": ("Gene",), "joint": data.types}

@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import pytest
 
@@ -77,9 +79,6 @@ def test_a_folder_is_one_corpus_however_it_is_spelt(tmp_path, monkeypatch):
 
 
 def test_configs_travel_and_are_keys():
-    import copy
-    import pickle
-
     config = RunConfig(corpora=("sample", "bc5cdr"), loss_weights={"Gene": 2})
     assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
     assert len({config, copy.deepcopy(config)}) == 1

@@ -42,9 +42,13 @@ def test_a_split_is_read_once_for_all_searches(monkeypatch):
     read = []
     sample = load_corpus("sample")
     watched = sample.train.map(lambda s: s, "sample")
-    monkeypatch.setattr(
-        Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._sentences)
-    )
+
+    def watching(self):
+        for sentence in self._sentences:
+            read.append(self.role)
+            yield sentence
+
+    monkeypatch.setattr(Split, "__iter__", watching)
     corpus = replace(sample, splits={"train": watched})
     page_html(corpus, "train")
     page_html(corpus, "train", page=3)

@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import pytest
 from conftest import run_in
+from safetensors.torch import load_file, save_file
 from tiny_encoders import make_encoder
 
 from bioner_lib import RunConfig
@@ -124,8 +125,6 @@ def test_a_field_that_nothing_asks_for_changes_nothing(numbers, field):
 
 def test_the_encoders_weights_matter(numbers, tmp_path, tiny):
     other = make_encoder("bert", tmp_path / "other")
-    from safetensors.torch import load_file, save_file
-
     weights = load_file(other / "model.safetensors")
     save_file(
         {name: value * 1.5 for name, value in weights.items()},

@@ -1,5 +1,6 @@
 """Runs that build on earlier runs: second phases and self-labelling."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -94,8 +95,6 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
 
 
 def test_another_tokenizer_is_refused(tiny, outputs, tmp_path):
-    import shutil
-
     folder = shutil.copytree(tiny, tmp_path / "encoder")
     first = small(str(folder), "sample-gene")
     quiet(first)
@@ -180,10 +179,14 @@ def test_a_teacher_reads_each_sentence_once(tiny, monkeypatch):
     teacher = MultiTaskTagger(
         encoder, tokenizer, plan_heads("per-type", [load_corpus("sample-virus")]), max_length=128
     )
-    seen, inner = [], teacher.aligner.pieces
-    monkeypatch.setattr(
-        teacher.aligner, "pieces", lambda sentences: seen.extend(sentences) or inner(sentences)
-    )
+    seen = []
+    inner = teacher.aligner.pieces
+
+    def watched(sentences):
+        seen.extend(sentences)
+        return inner(sentences)
+
+    monkeypatch.setattr(teacher.aligner, "pieces", watched)
     label_hidden(teacher, [half, load_corpus("sample-virus").limit(5)], 0.5)
     assert len(seen) == len(half.train)
     seen.clear()

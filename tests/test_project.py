@@ -7,7 +7,11 @@ import tomllib
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
+from bioner_lib.board.leaderboard import by_type, markdown
+from bioner_lib.board.publishing import published_rows
+from bioner_lib.board.results import aggregate, results
 from bioner_lib.home import home
 
 PROJECT = tomllib.loads((home() / "pyproject.toml").read_text())["project"]
@@ -32,8 +36,6 @@ def test_constraints_pin_every_dependency():
         if line and line[0] != "#"
     }
     assert all(re.fullmatch(r"[\w.-]+==[\w.!-]+", pin) for pin in pins.values())
-    from packaging.requirements import Requirement
-
     assert f"{PROJECT['name']}[lab]" in EXTRAS["dev"], "make workbook installs dev, and lab with it"
     outside = [
         line
@@ -169,10 +171,6 @@ def test_what_only_reads_does_not_wait_for_torch():
 
 
 def test_readme_numbers_come_from_committed_rows():
-    from bioner_lib.board.leaderboard import markdown
-    from bioner_lib.board.publishing import published_rows
-    from bioner_lib.board.results import aggregate, results
-
     readme = (home() / "README.md").read_text(encoding="utf-8")
     rows = published_rows()
     assert rows, "outputs/published holds no rows"
@@ -181,8 +179,6 @@ def test_readme_numbers_come_from_committed_rows():
 
 
 def test_readmes_time_of_a_run_comes_from_committed_rows():
-    from bioner_lib.board.publishing import published_rows
-
     rows = [
         row
         for row in published_rows()
@@ -201,10 +197,6 @@ def test_readmes_time_of_a_run_comes_from_committed_rows():
     [("halves", ["Chemical", "Disease"]), ("silver", ["Chemical", "Disease", "Gene", "Virus"])],
 )
 def test_readme_tables_come_from_committed_rows(table, types):
-    from bioner_lib.board.leaderboard import by_type
-    from bioner_lib.board.publishing import published_rows
-    from bioner_lib.board.results import results
-
     readme = (home() / "README.md").read_text(encoding="utf-8")
     for line in by_type(results(published_rows(table)), types).splitlines():
         assert line in readme, f"the README's table lacks or misquotes: {line}"

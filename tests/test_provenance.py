@@ -5,7 +5,9 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from conftest import own_corpus
+from safetensors.torch import load_file, save_file
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.runs import provenance
@@ -46,9 +48,6 @@ def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, chang
 
 
 def test_an_encoder_whose_weights_have_changed(tiny, tmp_path, outputs):
-    import torch
-    from safetensors.torch import load_file, save_file
-
     folder = shutil.copytree(tiny, tmp_path / "encoder")
     config = RunConfig(
         corpora="sample", encoder=str(folder), epochs=1, limit=10, max_length=64, overlap=8
@@ -126,12 +125,14 @@ def test_precision_and_library_are_part_of_a_run(tiny, outputs, monkeypatch):
 def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
     """Registered files are verified by hash, so only a change of the reading code reloads them."""
     config = dictionary("sample")
-    loaded, inner = [], provenance.load_corpus
-    monkeypatch.setattr(
-        provenance,
-        "load_corpus",
-        lambda name, **options: loaded.append(name) or inner(name, **options),
-    )
+    loaded = []
+    inner = provenance.load_corpus
+
+    def watched(name, **options):
+        loaded.append(name)
+        return inner(name, **options)
+
+    monkeypatch.setattr(provenance, "load_corpus", watched)
     monkeypatch.setitem(
         provenance.CORPORA, "sample", {**provenance.CORPORA["sample"], "repository": "owner/name"}
     )
@@ -152,10 +153,12 @@ def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
 
 def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, monkeypatch):
     config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        patch.setattr(training.Loop, "one_epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(config, progress=False)
     (working,) = (outputs / "runs").glob(".working-*")
