@@ -1,11 +1,18 @@
-"""Tiny random encoders of each family, made here so that no test needs a network."""
+"""What several test files share: the environment, tiny corpora and runs, rows, sweeps."""
 
+import hashlib
+import json
 import os
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import pytest
 from hypothesis import settings
+from tiny_encoders import make_encoder
 
 # tiny models are faster on one thread, and kernels and child processes inherit all of this
 os.environ.update(
@@ -17,142 +24,9 @@ os.environ.update(
     }
 )
 os.environ.pop("BIONER_OUTPUTS", None)
-settings.register_profile(
-    "workbook", deadline=None
-)  # how long an example takes says how busy the machine is
+# no deadline: how long an example takes depends on how busy the machine is
+settings.register_profile("workbook", deadline=None)
 settings.load_profile("workbook")
-
-FAMILIES = ("bert", "roberta", "deberta-v2", "electra", "modernbert")
-
-
-def sample_text() -> list[str]:
-    from bioner_lib import load_corpus
-
-    return [" ".join(sentence.tokens) for sentence in load_corpus("sample").train]
-
-
-def _tokenizer(family: str):
-    from tokenizers import (
-        ByteLevelBPETokenizer,
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
-    from transformers import PreTrainedTokenizerFast
-
-    text = sample_text()
-    if family in ("bert", "electra", "distilbert", "funnel"):
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer, tokenizer.pre_tokenizer = (
-            normalizers.BertNormalizer(lowercase=True),
-            pre_tokenizers.BertPreTokenizer(),
-        )
-        tokenizer.train_from_iterator(
-            text,
-            trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False),
-        )
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-        )
-        names = {
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-        }
-    elif family in ("deberta-v2", "xlnet"):
-        special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
-        tokenizer = Tokenizer(models.Unigram())
-        tokenizer.pre_tokenizer, tokenizer.decoder = (
-            pre_tokenizers.Metaspace(),
-            decoders.Metaspace(),
-        )
-        trainer = trainers.UnigramTrainer(
-            vocab_size=400, special_tokens=special, unk_token="[UNK]", show_progress=False
-        )
-        tokenizer.train_from_iterator(text, trainer)
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-        )
-        names = {
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-        }
-    else:
-        bpe = ByteLevelBPETokenizer(
-            add_prefix_space=family != "modernbert"
-        )  # whose tokenizer.json says false
-        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        bpe.train_from_iterator(text, vocab_size=500, special_tokens=special, show_progress=False)
-        tokenizer = bpe._tokenizer
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-        )
-        names = {
-            "pad_token": "<pad>",
-            "unk_token": "<unk>",
-            "cls_token": "<s>",
-            "sep_token": "</s>",
-        }
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
-
-
-def make_encoder(family: str, folder: Path) -> Path:
-    """A random encoder of a family, a few thousand weights, saved as a folder like any downloaded one."""
-    import torch
-    from transformers import AutoConfig, AutoModel
-
-    torch.manual_seed(0)
-    tokenizer = _tokenizer(family)
-    sizes = {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": 130,
-    }
-    if family == "modernbert":
-        sizes |= {
-            "global_attn_every_n_layers": 2,
-            "local_attention": 16,
-            "pad_token_id": 1,
-            "bos_token_id": 0,
-            "eos_token_id": 2,
-            "cls_token_id": 0,
-            "sep_token_id": 2,
-        }
-    if family == "roberta":
-        sizes |= {"pad_token_id": 1}
-    if family == "distilbert":  # the same sizes by other names
-        sizes = {
-            "dim": 32,
-            "n_layers": 2,
-            "n_heads": 2,
-            "hidden_dim": 64,
-            "max_position_embeddings": 130,
-        }
-    if family == "xlnet":
-        sizes = {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64}
-    if family == "funnel":
-        sizes = {
-            "d_model": 32,
-            "block_sizes": [1, 1],
-            "n_head": 2,
-            "d_head": 16,
-            "d_inner": 64,
-            "architectures": ["FunnelModel"],
-        }
-    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **sizes)
-    AutoModel.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -207,3 +81,275 @@ def mirror() -> str:
     if not folder:
         pytest.skip("BIONER_MIRROR names no folder with the real corpora")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+def small(tiny, corpora="sample", **changes):
+    """The configuration of a run that takes a second."""
+    from bioner_lib import RunConfig
+
+    options = {
+        "epochs": 1,
+        "learning_rate": 3e-3,
+        "limit": 40,
+        "max_length": 128,
+        "overlap": 16,
+        "batch_size": 8,
+        "precision": "fp32",
+    }
+    return RunConfig(**{"corpora": corpora, "encoder": str(tiny)} | options | changes)
+
+
+def tagger_for(folder, corpora, **options):
+    """A tagger with a tiny encoder, before training."""
+    import torch
+
+    from bioner_lib import MultiTaskTagger
+    from bioner_lib.models.encoders import load_encoder
+    from bioner_lib.models.heads import plan_heads
+
+    torch.manual_seed(0)
+    encoder, tokenizer = load_encoder(folder)
+    return MultiTaskTagger(
+        encoder, tokenizer, plan_heads("per-type", corpora), max_length=64, overlap=8, **options
+    )
+
+
+def row(seed, f1, corpus="sample", support=20, official=True, **config):
+    """A row as a run leaves it, with the measures that a test needs."""
+    from bioner_lib import RunConfig
+
+    settings = RunConfig(corpora=corpus, seed=seed, **config)
+    measures = {
+        "precision": f1,
+        "recall": f1,
+        "f1": f1,
+        "support": support,
+        "tp": 1,
+        "fp": 1,
+        "fn": 1,
+    }
+    types = {"Gene": measures, "micro": measures, "macro": measures}
+    return {
+        "run_id": settings.run_id,
+        "config": settings.as_dict(),
+        "history": [{"dev": {"mean": f1 - 0.1}}, {"dev": {"mean": f1}}],
+        "scores": {corpus: {"test": {"types": types, "errors": {"boundary": 2}}}},
+        "data": {corpus: {"official": official, "types": ["Gene"]}},
+    }
+
+
+def in_precision(made, precision):
+    """The same row, computed in this precision."""
+    return made | {"run_id": f"{made['run_id']}-{precision}", "device": {"precision": precision}}
+
+
+def without_times(row):
+    """A row without what differs between two executions of one run: times, memory, energy."""
+    history = [
+        {key: value for key, value in record.items() if "seconds" not in key and key != "joules"}
+        for record in row["history"]
+    ]
+    return {
+        "scores": row["scores"],
+        "history": history,
+        "config": row["config"],
+        "data": row["data"],
+    }
+
+
+def save_row(outputs, made):
+    """Leave a finished run on disk; gives its configuration."""
+    from bioner_lib import RunConfig
+
+    folder = outputs / "runs" / made["run_id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    return RunConfig(**made["config"])
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch) -> Path:
+    """The folder of published rows, in a workbook of the test's own."""
+    monkeypatch.setattr("bioner_lib.board.publishing.home", lambda: tmp_path / "root")
+    return tmp_path / "root" / "outputs" / "published"
+
+
+def write(folder, name, text) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def spans_of(reading) -> list[tuple[str, str]]:
+    """The mentions of a reading: their words and their type."""
+    return [(" ".join(s.tokens[a:b]), name) for s in reading.sentences for a, b, name in s.spans]
+
+
+def own_corpus(folder, sentences, types=(), silver=False, suffix="", first_without=False) -> str:
+    """A folder with a train and a dev file; `types` are declared in its corpus.toml.
+
+    `suffix` is appended to the documents' names; `first_without` leaves out the first
+    sentence's mentions.
+    """
+    folder.mkdir(exist_ok=True)
+    for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
+        records = [{"tokens": s.tokens, "tags": s.tags, "doc": f"{s.doc}{suffix}"} for s in part]
+        if first_without:
+            records[0]["tags"] = ["O"] * len(records[0]["tags"])
+        (folder / f"{role}.jsonl").write_text("\n".join(map(json.dumps, records)))
+    if types:
+        declared = f"types = {json.dumps(types)}\nsilver = {str(silver).lower()}\n"
+        (folder / "corpus.toml").write_text(declared)
+    return str(folder)
+
+
+def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes) -> dict:
+    """A registered corpus, `toy`, in a mirror folder."""
+    from bioner_lib import CORPORA
+    from bioner_lib.corpora.corpus import Corpus
+
+    (tmp_path / "toy").mkdir(exist_ok=True)
+    (tmp_path / "toy" / "train.tsv").write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    entry = {
+        "reader": "conll",
+        "repository": "a/b",
+        "commit": "c",
+        "labels": {"GENE": "Gene"},
+        "licence": "CC0",
+        "cite": "me",
+        "files": {"train": {"path": "data/train.tsv", "sha256": digest}},
+        "counts": {"train": {"sentences": 1, "Gene": 1}},
+        **changes,
+    }
+    monkeypatch.setitem(CORPORA, "toy", entry)
+    monkeypatch.setattr(Corpus, "carve_dev", lambda self: self)
+    return entry
+
+
+@pytest.fixture
+def lexicon(tmp_path) -> Path:
+    from bioner_lib.silver.lexicons import save_entries
+
+    entries = [
+        (["OPA1"], "Gene", "HGNC:8140", True),
+        (["optic", "atrophy"], "Disease", "MESH:D009896", False),
+        (["SARS", "-", "CoV", "-", "2"], "Virus", "NCBITaxon:2697049", True),
+    ]
+    (tmp_path / "source.tsv").write_text("x")
+    save_entries(entries, tmp_path / "lexicon.gz", [tmp_path / "source.tsv"])
+    return tmp_path / "lexicon.gz"
+
+
+def silver_corpus(tmp_path, lexicon, docs) -> str:
+    """A silver corpus, `mine`, with one sentence per document."""
+    from bioner_lib.silver.labelling import label
+
+    sentences = [(doc, f"OPA1 and optic atrophy in {doc} .") for doc in docs]
+    label(sentences, lexicon, tmp_path / "mine")
+    return str(tmp_path / "mine")
+
+
+def text_of(folder) -> Path:
+    """The text file of a silver corpus."""
+    (path,) = folder.glob("train-*.jsonl")
+    return path
+
+
+def write_notebook(path, cells) -> None:
+    """A notebook of code cells; the first holds its parameters."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "python3",
+        "language": "python",
+    }
+    nbformat.write(notebook, path)
+
+
+def sweep(folder, text) -> Path:
+    """A sweep file."""
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def sweep_folder(tmp_path, monkeypatch) -> Path:
+    """A folder with small.ipynb, which trains a tiny tagger, and outputs of its own."""
+    cells = [
+        "seed: int = 13  # of the run\n"
+        "broken: bool = False  # fail?\n"
+        "options: dict = {}  # fields of RunConfig",
+        "from bioner_lib import RunConfig, run\nif broken:\n    raise ValueError('as asked')",
+        "row = run(RunConfig(seed=seed, **options), progress=True)",
+    ]
+    write_notebook(tmp_path / "small.ipynb", cells)
+    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path
+
+
+def training_sweep(folder, tiny, more="") -> Path:
+    """A sweep of one step, `first`, that executes small.ipynb."""
+    fields = {
+        "corpora": "sample",
+        "encoder": str(tiny),
+        "heads": "joint",
+        "epochs": 2,
+        "limit": 24,
+        "max_length": 128,
+        "overlap": 16,
+    }
+    parameters = f"{{options: {json.dumps(fields)}}}"
+    step = f"{{notebook: small.ipynb, name: first, parameters: {parameters}, {more}}}"
+    return sweep(folder, f"steps:\n- {step}\n")
+
+
+def add_second_step(path) -> None:
+    """Append a copy of a training sweep's step that starts from `first` and takes one epoch."""
+    text = path.read_text()
+    second = text.splitlines()[1].replace("name: first", "start_from: first")
+    path.write_text(text + second.replace('"epochs": 2', '"epochs": 1') + "\n")
+
+
+def results_in(folder) -> dict[str, dict]:
+    """What doesn't depend on time in the rows of a sweep folder, by run."""
+    return {
+        row["run_id"]: {key: row[key] for key in ("config", "scores", "data", "repairs")}
+        for row in rows_in(folder / "outputs")
+    }
+
+
+def start_sweep(path, *more) -> subprocess.Popen:
+    command = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2", *more]
+
+    def hear_interrupts():
+        # a shell's background jobs ignore SIGINT, and their children inherit that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    )
+
+
+def descendants(pid) -> list[int]:
+    """The processes that a process started, and those that these started."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout
+    numbers = [int(number) for number in table.split()]
+    children = list(zip(numbers[::2], numbers[1::2], strict=True))
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in children if parent == one]
+    return found[1:]

@@ -50,29 +50,27 @@ def test_first_piece_carries_the_word(tokenizer):
         "-",
         "tel",
     ]
-    assert (
-        window.input_ids[0] == tokenizer.cls_token_id
-        and window.input_ids[-1] == tokenizer.sep_token_id
-    )
+    assert window.input_ids[0] == tokenizer.cls_token_id
+    assert window.input_ids[-1] == tokenizer.sep_token_id
 
 
 def test_label_all_pieces(tokenizer):
     window = Aligner(tokenizer, label_pieces="all").windows([["ataxia", "is"]])[0]
-    assert window.words == [0, 0, 1] and window.positions == [1, 2, 3]
+    assert window.words == [0, 0, 1]
+    assert window.positions == [1, 2, 3]
 
 
 def test_words_in_an_overlap_are_owned_where_they_see_more(tokenizer):
     first, second = Aligner(tokenizer, 12, 4).windows([["a"] * 16])
-    assert (
-        len(first.input_ids) == 12
-        and first.words == list(range(8))
-        and second.words == list(range(8, 16))
-    )
+    assert len(first.input_ids) == 12
+    assert first.words == list(range(8))
+    assert second.words == list(range(8, 16))
 
 
 def test_words_that_tokenize_to_nothing_survive(tokenizer):
     window = Aligner(tokenizer).windows([["a", "\u200b", "b"]])[0]
-    assert window.words == [0, 1, 2] and window.input_ids[2] == tokenizer.unk_token_id
+    assert window.words == [0, 1, 2]
+    assert window.input_ids[2] == tokenizer.unk_token_id
 
 
 def test_impossible_windows_are_refused(tokenizer):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioner_lib import load_corpus
+from bioner_lib.corpora.schemes import tag_names, to_spans
 from bioner_lib.errors import WorkbookError
 from bioner_lib.models.alignment import Aligner, Window
 from bioner_lib.models.batching import (
@@ -103,16 +104,17 @@ def test_unknown_policy():
 
 def test_collate_pads_and_ignores():
     batch = collate([example(5), example(9, 1)], pad=7)
-    assert batch.input_ids.shape == (2, 16) and batch.input_ids[0, 5:].tolist() == [7] * 11
-    assert batch.attention_mask.sum(1).tolist() == [5, 9] and batch.valid.sum(1).tolist() == [3, 7]
-    assert (batch.tags["Gene"][~batch.valid] == IGNORED).all() and batch.corpus.tolist() == [0, 1]
+    assert batch.input_ids.shape == (2, 16)
+    assert batch.input_ids[0, 5:].tolist() == [7] * 11
+    assert batch.attention_mask.sum(1).tolist() == [5, 9]
+    assert batch.valid.sum(1).tolist() == [3, 7]
+    assert (batch.tags["Gene"][~batch.valid] == IGNORED).all()
+    assert batch.corpus.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
 @pytest.mark.parametrize("way", ["first", "all"])
 def test_examples_carry_each_heads_tags(scheme, way):
-    from bioner_lib.corpora.schemes import tag_names, to_spans
-
     data = load_corpus("sample")
     aligner = Aligner(load_tokenizer("minilm"), 32, 8, way)
     heads = {"Gene": ("Gene",), "joint": data.types}
@@ -130,6 +132,5 @@ def test_examples_carry_each_heads_tags(scheme, way):
     found = Counter(
         name for names in stitched.values() for _, _, name in to_spans(names, scheme, repairs)
     )
-    assert found == data.counts("dev") and not repairs, (
-        "a mention that a window border crosses is still one mention"
-    )
+    assert found == data.counts("dev")
+    assert not repairs, "a mention that a window border crosses is still one mention"

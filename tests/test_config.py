@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import pytest
 
@@ -21,15 +23,11 @@ def test_run_id_is_stable_and_names_the_run():
 
 
 def test_defaults_depend_on_corpus_and_encoder():
-    assert (
-        RunConfig(corpora="sample").epochs == 8
-        and RunConfig(corpora=("sample", "bc5cdr")).epochs == 8
-    )
+    assert RunConfig(corpora="sample").epochs == 8
+    assert RunConfig(corpora=("sample", "bc5cdr")).epochs == 8
     assert RunConfig(corpora="bc5cdr:Disease").epochs == 5
-    assert (
-        RunConfig(corpora="bc5cdr").learning_rate == 2e-4
-        and RunConfig(corpora="bc5cdr", encoder="biolinkbert").learning_rate == 3e-5
-    )
+    assert RunConfig(corpora="bc5cdr").learning_rate == 2e-4
+    assert RunConfig(corpora="bc5cdr", encoder="biolinkbert").learning_rate == 3e-5
 
 
 @pytest.mark.parametrize(
@@ -76,20 +74,14 @@ def test_a_folder_is_one_corpus_however_it_is_spelt(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     spelt = [RunConfig(corpora=name).run_id for name in ("mine", "./mine", str(tmp_path / "mine"))]
-    assert len(set(spelt)) == 1 and RunConfig(corpora="mine:Gene").corpora == (
-        f"{tmp_path}/mine:Gene",
-    )
+    assert len(set(spelt)) == 1
+    assert RunConfig(corpora="mine:Gene").corpora == (f"{tmp_path}/mine:Gene",)
 
 
 def test_configs_travel_and_are_keys():
-    import copy
-    import pickle
-
     config = RunConfig(corpora=("sample", "bc5cdr"), loss_weights={"Gene": 2})
-    assert (
-        pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
-        and len({config, copy.deepcopy(config)}) == 1
-    )
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+    assert len({config, copy.deepcopy(config)}) == 1
 
 
 def test_corpora_are_needed():

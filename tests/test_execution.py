@@ -1,252 +1,53 @@
-"""Executing sweeps: killed, resumed, shared, on a cluster."""
+"""Executing the jobs of a sweep: done, failed, to do again."""
 
 import json
 import os
-import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections import namedtuple
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
+import papermill
 import pytest
-from conftest import rows_in
+from conftest import add_second_step, results_in, training_sweep
 
 from bioner_lib import WorkbookError, read_rows
-from bioner_lib.__main__ import MISTAKE, STOPPED, main
+from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.home import replace_text
-from bioner_lib.sweeps import execution, executors, status
+from bioner_lib.sweeps import execution, executors
 from bioner_lib.sweeps.execution import state_of
-from bioner_lib.sweeps.executors import opened, run_sweep
+from bioner_lib.sweeps.executors import run_sweep
 from bioner_lib.sweeps.reading import read_sweep
 from bioner_lib.training.progress import VARIABLE, add_made, add_run
 
 pytestmark = pytest.mark.slow
-KILLS = int(os.environ.get("BIONER_KILLS", "3"))
-CELLS = [
-    "seed: int = 13  # of the run\nbroken: bool = False  # fail?\noptions: dict = {}  # fields of RunConfig",
-    "from bioner_lib import RunConfig, run\nif broken:\n    raise ValueError('as asked')",
-    "row = run(RunConfig(seed=seed, **options), progress=True)",
-]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch, tiny):
-    """A notebook that trains a tiny tagger, and the fields of its run."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "python3",
-        "language": "python",
-    }
-    nbformat.write(notebook, tmp_path / "small.ipynb")
-    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
-    return tmp_path
-
-
-def sweep(folder, tiny, more="", name="mine.yaml"):
-    fields = {
-        "corpora": "sample",
-        "encoder": str(tiny),
-        "heads": "joint",
-        "epochs": 2,
-        "limit": 24,
-        "max_length": 128,
-        "overlap": 16,
-    }
-    path = folder / name
-    path.write_text(
-        f"steps:\n- {{notebook: small.ipynb, name: first, parameters: {{options: {json.dumps(fields)}}}, {more}}}\n"
-    )
-    return path
-
-
-def results(folder):
-    """What doesn't depend on time, by run."""
-    return {
-        row["run_id"]: {key: row[key] for key in ("config", "scores", "data", "repairs")}
-        for row in rows_in(folder / "outputs")
-    }
-
-
-def start(path, *more):
-    command = [sys.executable, "-m", "bioner_lib", "sweep", str(path), "--workers", "2", *more]
-    heard = partial(
-        signal.signal, signal.SIGINT, signal.SIG_DFL
-    )  # a shell's background jobs are deaf to it, and so are their children
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heard
-    )
-
-
-def below(pid):
-    """The processes that a process started, and those that these started."""
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True
-    ).stdout.split()
-    children = [
-        (int(child), int(parent)) for child, parent in zip(listed[::2], listed[1::2], strict=True)
-    ]
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in children if parent == one]
-    return found[1:]
-
-
-@pytest.mark.parametrize("more", [(), ("--executor", "dask")], ids=["threads", "dask"])
-def test_killed_again_and_again_every_run_is_there_once(folder, tiny, monkeypatch, more):
-    """kill -9 on the sweep, a kernel or a worker, at random moments; then rows equal those of an undisturbed sweep."""
-    if more and "BIONER_KILLS" not in os.environ:
-        pytest.skip("a cluster is killed again and again where BIONER_KILLS says how often")
-    seeds, dice = list(range(2 + KILLS // 4)), random.Random(KILLS)
-    path = sweep(folder, tiny, f"seeds: {seeds}")
-    second = (
-        path.read_text()
-        .splitlines()[1]
-        .replace("name: first", "start_from: first")
-        .replace('"epochs": 2', '"epochs": 1')
-    )
-    path.write_text(path.read_text() + second + "\n")
-    hits = 0
-    for _ in range(KILLS):
-        process = start(path, *more)
-        time.sleep(dice.uniform(2.0, 9.0))
-        worked_on = list((folder / "outputs" / "sweeps" / ".progress").glob("*.json"))
-        victim = dice.choice([process.pid, *below(process.pid)])
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-                hits += bool(worked_on)
-        if victim != process.pid:  # what is left of the sweep goes on for a while
-            time.sleep(dice.uniform(1.0, 5.0))
-            process.kill()
-        process.wait()
-        process.stderr.close()
-    assert hits, "no kill hit a job that was being worked on"
-    last = start(path, *more)
-    said = last.communicate(timeout=300)[1]
-    assert last.returncode == 0, said
-    killed = results(folder)
-    assert len(killed) == 2 * len(seeds) and not list(
-        (folder / "outputs" / "runs").glob(".working*")
-    )
-    held = sorted(file.name for file in (folder / "outputs" / "notebooks").iterdir())
-    assert len(held) == 2 * len(seeds) and not any(
-        "running" in name or "failed" in name for name in held
-    )
-    monkeypatch.setenv("BIONER_OUTPUTS", str(folder / "calm" / "outputs"))
-    assert main(["sweep", str(path), "--workers", "2"]) == 0
-    assert results(folder / "calm") == killed
-
-
-def test_two_sweeps_share_the_work(folder, tiny):
-    """Each job is executed by one of them: its notebook leaves one line."""
-    notebook = nbformat.read(folder / "small.ipynb", 4)
-    notebook.cells[1].source += f"\nopen({str(folder / 'executed')!r}, 'a').write(f'{{seed}}\\n')"
-    nbformat.write(notebook, folder / "small.ipynb")
-    path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
-    both = [start(path), start(path)]
-    assert [process.communicate(timeout=300)[1] and process.returncode for process in both] == [
-        0,
-        0,
-    ]
-    assert (
-        len(results(folder)) == 4 and len(list((folder / "outputs" / "notebooks").iterdir())) == 4
-    )
-    assert len(list((folder / "outputs" / "sweeps").glob("mine-*.json"))) == 2
-    assert sorted((folder / "executed").read_text().split()) == ["1", "2", "3", "4"]
-
-
-def test_failures_are_kept_and_tried_again_when_asked(folder, tiny, capsys):
-    path = sweep(folder, tiny, "grid: {broken: [true, false]}")
+def test_failures_are_kept_and_tried_again_when_asked(sweep_folder, tiny, capsys):
+    path = training_sweep(sweep_folder, tiny, "grid: {broken: [true, false]}")
     steps = read_sweep(path)
     bad, good = steps[0]
     assert main(["sweep", str(path)]) == 1
-    outputs = folder / "outputs"
+    outputs = sweep_folder / "outputs"
     assert [state_of(job) for job in (bad, good)] == ["failed", "done"]
     record = execution.failure(bad)
-    assert (
-        record["parameters"]["broken"] is True
-        and "ValueError: as asked" in record["traceback"]
-        and not record["died"]
-    )
+    assert record["parameters"]["broken"] is True
+    assert "ValueError: as asked" in record["traceback"]
+    assert not record["died"]
     assert "as asked" in (outputs / "notebooks" / f"{bad.name}.failed.ipynb").read_text()
     assert "ValueError: as asked" in capsys.readouterr().err
     stamp = (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns
-    assert (
-        main(["sweep", str(path)]) == 1
-        and "failed before; --retry-failed runs it again" in capsys.readouterr().err
-    )
+    assert main(["sweep", str(path)]) == 1
+    assert "failed before; --retry-failed runs it again" in capsys.readouterr().err
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns == stamp
     assert main(["sweep", str(path), "--retry-failed", "--only", "broken=true"]) == 1
     assert (outputs / "notebooks" / f"{bad.name}.failed.ipynb").stat().st_mtime_ns > stamp
 
 
-def test_dry_run_and_status(folder, tiny, capsys):
-    path = sweep(folder, tiny, "seeds: [1, 2, 3]")
-    assert main(["sweep", str(path), "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert (
-        said.count("todo") == 4
-        and "3 of unknown length" in said
-        and not list((folder / "outputs").glob("sweeps/*"))
-    )
-    assert main(["sweep", str(path), "--only", "seed=1"]) == 0
-    assert main(["sweep", str(path), "--dry-run", "--workers", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "1 done, 2 todo; about" in said and "unknown" not in said
-    assert main(["status"]) == 0
-    said = capsys.readouterr().out
-    assert "over" in said and "1 done" in said
-    assert main(["status", str(path)]) == 0 and "1 done, 2 todo" in capsys.readouterr().out
-
-
-def test_status_while_it_goes_on(folder, tiny, capsys, monkeypatch):
-    """From another process: what runs, and how far it is."""
-    path = sweep(folder, tiny, "seeds: [1]")
-    path.write_text(
-        path.read_text()
-        .replace('"epochs": 2', '"epochs": 400')
-        .replace('"limit": 24', '"limit": 0')
-    )
-    process, said = start(path), ""
-    try:
-        for _ in range(120):
-            time.sleep(1)
-            said = status.report()
-            if "epoch" in said:
-                break
-    finally:
-        for kernel in below(process.pid):
-            os.kill(kernel, signal.SIGKILL)
-        process.kill()
-        process.communicate()
-    assert (
-        "running" in said
-        and "1 running" in said
-        and re.search(r"epoch \d+/400", said)
-        and "left in this run" in said
-    )
-    monkeypatch.setattr(status, "_SILENT", 0.0)
-    assert "gone: last heard of" in status.report()
-
-
-def test_one_run_starts_from_another(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1, 2]")
-    second = (
-        path.read_text()
-        .splitlines()[1]
-        .replace("name: first", "start_from: first")
-        .replace('"epochs": 2', '"epochs": 1')
-    )
-    path.write_text(path.read_text() + second + "\n")
+def test_one_run_starts_from_another(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1, 2]")
+    add_second_step(path)
     steps = read_sweep(path)
     assert [job.parent for job in steps[1]] == [job.name for job in steps[0]]
     assert run_sweep(steps, workers=2) == []
@@ -267,97 +68,35 @@ def test_one_run_starts_from_another(folder, tiny):
         read_sweep(path)
 
 
-def test_a_cluster_loses_a_worker(folder, tiny):
-    """Dask, two processes; one is killed while its kernel works; every run is there in the end."""
-    pytest.importorskip("distributed")
-    path = sweep(folder, tiny, "seeds: [1, 2, 3]")
-    steps, outputs = read_sweep(path), folder / "outputs"
-    with opened("dask", 2) as executor:
-        client = executor._client
-        futures = [executor.submit(execution.execute, job, {}, True) for job in steps[0]]
-        for _ in range(200):
-            time.sleep(0.1)
-            if list((outputs / "sweeps" / ".progress").glob("*.json")):
-                break
-        pids = client.run(os.getpid)
-        os.kill(next(iter(pids.values())), signal.SIGKILL)
-        assert [future.result(timeout=240).state for future in futures] == ["done"] * 3
-        assert run_sweep(steps, executor=executor) == []
-    assert len(results(folder)) == 3
-
-
-def test_a_scheduler_that_does_not_answer(folder, tiny, capsys):
-    pytest.importorskip("distributed")
-    path = sweep(folder, tiny, "seeds: [1]")
-    assert main(["sweep", str(path), "--executor", "tcp://127.0.0.1:9"]) == MISTAKE
-    assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err and not list(
-        (folder / "outputs").glob("notebooks/*")
-    )
-    assert main(["sweep", str(path), "--executor", "slrum"]) == MISTAKE
-    assert "--executor slrum: a sweep takes threads" in capsys.readouterr().err
-
-
-def test_no_room(folder, tiny, monkeypatch, capsys):
+def test_no_room(sweep_folder, tiny, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1 << 20))
-    assert main(["sweep", str(sweep(folder, tiny, "seeds: [1]"))]) == MISTAKE
+    assert main(["sweep", str(training_sweep(sweep_folder, tiny, "seeds: [1]"))]) == MISTAKE
     assert "has 1 MiB left" in capsys.readouterr().err
 
 
-def test_only_takes_numbers_as_people_write_them(folder, tiny):
-    (folder / "noop.ipynb").write_text(
-        (folder / "small.ipynb").read_text().replace("seed: int = 13", "rate: float = 0.1")
-    )
-    path = folder / "noop.yaml"
-    path.write_text("steps: [{notebook: noop.ipynb, grid: {rate: [3.0e-5, 0.1]}}]")
-    assert [job.parameters["rate"] for job in read_sweep(path, ["rate=3e-5"])[0]] == [3e-5]
-
-
-@pytest.mark.parametrize(
-    ("only", "said"),
-    [
-        ("sead=1", "unknown parameter in --only: 'sead'; did you mean 'seed'"),
-        ("seed=9", "no job matches"),
-        ("seed", "expected name=value"),
-    ],
-)
-def test_mistakes_in_only(folder, tiny, only, said):
-    with pytest.raises(WorkbookError, match=said):
-        read_sweep(sweep(folder, tiny, "seeds: [1, 2]"), [only])
-
-
-def test_only(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1, 2], grid: {broken: [true, false]}")
-    ((job,),) = read_sweep(path, ["seed=2", "broken=false"])
-    assert job.parameters["seed"] == 2 and job.parameters["broken"] is False
-    assert Path(job.notebook) == folder / "small.ipynb"
-
-
-def test_workers_divide_the_machine(folder, tiny, monkeypatch):
-    """A kernel gets its share of the cores and a GPU of its own; the sweep's own environment stays as it is."""
+def test_workers_divide_the_machine(sweep_folder, tiny, monkeypatch):
+    """Each kernel gets its share of the cores and its own GPU; os.environ stays unchanged."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setattr(executors, "cores", lambda: 6)
     before = dict(os.environ)
     places = executors._Places(2)
     held = [places._free.get() for _ in range(2)]
-    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"} and {
-        place["OMP_NUM_THREADS"] for place in held
-    } == {"3"}
-    notebook = nbformat.read(folder / "small.ipynb", 4)
+    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"}
+    assert {place["OMP_NUM_THREADS"] for place in held} == {"3"}
+    notebook = nbformat.read(sweep_folder / "small.ipynb", 4)
     notebook.cells[
         2
     ].source = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])"
-    nbformat.write(notebook, folder / "small.ipynb")
-    (folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
-    assert run_sweep(read_sweep(folder / "mine.yaml"), workers=2) == []
-    said = [path.read_text() for path in (folder / "outputs" / "notebooks").glob("*.ipynb")]
+    nbformat.write(notebook, sweep_folder / "small.ipynb")
+    (sweep_folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
+    assert run_sweep(read_sweep(sweep_folder / "mine.yaml"), workers=2) == []
+    said = [path.read_text() for path in (sweep_folder / "outputs" / "notebooks").glob("*.ipynb")]
     assert sorted(text.split('"3 ')[1][0] for text in said) == ["3", "5"]
     assert dict(os.environ) == before
 
 
-def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
-    import papermill
-
+def test_a_taken_port_is_tried_once_more(sweep_folder, tiny, monkeypatch):
     calls, inner = [], papermill.execute_notebook
 
     def flaky(*args, **options):
@@ -367,19 +106,14 @@ def test_a_taken_port_is_tried_once_more(folder, tiny, monkeypatch):
         return inner(*args, **options)
 
     monkeypatch.setattr(papermill, "execute_notebook", flaky)
-    assert run_sweep(read_sweep(sweep(folder, tiny, "seeds: [1]"))) == [] and len(calls) == 2
+    assert run_sweep(read_sweep(training_sweep(sweep_folder, tiny, "seeds: [1]"))) == []
+    assert len(calls) == 2
 
 
-def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
-    path = sweep(folder, tiny, "seeds: [1]")
-    second = (
-        path.read_text()
-        .splitlines()[1]
-        .replace("name: first", "start_from: first")
-        .replace('"epochs": 2', '"epochs": 1')
-    )
-    path.write_text(path.read_text() + second + "\n")
-    steps, outputs = read_sweep(path), folder / "outputs"
+def test_a_job_whose_parent_died_is_to_do_again(sweep_folder, tiny, monkeypatch):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
+    add_second_step(path)
+    steps, outputs = read_sweep(path), sweep_folder / "outputs"
 
     def killed(*args, **options):
         raise RuntimeError("DeadKernelError: Kernel died")
@@ -388,17 +122,15 @@ def test_a_job_whose_parent_died_is_to_do_again(folder, tiny, monkeypatch):
         patch.setattr("papermill.execute_notebook", killed)
         assert len(run_sweep(steps)) == 2
     assert [state_of(job) for jobs in steps for job in jobs] == ["todo", "todo"]
-    assert (
-        execution.failure(steps[0][0])["died"]
-        and "isn't done" in execution.failure(steps[1][0])["traceback"]
-    )
+    assert execution.failure(steps[0][0])["died"]
+    assert "isn't done" in execution.failure(steps[1][0])["traceback"]
     assert run_sweep(steps) == []
     assert not list((outputs / "notebooks").glob("*.failed.*"))
 
 
-def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny):
-    ((job,),) = read_sweep(sweep(folder, tiny, "grid: {broken: [true]}"))
-    outputs = (folder / "outputs").resolve()
+def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(sweep_folder, tiny):
+    ((job,),) = read_sweep(training_sweep(sweep_folder, tiny, "grid: {broken: [true]}"))
+    outputs = (sweep_folder / "outputs").resolve()
     assert execution.execute(job, {}).state == "failed"
     failed = outputs / "notebooks" / f"{job.name}.failed.ipynb"
     stamp = failed.stat().st_mtime_ns
@@ -409,9 +141,9 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(folder, tiny)
     assert failed.stat().st_mtime_ns > stamp, "what is known to have failed is tried again"
 
 
-def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny, monkeypatch):
+def test_a_clock_that_is_ahead_stops_no_second_try(sweep_folder, tiny, monkeypatch):
     """A worker's clock may be hours ahead of the one that asks."""
-    ((job,),), tried = read_sweep(sweep(folder, tiny)), []
+    ((job,),), tried = read_sweep(training_sweep(sweep_folder, tiny)), []
     monkeypatch.setattr(execution, "_execute", lambda *_: tried.append(1))
     with monkeypatch.context() as patch:
         patch.setattr(execution.time, "time", lambda: 9e12)
@@ -421,42 +153,45 @@ def test_a_clock_that_is_ahead_stops_no_second_try(folder, tiny, monkeypatch):
     assert tried == [1]
 
 
-def test_a_board_that_failed_for_want_of_runs_is_made_again(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1]")
-    board = nbformat.read(folder / "small.ipynb", 4)
+def test_a_board_that_failed_for_want_of_runs_is_made_again(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
+    board = nbformat.read(sweep_folder / "small.ipynb", 4)
     board.cells[1:] = [
         nbformat.v4.new_code_cell("from bioner_lib import read_rows\nassert read_rows()")
     ]
-    nbformat.write(board, folder / "board.ipynb")
+    nbformat.write(board, sweep_folder / "board.ipynb")
     path.write_text(path.read_text() + "- {notebook: board.ipynb, always: true}\n")
     ((_, said),) = run_sweep([read_sweep(path)[1]])
     assert "AssertionError" in said
-    assert run_sweep(read_sweep(path)) == [] and not list(
-        (folder / "outputs" / "notebooks").glob("*.failed.*")
-    )
+    assert run_sweep(read_sweep(path)) == []
+    assert not list((sweep_folder / "outputs" / "notebooks").glob("*.failed.*"))
 
 
-def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1]")
+def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(sweep_folder, tiny):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     steps = read_sweep(path)
-    (folder / "small.ipynb").write_text(
-        (folder / "small.ipynb").read_text().replace("as asked", "as wished")
+    (sweep_folder / "small.ipynb").write_text(
+        (sweep_folder / "small.ipynb").read_text().replace("as asked", "as wished")
     )
     ((_, said),) = run_sweep(steps)
     assert "small.ipynb has changed since the sweep was started; start it again" in said
-    assert state_of(steps[0][0]) == "todo" and run_sweep(read_sweep(path)) == []
+    assert state_of(steps[0][0]) == "todo"
+    assert run_sweep(read_sweep(path)) == []
 
 
-def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
-    path = sweep(folder, tiny, "seeds: [1]")
+def test_damaged_files_are_named_or_made_again(sweep_folder, tiny, capsys):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     ((job,),) = read_sweep(path)
     assert main(["sweep", str(path)]) == 0
-    outputs, whole = folder / "outputs", results(folder)
+    outputs, whole = sweep_folder / "outputs", results_in(sweep_folder)
     execution.executed(job.name).write_text("")
     (outputs / "sweeps" / "odd.json").write_text("[]")
     (outputs / "sweeps" / "mine-old.json").write_text('{"sweep": "mine"}')
-    assert main(["sweep", str(path), "--dry-run"]) == 0 and "1 todo" in capsys.readouterr().out
-    assert main(["status"]) == 0 and main(["sweep", str(path)]) == 0 and results(folder) == whole
+    assert main(["sweep", str(path), "--dry-run"]) == 0
+    assert "1 todo" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    assert main(["sweep", str(path)]) == 0
+    assert results_in(sweep_folder) == whole
     (row,) = (outputs / "runs").glob("*/run.json")
     row.write_text(row.read_text()[:100])
     assert main(["board"]) == MISTAKE
@@ -466,44 +201,13 @@ def test_damaged_files_are_named_or_made_again(folder, tiny, capsys):
     )
 
 
-def test_how_long_jobs_may_take(folder, tiny):
-    from bioner_lib.sweeps.jobs import Job
-
-    def job(**parameters):
-        return Job(Path("30_single_task.ipynb"), parameters)
-
-    took = {
-        "30_single_task": [
-            ({"corpus": "sample", "seed": 1}, 10.0),
-            ({"corpus": "sample", "heads": "joint"}, 30.0),
-        ]
-    }
-    assert (
-        status._expected(job(corpus="sample", seed=2), took) == 10
-        and status._expected(job(corpus="sample", decoder="crf"), took) == 20
+def test_a_runs_processes_share_its_cores(sweep_folder, tiny, monkeypatch):
+    (sweep_folder / "small.ipynb").write_text(
+        (sweep_folder / "small.ipynb")
+        .read_text()
+        .replace("broken: bool = False", "processes: int = 1")
     )
-    assert status._expected(job(corpus="bc5cdr"), took) is None, "another corpus says nothing"
-    assert status._expected(job(corpus="sample", epochs=9), took) is None
-    child = {"30_single_task": [({"corpus": "sample", "options": {"start_from": "x"}}, 5.0)]}
-    assert status._expected(job(corpus="sample", seed=3), child) == 5
-
-
-def test_a_scheduler_that_goes_away_is_told():
-    from concurrent.futures import Future
-
-    future = Future()
-    future.cancel()
-    assert (
-        "its scheduler is gone or was closed; the same command goes on"
-        in executors._outcome(future).trace
-    )
-
-
-def test_a_runs_processes_share_its_cores(folder, tiny, monkeypatch):
-    (folder / "small.ipynb").write_text(
-        (folder / "small.ipynb").read_text().replace("broken: bool = False", "processes: int = 1")
-    )
-    ((job,),) = read_sweep(sweep(folder, tiny, "grid: {processes: [2]}"))
+    ((job,),) = read_sweep(training_sweep(sweep_folder, tiny, "grid: {processes: [2]}"))
     seen = []
 
     def executed(source, target, parameters, config, **_):
@@ -516,78 +220,15 @@ def test_a_runs_processes_share_its_cores(folder, tiny, monkeypatch):
 
 
 def test_files_are_replaced_by_many_at_once(tmp_path):
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda k: replace_text(tmp_path / "one.json", str(k)), range(400)))
     assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
 
 
-def test_what_is_worked_on(folder, tiny, capsys):
-    path = sweep(folder, tiny, "seeds: [1]")
-    ((job,),) = read_sweep(path)
-    place = execution.progress_file(job)
-    place.parent.mkdir(parents=True)
-    place.write_text("{}")
-    with execution.claimed(job, wait=False):
-        assert "running" in status.table([[job]])
-    assert "todo" in status.table([[job]]) and not place.exists(), "a killed one's trace is gone"
-
-
-def _works(pid):
-    """Whether a process is there and more than a zombie."""
-    status = Path(f"/proc/{pid}/status")
-    return status.exists() and "State:\tZ" not in status.read_text()
-
-
-def test_ctrl_c_while_another_sweep_works_on_the_job(folder, tiny):
-    path = sweep(folder, tiny, "seeds: [1]")
-    ((job,),) = read_sweep(path)
-    outputs = (folder / "outputs").resolve()
-    with execution.claimed(job, wait=False):
-        process = start(path)
-        for _ in range(100):
-            time.sleep(0.1)
-            if list((outputs / "sweeps").glob("mine-*.json")):
-                break
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        assert (
-            "the same command goes on" in process.communicate(timeout=60)[1]
-            and process.returncode == STOPPED
-        )
-
-
-@pytest.mark.parametrize(
-    ("after", "sent"), [(0.05, signal.SIGINT), (0.4, signal.SIGTERM), (1.0, signal.SIGINT)]
-)
-def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(folder, tiny, after, sent):
-    """While kernels start, too."""
-    path = sweep(folder, tiny, "seeds: [1, 2, 3, 4]")
-    process = start(path)
-    for _ in range(200):
-        time.sleep(0.1)
-        if list((folder / "outputs" / "sweeps" / ".progress").glob("*.json")):
-            break
-    time.sleep(after)
-    kernels = below(process.pid)
-    process.send_signal(sent)
-    said = process.communicate(timeout=90)[1]
-    assert process.returncode == STOPPED and "the same command goes on" in said
-    for _ in range(100):  # they are killed, and reaped by whoever took them over
-        time.sleep(0.1)
-        if not (left := [pid for pid in kernels if _works(pid)]):
-            break
-    assert not left
-    assert {state_of(job) for job in read_sweep(path)[0]} <= {"todo", "done"}
-    if after == 1.0:
-        assert main(["sweep", str(path), "--workers", "2"]) == 0 and len(results(folder)) == 4
-
-
-def test_a_job_is_done_while_what_it_made_is_there(folder, tiny, monkeypatch):
+def test_a_job_is_done_while_what_it_made_is_there(sweep_folder, tiny, monkeypatch):
     """Runs and silver corpora alike: a sweep makes again what was deleted."""
-    ((job,),) = read_sweep(sweep(folder, tiny))
-    outputs, said = folder / "outputs", folder / "progress.json"
+    ((job,),) = read_sweep(training_sweep(sweep_folder, tiny))
+    outputs, said = sweep_folder / "outputs", sweep_folder / "progress.json"
     made = [outputs / "silver" / "x" / "corpus.toml", outputs / "runs" / "y" / "run.json"]
     for path in made:
         path.parent.mkdir(parents=True)

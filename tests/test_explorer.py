@@ -42,9 +42,13 @@ def test_a_split_is_read_once_for_all_searches(monkeypatch):
     read = []
     sample = load_corpus("sample")
     watched = sample.train.map(lambda s: s, "sample")
-    monkeypatch.setattr(
-        Split, "__iter__", lambda self: (read.append(self.role) or s for s in self._sentences)
-    )
+
+    def watching(self):
+        for sentence in self._sentences:
+            read.append(self.role)
+            yield sentence
+
+    monkeypatch.setattr(Split, "__iter__", watching)
     corpus = replace(sample, splits={"train": watched})
     page_html(corpus, "train")
     page_html(corpus, "train", page=3)
@@ -57,19 +61,22 @@ def test_a_split_is_read_once_for_all_searches(monkeypatch):
 
 def test_widget_follows_its_controls():
     widget = explore([load_corpus("sample"), load_corpus("sample-gene")])
-    (corpus, split, kind), (text, page), view = (
-        widget.children[0].children,
-        widget.children[1].children,
-        widget.children[2],
-    )
+    (corpus, split, kind) = widget.children[0].children
+    (text, page) = widget.children[1].children
+    view = widget.children[2]
     assert "336 sentences" in view.value
     kind.value = "Virus"
-    assert "Virus" in view.value and "336 sentences" not in view.value
+    assert "Virus" in view.value
+    assert "336 sentences" not in view.value
     text.value = "no such words"
     assert "0 sentences" in view.value
-    text.value, kind.value, split.value = "", "", "dev"
+    text.value = ""
+    kind.value = ""
+    split.value = "dev"
     assert "108 sentences" in view.value
     page.value = 99
-    assert page.value == 11 and "page 11 of 11" in view.value
+    assert page.value == 11
+    assert "page 11 of 11" in view.value
     corpus.value = "sample-gene"
-    assert kind.options == (("any", ""), ("Gene", "Gene")) and "sample-gene" in view.value
+    assert kind.options == (("any", ""), ("Gene", "Gene"))
+    assert "sample-gene" in view.value

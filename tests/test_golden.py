@@ -1,17 +1,25 @@
-"""Every field of RunConfig is carried out: a small run's numbers change with each field that should matter, and with no other."""
+"""A small run's numbers change with each RunConfig field that should matter, and no other."""
 
 import shutil
 from dataclasses import fields
 
 import pytest
-from conftest import make_encoder, run_in
+from conftest import run_in
+from safetensors.torch import load_file, save_file
+from tiny_encoders import make_encoder
 
 from bioner_lib import RunConfig
 
 BASE = {
-    "corpora": ("sample-gene", "sample-disease"), "epochs": 2, "learning_rate": 3e-3, "limit": 24, "max_length": 32, "overlap": 8,
-    "batch_size": 8, "precision": "fp32",
-}  # fmt: skip
+    "corpora": ("sample-gene", "sample-disease"),
+    "epochs": 2,
+    "learning_rate": 3e-3,
+    "limit": 24,
+    "max_length": 32,
+    "overlap": 8,
+    "batch_size": 8,
+    "precision": "fp32",
+}
 # field -> another value, and what else both sides need so that it can matter
 MATTERS = {
     "corpora": (("sample-disease", "sample-gene"), {}),
@@ -117,8 +125,6 @@ def test_a_field_that_nothing_asks_for_changes_nothing(numbers, field):
 
 def test_the_encoders_weights_matter(numbers, tmp_path, tiny):
     other = make_encoder("bert", tmp_path / "other")
-    from safetensors.torch import load_file, save_file
-
     weights = load_file(other / "model.safetensors")
     save_file(
         {name: value * 1.5 for name, value in weights.items()},

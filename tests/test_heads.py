@@ -32,7 +32,7 @@ def test_allowed_transitions_are_those_of_the_scheme(scheme):
 
 
 def random_chain(seed, scheme):
-    """Three rows of up to 4 places: one whole, one shorter, one that neither opens nor closes its sentence."""
+    """Three rows of up to 4 positions: a whole sentence, a shorter one, and a middle window."""
     generator = torch.Generator().manual_seed(seed)
     tags = tag_names(["X"], scheme)
     table = torch.randn(len(tags) + 1, len(tags) + 1, generator=generator).masked_fill(
@@ -66,11 +66,9 @@ def log_sum(values):
 def test_chain_equals_brute_force(seed, scheme):
     """Partition, one path's score, marginals and the best path, over every sequence there is."""
     chain, scores, lengths = random_chain(seed, scheme)
-    partition, marginals, best = (
-        chain.log_partition(scores),
-        chain.marginals(scores),
-        chain.best(scores),
-    )
+    partition = chain.log_partition(scores)
+    marginals = chain.marginals(scores)
+    best = chain.best(scores)
     given_path = torch.randint(
         scores.shape[-1], scores.shape[:2], generator=torch.Generator().manual_seed(seed)
     )
@@ -96,21 +94,17 @@ def test_chain_equals_brute_force(seed, scheme):
 def test_a_row_of_nothing_counts_nothing():
     chain, scores, _ = random_chain(1, "IOB2")
     chain.valid[1] = False
-    assert (
-        chain.log_partition(scores)[1] == 0.0
-        and chain.path_score(scores, torch.zeros(3, 4, dtype=torch.long))[1] == 0.0
-    )
+    assert chain.log_partition(scores)[1] == 0.0
+    assert chain.path_score(scores, torch.zeros(3, 4, dtype=torch.long))[1] == 0.0
 
 
 @pytest.mark.parametrize("decoder", ["softmax", "crf"])
 @pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
 def test_decoding_never_needs_repair(decoder, scheme):
     torch.manual_seed(0)
-    head, repairs, yes = (
-        Head(4, ["X", "Y"], scheme, decoder),
-        Counter(),
-        torch.ones(20, dtype=torch.bool),
-    )
+    head = Head(4, ["X", "Y"], scheme, decoder)
+    repairs = Counter()
+    yes = torch.ones(20, dtype=torch.bool)
     tags, scores = head.decode(
         3 * torch.randn(20, 9, len(head.tags)), torch.ones(20, 9, dtype=torch.bool), yes, yes
     )

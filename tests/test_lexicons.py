@@ -83,7 +83,8 @@ def test_empty_terms_are_refused():
     for term in ([], ["a", ""]):
         with pytest.raises(DataError, match="empty"):
             Lexicon([(term, "X", "", False)])
-    assert Lexicon([]).tag(["a"]) == [] and Lexicon([(["a"], "X", "", False)]).tag([]) == []
+    assert Lexicon([]).tag(["a"]) == []
+    assert Lexicon([(["a"], "X", "", False)]).tag([]) == []
 
 
 def test_one_file_with_the_hashes_of_its_sources(tmp_path):
@@ -94,20 +95,16 @@ def test_one_file_with_the_hashes_of_its_sources(tmp_path):
     ]
     for name in ("a.gz", "b.gz"):
         save_entries(entries, tmp_path / name, [tmp_path / "source.tsv"], {"made": "here"})
-    again, tokens = (
-        Lexicon.load(tmp_path / "a.gz"),
-        ["SARS", "-", "CoV", "-", "2", "and", "Optic", "atrophy"],
-    )
+    again = Lexicon.load(tmp_path / "a.gz")
+    tokens = ["SARS", "-", "CoV", "-", "2", "and", "Optic", "atrophy"]
     assert (
         again.find(tokens)
         == Lexicon(entries).find(tokens)
         == [(0, 5, "Virus", "NCBITaxon:2697049"), (6, 8, "Disease", "")]
     )
-    assert (
-        again.about["made"] == "here"
-        and len(again.about["sources"]["source.tsv"]) == 64
-        and again.types == ("Virus", "Disease")
-    )
+    assert again.about["made"] == "here"
+    assert len(again.about["sources"]["source.tsv"]) == 64
+    assert again.types == ("Virus", "Disease")
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes(), json.dumps(
         again.about
     )

@@ -40,26 +40,30 @@ def folder(tmp_path):
 
 def test_what_stays_on_disk_is_what_would_be_held(folder):
     corpus = load_corpus(folder)
-    assert corpus.train.on_disk and len(corpus.train) == 40 and corpus.documented
+    assert corpus.train.on_disk
+    assert len(corpus.train) == 40
+    assert corpus.documented
     held = load_corpus(
         folder / "train.jsonl", reader="jsonl", tag_field=TAG_FIELD
     )  # carved, not silver
     together = sorted([*held.train, *held.dev], key=lambda s: int(s.doc))
-    assert list(corpus.train) == together and corpus.train[-1].tokens[2] == "39"
+    assert list(corpus.train) == together
+    assert corpus.train[-1].tokens[2] == "39"
     view = corpus.only("Virus")
-    assert (
-        view.train.on_disk
-        and view.counts("train") == {"Virus": 40}
-        and view.train[0].tags == ["O", "O", "B-Virus", "O"]
-    )
+    assert view.train.on_disk
+    assert view.counts("train") == {"Virus": 40}
+    assert view.train[0].tags == ["O", "O", "B-Virus", "O"]
     in_memory = view.splits["train"].__class__(list(view.train), "train", "x")
     assert view.fingerprint == type(view)("x", view.types, {"train": in_memory}).fingerprint
-    assert pickle.loads(pickle.dumps(view.train)) == view.train and view.train[:3][2].doc == "2"
+    assert pickle.loads(pickle.dumps(view.train)) == view.train
+    assert view.train[:3][2].doc == "2"
 
 
 def test_parts_are_nested_and_stay_on_disk(folder):
     few, more = (load_corpus(f"{folder}@{n}").train for n in (10, 25))
-    assert few.on_disk and len(few) == 10 and {s.doc for s in few} < {s.doc for s in more}
+    assert few.on_disk
+    assert len(few) == 10
+    assert {s.doc for s in few} < {s.doc for s in more}
     assert [s.doc for s in few] == [s.doc for s in load_corpus(f"{folder}@10").train]
     assert {s.doc for s in load_corpus(f"{folder}@1/2").train}.isdisjoint(
         {s.doc for s in load_corpus(f"{folder}@2/2").train}
@@ -68,19 +72,22 @@ def test_parts_are_nested_and_stay_on_disk(folder):
 
 
 def test_files_of_bioner_ds_are_read_alike(tmp_path):
-    """Without documents, tags in the field that is named, and no types declared: then the file says what it holds."""
+    """The named field holds the tags; undeclared types are read from the file."""
     path = tmp_path / "train.jsonl"
     path.write_text(record("OPA1 and TP53", "B-Gene O B-Gene") + record("none", "O"))
     lines = Lines(path, tag_field=TAG_FIELD)
     assert [s.spans for s in lines] == [
         [(0, 1, "Gene"), (2, 3, "Gene")],
         [],
-    ] and not lines.documented
+    ]
+    assert not lines.documented
     assert len({s.doc for s in lines}) == 2
     gold = Lines(path, tag_field="decoded_tags")
     assert [s.spans for s in gold] == [[], []]
     corpus = load_corpus(path, reader="jsonl", tag_field=TAG_FIELD, silver=True)
-    assert corpus.types == ("Gene",) and corpus.silver and list(corpus.splits) == ["train"]
+    assert corpus.types == ("Gene",)
+    assert corpus.silver
+    assert list(corpus.splits) == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +123,8 @@ def test_made_corpora_go_by_their_name(folder, monkeypatch, tmp_path):
     (tmp_path / "outputs" / "silver").mkdir(parents=True)
     folder.rename(tmp_path / "outputs" / "silver" / "viruses")
     corpus = load_corpus("viruses@5:Virus")
-    assert corpus.name == "viruses:Virus" and len(corpus.train) == 5
+    assert corpus.name == "viruses:Virus"
+    assert len(corpus.train) == 5
     with pytest.raises(Exception, match=r"unknown corpus 'virusez'.*did you mean 'viruses'"):
         load_corpus("virusez")
 
@@ -151,6 +159,5 @@ def test_parts_go_on_reading_what_was_loaded(folder):
 
 def test_splits_are_equal_by_what_they_hold(folder):
     train = load_corpus(folder).train
-    assert train == Split(list(train), "train", "other") and train != Split(
-        list(train)[1:], "train", "other"
-    )
+    assert train == Split(list(train), "train", "other")
+    assert train != Split(list(train)[1:], "train", "other")

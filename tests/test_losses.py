@@ -124,7 +124,8 @@ def test_loss_over_nothing_is_zero(two):
         Output(logits), batch_of(0, {"Gene": [0, 0, 0], "Disease": [0, 0, 0]})
     )
     loss.backward()
-    assert loss.item() == 0.0 and not logits["Disease"].grad.any()
+    assert loss.item() == 0.0
+    assert not logits["Disease"].grad.any()
 
 
 @settings(deadline=None, max_examples=40)
@@ -160,7 +161,8 @@ def test_crf_equals_brute_force(seed, unannotated, scheme):
         ):
             gold.append(total)
     expected = torch.tensor(support).logsumexp(0) - torch.tensor(gold).logsumexp(0)
-    assert nll == pytest.approx(expected.item(), abs=1e-3) and nll > -1e-4
+    assert nll == pytest.approx(expected.item(), abs=1e-3)
+    assert nll > -1e-4
 
 
 def test_crf_is_finite_in_bf16_and_has_gradients():
@@ -177,12 +179,12 @@ def test_crf_is_finite_in_bf16_and_has_gradients():
             )
         head.zero_grad()
         nll.sum().backward()
-        assert nll.isfinite().all() and (nll >= -1e-2).all() and nll[3] == 0.0
-        assert (
-            head.transitions.grad.isfinite().all()
-            and head.linear.weight.grad.isfinite().all()
-            and head.transitions.grad.any()
-        )
+        assert nll.isfinite().all()
+        assert (nll >= -1e-2).all()
+        assert nll[3] == 0.0
+        assert head.transitions.grad.isfinite().all()
+        assert head.linear.weight.grad.isfinite().all()
+        assert head.transitions.grad.any()
 
 
 def test_weights(two):
@@ -213,7 +215,7 @@ def test_weights(two):
 
 
 def test_uncertainty_settles_where_the_loss_a_word_says():
-    """With s the log-variance, exp(-s) l + s / 2 is least at s = log 2 l; a head that sees no words keeps its s."""
+    """exp(-s) l + s / 2 is least at s = log 2 l (s: log-variance); an unused head keeps its s."""
     two = [load_corpus("sample-gene"), load_corpus("sample-disease")]
     plans = plan_heads("per-type", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertainty")
@@ -226,12 +228,12 @@ def test_uncertainty_settles_where_the_loss_a_word_says():
     )
     optimizer = torch.optim.SGD(loss_of.parameters(), lr=0.5)
     for _ in range(500):
-        optimizer.zero_grad(), loss_of(output, batch).backward(), optimizer.step()
+        optimizer.zero_grad()
+        loss_of(output, batch).backward()
+        optimizer.step()
     each = torch.nn.functional.cross_entropy(output.logits["Gene"][0], batch.tags["Gene"][0])
-    assert (
-        loss_of.log_variances[0].item() == pytest.approx((2 * each).log().item(), abs=1e-3)
-        and loss_of.log_variances[1] == 0.0
-    )
+    assert loss_of.log_variances[0].item() == pytest.approx((2 * each).log().item(), abs=1e-3)
+    assert loss_of.log_variances[1] == 0.0
 
 
 def test_heads_and_corpora_that_dont_meet_are_refused(two):

@@ -9,6 +9,7 @@ import tomllib
 from functools import cache
 
 import pytest
+from conftest import rows_in
 
 from bioner_lib.home import home
 from bioner_lib.sweeps.parameters import source_of
@@ -215,7 +216,7 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path,
     last = cells(tmp_path / f"{name}.ipynb", "code")[-1]["outputs"][0]["data"]["text/markdown"]
     assert len("".join(last)) > 40, "what this run shows, in words"
     if name == "30_single_task":
-        assert {row["device"].get("processes") for row in read_rows()} == {None, 2}
+        assert {row["device"].get("processes") for row in rows_in(tmp_path)} == {None, 2}
     if name == "40_multi_task":
         board = papermill("90_leaderboard", home(), tmp_path)
         assert board.returncode == 0, board.stderr[-3000:]

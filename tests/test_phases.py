@@ -1,9 +1,11 @@
 """Runs that build on earlier runs: second phases and self-labelling."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from conftest import small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.comparison import check_budgets, repetitions
@@ -19,20 +21,6 @@ from bioner_lib.training.building import build
 from bioner_lib.training.loop import Loop
 from bioner_lib.training.self_labels import label_hidden
 
-SMALL = {
-    "epochs": 1,
-    "learning_rate": 3e-3,
-    "limit": 40,
-    "max_length": 128,
-    "overlap": 16,
-    "batch_size": 8,
-    "precision": "fp32",
-}
-
-
-def small(tiny, corpora, **changes):
-    return RunConfig(**({"corpora": corpora, "encoder": tiny} | SMALL | changes))
-
 
 def quiet(config):
     return run(config, progress=False)
@@ -40,17 +28,15 @@ def quiet(config):
 
 @pytest.mark.parametrize("sharing", SHARING)
 def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
-    """Gene and Disease first, then Disease and Virus: Gene keeps every weight, Disease goes on, Virus is new."""
+    """Gene and Disease, then Disease and Virus: Gene keeps its weights, Disease goes on."""
     first = small(tiny, ["sample-gene", "sample-disease"], sharing=sharing)
     quiet(first)
     second = small(
         tiny, ["sample-disease", "sample-virus"], sharing=sharing, start_from=first.run_id
     )
     corpora = [load_corpus(name).limit(40) for name in second.corpora]
-    begun, before = (
-        build(second, plan_heads(second.heads, corpora)),
-        MultiTaskTagger.load(outputs / "runs" / first.run_id / "model"),
-    )
+    begun = build(second, plan_heads(second.heads, corpora))
+    before = MultiTaskTagger.load(outputs / "runs" / first.run_id / "model")
     assert [plan.name for plan in begun.plans] == ["Gene", "Disease", "Virus"]
     for i in range(2):
         assert torch.equal(begun.heads[i].linear.weight, before.heads[i].linear.weight)
@@ -66,9 +52,8 @@ def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
         old = tuple(map(slice, then.shape))  # a gate has a row for each new head
         assert torch.equal(now[old], then), "nor its view, gate or route"
     assert not torch.equal(after.heads[1].linear.weight, before.heads[1].linear.weight)
-    assert row["parents"]["start_from"]["run_id"] == first.run_id and row["parents"]["start_from"][
-        "phases"
-    ] == [first.as_dict()]
+    assert row["parents"]["start_from"]["run_id"] == first.run_id
+    assert row["parents"]["start_from"]["phases"] == [first.as_dict()]
 
 
 def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
@@ -110,8 +95,6 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
 
 
 def test_another_tokenizer_is_refused(tiny, outputs, tmp_path):
-    import shutil
-
     folder = shutil.copytree(tiny, tmp_path / "encoder")
     first = small(str(folder), "sample-gene")
     quiet(first)
@@ -130,11 +113,9 @@ def test_seeds_of_a_second_phase_are_repetitions_of_one_arm(tiny, outputs):
         rows.append(quiet(second))
     assert [row["config"]["seed"] for row in repetitions(second)] == [1, 2]
     frame = results(rows)
-    assert (
-        frame["arm"].nunique() == 1
-        and frame["name"].nunique() == 1
-        and "start_from=sample-gene" in frame["name"].iloc[0]
-    )
+    assert frame["arm"].nunique() == 1
+    assert frame["name"].nunique() == 1
+    assert "start_from=sample-gene" in frame["name"].iloc[0]
     alone = quiet(small(tiny, "sample-disease"))
     with pytest.raises(WorkbookError, match=r"epochs differs \(1, 2\)"):
         check_budgets([rows[0], alone])
@@ -186,9 +167,8 @@ def test_a_perfect_teacher_restores_what_was_hidden(tiny):
     assert [len(corpus.train) for corpus in rest] == [0, 0]
     truth = {tuple(s.tokens): s.tags for s in full.train}
     for corpus in labelled.values():
-        assert set(corpus.types) == {"Gene", "Disease"} and all(
-            s.tags == truth[tuple(s.tokens)] for s in corpus.train
-        )
+        assert set(corpus.types) == {"Gene", "Disease"}
+        assert all(s.tags == truth[tuple(s.tokens)] for s in corpus.train)
     assert sum(len(corpus.train) for corpus in labelled.values()) == len(full.train)
     assert all(corpus.dev == half.dev for corpus, half in zip(rest, halves, strict=True))
 
@@ -199,10 +179,14 @@ def test_a_teacher_reads_each_sentence_once(tiny, monkeypatch):
     teacher = MultiTaskTagger(
         encoder, tokenizer, plan_heads("per-type", [load_corpus("sample-virus")]), max_length=128
     )
-    seen, inner = [], teacher.aligner.pieces
-    monkeypatch.setattr(
-        teacher.aligner, "pieces", lambda sentences: seen.extend(sentences) or inner(sentences)
-    )
+    seen = []
+    inner = teacher.aligner.pieces
+
+    def watched(sentences):
+        seen.extend(sentences)
+        return inner(sentences)
+
+    monkeypatch.setattr(teacher.aligner, "pieces", watched)
     label_hidden(teacher, [half, load_corpus("sample-virus").limit(5)], 0.5)
     assert len(seen) == len(half.train)
     seen.clear()
@@ -216,12 +200,10 @@ def test_unsure_sentences_stay_hidden_and_people_are_never_overruled(tiny):
     teacher = oracle(tiny, full, sure=lambda tokens: 0.4 if len(tokens) > 12 else 0.95)
     other = load_corpus("sample-disease")
     rest, labelled = label_hidden(teacher, [half, other], 0.9)
-    assert all(len(s.tokens) > 12 for s in rest[0].train) and all(
-        len(s.tokens) <= 12 for s in labelled["sample:Gene"].train
-    )
-    assert rest[0].types == ("Gene",) and len(rest[0].train) + len(
-        labelled["sample:Gene"].train
-    ) == len(half.train)
+    assert all(len(s.tokens) > 12 for s in rest[0].train)
+    assert all(len(s.tokens) <= 12 for s in labelled["sample:Gene"].train)
+    assert rest[0].types == ("Gene",)
+    assert len(rest[0].train) + len(labelled["sample:Gene"].train) == len(half.train)
     clash = {
         tuple(s.tokens): [(start, end, "Disease") for start, end, _ in s.spans] for s in half.train
     }
@@ -252,9 +234,12 @@ def test_a_run_with_a_teacher(tiny, outputs):
     }
     assert set(row["history"][0]["dev"]) == {"sample:Gene", "sample:Disease", "mean"}
     loop = Loop(
-        small(tiny, halves, teacher=teacher.run_id, confidence=0.0, corpus_weights={halves[0]: 0.5}),
-        [load_corpus(name).limit(40) for name in halves], progress=False,
-    )  # fmt: skip
+        small(
+            tiny, halves, teacher=teacher.run_id, confidence=0.0, corpus_weights={halves[0]: 0.5}
+        ),
+        [load_corpus(name).limit(40) for name in halves],
+        progress=False,
+    )
     assert [head.weights.tolist() for head in loop.loss_of.heads] == [
         [0.5, 0.0, 0.5, 1.0],
         [0.0, 1.0, 0.5, 1.0],
@@ -265,9 +250,8 @@ def test_a_run_with_a_teacher(tiny, outputs):
         [load_corpus(name).limit(40) for name in halves],
         progress=False,
     )
-    assert sum(map(len, main.batches(0))) == sum(map(len, main.train)) and all(main.train), (
-        "labelled sentences stay with their corpus"
-    )
+    assert sum(map(len, main.batches(0))) == sum(map(len, main.train))
+    assert all(main.train), "labelled sentences stay with their corpus"
     with pytest.raises(WorkbookError, match="with 'per-corpus' no head would"):
         small(tiny, halves, teacher=teacher.run_id, heads="per-corpus")
     with pytest.raises(WorkbookError, match=r"teacher='nobody': no finished run"):

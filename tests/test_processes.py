@@ -6,9 +6,8 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
-from conftest import rows_in
+from conftest import rows_in, sweep, write_notebook
 
 from bioner_lib import RunConfig, run
 from bioner_lib.models.batching import epoch_batches, make_examples
@@ -65,18 +64,19 @@ def together(outputs, config, n=2, more=()):
     ],
 )
 def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
-    """Global batches alike: per-epoch losses within 1e-4, the same choice, nearly the same spans; heads without data in a step rest."""
+    """With equal global batches, losses agree within 1e-4 and the same epoch is chosen.
+
+    The spans are nearly the same, and a head without data in a step doesn't change.
+    """
     config = FIELDS | more | {"encoder": str(tiny)}
     done = together(tmp_path / "two", config, more=["--track", "tensorboard"])
     assert done.returncode == 0, done.stderr[-3000:]
     assert list((tmp_path / "two" / "tensorboard").rglob("events*"))
     (two,) = rows_in(tmp_path / "two")
     one = run(RunConfig(**config), progress=False)
-    assert (
-        two["device"]["processes"] == 2
-        and one["device"]["processes"] == 1
-        and two["run_id"] == one["run_id"]
-    )
+    assert two["device"]["processes"] == 2
+    assert one["device"]["processes"] == 1
+    assert two["run_id"] == one["run_id"]
     assert [e["loss"] for e in two["history"]] == pytest.approx(
         [e["loss"] for e in one["history"]], abs=2e-4
     )
@@ -85,13 +85,15 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
         assert after["dev"] == pytest.approx(before["dev"], abs=0.02)
     assert done.stdout.count("row: runs/") == 1
     again = together(tmp_path / "two", config)
-    assert again.returncode == 0 and rows_in(tmp_path / "two") == [two], (
-        "a finished run is only read"
-    )
+    assert again.returncode == 0
+    assert rows_in(tmp_path / "two") == [two], "a finished run is only read"
 
 
 def test_shares_add_up(tiny, monkeypatch):
-    """Each example once; divisors are those of the whole batch; a process without an example of its own learns nothing."""
+    """Each example is used once, and losses are divided by the counts of the whole batch.
+
+    A process without examples adds no gradient.
+    """
     import math
 
     from bioner_lib import load_corpus
@@ -111,16 +113,16 @@ def test_shares_add_up(tiny, monkeypatch):
         id(example) for share, _, _ in shares for example in share
     )
     assert {words for _, words, _ in shares} == {sum(len(e.window.positions) for e in batch) / 2}
-    assert (
-        sum(weight for _, _, weight in shares) == pytest.approx(2)
-        and len({weight for _, _, weight in shares}) == 2
-    )
+    assert sum(weight for _, _, weight in shares) == pytest.approx(2)
+    assert len({weight for _, _, weight in shares}) == 2
     assert training._share(batch[:1]) == (batch[:1], math.inf, 0.0)
 
 
 def test_a_mistake_ends_all_processes(tiny, tmp_path):
     done = together(tmp_path, FIELDS | {"corpora": "sampel", "encoder": str(tiny)})
-    assert done.returncode != 0 and "did you mean 'sample'" in done.stderr and not rows_in(tmp_path)
+    assert done.returncode != 0
+    assert "did you mean 'sample'" in done.stderr
+    assert not rows_in(tmp_path)
 
 
 CELLS = [
@@ -132,19 +134,10 @@ CELLS = [
 
 def sweep_of_launches(folder, config, seeds):
     """A notebook that launches two ranks, and a sweep of it."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "python3",
-        "language": "python",
-    }
-    nbformat.write(notebook, folder / "launch.ipynb")
-    path = folder / "mine.yaml"
-    path.write_text(
-        f"steps: [{{notebook: launch.ipynb, parameters: {{options: {json.dumps(config)}}}, seeds: {seeds}}}]"
-    )
-    return path
+    write_notebook(folder / "launch.ipynb", CELLS)
+    parameters = f"{{options: {json.dumps(config)}}}"
+    step = f"{{notebook: launch.ipynb, parameters: {parameters}, seeds: {seeds}}}"
+    return sweep(folder, f"steps: [{step}]")
 
 
 def swept(path):
@@ -160,7 +153,7 @@ def swept(path):
 
 
 def test_ranks_die_with_their_kernel_and_the_same_call_goes_on(tiny, tmp_path):
-    """kill -9 on the kernel that forked them: nobody is left, and neither the run's lock nor a port is held."""
+    """After kill -9 on the kernel, no process is left, and the run's lock and port are free."""
     import psutil
 
     path = sweep_of_launches(

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
+from bioner_lib.board.leaderboard import by_type, markdown
+from bioner_lib.board.publishing import published_rows
+from bioner_lib.board.tables import aggregate, results
 from bioner_lib.home import home
 
 PROJECT = tomllib.loads((home() / "pyproject.toml").read_text())["project"]
@@ -33,8 +37,6 @@ def test_constraints_pin_every_dependency():
         if line and line[0] != "#"
     }
     assert all(re.fullmatch(r"[\w.-]+==[\w.!-]+", pin) for pin in pins.values())
-    from packaging.requirements import Requirement
-
     assert f"{PROJECT['name']}[lab]" in EXTRAS["dev"], "make workbook installs dev, and lab with it"
     outside = [
         line
@@ -50,10 +52,8 @@ def test_conda_environment_agrees():
     environment = yaml.safe_load((home() / "environment.yml").read_text())
     plain = [line for line in environment["dependencies"] if isinstance(line, str)]
     (pip,) = [line["pip"] for line in environment["dependencies"] if isinstance(line, dict)]
-    assert (
-        f"python{PROJECT['requires-python']}" in [line.replace(" ", "") for line in plain]
-        and "pip" in plain
-    )
+    assert f"python{PROJECT['requires-python']}" in [line.replace(" ", "") for line in plain]
+    assert "pip" in plain
     assert pip == ["-c constraints.txt", "-e .[dev]"]
 
 
@@ -186,9 +186,6 @@ def test_what_only_reads_does_not_wait_for_torch():
 
 
 def test_readme_numbers_come_from_committed_rows():
-    from bioner_lib.board.leaderboard import markdown
-    from bioner_lib.board.publishing import published_rows
-    from bioner_lib.board.tables import aggregate, results
 
     readme = PUBLISHED.read_text(encoding="utf-8")
     rows = published_rows()
@@ -244,9 +241,6 @@ def test_the_corpora_page_lists_every_registered_corpus():
     [("halves", ["Chemical", "Disease"]), ("silver", ["Chemical", "Disease", "Gene", "Virus"])],
 )
 def test_readme_tables_come_from_committed_rows(table, types):
-    from bioner_lib.board.leaderboard import by_type
-    from bioner_lib.board.publishing import published_rows
-    from bioner_lib.board.tables import results
 
     readme = PUBLISHED.read_text(encoding="utf-8")
     for line in by_type(results(published_rows(table)), types).splitlines():
@@ -256,12 +250,9 @@ def test_readme_tables_come_from_committed_rows(table, types):
 def test_published_rows_are_whole():
     for path in (home() / "outputs" / "published").rglob("*.json"):
         row = json.loads(path.read_text())
-        assert (
-            path.stem == row["run_id"]
-            and all(
-                about["official"] or "test" not in about["sentences"]
-                for about in row["data"].values()
-            )
-            and row["versions"]
-            and row["device"]
+        assert path.stem == row["run_id"]
+        assert all(
+            about["official"] or "test" not in about["sentences"] for about in row["data"].values()
         )
+        assert row["versions"]
+        assert row["device"]

@@ -3,36 +3,17 @@
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import torch
+from conftest import own_corpus
+from safetensors.torch import load_file, save_file
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.runs import provenance
 from bioner_lib.runs.provenance import changes, encoder_digest, made_from
 from bioner_lib.runs.rows import forget, read_row
 from bioner_lib.training import loop as training
-
-
-def own_corpus(
-    folder: Path,
-    types: list[str],
-    sentences,
-    silver: bool = False,
-    suffix: str = "",
-    tags: bool = False,
-) -> str:
-    """A folder with a train and a dev file whose types are declared."""
-    folder.mkdir(exist_ok=True)
-    for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
-        records = [{"tokens": s.tokens, "tags": s.tags, "doc": f"{s.doc}{suffix}"} for s in part]
-        if tags:  # one mention less, the same words
-            records[0]["tags"] = ["O"] * len(records[0]["tags"])
-        (folder / f"{role}.jsonl").write_text("\n".join(map(json.dumps, records)))
-    (folder / "corpus.toml").write_text(
-        f"types = {json.dumps(types)}\nsilver = {str(silver).lower()}\n"
-    )
-    return str(folder)
 
 
 def dictionary(corpus: str, **fields) -> RunConfig:
@@ -53,12 +34,12 @@ def genes():
         ),
         ({"silver": True}, "data / mine / silver: False -> True"),
         ({"suffix": "-b"}, "data / mine / documents: "),
-        ({"tags": True}, "data / mine / fingerprint: "),
+        ({"first_without": True}, "data / mine / fingerprint: "),
     ],
 )
 def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, change, said):
     """One thing changes in each case; the words stay the same."""
-    config = dictionary(own_corpus(tmp_path / "mine", ["Gene"], genes), also_test=("sample-gene",))
+    config = dictionary(own_corpus(tmp_path / "mine", genes, ["Gene"]), also_test=("sample-gene",))
     first = run(config, progress=False)
     assert run(config, progress=False) == first
     own_corpus(tmp_path / "mine", **{"types": ["Gene"], "sentences": genes} | change)
@@ -67,9 +48,6 @@ def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, chang
 
 
 def test_an_encoder_whose_weights_have_changed(tiny, tmp_path, outputs):
-    import torch
-    from safetensors.torch import load_file, save_file
-
     folder = shutil.copytree(tiny, tmp_path / "encoder")
     config = RunConfig(
         corpora="sample", encoder=str(folder), epochs=1, limit=10, max_length=64, overlap=8
@@ -112,11 +90,11 @@ def test_a_relative_encoder_is_one_folder(tiny, tmp_path, monkeypatch):
 def test_a_parent_that_was_made_again_otherwise(tiny, tmp_path, outputs, genes):
     """The parent keeps its run id: only its corpus's content is another one."""
     options = {"encoder": tiny, "epochs": 1, "max_length": 64, "overlap": 8, "learning_rate": 3e-3}
-    first = RunConfig(corpora=own_corpus(tmp_path / "mine", ["Gene"], genes), **options)
+    first = RunConfig(corpora=own_corpus(tmp_path / "mine", genes, ["Gene"]), **options)
     second = RunConfig(corpora="sample-gene", limit=20, start_from=first.run_id, **options)
     run(first, progress=False)
     run(second, progress=False)
-    own_corpus(tmp_path / "mine", ["Gene"], genes[:30])
+    own_corpus(tmp_path / "mine", genes[:30], ["Gene"])
     with pytest.raises(WorkbookError, match=rf"what run {first.run_id} was made from has changed"):
         run(second, progress=False)
     forget(first.run_id)
@@ -125,7 +103,7 @@ def test_a_parent_that_was_made_again_otherwise(tiny, tmp_path, outputs, genes):
     with pytest.raises(WorkbookError, match=rf"run {second.run_id} .*parents / start_from: "):
         run(second, progress=False)
     forget(first.run_id)
-    own_corpus(tmp_path / "mine", ["Gene"], genes)
+    own_corpus(tmp_path / "mine", genes, ["Gene"])
     run(first, progress=False)
     assert run(second, progress=False), "a parent that was made again alike is the same parent"
 
@@ -145,14 +123,16 @@ def test_precision_and_library_are_part_of_a_run(tiny, outputs, monkeypatch):
 
 
 def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
-    """Registered files are verified by hash, so they are loaded again only if the code that reads them has changed."""
+    """Registered files are verified by hash, so only a change of the reading code reloads them."""
     config = dictionary("sample")
-    loaded, inner = [], provenance.load_corpus
-    monkeypatch.setattr(
-        provenance,
-        "load_corpus",
-        lambda name, **options: loaded.append(name) or inner(name, **options),
-    )
+    loaded = []
+    inner = provenance.load_corpus
+
+    def watched(name, **options):
+        loaded.append(name)
+        return inner(name, **options)
+
+    monkeypatch.setattr(provenance, "load_corpus", watched)
     monkeypatch.setitem(
         provenance.CORPORA, "sample", {**provenance.CORPORA["sample"], "repository": "owner/name"}
     )
@@ -173,10 +153,12 @@ def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
 
 def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, monkeypatch):
     config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        patch.setattr(training.Loop, "one_epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(config, progress=False)
     (working,) = (outputs / "runs").glob(".working-*")
@@ -227,7 +209,7 @@ def test_trials_of_a_search_on_other_data_are_not_counted(tiny, tmp_path, output
     from bioner_lib.runs.search import search
 
     base = RunConfig(
-        corpora=own_corpus(tmp_path / "mine", ["Gene"], genes),
+        corpora=own_corpus(tmp_path / "mine", genes, ["Gene"]),
         encoder=tiny,
         epochs=1,
         max_length=64,
@@ -237,6 +219,6 @@ def test_trials_of_a_search_on_other_data_are_not_counted(tiny, tmp_path, output
     space = {"learning_rate": [1e-4, 1e-3]}
     assert len(search(base, space, 2).trials) == 2
     assert len(search(base, space, 3).trials) == 3
-    own_corpus(tmp_path / "mine", ["Gene"], genes[:30])
+    own_corpus(tmp_path / "mine", genes[:30], ["Gene"])
     with pytest.raises(WorkbookError, match=r"data / mine / fingerprint: .*delete .*\.journal"):
         search(base, space, 4)

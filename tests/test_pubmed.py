@@ -24,14 +24,18 @@ def record(pmid, abstract="OPA1 causes optic atrophy."):
         else ""
     )
     return (
-        f"<PubmedArticle><MedlineCitation><PMID Version='1'>{pmid}</PMID><Article><Journal><JournalIssue><PubDate>"
-        f"<Year>2020</Year></PubDate></JournalIssue></Journal><ArticleTitle>About <i>OPA1</i> {pmid}</ArticleTitle>{body}"
+        f"<PubmedArticle><MedlineCitation><PMID Version='1'>{pmid}</PMID><Article>"
+        "<Journal><JournalIssue><PubDate><Year>2020</Year></PubDate></JournalIssue></Journal>"
+        f"<ArticleTitle>About <i>OPA1</i> {pmid}</ArticleTitle>{body}"
         "</Article></MedlineCitation></PubmedArticle>"
     )
 
 
 class Server(BaseHTTPRequestHandler):
-    """Ten records a day; `plan` holds how the next requests fail: a status, "truncate", "empty", a text, or seconds of silence."""
+    """Ten records per day; `plan` says how the next requests fail.
+
+    Each is a status, "truncate", "empty", a text, or seconds without an answer.
+    """
 
     plan: ClassVar[list] = []
     log: ClassVar[list] = []
@@ -75,11 +79,13 @@ class Server(BaseHTTPRequestHandler):
             for k in range(self.per_day)
         ]
         if query["term"] == "nothing":
-            return "<eSearchResult><Count>0</Count><ErrorList><PhraseNotFound>nothing</PhraseNotFound></ErrorList></eSearchResult>"
+            errors = "<ErrorList><PhraseNotFound>nothing</PhraseNotFound></ErrorList>"
+            return f"<eSearchResult><Count>0</Count>{errors}</eSearchResult>"
         listed = "".join(
             f"<Id>{pmid}</Id>" for pmid in pmids[: int(query["retmax"])] if pmid not in Server.gone
         )
-        return f"<eSearchResult><Count>{len(pmids) - len(Server.gone & set(pmids))}</Count><IdList>{listed}</IdList></eSearchResult>"
+        count = len(pmids) - len(Server.gone & set(pmids))
+        return f"<eSearchResult><Count>{count}</Count><IdList>{listed}</IdList></eSearchResult>"
 
     def fetch(self, query):
         records = []
@@ -102,13 +108,11 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    Server.plan, Server.log, Server.gone, Server.deleted, Server.retry_after = (
-        [],
-        [],
-        set(),
-        set(),
-        "0",
-    )
+    Server.plan = []
+    Server.log = []
+    Server.gone = set()
+    Server.deleted = set()
+    Server.retry_after = "0"
     running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
@@ -158,17 +162,16 @@ def test_records_come_whole_the_newest_first_and_what_isnt_handed_on_is_counted(
         "of an evaluation corpus": 1,
         "malformed": 2,
     }
-    assert entrez.malformed == [f"{FIRST}8", f"{FIRST}7"] and found[0].year == 2020
+    assert entrez.malformed == [f"{FIRST}8", f"{FIRST}7"]
+    assert found[0].year == 2020
     assert found[0].document == (found[0].pmid, f"About OPA1 {found[0].pmid} OPA1 causes x.")
     assert all(
         query["email"] == "someone@example.org" and query["tool"] == "bioner_lib"
         for _, query in Server.log
     )
     Server.log.clear()
-    assert (
-        list(client(tmp_path / "b").abstracts("OPA1", **DAYS, limit=5)) == found[:5]
-        and fetched() == 7
-    )
+    assert list(client(tmp_path / "b").abstracts("OPA1", **DAYS, limit=5)) == found[:5]
+    assert fetched() == 7
 
 
 def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path, monkeypatch):
@@ -194,11 +197,11 @@ def test_a_server_says_how_long_to_wait(server, tmp_path):
         )
     ]
     assert waits == [7.0, 600.0, 0.0, 0.0, 0.0, 0.0]
-    Server.plan, Server.retry_after, began = [429], "0.5", time.monotonic()
-    assert (
-        len(list(client(tmp_path).abstracts("OPA1", **DAYS))) == 16
-        and time.monotonic() - began >= 0.5
-    )
+    Server.plan = [429]
+    Server.retry_after = "0.5"
+    began = time.monotonic()
+    assert len(list(client(tmp_path).abstracts("OPA1", **DAYS))) == 16
+    assert time.monotonic() - began >= 0.5
 
 
 def test_a_download_that_broke_off_goes_on(server, tmp_path):
@@ -206,14 +209,15 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
     broken = client(tmp_path)
     with pytest.raises(
         WorkbookError,
-        match=r"can't be reached .500 .*3 tries.; what was fetched is kept in .*call again to go on",
+        match=r"can't be reached .500 .*3 tries.; "
+        r"what was fetched is kept in .*call again to go on",
     ):
         list(broken.abstracts("OPA1", **DAYS))
     Server.log.clear()
     whole = list(client(tmp_path).abstracts("OPA1", **DAYS))
-    assert (
-        len(whole) == 16 and fetched() == 13 and not [s for s, _ in Server.log if s == "esearch"]
-    ), "the rest only"
+    assert len(whole) == 16
+    assert fetched() == 13
+    assert not [s for s, _ in Server.log if s == "esearch"], "the rest only"
     Server.log.clear()
     assert list(client(tmp_path).abstracts("OPA1", **DAYS)) == whole, "all from the cache"
     assert [query["id"] for _, query in Server.log] == [f"{FIRST}7"], (
@@ -226,24 +230,24 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
     later = list(
         client(tmp_path).abstracts("optic OR OPA1", "2020-01-01", "2020-01-03")
     )  # another search over other days
-    assert later[-16:] == whole and fetched() == 10 + 2
+    assert later[-16:] == whole
+    assert fetched() == 10 + 2
 
 
 def test_records_that_pubmed_took_back(server, tmp_path):
-    """Between the search and the download, or between two calls: the others all come, and what doesn't is counted."""
+    """Records may vanish after the search: the others arrive, the missing are counted."""
     Server.plan = [None, None, 500, 500, 500]
     with pytest.raises(WorkbookError):
         list(client(tmp_path).abstracts("OPA1", **DAYS))
     Server.gone = {f"{FIRST}3"}
     entrez = client(tmp_path)
-    assert (
-        len(list(entrez.abstracts("OPA1", **DAYS))) == 15 and entrez.dropped["not handed out"] == 1
-    )
-    Server.gone, Server.deleted = set(), {f"{FIRST}4", f"{FIRST}5"}
+    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 15
+    assert entrez.dropped["not handed out"] == 1
+    Server.gone = set()
+    Server.deleted = {f"{FIRST}4", f"{FIRST}5"}
     entrez = client(tmp_path / "b")
-    assert (
-        len(list(entrez.abstracts("OPA1", **DAYS))) == 14 and entrez.dropped["not handed out"] == 2
-    )
+    assert len(list(entrez.abstracts("OPA1", **DAYS))) == 14
+    assert entrez.dropped["not handed out"] == 2
 
 
 def test_a_list_that_is_too_short_is_asked_for_again(server, tmp_path):
@@ -287,25 +291,23 @@ def test_searches_beyond_the_cap_are_cut_by_date(server, tmp_path, monkeypatch):
     monkeypatch.setattr(pubmed, "MOST", 8)
     one_day = client(tmp_path / "b")
     list(one_day.abstracts("OPA1", "2020-01-01", "2020-01-01"))
-    assert (
-        one_day.dropped["beyond what Entrez hands out of one day"] == 2
-        and client(tmp_path).count("OPA1", **DAYS) == 20
-    )
+    assert one_day.dropped["beyond what Entrez hands out of one day"] == 2
+    assert client(tmp_path).count("OPA1", **DAYS) == 20
 
 
 def test_ranges_are_cut_where_the_calendar_is():
     day = date.fromisoformat
     assert [(str(a), str(b)) for a, b in pubmed._parts(day("2018-03-05"), day("2020-02-01"))] == [
-        ("2018-03-05", "2018-12-31"), ("2019-01-01", "2019-12-31"), ("2020-01-01", "2020-02-01"),
-    ]  # fmt: skip
+        ("2018-03-05", "2018-12-31"),
+        ("2019-01-01", "2019-12-31"),
+        ("2020-01-01", "2020-02-01"),
+    ]
     assert pubmed._parts(day("2020-12-31"), day("2021-01-01")) == [
         (day("2020-12-31"),) * 2,
         (day("2021-01-01"),) * 2,
     ]
-    assert (
-        len(pubmed._parts(day("2020-02-03"), day("2020-12-20"))) == 11
-        and len(pubmed._parts(day("2020-02-01"), day("2020-02-29"))) == 29
-    )
+    assert len(pubmed._parts(day("2020-02-03"), day("2020-12-20"))) == 11
+    assert len(pubmed._parts(day("2020-02-01"), day("2020-02-29"))) == 29
 
 
 def test_mistakes_are_named(server, tmp_path):
@@ -319,7 +321,8 @@ def test_mistakes_are_named(server, tmp_path):
         list(client(tmp_path).abstracts("((", **DAYS))
     with pytest.raises(
         WorkbookError,
-        match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; it doesn't know 'nothing'",
+        match="finds nothing for 'nothing' from 2020-01-01 to 2020-01-02; "
+        "it doesn't know 'nothing'",
     ):
         list(client(tmp_path).abstracts("nothing", **DAYS))
     with pytest.raises(WorkbookError, match="limit=-3; expected a number of abstracts"):

@@ -17,13 +17,13 @@ def silver(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_what_it_says(name):
     said, configs = RECIPES[name], recipe(name, seed=42, added=silver(name))
-    assert said["about"] and said["changed"] and said.get("order", "together") in ORDERS
+    assert said["about"]
+    assert said["changed"]
+    assert said.get("order", "together") in ORDERS
     for config in configs:
-        assert (
-            config.seed == 42
-            and config.encoder == said["encoder"]
-            and config.learning_rate == said.get("learning_rate", 3e-5)
-        )
+        assert config.seed == 42
+        assert config.encoder == said["encoder"]
+        assert config.learning_rate == said.get("learning_rate", 3e-5)
         assert all(split_name(corpus)[0] in CORPORA for corpus in config.corpora + config.also_test)
         assert config.encoder in ENCODERS or "/" in config.encoder
         assert config.unannotated != "negative", "another corpus's silence is never taken for O"
@@ -33,9 +33,23 @@ def test_a_recipe_is_what_it_says(name):
 
 def test_published_hyper_parameters():
     (joint,) = recipe("biojointbert")
-    assert (joint.learning_rate, joint.warmup, joint.weight_decay, joint.dropout, joint.max_length, joint.batch_size, joint.epochs) == (
-        3e-5, 0.1, 0.01, 0.1, 256, 16, 10,
-    )  # fmt: skip
+    assert (
+        joint.learning_rate,
+        joint.warmup,
+        joint.weight_decay,
+        joint.dropout,
+        joint.max_length,
+        joint.batch_size,
+        joint.epochs,
+    ) == (
+        3e-5,
+        0.1,
+        0.01,
+        0.1,
+        256,
+        16,
+        10,
+    )
     (multi,) = recipe("multi-bioner")
     assert (multi.scheme, multi.learning_rate, multi.batch_size, multi.epochs, multi.heads) == (
         "IOBES",
@@ -50,8 +64,10 @@ def test_published_hyper_parameters():
         10,
         128,
         16,
-    ) and second.start_from == first.run_id
-    assert first.corpora == ("ncbi-disease", "conll2003") and second.corpora == ("ncbi-disease",)
+    )
+    assert second.start_from == first.run_id
+    assert first.corpora == ("ncbi-disease", "conll2003")
+    assert second.corpora == ("ncbi-disease",)
     (adversarial,) = recipe("cross-sharing-adv")
     assert (adversarial.reversal, adversarial.orthogonality, adversarial.sampling) == (
         0.01,
@@ -62,20 +78,17 @@ def test_published_hyper_parameters():
     assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
     assert len(recipe("multi-bioner-single")) == 5
     alone, then = recipe("gerbera-alone")
-    assert (
-        alone.corpora == then.corpora == ("ncbi-disease",)
-        and (alone.epochs, then.epochs) == (20, 10)
-        and then.start_from == alone.run_id
-    )
+    assert alone.corpora == then.corpora == ("ncbi-disease",)
+    assert (alone.epochs, then.epochs) == (20, 10)
+    assert then.start_from == alone.run_id
     assert recipe("gerbera", corpora="bc2gm", added="wnut17")[1].also_test == (), (
         "its other test corpus goes with its corpora"
     )
     (quarter, _) = recipe(
         "gerbera", corpora="bc5cdr@25%:Disease", also_test=["bc5cdr:Disease", "ncbi-disease"]
     )
-    assert quarter.also_test == ("ncbi-disease",) and recipe("proposal", also_test="linnaeus")[
-        0
-    ].also_test == ("linnaeus",)
+    assert quarter.also_test == ("ncbi-disease",)
+    assert recipe("proposal", also_test="linnaeus")[0].also_test == ("linnaeus",)
     assert list(family("cross-sharing-adv")) == [
         "cross-sharing-adv",
         "cross-sharing",
@@ -89,16 +102,16 @@ def test_published_hyper_parameters():
     )
     assert recipe("bionerds-1", added=["sample-virus"])[0].corpora == ("bc5cdr",), "gold only"
     first, second = recipe("gerbera", corpus_weights={"conll2003": 0.5})
-    assert dict(first.corpus_weights) == {"conll2003": 0.5} and not second.corpus_weights
+    assert dict(first.corpus_weights) == {"conll2003": 0.5}
+    assert not second.corpus_weights
 
 
 def test_a_folder_by_a_relative_path_keeps_its_weight(tmp_path, monkeypatch):
     (tmp_path / "silver").mkdir()
     monkeypatch.chdir(tmp_path)
     (aware,) = recipe("bionerds-6", added="silver")
-    assert dict(aware.corpus_weights) == {str(tmp_path / "silver"): 0.5} and aware.corpora[
-        1
-    ] == str(tmp_path / "silver")
+    assert dict(aware.corpus_weights) == {str(tmp_path / "silver"): 0.5}
+    assert aware.corpora[1] == str(tmp_path / "silver")
 
 
 @pytest.mark.parametrize("name", RECIPES)

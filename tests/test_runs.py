@@ -1,13 +1,11 @@
+"""A run: its row, its scores, its choice of an epoch, the dictionary baseline."""
+
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
-from conftest import environment, rows_in, run_in
+from conftest import run_in, small, without_times
 
 from bioner_lib import (
     MultiTaskTagger,
@@ -24,77 +22,27 @@ from bioner_lib.errors import SelectionError
 from bioner_lib.models.encoders import autocast_dtype
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.runs.rows import file_name, forget
-from bioner_lib.training import checkpoint
 from bioner_lib.training import loop as training
 from bioner_lib.training.building import build
+from bioner_lib.training.energy import joules, used
 from bioner_lib.training.loop import dev_f1, fit
-
-ONE_RUN = """
-import json, os, sys
-from bioner_lib import RunConfig, run
-os.environ["BIONER_OUTPUTS"] = sys.argv[2]
-row = run(RunConfig(**json.loads(sys.argv[1])))
-print(row["finished"])
-"""
-SLOW_SECOND_EPOCH = (
-    """
-import time
-from bioner_lib.training.loop import Loop
-inner = Loop.one_epoch
-def slow(self, epoch, dev=None):
-    if epoch == 1:
-        print("second", flush=True)
-        time.sleep(60)
-    return inner(self, epoch, dev)
-Loop.one_epoch = slow
-"""
-    + ONE_RUN
-)
-
-
-def small(tiny, **changes):
-    options = {
-        "epochs": 3,
-        "learning_rate": 3e-3,
-        "limit": 40,
-        "max_length": 128,
-        "overlap": 16,
-        "batch_size": 8,
-    }
-    return RunConfig(**({"corpora": "sample", "encoder": tiny} | options | changes))
-
-
-def result(row):
-    """A row without what differs between two executions of one run: times and memory."""
-    history = [
-        {key: value for key, value in record.items() if "seconds" not in key and key != "joules"}
-        for record in row["history"]
-    ]
-    return {
-        "scores": row["scores"],
-        "history": history,
-        "config": row["config"],
-        "data": row["data"],
-    }
 
 
 def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
-    config = small(tiny)
+    config = small(tiny, epochs=3, precision="auto")
     row = run(config)
     folder = outputs / "runs" / config.run_id
     assert f"row: runs/{config.run_id}/run.json" in capsys.readouterr().out
-    assert json.loads((folder / "run.json").read_text()) == row and sorted(
-        p.name for p in folder.iterdir()
-    ) == [
+    assert json.loads((folder / "run.json").read_text()) == row
+    assert sorted(p.name for p in folder.iterdir()) == [
         "model",
         "predictions",
         "run.json",
     ]
-    assert row["config"] == config.as_dict() and len(row["history"]) == 3
-    assert (
-        row["data"]["sample"]["official"] is False
-        and len(row["data"]["sample"]["fingerprint"]) == 16
-    )
+    assert row["config"] == config.as_dict()
+    assert len(row["history"]) == 3
+    assert row["data"]["sample"]["official"] is False
+    assert len(row["data"]["sample"]["fingerprint"]) == 16
     assert {"seconds", "process_seconds", "pieces_per_second", "peak_memory_bytes"} <= set(
         row["cost"]
     )
@@ -130,59 +78,12 @@ def test_the_same_run_again_is_read_not_made(tiny, outputs, monkeypatch):
 
 
 def test_same_seed_same_numbers_bit_for_bit(tiny, tmp_path):
-    rows = [run_in(tmp_path / name, small(tiny)) for name in ("a", "b")]
-    assert result(rows[0]) == result(rows[1])
+    rows = [run_in(tmp_path / name, small(tiny, epochs=3)) for name in ("a", "b")]
+    assert without_times(rows[0]) == without_times(rows[1])
     assert (
-        result(run_in(tmp_path / "a", small(tiny, seed=14)))["history"]
-        != result(rows[0])["history"]
+        without_times(run_in(tmp_path / "a", small(tiny, seed=14, epochs=3)))["history"]
+        != without_times(rows[0])["history"]
     )
-
-
-@pytest.mark.slow
-def test_kill_in_the_second_epoch_then_resume_gives_the_same_row(tiny, tmp_path, monkeypatch):
-    """The real thing: another process, kill -9, the same call again."""
-    config = small(tiny, epochs=4)
-    undisturbed = run_in(tmp_path / "whole", config)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            SLOW_SECOND_EPOCH,
-            json.dumps(config.as_dict()),
-            str(tmp_path / "killed"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert any(line.strip() == b"second" for line in process.stdout)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    working = tmp_path / "killed" / "runs" / f".working-{config.run_id}"
-    assert (working / "last.pt").exists() and rows_in(tmp_path / "killed") == []
-    starts, inner = [], training.Loop.one_epoch
-    monkeypatch.setattr(
-        training.Loop,
-        "one_epoch",
-        lambda self, epoch, dev: starts.append(epoch) or inner(self, epoch, dev),
-    )
-    resumed = run_in(tmp_path / "killed", config)
-    assert starts == [1, 2, 3] and not working.exists()
-    assert result(resumed) == result(undisturbed)
-
-
-def test_a_half_written_checkpoint_is_never_read(tiny, tmp_path, monkeypatch):
-    config, corpora = small(tiny, epochs=2), [load_corpus("sample").limit(40)]
-    fit(config, corpora, tmp_path, progress=False)
-    (tmp_path / "last.tmp").write_bytes(b"half")
-    assert len(fit(config, corpora, tmp_path, progress=False).history) == 2
-
-
-def test_a_deleted_row_is_made_again(tiny, tmp_path):
-    config = small(tiny, epochs=1)
-    first = run_in(tmp_path, config)
-    (tmp_path / "runs" / config.run_id / "run.json").unlink()
-    assert result(run_in(tmp_path, config)) == result(first)
 
 
 @pytest.mark.parametrize("wrong", ["", ".", "..", "../runs", "sample-dictionary-s13", "a/b"])
@@ -211,120 +112,28 @@ def test_two_corpora_never_share_a_predictions_file():
     assert file_name("ncbi-disease") == "ncbi-disease"
 
 
-def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
-    config = small(tiny, epochs=1)
-    first = run_in(tmp_path, config)
-    folder = tmp_path / "runs" / config.run_id
-    folder.rename(folder.with_name(f".working-{config.run_id}"))
-    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
-    assert run_in(tmp_path, config) == first and (folder / "run.json").exists()
-
-
-def own_corpus(folder, sentences):
-    folder.mkdir(exist_ok=True)
-    for role, part in (("train", sentences[:-5]), ("dev", sentences[-5:])):
-        (folder / f"{role}.jsonl").write_text(
-            "\n".join(json.dumps({"tokens": s.tokens, "tags": s.tags}) for s in part)
-        )
-    return str(folder)
-
-
-def test_changed_data_is_never_mistaken_for_the_old(tiny, tmp_path, monkeypatch):
-    sample = load_corpus("sample").train
-    config = small(tiny, corpora=own_corpus(tmp_path / "mine", sample[:20]), limit=0, epochs=2)
-    run_in(tmp_path / "o", config)
-    own_corpus(tmp_path / "mine", sample[:25])
-    with pytest.raises(
-        WorkbookError, match=r"has changed since: data / mine / fingerprint: .*forget\("
-    ):
-        run_in(tmp_path / "o", config)
-    with environment(BIONER_OUTPUTS=tmp_path / "o"):
-        forget(config.run_id)
-    monkeypatch.setattr(
-        training.Loop, "one_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
-    with pytest.raises(KeyboardInterrupt):
-        run_in(tmp_path / "o", config)
-    own_corpus(tmp_path / "mine", sample[:20])
-    with pytest.raises(WorkbookError, match="has changed since"):
-        run_in(tmp_path / "o", config)
-
-
-def test_a_gradient_that_is_not_finite_never_reaches_the_checkpoint(tiny, tmp_path, monkeypatch):
-    from accelerate import Accelerator
-
-    config, inner, calls = small(tiny, epochs=3), Accelerator.clip_grad_norm_, []
-
-    def broken(self, *arguments):
-        calls.append(1)
-        return inner(self, *arguments) * (float("inf") if len(calls) == 10 else 1.0)
-
-    monkeypatch.setattr(Accelerator, "clip_grad_norm_", broken)
-    with pytest.raises(WorkbookError, match="gradient is inf in epoch 2, step 5"):
-        run_in(tmp_path, config)
-    state = torch.load(
-        tmp_path / "runs" / f".working-{config.run_id}" / "last.pt", weights_only=True
-    )
-    assert len(json.loads(state["history"])) == 1 and all(
-        value.isfinite().all() for value in state["model"].values()
-    )
-
-
 def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained first"))
     with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\]"):
-        run_in(tmp_path, small(tiny, corpora="sample-gene", also_test=("sample-virus",)))
+        run_in(tmp_path, small(tiny, corpora="sample-gene", also_test=("sample-virus",), epochs=3))
 
 
 def test_a_tracker_that_is_not_installed(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: ["tensorboard"])
     with pytest.raises(WorkbookError, match="tracker 'wandb' isn't installed: pip install wandb"):
-        run_in(tmp_path, small(tiny), track="wandb")
-
-
-def test_damaged_checkpoints_are_named(tiny, tmp_path, monkeypatch):
-    config = small(tiny, epochs=2)
-    with monkeypatch.context() as patch:
-        patch.setattr("bioner_lib.runs.run._Maker._score", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run_in(tmp_path, config)
-    (last,) = tmp_path.glob("runs/.working-*/last.pt")
-    last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(
-        WorkbookError, match=rf"last.pt is damaged .*forget; forget\('{config.run_id}'\)"
-    ):
-        run_in(tmp_path, config)
-    with environment(BIONER_OUTPUTS=tmp_path):
-        forget(config.run_id)
-    assert run_in(tmp_path, config)["scores"]
+        run_in(tmp_path, small(tiny, epochs=3), track="wandb")
 
 
 def test_unknown_tracker(tiny, tmp_path):
     with pytest.raises(
         WorkbookError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"
     ):
-        run_in(tmp_path, small(tiny), track="tensorbord")
-
-
-@pytest.mark.slow
-def test_two_processes_share_one_run(tiny, tmp_path):
-    config = small(tiny, epochs=2)
-    call = [sys.executable, "-c", ONE_RUN, json.dumps(config.as_dict()), str(tmp_path)]
-    processes = [
-        subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    answers = [process.communicate() for process in processes]
-    assert all(process.returncode == 0 for process in processes), answers
-    assert len({out.splitlines()[-1] for out, _ in answers}) == 1, (
-        "one worked, the other read its row"
-    )
-    assert "waiting for it" in "".join(err for _, err in answers)
+        run_in(tmp_path, small(tiny, epochs=3), track="tensorbord")
 
 
 def test_selection_never_sees_test(tiny, monkeypatch):
     corpus = load_corpus("sample").limit(10)
-    tagger = build(small(tiny), plan_heads("joint", [corpus]))
+    tagger = build(small(tiny, epochs=3), plan_heads("joint", [corpus]))
     with pytest.raises(SelectionError, match="must not see the test split"):
         dev_f1(tagger, [corpus.test], [corpus], None)
     monkeypatch.setattr(
@@ -343,60 +152,15 @@ def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "dev_f1", fake)
     for folder in (None, tmp_path):
-        scores, weights[:] = iter([0.2, 0.6, 0.4]), []
+        scores = iter([0.2, 0.6, 0.4])
+        weights[:] = []
         fitted = fit(
-            small(tiny, limit=16), [load_corpus("sample").limit(16)], folder, progress=False
+            small(tiny, limit=16, epochs=3),
+            [load_corpus("sample").limit(16)],
+            folder,
+            progress=False,
         )
         assert torch.equal(fitted.tagger.heads[0].linear.weight, weights[1])
-
-
-def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypatch):
-    config, inner = small(tiny, epochs=3), training.MultiTaskLoss.forward
-    calls = []
-
-    def broken(self, logits, batch, *more):
-        calls.append(1)
-        return inner(self, logits, batch, *more) * (float("nan") if len(calls) > 7 else 1.0)
-
-    monkeypatch.setattr(training.MultiTaskLoss, "forward", broken)
-    with pytest.raises(
-        WorkbookError,
-        match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'.*checkpoint is kept",
-    ):
-        run_in(tmp_path, config)
-    monkeypatch.setattr(training.MultiTaskLoss, "forward", inner)
-    assert (tmp_path / "runs" / f".working-{config.run_id}" / "last.pt").exists()
-    assert len(run_in(tmp_path, config)["history"]) == 3
-
-
-def test_disk_full_is_named_and_loses_nothing(tiny, tmp_path, monkeypatch):
-    config, inner = small(tiny, epochs=2), checkpoint._write
-    written = []
-
-    def full(path, content):
-        written.append(path)
-        if len(written) > 2:
-            raise OSError(28, "No space left on device", str(path))
-        inner(path, content)
-
-    monkeypatch.setattr(checkpoint, "_write", full)
-    with pytest.raises(WorkbookError, match=r"No space left on device .*BIONER_OUTPUTS"):
-        run_in(tmp_path, config)
-    monkeypatch.setattr(checkpoint, "_write", inner)
-    assert len(run_in(tmp_path, config)["history"]) == 2
-
-
-def test_outputs_that_cannot_be_written(tiny, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(WorkbookError, match=r"can't write to .*BIONER_OUTPUTS"):
-        run_in(tmp_path / "file" / "outputs", small(tiny))
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
-def test_read_only_outputs(tiny, tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(WorkbookError, match="can't write to"):
-        run_in(tmp_path / "outputs", small(tiny))
 
 
 def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):
@@ -419,7 +183,8 @@ def test_multi_task_run_scores_each_corpus_by_its_types(tiny, tmp_path):
 def test_dictionary_baseline_is_a_run_too(outputs):
     row = run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     types = row["scores"]["sample"]["test"]["types"]
-    assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1 and row["history"] == []
+    assert 0.1 < types["micro"]["recall"] < types["micro"]["precision"] < 1
+    assert row["history"] == []
 
 
 def own_text(folder, **splits):
@@ -431,7 +196,7 @@ def own_text(folder, **splits):
 
 
 def test_a_dictionary_knows_all_its_corpora(tmp_path, outputs):
-    """Elsewhere it finds what any of its training corpora taught, of the types that the test corpus annotates."""
+    """On another corpus it finds every type it was trained on that the corpus annotates."""
     genes = own_text(tmp_path / "genes", train=["[OPA1](Gene) x", "[MS](Gene) x"], dev=["x"])
     diseases = own_text(tmp_path / "diseases", train=["[optic atrophy](Disease) x"], dev=["x"])
     both = own_text(tmp_path / "both", test=["[OPA1](Gene) in [optic atrophy](Disease)"])
@@ -498,10 +263,10 @@ def test_a_corpus_of_the_users_own(tiny, tmp_path):
 
 
 def test_energy_is_counted_where_the_device_says():
-    from bioner_lib.training.energy import joules, used
-
     assert joules() is None or joules() > 0
-    assert used(1.0, 3.5) == 2.5 and used(None, 1.0) is None and used(3.0, 1.0) is None
+    assert used(1.0, 3.5) == 2.5
+    assert used(None, 1.0) is None
+    assert used(3.0, 1.0) is None
 
 
 def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):
@@ -510,17 +275,19 @@ def test_gradient_accumulation_counts_optimizer_steps(tiny, monkeypatch):
 
     def watched(warmup, steps):
         schedule = inner(warmup, steps)
-        return lambda step: rates.append((step, steps)) or schedule(step)
+
+        def factor(step):
+            rates.append((step, steps))
+            return schedule(step)
+
+        return factor
 
     monkeypatch.setattr(training, "warm_up_and_decay", watched)
     fit(small(tiny, epochs=2, accumulate=3), [load_corpus("sample").limit(40)], progress=False)
     assert rates[-1][0] == rates[-1][1] == 4, "5 batches an epoch, 3 a step: 2 steps an epoch"
-    assert (
-        fit(
-            small(tiny, epochs=1, accumulate=3), [load_corpus("sample").limit(40)], progress=False
-        ).cost["steps"]
-        == 2
-    )
+    config = small(tiny, epochs=1, accumulate=3)
+    fitted = fit(config, [load_corpus("sample").limit(40)], progress=False)
+    assert fitted.cost["steps"] == 2
 
 
 def test_schedule_rises_and_falls():
@@ -554,7 +321,5 @@ def test_real_ncbi_disease_single_task(mirror, tmp_path):
     """One seed; the mean over three is in the README. A tagger three points lower is broken."""
     started = time.time()
     row = run_in(tmp_path, RunConfig(corpora="ncbi-disease", heads="joint"))
-    assert (
-        row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82
-        and time.time() - started < 900
-    )
+    assert row["scores"]["ncbi-disease"]["test"]["types"]["micro"]["f1"] > 0.82
+    assert time.time() - started < 900

@@ -1,4 +1,5 @@
 import pytest
+import seqeval.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,14 +24,14 @@ def test_equals_seqeval_strict(pairs):
 
 def test_the_referee_reads_only_sentences_that_hold_the_type(monkeypatch):
     """seqeval is slow, and a sentence without a span of the type on either side changes nothing."""
-    import seqeval.metrics
+    read = []
+    inner = seqeval.metrics.f1_score
 
-    read, inner = [], seqeval.metrics.f1_score
-    monkeypatch.setattr(
-        seqeval.metrics,
-        "f1_score",
-        lambda right, found, **options: read.append(len(right)) or inner(right, found, **options),
-    )
+    def watched(right, found, **options):
+        read.append(len(right))
+        return inner(right, found, **options)
+
+    monkeypatch.setattr(seqeval.metrics, "f1_score", watched)
     gold = [[(0, 1, "Gene")], [], [], [(2, 3, "Disease")]]
     found = [[], [(0, 1, "Gene")], [], [(2, 3, "Disease")]]
     assert seqeval_f1(gold, found, [5] * 4, TYPES) == {"Gene": 0.0, "Disease": 1.0}
@@ -44,12 +45,11 @@ def test_referee_refuses_another_f1():
 
 
 def test_types_mask_both_sides():
-    gold, found = (
-        [[(0, 1, "Gene"), (2, 3, "Disease")]],
-        [[(0, 1, "Gene"), (2, 4, "Disease"), (5, 6, "Virus")]],
-    )
+    gold = [[(0, 1, "Gene"), (2, 3, "Disease")]]
+    found = [[(0, 1, "Gene"), (2, 4, "Disease"), (5, 6, "Virus")]]
     scores = score(gold, found, ["Gene"])
-    assert scores["micro"]["f1"] == 1.0 and set(scores) == {"Gene", "micro", "macro"}
+    assert scores["micro"]["f1"] == 1.0
+    assert set(scores) == {"Gene", "micro", "macro"}
 
 
 def test_hand_checked():
@@ -65,11 +65,9 @@ def test_hand_checked():
         "f1": 0.5,
         "support": 2,
     }
-    assert (
-        scores["Disease"]["f1"] == 0
-        and scores["micro"]["f1"] == 0.4
-        and scores["macro"]["f1"] == 0.25
-    )
+    assert scores["Disease"]["f1"] == 0
+    assert scores["micro"]["f1"] == 0.4
+    assert scores["macro"]["f1"] == 0.25
 
 
 def test_error_kinds():
@@ -96,10 +94,8 @@ def test_error_kinds_add_up(pairs):
 
 def test_token_accuracy_flatters():
     gold = [[(0, 2, "Gene")]]
-    assert (
-        token_accuracy(gold, [[]], [10]) == 0.8
-        and token_accuracy(gold, [[(0, 1, "Gene")]], [10]) == 0.9
-    )
+    assert token_accuracy(gold, [[]], [10]) == 0.8
+    assert token_accuracy(gold, [[(0, 1, "Gene")]], [10]) == 0.9
     assert token_accuracy(gold, gold, [10]) == 1.0
     assert token_accuracy([[(0, 1, "Gene"), (1, 2, "Gene")]], gold, [10]) == 0.9
 

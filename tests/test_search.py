@@ -31,15 +31,16 @@ def test_a_search_goes_on_where_it_stopped(base, outputs, monkeypatch):
         Corpus, "test", property(lambda self: pytest.fail("a search looks at no test split"))
     )
     first = search(base, SPACE, 2)
-    assert len(first.trials) == 2 and len(list((outputs / "searches").iterdir())) == 1
+    assert len(first.trials) == 2
+    assert len(list((outputs / "searches").iterdir())) == 1
     found = search(base, SPACE, 4)
-    assert len(found.trials) == 4 and found.trials.iloc[:2].equals(first.trials)
+    assert len(found.trials) == 4
+    assert found.trials.iloc[:2].equals(first.trials)
     best = found.trials.loc[found.trials["dev F1"].idxmax()]
-    assert found.dev == best["dev F1"] and found.config.learning_rate == best["learning_rate"]
-    assert (
-        found.config.loss_weights["Disease"] == best["loss_weights.Disease"]
-        and found.config.decoder == best["decoder"]
-    )
+    assert found.dev == best["dev F1"]
+    assert found.config.learning_rate == best["learning_rate"]
+    assert found.config.loss_weights["Disease"] == best["loss_weights.Disease"]
+    assert found.config.decoder == best["decoder"]
     assert found.trials["learning_rate"].nunique() == 4
     assert search(base, SPACE, 4).trials.equals(found.trials), "nothing left to do"
     assert load_corpus("sample").splits["test"]
@@ -85,7 +86,8 @@ def test_heads_that_the_search_itself_brings(base):
     with pytest.raises(WorkbookError, match="unknown head in loss_weights 'sample-gene'"):
         search(base, {"heads": ["joint"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)
     found = search(base, {"heads": ["per-corpus"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)
-    assert found.config.heads == "per-corpus" and "sample-gene" in found.config.loss_weights
+    assert found.config.heads == "per-corpus"
+    assert "sample-gene" in found.config.loss_weights
 
 
 def test_how_many_trials(base):

@@ -41,7 +41,8 @@ def batch_of(tagger, corpora, which):
 
 
 def test_every_choice_has_its_design():
-    assert tuple(DESIGNS) == SHARING and set(OPTIONS) == set(SHARING)
+    assert tuple(DESIGNS) == SHARING
+    assert set(OPTIONS) == set(SHARING)
 
 
 @pytest.mark.parametrize("sharing", SHARING)
@@ -56,7 +57,8 @@ def test_each_tasks_gradient_reaches_the_encoder(tiny, sharing):
         MultiTaskLoss(tagger.plans, corpora, "IOB2")(output, batch).backward()
         for name, p in tagger.encoder.named_parameters():
             if "attention" in name and "weight" in name:
-                assert p.grad is not None and p.grad.any(), name
+                assert p.grad is not None
+                assert p.grad.any(), name
         assert [head.linear.weight.grad.any().item() for head in tagger.heads] == [
             k == i for k in range(3)
         ]
@@ -66,7 +68,7 @@ def test_each_tasks_gradient_reaches_the_encoder(tiny, sharing):
     ("sharing", "part"), [(s, part) for s, parts in PARTS.items() for part in parts]
 )
 def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
-    """Each private view changes its own head's logits, each expert every head's, each gate the logits of the head that it opens."""
+    """A private view changes its own head's logits, an expert all heads', a gate one head's."""
     tagger, corpora = tagger_for(tiny, sharing)
     tagger.eval()
     inputs = batch_of(tagger, corpora, [0]).inputs
@@ -97,7 +99,7 @@ def test_knocking_out_each_part_changes_the_logits(tiny, sharing, part):
 
 
 def test_the_reversal_reverses(tiny):
-    """One step along the discriminator's gradient makes the discriminator better and, through the encoder, worse."""
+    """A gradient step improves the discriminator; through the encoder it makes it worse."""
     tagger, corpora = tagger_for(
         tiny, "adversarial", sharing_options={"reversal": 1.0, "orthogonality": 0.0}
     )
@@ -118,7 +120,7 @@ def test_the_reversal_reverses(tiny):
 
 
 def test_overlap_by_hand():
-    """Two words, centred to +-x: parallel views overlap fully in every direction they share, orthogonal supports still correlate."""
+    """Two words, centred to +-x: parallel views overlap fully, disjoint supports correlate too."""
     shared = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     assert squared_overlap(shared, shared[None]).item() == pytest.approx(
         2.0
@@ -135,7 +137,8 @@ def test_orthogonality_is_charged_in_training_only(tiny):
         tiny, "adversarial", sharing_options={"reversal": 0.0, "orthogonality": 1.0}
     )
     inputs = batch_of(tagger, corpora, [0, 1]).inputs
-    assert tagger.train()(**inputs).penalty > 0 and tagger.eval()(**inputs).penalty == 0.0
+    assert tagger.train()(**inputs).penalty > 0
+    assert tagger.eval()(**inputs).penalty == 0.0
 
 
 def test_the_router_is_charged_for_a_load_on_one_expert():
@@ -155,11 +158,12 @@ def test_the_router_is_charged_for_a_load_on_one_expert():
 
 @pytest.mark.parametrize("sharing", SHARING)
 def test_one_task(tiny, sharing):
-    """One head: hard sharing, or a private view beside the shared one; there is nobody to confuse, gate or balance against."""
+    """With one head there is nothing to confuse, gate or balance: at most a private view."""
     design = DESIGNS[sharing](8, 1, **({"corpora": 1} if sharing == "adversarial" else {}))
     shared, valid = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
     (view,), penalty = design(shared, valid, torch.zeros(2, dtype=torch.long))
-    assert view.shape == (2, 5, design.width) and torch.equal(view[..., :8], shared)
+    assert view.shape == (2, 5, design.width)
+    assert torch.equal(view[..., :8], shared)
     if sharing in ("private", "adversarial", "cross"):
         torch.testing.assert_close(view[..., 8:], design.private(shared)[0])
     if sharing == "adversarial":
@@ -186,9 +190,8 @@ def test_weights_can_be_read_word_by_word(tiny, sharing, sources):
     tagger, _ = tagger_for(tiny, sharing)
     sentences = [["TP53", "binds", "MDM2"] * 20, [], ["OPA1"]]  # the first fills two windows
     found = tagger.sharing_weights([s for s in sentences if s])
-    assert [w.shape for w in found] == [(3, sources, 60), (3, sources, 1)] and all(
-        (w > 0).all() and (w < 1).all() for w in found
-    )
+    assert [w.shape for w in found] == [(3, sources, 60), (3, sources, 1)]
+    assert all((w > 0).all() and (w < 1).all() for w in found)
     if sharing == "moe":
         assert all(abs(w.sum(1) - 1).max() < 1e-5 for w in found)
 
@@ -198,17 +201,22 @@ def test_designs_are_saved_and_are_cheap(tiny, sharing, tmp_path):
     tagger, corpora = tagger_for(tiny, sharing, sharing_options={"experts": 3})
     tagger.save(tmp_path)
     again, tokens = MultiTaskTagger.load(tmp_path), [s.tokens for s in corpora[0].test]
-    assert again.predict(tokens) == tagger.predict(tokens) and again.settings == tagger.settings
+    assert again.predict(tokens) == tagger.predict(tokens)
+    assert again.settings == tagger.settings
     hidden, heads, size = 768, 5, 384
     added = sum(p.numel() for p in make_sharing(sharing, hidden, list("abcde"), 5).parameters())
-    said = {"hard": 0, "private": heads * (hidden + 1) * size, "adversarial": heads * (hidden + 1) * size + 5 * (hidden + 1),
-            "cross": heads * (hidden + 1) * size + heads**2 * (size + 1) * size,
-            "moe": 4 * (hidden + 1) * size + heads * (hidden + 1) * 4}[sharing]  # fmt: skip
+    said = {
+        "hard": 0,
+        "private": heads * (hidden + 1) * size,
+        "adversarial": heads * (hidden + 1) * size + 5 * (hidden + 1),
+        "cross": heads * (hidden + 1) * size + heads**2 * (size + 1) * size,
+        "moe": 4 * (hidden + 1) * size + heads * (hidden + 1) * 4,
+    }[sharing]
     assert added == said < 0.05 * 108e6
 
 
 def test_gates_are_the_mean_over_the_other_heads():
-    """Three heads: two gates of 1/2 each open the view by a half, not by one; of 1 and 0, by a half as well."""
+    """Three heads: two gates of 1/2 open the view by a half, and so do gates of 1 and 0."""
     torch.manual_seed(0)
     design, shared = make_sharing("cross", 8, ["a", "b", "c"], 3), torch.randn(2, 5, 8)
     with torch.no_grad():
@@ -232,11 +240,9 @@ def test_padding_is_charged_nothing(sharing):
     options = (
         {"reversal": 1.0, "orthogonality": 1.0} if sharing == "adversarial" else {"balance": 1.0}
     )
-    design, shared, corpus = (
-        make_sharing(sharing, 8, ["a", "b"], 2, options),
-        torch.randn(2, 5, 8),
-        torch.tensor([0, 1]),
-    )
+    design = make_sharing(sharing, 8, ["a", "b"], 2, options)
+    shared = torch.randn(2, 5, 8)
+    corpus = torch.tensor([0, 1])
     valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
     with torch.no_grad():
         charged = design(shared, valid, corpus)[1]
@@ -262,7 +268,7 @@ def test_what_a_design_charges_is_part_of_the_loss(tiny):
 
 
 def test_the_reversed_loss_by_hand():
-    """One corpus' sentences are longer: the discriminator sees the mean over valid words, weighed by `reversal`."""
+    """The discriminator sees the mean over valid words, also of unequal lengths."""
     torch.manual_seed(0)
     design = make_sharing("adversarial", 4, ["a"], 2, {"reversal": 0.5, "orthogonality": 0.0})
     shared, corpus = torch.randn(2, 3, 4), torch.tensor([0, 1])
@@ -287,11 +293,9 @@ def test_overlap_is_the_mean_over_heads_of_centred_unit_vectors():
 
 def test_overlap_is_weighed_by_its_coefficient():
     torch.manual_seed(0)
-    shared, corpus, valid = (
-        torch.randn(2, 5, 8),
-        torch.tensor([0, 1]),
-        torch.ones(2, 5, dtype=torch.bool),
-    )
+    shared = torch.randn(2, 5, 8)
+    corpus = torch.tensor([0, 1])
+    valid = torch.ones(2, 5, dtype=torch.bool)
     design = make_sharing("adversarial", 8, ["a", "b"], 2, {"reversal": 0.0, "orthogonality": 3.0})
     expected = 3.0 * squared_overlap(shared[valid], design.private(shared)[:, valid])
     torch.testing.assert_close(design(shared, valid, corpus)[1], expected)

@@ -56,7 +56,8 @@ def test_noisy_terms_are_dropped_by_their_precision_on_train(corpus):
         (["OPA1"], "Virus", "2", True),
     ]
     kept, dropped = drop_noisy(entries, [corpus], precision=0.5)
-    assert kept == entries[1:] and dropped.to_dict("records") == [
+    assert kept == entries[1:]
+    assert dropped.to_dict("records") == [
         {"term": "lead", "type": "Chemical", "matches": 3, "right": 1}
     ]
     assert drop_noisy(entries, [corpus], precision=0.3)[0] == entries, "a third is enough"
@@ -66,14 +67,17 @@ def test_noisy_terms_are_dropped_by_their_precision_on_train(corpus):
 
 
 def test_terms_are_never_chosen_on_test(corpus):
-    for choose in (lambda: noisiest(LEXICON, corpus.test, "Chemical"), lambda: term_precision(LEXICON, corpus.test),
-                   lambda: quality(LEXICON, [load_corpus("sample")], roles=("test",))):  # fmt: skip
+    for choose in (
+        lambda: noisiest(LEXICON, corpus.test, "Chemical"),
+        lambda: term_precision(LEXICON, corpus.test),
+        lambda: quality(LEXICON, [load_corpus("sample")], roles=("test",)),
+    ):
         with pytest.raises(SelectionError, match="must not see the test split"):
             choose()
 
 
 def test_quality_line_by_line(corpus):
-    """A corpus without a type of the lexicon has no line, and hides none behind it; precision, recall and support of both splits."""
+    """Precision, recall and support of both splits; a corpus without a lexicon type has no line."""
     strange = Corpus("y", ("Disease",), {"train": Split([], "train", "y")})
     twice = Corpus(
         "z",

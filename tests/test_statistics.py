@@ -15,7 +15,10 @@ from bioner_lib.evaluation.statistics import (
 
 
 def arm(rng, quality, spread=0.0, seeds=3):
-    """tp, fp, fn by seed and document: ten gold spans per document, found with its probability, which a seed moves.  (S D 3)"""
+    """tp, fp, fn by seed and document, with ten gold spans per document.  (S D 3)
+
+    A span is found with the document's probability, plus a shift per seed.
+    """
     moved = [np.clip(quality + rng.normal(0, spread), 0.01, 0.99) for _ in range(seeds)]
     tp = np.stack([rng.binomial(10, p) for p in moved])
     return np.stack([tp, 10 - tp, 10 - tp], axis=-1)
@@ -45,7 +48,7 @@ def test_nothing_is_found_where_nothing_is():
 
 @pytest.mark.parametrize("spread", [0.0, 0.0035, 0.0059, 0.02])
 def test_an_arm_against_itself_with_other_seeds_is_rarely_significant(spread):
-    """At a nominal 5 %, whether seeds differ by nothing, by what is seen on NCBI-disease (sd 0.35 and 0.59 points), or by more."""
+    """At a nominal 5 %, whatever the seeds' sd: 0, as on NCBI-disease (0.35, 0.59), or more."""
     rng = np.random.default_rng(1)
     p_values = []
     for k in range(300):
@@ -117,11 +120,9 @@ def test_document_counts_and_pairing():
         {"doc": "b", "gold": [], "predicted": []},
     ]
     assert document_counts(predictions, ["Gene"]).tolist() == [[0, 1, 1], [1, 0, 0]]
-    one, other, shorter = (
-        np.array([[[1, 0, 0], [2, 0, 1]]]),
-        np.array([[[1, 0, 1], [2, 0, 1]]]),
-        np.array([[[1, 0, 0]]]),
-    )
+    one = np.array([[[1, 0, 0], [2, 0, 1]]])
+    other = np.array([[[1, 0, 1], [2, 0, 1]]])
+    shorter = np.array([[[1, 0, 0]]])
     for b in (other, shorter, one[:, :0]):
         with pytest.raises(WorkbookError, match="same documents with the same gold"):
             paired_difference(one, b)
@@ -143,7 +144,7 @@ def test_two_seeds_tell_how_far_seeds_spread():
 
 
 def test_the_error_of_seeds_by_hand():
-    """Variances .01 and .04 of two and three seeds, none of it due to documents: Welch's error and degrees of freedom."""
+    """Welch's error and degrees of freedom, for variances .01 and .04 of two and three seeds."""
     sides = [np.array([0.5, 0.5 + np.sqrt(0.02)]), np.array([0.4, 0.6, 0.8])]
     still = [np.tile(side, (50, 1)) for side in sides]
     error, freedom = _error_of_seeds(sides, still)
@@ -175,7 +176,10 @@ def test_resampling_draws_as_many_documents_as_there_are(monkeypatch):
 
 
 def test_p_by_hand():
-    """Ten documents, of which the first system alone finds one: its difference is as far as any resample that draws it at least twice."""
+    """The systems differ in one of ten documents.
+
+    A resample is as extreme as the observation if it draws that document at least twice.
+    """
     a, b = np.array([[[1, 0, 0]] * 10]), np.array([[[1, 0, 0]] * 9 + [[0, 0, 1]]])
     found = paired_difference(a, b, 20_000)
     times = np.arange(11)

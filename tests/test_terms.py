@@ -23,7 +23,8 @@ HGNC = (
     "HGNC:9\tGONE\twithdrawn name\tEntry Withdrawn\t\t\n"
 )
 OWN_HGNC = (  # cells with several values are quoted
-    'hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\nHGNC:8140\tOPA1\t"OPA1 mitochondrial dynamin"\tApproved\t"NTG|MGM1"\t\n'
+    "hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\n"
+    'HGNC:8140\tOPA1\t"OPA1 mitochondrial dynamin"\tApproved\t"NTG|MGM1"\t\n'
 )
 MESH_TABLE = (
     "D000001\tCalcimycin\tA 23187|Antibiotic A23187\tD03.633|D04.345\t\n"
@@ -33,7 +34,8 @@ MESH_TABLE = (
     "D011506\tProteins\t\tD12.776\t\n"
 )
 MESH_ASCII = (
-    "*NEWRECORD\nRECTYPE = D\nMH = Calcimycin\nPRINT ENTRY = Antibiotic A23187|T109|EQV\nENTRY = A-23187|T195\n"
+    "*NEWRECORD\nRECTYPE = D\nMH = Calcimycin\n"
+    "PRINT ENTRY = Antibiotic A23187|T109|EQV\nENTRY = A-23187|T195\n"
     "MN = D03.633\nUI = D000001\n\n"
     "*NEWRECORD\nMH = Abdomen\nMN = A01.923\nUI = D000005\n"
 )
@@ -47,9 +49,14 @@ def written(tmp_path, name, text):
 def test_hgnc_symbols_keep_their_case_and_withdrawn_entries_are_gone(tmp_path):
     terms = list(read_hgnc(written(tmp_path, "hgnc.tsv", HGNC)))
     assert [(t.name, t.symbol) for t in terms] == [
-        ("A1CF", True), ("ACF", True), ("ASP", True), ("A1CFOLD", True), ("APOBEC1 complementation factor", False),
-    ]  # fmt: skip
-    assert {t.id for t in terms} == {"HGNC:24086"} and {t.type for t in terms} == {"Gene"}
+        ("A1CF", True),
+        ("ACF", True),
+        ("ASP", True),
+        ("A1CFOLD", True),
+        ("APOBEC1 complementation factor", False),
+    ]
+    assert {t.id for t in terms} == {"HGNC:24086"}
+    assert {t.type for t in terms} == {"Gene"}
     own = list(read_hgnc(written(tmp_path, "complete.tsv", OWN_HGNC)))
     assert [t.name for t in own] == ["OPA1", "NTG", "MGM1", "OPA1 mitochondrial dynamin"]
     with pytest.raises(DataError, match="no column 'symbol'"):
@@ -59,9 +66,13 @@ def test_hgnc_symbols_keep_their_case_and_withdrawn_entries_are_gone(tmp_path):
 def test_mesh_by_branch(tmp_path):
     terms = list(read_mesh(written(tmp_path, "mesh.tsv", MESH_TABLE)))
     assert {(t.name, t.type) for t in terms} == {
-        ("Calcimycin", "Chemical"), ("A 23187", "Chemical"), ("Antibiotic A23187", "Chemical"), ("AIDS", "Disease"),
-        ("Acquired Immune Deficiency Syndrome", "Disease"), ("Alfalfa mosaic virus", "Virus"),
-    }  # fmt: skip
+        ("Calcimycin", "Chemical"),
+        ("A 23187", "Chemical"),
+        ("Antibiotic A23187", "Chemical"),
+        ("AIDS", "Disease"),
+        ("Acquired Immune Deficiency Syndrome", "Disease"),
+        ("Alfalfa mosaic virus", "Virus"),
+    }
     assert {t.name for t in terms if t.symbol} == {"AIDS"}
     own = list(read_mesh(written(tmp_path, "d.bin", MESH_ASCII)))
     assert [(t.name, t.id) for t in own] == [
@@ -78,7 +89,10 @@ def test_mesh_by_branch(tmp_path):
 
 
 def test_taxonomy_below_a_root(tmp_path):
-    table = "taxid\tparent\trank_code\tname\n1\t1\t0\troot\n10239\t1\t40\tViruses\n10240\t10239\t5\tPoxviridae\n9606\t1\t9\tHomo sapiens\n"
+    table = (
+        "taxid\tparent\trank_code\tname\n1\t1\t0\troot\n10239\t1\t40\tViruses\n"
+        "10240\t10239\t5\tPoxviridae\n9606\t1\t9\tHomo sapiens\n"
+    )
     with lzma.open(tmp_path / "names.tsv.xz", "wt") as file:
         file.write(table)
     assert [(t.name, t.id) for t in read_taxonomy(tmp_path / "names.tsv.xz")] == [
@@ -104,7 +118,8 @@ def test_taxonomy_below_a_root(tmp_path):
     for wrong in ("10239", "7:Species", "10239:"):
         with pytest.raises(
             DataError,
-            match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, as in 10239:Virus",
+            match=f"taxon '{wrong}': expected a taxid of .*dump, a colon and a type, "
+            "as in 10239:Virus",
         ):
             list(read_taxonomy(dump, wrong))
     with pytest.raises(DataError, match="expected columns taxid"):
@@ -127,39 +142,57 @@ def test_own_terms(tmp_path):
 
 def test_mentions_of_a_split_are_terms():
     terms = list(mentioned(load_corpus("sample").train))
-    assert {t.type for t in terms} == {"Gene", "Disease", "Chemical", "Virus"} and Term(
-        "HER2", "Gene", "", True
-    ) in terms
+    assert {t.type for t in terms} == {"Gene", "Disease", "Chemical", "Virus"}
+    assert Term("HER2", "Gene", "", True) in terms
     with pytest.raises(SelectionError):
         list(mentioned(load_corpus("sample").test))
 
 
 def test_filters_are_counted_and_shown(tmp_path):
-    text = "\n".join(["\tGene", "q\tGene", "42\tChemical", "the\tChemical", "rest\tGene", "REST\tGene", "lead\tChemical", "lead\tDisease",
-                      "optic atrophy\tDisease", "Optic Atrophy\tDisease", "a b c d e f g h i j k\tDisease", "TNF\tGene"])  # fmt: skip
+    text = "\n".join(
+        [
+            "\tGene",
+            "q\tGene",
+            "42\tChemical",
+            "the\tChemical",
+            "rest\tGene",
+            "REST\tGene",
+            "lead\tChemical",
+            "lead\tDisease",
+            "optic atrophy\tDisease",
+            "Optic Atrophy\tDisease",
+            "a b c d e f g h i j k\tDisease",
+            "TNF\tGene",
+        ]
+    )
     selection = select(read_terms(written(tmp_path, "own.tsv", text)))
     assert [(" ".join(words), name, symbol) for words, name, _, symbol in selection.entries] == [
-        ("REST", "Gene", True), ("optic atrophy", "Disease", False), ("TNF", "Gene", True),
-    ]  # fmt: skip
+        ("REST", "Gene", True),
+        ("optic atrophy", "Disease", False),
+        ("TNF", "Gene", True),
+    ]
     assert selection.dropped == {
-        ("empty", "Gene"): 1, ("one or two characters", "Gene"): 1, ("one or two characters", "Chemical"): 1, ("stop word", "Chemical"): 1,
-        ("English word", "Gene"): 1, ("ambiguous between types", "Chemical"): 1, ("same form again", "Disease"): 1,
-        ("more than ten words", "Disease"): 1, ("same form again", "Gene"): 0,
-    }  # fmt: skip
-    assert selection.examples["English word"] == ["rest"] and selection.examples[
-        "ambiguous between types"
-    ] == ["lead"]
+        ("empty", "Gene"): 1,
+        ("one or two characters", "Gene"): 1,
+        ("one or two characters", "Chemical"): 1,
+        ("stop word", "Chemical"): 1,
+        ("English word", "Gene"): 1,
+        ("ambiguous between types", "Chemical"): 1,
+        ("same form again", "Disease"): 1,
+        ("more than ten words", "Disease"): 1,
+        ("same form again", "Gene"): 0,
+    }
+    assert selection.examples["English word"] == ["rest"]
+    assert selection.examples["ambiguous between types"] == ["lead"]
     chosen = select(read_terms(tmp_path / "own.tsv"), priority=("Disease",))
     assert (["lead"], "Disease", "", False) in chosen.entries
 
 
 def test_a_symbol_and_a_name_share_a_form():
     """A name matches in all letters, the symbol's own too."""
-    cat, CAT, other = (
-        Term("cat", "Species", "s"),
-        Term("CAT", "Gene", "g", True),
-        Term("Cat", "Disease", "d", True),
-    )
+    cat = Term("cat", "Species", "s")
+    CAT = Term("CAT", "Gene", "g", True)
+    other = Term("Cat", "Disease", "d", True)
 
     def tagged(terms, priority=()):
         lexicon = Lexicon(select(terms, priority=priority).entries)
@@ -168,10 +201,8 @@ def test_a_symbol_and_a_name_share_a_form():
             for word in ("cat", "CAT", "Cat")
         ]
 
-    assert (
-        tagged([CAT, cat]) == ["", "", ""]
-        and select([CAT, cat]).dropped["ambiguous between types", "Gene"] == 1
-    )
+    assert tagged([CAT, cat]) == ["", "", ""]
+    assert select([CAT, cat]).dropped["ambiguous between types", "Gene"] == 1
     assert (
         tagged([CAT, cat], ("Gene",))
         == tagged([cat, CAT], ("Gene", "Species"))
@@ -219,8 +250,12 @@ def test_a_source_that_holds_nothing_is_named(tmp_path):
 def test_files_that_are_no_lists(tmp_path):
     (tmp_path / "latin.tsv").write_bytes("Sjögren\tDisease".encode("latin-1"))
     (tmp_path / "broken.gz").write_bytes(b"no gzip")
-    for path, said in ((tmp_path / "latin.tsv", "not UTF-8"), (tmp_path / "broken.gz", "can't be read: Not a gzipped file"),
-                       (tmp_path / "none.tsv", "can't be read: No such file"), (tmp_path, "can't be read: Is a directory")):  # fmt: skip
+    for path, said in (
+        (tmp_path / "latin.tsv", "not UTF-8"),
+        (tmp_path / "broken.gz", "can't be read: Not a gzipped file"),
+        (tmp_path / "none.tsv", "can't be read: No such file"),
+        (tmp_path, "can't be read: Is a directory"),
+    ):
         with pytest.raises(DataError, match=said):
             list(read_terms(path))
     with pytest.raises(DataError, match="can't be read: No such file"):
@@ -238,12 +273,15 @@ def test_files_that_are_no_lists(tmp_path):
 
 
 def test_one_abbreviation_of_several_species(tmp_path):
-    table = "taxid\tparent\tname\n1\t1\troot\n2\t1\tEscherichia\n562\t2\tEscherichia coli\n5962\t1\tEntamoeba coli\n9606\t1\tHomo sapiens\n"
+    table = (
+        "taxid\tparent\tname\n1\t1\troot\n2\t1\tEscherichia\n562\t2\tEscherichia coli\n"
+        "5962\t1\tEntamoeba coli\n9606\t1\tHomo sapiens\n"
+    )
     path = written(tmp_path, "names.tsv", table)
     found = {t.name: t.id for t in read_taxonomy(path, "1:Species")}
-    assert (
-        found["E. coli"] == "" and found["H. sapiens"] == "NCBITaxon:9606" and "root" not in found
-    )
+    assert found["E. coli"] == ""
+    assert found["H. sapiens"] == "NCBITaxon:9606"
+    assert "root" not in found
     assert [t.name for t in read_taxonomy(path, "9606:Species")] == [
         "Homo sapiens",
         "H. sapiens",

@@ -1,4 +1,4 @@
-"""The loop by itself: what a step is made of, what an epoch is chosen by, what a resumed run has restored."""
+"""The training loop: the parts of a step, the choice of an epoch, what a resumed run restores."""
 
 import math
 import random
@@ -58,9 +58,12 @@ def test_accumulated_gradients_are_the_mean_of_the_batches(tiny, monkeypatch):
         single.append(gradients(loop.model))
     loop.model.zero_grad()
     stepped, inner = [], loop.optimizer.step
-    monkeypatch.setattr(
-        loop.optimizer, "step", lambda *_: (stepped.append(gradients(loop.model)), inner())
-    )
+
+    def watched(*_):
+        stepped.append(gradients(loop.model))
+        inner()
+
+    monkeypatch.setattr(loop.optimizer, "step", watched)
     assert loop.one_epoch(0)["steps"] == 2
     for taken, parts in zip(stepped, (single[:3], single[3:]), strict=True):
         for name, gradient in taken.items():
@@ -72,14 +75,12 @@ def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tiny, monkeypatch)
     loop = loop_for(config_for(tiny, clip=0.01))
     norms = []
     inner = loop.optimizer.step
-    monkeypatch.setattr(
-        loop.optimizer,
-        "step",
-        lambda *_: (
-            norms.append(math.sqrt(sum(g.norm() ** 2 for g in gradients(loop.model).values()))),
-            inner(),
-        ),
-    )
+
+    def watched(*_):
+        norms.append(math.sqrt(sum(g.norm() ** 2 for g in gradients(loop.model).values())))
+        inner()
+
+    monkeypatch.setattr(loop.optimizer, "step", watched)
     loop.one_epoch(0)
     assert max(norms) == pytest.approx(0.01, rel=1e-3)
 
@@ -106,7 +107,7 @@ def test_an_epoch_is_chosen_on_all_corpora_alike(tiny, monkeypatch):
 
 
 def test_learned_loss_weights_are_restored_on_resuming(tiny, tmp_path, monkeypatch):
-    """Log-variances live in the loss, beside the tagger: a resumed run ends with those of one that was not interrupted."""
+    """A resumed run ends with the same log-variances as an uninterrupted one."""
     config = config_for(tiny, loss_weights="uncertainty", epochs=3)
     ends = []
     inner = Loop.one_epoch
@@ -189,14 +190,14 @@ def test_seeds_and_epochs_give_different_dice():
 def test_dev_is_read_by_the_corpus_own_head_in_training_precision(tiny, monkeypatch):
     config = config_for(tiny)
     corpora = corpora_for(config)
-    tagger, asked = build(config, plan_heads(config.heads, corpora)), []
-    monkeypatch.setattr(
-        tagger,
-        "predict",
-        lambda tokens, *given, **more: (
-            asked.append((len(tokens), *given, more)) or [[] for _ in tokens]
-        ),
-    )
+    tagger = build(config, plan_heads(config.heads, corpora))
+    asked = []
+
+    def predict(tokens, *given, **more):
+        asked.append((len(tokens), *given, more))
+        return [[] for _ in tokens]
+
+    monkeypatch.setattr(tagger, "predict", predict)
     dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, torch.bfloat16)
     assert asked == [(len(c.dev), c.name, c.types, {"autocast": torch.bfloat16}) for c in corpora]
     with pytest.raises(ValueError, match="longer than argument"):

@@ -1,0 +1,101 @@
+"""The command line: its answers, its exit codes, its folders."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bioner_lib import RunConfig, run
+from bioner_lib.__main__ import MISTAKE, main
+from bioner_lib.home import folder_named_by, home
+from bioner_lib.home import outputs as outputs_folder
+
+
+def test_folders_are_the_same_wherever_they_are_said(tmp_path, monkeypatch):
+    """A relative name means one folder, whether in the root or in notebooks/; ~ is expanded."""
+    monkeypatch.setenv("BIONER_OUTPUTS", "my-runs")
+    monkeypatch.setenv("BIONER_MIRROR", "~/mirror")
+    places = []
+    for folder in (tmp_path, home() / "notebooks"):
+        monkeypatch.chdir(folder)
+        places.append(outputs_folder())
+    assert places == [home() / "my-runs"] * 2
+    assert not places[0].exists(), "asking makes no folder"
+    assert folder_named_by("BIONER_MIRROR") == Path("~/mirror").expanduser()
+    monkeypatch.setenv("BIONER_OUTPUTS", "~/runs")
+    assert outputs_folder() == Path("~/runs").expanduser()
+    monkeypatch.setenv("BIONER_HOME", "~")
+    assert home() == Path("~").expanduser().resolve()
+
+
+@pytest.mark.parametrize("command", [["board"], ["status"], ["status", "quick"]])
+def test_a_misspelt_folder_is_refused_and_not_made(tmp_path, capsys, command):
+    assert main([*command, "--outputs", str(tmp_path / "otputs")]) == MISTAKE
+    assert "otputs: no such folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_makes_nothing(tmp_path, capsys):
+    assert main(["sweep", "quick", "--dry-run", "--outputs", str(tmp_path / "new")]) == 0
+    assert "todo" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_may_only_be_read_has_its_board(outputs, capsys, monkeypatch):
+    run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+
+    def refused(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert main(["board"]) == 0
+    said = capsys.readouterr()
+    assert "| dictionary | 1 |" in said.out
+    assert "Read-only file system" in said.err
+    assert main(["status"]) == 0
+
+
+def test_a_full_disk_and_a_reader_that_leaves_are_no_tracebacks(outputs, capsys, monkeypatch):
+    run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bioner_lib.board.leaderboard.replace_text", full)
+        assert main(["board"]) == MISTAKE
+    assert "No space left on device; make room" in capsys.readouterr().err
+    environment = os.environ | {"BIONER_OUTPUTS": str(outputs)}
+    call = f"{sys.executable} -m bioner_lib board | head -0"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {call}"],
+        env=environment,
+        cwd=home(),
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_command_line(outputs, capsys, monkeypatch):
+    assert main(["board"]) == MISTAKE
+    assert "no such folder" in capsys.readouterr().err
+    outputs.mkdir()
+    assert main(["board"]) == MISTAKE
+    assert "no finished runs" in capsys.readouterr().err
+    assert main(["sweep", "quik"]) == MISTAKE
+    assert "did you mean 'quick'" in capsys.readouterr().err
+    run(RunConfig(corpora="sample", system="dictionary"), progress=False)
+    assert main(["board"]) == 0
+    assert "| dictionary | 1 |" in capsys.readouterr().out
+    assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
+    assert main(["fetch", "sample"]) == 0
+    assert "train 336 sentences" in capsys.readouterr().out
+    monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))
+    assert main(["fetch", "bc4chemdd"]) == MISTAKE
+    assert "did you mean 'bc4chemd'" in capsys.readouterr().err

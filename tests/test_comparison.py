@@ -1,0 +1,304 @@
+"""Comparing arms: equal budgets, paired seeds and documents, Holm's correction, transfer."""
+
+import json
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from conftest import environment, in_precision, row
+
+from bioner_lib import RunConfig, WorkbookError, run
+from bioner_lib.board import plots
+from bioner_lib.board.comparison import (
+    check_budgets,
+    comparable,
+    compare,
+    compare_arms,
+    finals,
+    repetitions,
+    transfer,
+)
+from bioner_lib.board.leaderboard import by_type
+from bioner_lib.board.tables import (
+    aggregate,
+    by_ratio,
+    named,
+    results,
+)
+
+
+def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
+    """precision="auto" is one configuration, which two machines carry out in two ways."""
+    rows = [
+        in_precision(row(seed, 0.5), precision) for seed in (1, 2) for precision in ("bf16", "fp32")
+    ]
+    frame = results(rows)
+    assert frame["arm"].nunique() == 2
+    assert {name.rsplit(" ", 1)[1] for name in frame["name"]} == {"bf16", "fp32"}
+    assert aggregate(frame)["runs"].max() == 2
+    said = in_precision(row(1, 0.5, precision="bf16"), "bf16")
+    assert results([rows[0], said])["arm"].nunique() == 1, (
+        "said or resolved, it is the same arithmetic"
+    )
+    with pytest.raises(WorkbookError, match=r"precision differs \(.*bf16.*fp32"):
+        check_budgets(rows)
+    check_budgets(rows[::2])
+    for made in rows:
+        (outputs / "runs" / made["run_id"]).mkdir(parents=True)
+        (outputs / "runs" / made["run_id"] / "run.json").write_text(json.dumps(made))
+    config = RunConfig(corpora="sample", seed=3)
+    with pytest.raises(WorkbookError, match="computed in bf16 and fp32; say which with precision="):
+        repetitions(config)
+    assert len(repetitions(RunConfig(corpora="sample", precision="fp32"))) == 2
+    finished = in_precision(row(3, 0.5), "bf16") | {"run_id": config.run_id}
+    (outputs / "runs" / config.run_id).mkdir()
+    (outputs / "runs" / config.run_id / "run.json").write_text(json.dumps(finished))
+    assert [made["config"]["seed"] for made in repetitions(config)] == [1, 2, 3]
+
+
+def test_budgets_must_be_equal():
+    check_budgets([row(1, 0.5), row(2, 0.6)])
+    with pytest.raises(WorkbookError, match=r"epochs differs \(3, 8\)"):
+        check_budgets([row(1, 0.5), row(1, 0.6, epochs=3)])
+    with pytest.raises(WorkbookError, match="accumulate differs"):
+        check_budgets([row(1, 0.5), row(1, 0.6, accumulate=4)])
+    check_budgets(
+        [
+            row(1, 0.5),
+            row(1, 0.6, scheme="IOB2", heads="joint"),
+            row(1, 0.1, system="dictionary", epochs=3),
+        ]
+    )
+    check_budgets([row(1, 0.5), row(1, 0.6, encoder="biolinkbert")])
+    with pytest.raises(WorkbookError, match="learning_rate differs"):
+        check_budgets(
+            [row(1, 0.5), row(1, 0.6, learning_rate=1e-3), row(1, 0.6, encoder="biolinkbert")]
+        )
+
+
+def test_compare_and_repetitions(tiny, outputs):
+    options = {
+        "encoder": tiny,
+        "epochs": 2,
+        "learning_rate": 5e-3,
+        "limit": 60,
+        "max_length": 128,
+        "overlap": 16,
+    }
+    arms = {
+        heads: [RunConfig(corpora="sample", heads=heads, seed=seed, **options) for seed in (1, 2)]
+        for heads in ("joint", "per-type")
+    }
+    for config in arms["joint"] + arms["per-type"]:
+        run(config, progress=False, keep_model=False)
+    rows = {heads: repetitions(configs[0]) for heads, configs in arms.items()}
+    assert [len(r) for r in rows.values()] == [2, 2]
+    found = compare({"sample": rows["joint"]}, {"sample": rows["per-type"]}, resamples=200)
+    assert found.loc[0, "seeds"] == 2
+    assert 0 < found.loc[0, "p"] <= 1
+    assert found.loc[0, "low"] <= found.loc[0, "difference"] <= found.loc[0, "high"]
+    with pytest.raises(WorkbookError, match="a seed in common"):
+        compare({"sample": rows["joint"][:1]}, {"sample": rows["per-type"][1:]})
+    with pytest.raises(WorkbookError, match="two runs of one arm have one seed"):
+        compare({"sample": rows["joint"] * 2}, {"sample": rows["per-type"]})
+    ax = plots.differences(found, plt.subplots()[1])
+    assert "difference in test F1" in ax.get_xlabel()
+
+
+def test_several_arms_against_one_base(tiny, outputs):
+    """Holm's correction is for the whole table, and an arm with another budget is refused."""
+    options = {
+        "corpora": "sample",
+        "encoder": tiny,
+        "epochs": 2,
+        "learning_rate": 5e-3,
+        "limit": 60,
+        "max_length": 128,
+        "overlap": 16,
+    }
+    configs = {
+        name: RunConfig(**options | fields)
+        for name, fields in {
+            "base": {},
+            "joint": {"heads": "joint"},
+            "moe": {"sharing": "moe"},
+            "longer": {"epochs": 3},
+        }.items()
+    }
+    for config in configs.values():
+        run(config, progress=False, keep_model=False)
+    arms = {name: finals([config]) for name, config in configs.items()}
+    longer = arms.pop("longer")
+    base = arms.pop("base")
+    found = compare_arms(arms, base)
+    assert list(found["arm"]) == ["joint", "moe"]
+    assert (found["p_holm"] >= found["p"]).all()
+    assert max(found["p_holm"]) == pytest.approx(
+        min(1.0, max(max(found["p"]), 2 * min(found["p"])))
+    )
+    with pytest.raises(WorkbookError, match="epochs differs"):
+        compare_arms({"longer": longer}, base)
+    assert comparable(arms["joint"], base)
+    assert not comparable(longer, base)
+    assert not comparable({}, base)
+    frame = named(arms | {"base": base})
+    arms = pd.DataFrame(
+        {
+            "name": ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type"],
+            "f1": [1, 2, 3, 4],
+        }
+    )
+    told = {
+        (line.name, line.ratio, line.f1)
+        for line in by_ratio(arms)[["name", "ratio", "f1"]].itertuples(index=False, name="line")
+    }
+    assert told == {
+        ("mask", 1, 1),
+        ("mask per-type", 4, 2),
+        ("mask", 0, 3),
+        ("mask per-type", 0, 4),
+    }
+    table = by_type(frame, ["Gene", "Virus"])
+    assert (
+        table.splitlines()[0] == "| arm | runs | Gene F1 | Virus F1 | Gene recall | Virus recall |"
+    )
+    assert "| moe | 1 | " in table
+    assert set(frame["name"]) == {"joint", "moe", "base"}
+    ax = plots.differences(found, plt.subplots()[1], label="arm")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["joint", "moe"]
+    assert (
+        len(
+            plots.arms_by_type(
+                frame[frame["split"] == "test"], plt.subplots()[1], "recall", ["base", "moe"]
+            ).get_yticks()
+        )
+        == 2
+    )
+
+
+def predicted(outputs, made, predictions, role="test"):
+    """Leave a row and its predictions where a run would."""
+    folder = outputs / "runs" / made["run_id"]
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    (folder / "predictions" / f"sample.{role}.jsonl").write_text(
+        "\n".join(map(json.dumps, predictions))
+    )
+    return made
+
+
+def answers(right, of=40):
+    """`of` documents with one gene each; the first `right` of them are found."""
+    return [
+        {"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)}
+        for i in range(of)
+    ]
+
+
+def test_compare_by_hand(outputs, tmp_path):
+    """Which way round, on which split, over which seeds, for which types."""
+    better = [
+        predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))
+    ]
+    worse = [
+        predicted(outputs, row(seed, 0.5, scheme="IOB2"), answers(right))
+        for seed, right in ((1, 20), (2, 22))
+    ]
+    for made in better + worse:  # dev says the opposite
+        predicted(outputs, made, answers(10 if made in better else 40), "dev")
+    found = compare({"sample": better}, {"sample": worse}, resamples=500).iloc[0]
+    f1 = {right: 2 * right / (2 * right + 40 - right) for right in (36, 38, 20, 22)}
+    assert found["difference"] == pytest.approx((f1[36] + f1[38] - f1[20] - f1[22]) / 2)
+    assert 0 < found["low"] < found["difference"] < found["high"]
+    assert found["seeds"] == 2
+    assert found["p"] == found["p_holm"] < 0.05
+    first = compare({"sample": better[:1]}, {"sample": worse[:1]}, resamples=500).iloc[0]
+    assert first["difference"] == pytest.approx(f1[36] - f1[20])
+    assert (
+        compare({"sample": worse}, {"sample": better}, resamples=500).iloc[0]["difference"]
+        == -found["difference"]
+    )
+    with pytest.raises(WorkbookError, match="epochs differs"):
+        compare(
+            {"sample": better}, {"sample": [predicted(outputs, row(1, 0.5, epochs=20), answers(1))]}
+        )
+    for made, right in ((better[0], 30), (worse[0], 10)):
+        predicted(tmp_path / "elsewhere", made, answers(right))
+    with environment(BIONER_OUTPUTS=tmp_path / "elsewhere"):
+        there = compare({"sample": better[:1]}, {"sample": worse[:1]}, resamples=500).iloc[0]
+    assert there["difference"] == pytest.approx(2 * 30 / 70 - 2 * 10 / 50), (
+        "the predictions of that folder"
+    )
+
+
+def test_compare_refuses_other_documents_and_other_questions(outputs):
+    mine = predicted(outputs, row(1, 0.5), answers(30))
+    other = predicted(
+        outputs, row(1, 0.5, scheme="IOB2"), [p | {"doc": f"e{p['doc']}"} for p in answers(30)]
+    )
+    with pytest.raises(
+        WorkbookError, match="sample: these runs were tested on different documents"
+    ):
+        compare({"sample": [mine]}, {"sample": [other]})
+    fewer = predicted(outputs, row(1, 0.5, decoder="crf"), answers(30))
+    fewer["data"]["sample"]["types"] = ["Gene", "Virus"]
+    with pytest.raises(
+        WorkbookError, match=r"asked for different types, \[\('Gene',\), \('Gene', 'Virus'\)\]"
+    ):
+        compare({"sample": [mine]}, {"sample": [fewer]})
+    fewer["scores"]["sample"]["test"]["not_asked"] = ["Virus"]
+    assert len(compare({"sample": [mine]}, {"sample": [fewer]}, resamples=50)) == 1
+
+
+def test_holm_counts_every_comparison_of_a_table(outputs):
+    """Holm corrects the p values of all arms together; without arms the table is empty."""
+    base = predicted(outputs, row(1, 0.5), answers(20))
+    arms = {
+        name: {
+            "sample": [predicted(outputs, row(1, 0.5, scheme="IOB2", decoder=name), answers(right))]
+        }
+        for name, right in (("softmax", 24), ("crf", 25))
+    }
+    found = compare_arms(arms, {"sample": [base]}).set_index("arm")
+    p = found["p"].sort_values()
+    assert found.loc[p.index[0], "p_holm"] == pytest.approx(min(1, 2 * p.iloc[0]))
+    assert found.loc[p.index[1], "p_holm"] == pytest.approx(max(p.iloc[1], min(1, 2 * p.iloc[0])))
+    assert list(compare_arms(arms, {"sample": [base]}).index) == [0, 1]
+    assert list(compare_arms({}, {"sample": [base]}).columns) == [*found.columns, "arm"]
+    assert len(compare_arms({"crf": {}}, {"sample": [base]})) == 0
+    assert len(compare({}, {})) == 0
+
+
+def test_transfer_by_hand():
+    def scored(corpora, **f1):
+        config = RunConfig(corpora=corpora, seed=1)
+        made = {"run_id": config.run_id, "config": config.as_dict()}
+        measures = {
+            name: {"precision": v, "recall": v, "f1": v, "support": 20} for name, v in f1.items()
+        }
+        made["scores"] = {
+            name.replace("_", "-"): {"test": {"types": {"micro": m, "macro": m, "X": m}}}
+            for name, m in measures.items()
+        }
+        for splits in made["scores"].values():
+            splits["dev"] = splits["test"]
+        made["data"] = {name: {"official": True, "types": ["X"]} for name in made["scores"]}
+        return made
+
+    # a part of a corpus is scored under the corpus's name
+    rows = [scored("sample@50%:Gene", **{"sample:Gene": 0.5})]
+    assert transfer(rows).loc["sample:Gene", "sample:Gene"] == 0
+    rows = [
+        scored("sample-gene", sample_gene=0.5),
+        scored("sample-virus", sample_virus=0.6),
+        scored(["sample-gene", "sample-virus"], sample_gene=0.55, sample_virus=0.5),
+    ]
+    matrix = transfer(rows)
+    assert list(matrix.index) == ["sample-gene", "sample-virus", "sample-gene + sample-virus"]
+    assert matrix.iloc[2].round(3).to_dict() == {"sample-gene": 0.05, "sample-virus": -0.1}
+    assert matrix.loc["sample-gene", "sample-gene"] == 0
+    assert math.isnan(matrix.loc["sample-gene", "sample-virus"])
+    assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
+    with pytest.raises(WorkbookError, match="no single-task tagger"):
+        transfer(rows[2:])

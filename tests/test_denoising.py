@@ -1,0 +1,61 @@
+"""Denoising: a teacher's predictions against silver labels."""
+
+import pytest
+
+from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.silver.denoising import denoise
+from bioner_lib.silver.labelling import (
+    label,
+    save_sentences,
+)
+
+
+class Teacher:
+    """Says what it was told, and how sure it is."""
+
+    def __init__(self, said, sure):
+        self.types = ["Gene"]
+        self.said = said
+        self.sure = sure
+
+    def predictions(self, tokens, types, autocast):
+        assert types == ["Gene"]
+        for words in tokens:
+            yield [(*span, 0.9) for span in self.said[tuple(words)]], self.sure[tuple(words)]
+
+
+def test_a_teacher_contradicts_silver(tmp_path, lexicon):
+    texts = {
+        "OPA1 agrees": [(0, 1, "Gene")],
+        "OPA1 isn t": [],
+        "OPA1 unsure": [],
+        "optic atrophy gene": [(1, 3, "Gene")],
+    }
+    label(((str(i), text) for i, text in enumerate(texts)), lexicon, tmp_path / "mine")
+    silver = load_corpus(tmp_path / "mine")
+    sure = {tuple(text.split()): 0.5 if "unsure" in text else 0.95 for text in texts}
+    teacher = Teacher({tuple(text.split()): spans for text, spans in texts.items()}, sure)
+    kept, counts = denoise(teacher, silver, "drop", 0.9)
+    assert [s.doc for s in kept] == ["0", "2"]
+    assert counts == {
+        "agreed": 1,
+        "unsure": 1,
+        "contradicted": 2,
+    }
+    kept, counts = denoise(teacher, silver, "relabel", 0.9)
+    assert [(s.doc, s.spans) for s in kept] == [
+        ("0", [(0, 1, "Gene")]),
+        ("1", []),
+        ("3", [(1, 3, "Gene")]),
+    ], "Disease gives way"
+    save_sentences(kept, silver.types, tmp_path / "again", teacher={"run": "x"})
+    again = load_corpus(tmp_path / "again")
+    assert list(again.train) == kept
+    assert again.types == silver.types
+    assert again.silver
+    with pytest.raises(WorkbookError, match=r"unknown denoising 'dorp'.*did you mean 'drop'"):
+        denoise(teacher, silver, "dorp", 0.9)
+    with pytest.raises(WorkbookError, match="confidence=90; expected a probability"):
+        denoise(teacher, silver, "drop", 90)
+    with pytest.raises(WorkbookError, match="knows no silver label of 'sample-gene'"):
+        denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)

@@ -1,0 +1,89 @@
+"""Which runs stand for an arm: the last phase's on their training corpora, in every seed."""
+
+import pytest
+from conftest import environment, row, save_row
+
+from bioner_lib import RunConfig, WorkbookError
+from bioner_lib.board.comparison import (
+    best_dev,
+    check_budgets,
+    comparable,
+    finals,
+    repetitions,
+)
+from bioner_lib.runs.rows import arm_of
+
+
+def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(outputs):
+    def scored(made, **roles):
+        made["scores"] = {
+            name.replace("_", "-"): dict.fromkeys(split, made["scores"]["sample"]["test"])
+            for name, split in roles.items()
+        }
+        return made
+
+    first = scored(row(1, 0.5), sample=("dev", "test"))
+    second = scored(
+        row(1, 0.6, start_from=first["run_id"]), sample=("dev", "test"), sample_gene=("test",)
+    )
+    second["parents"] = {
+        "start_from": {
+            "run_id": first["run_id"],
+            "arm": arm_of(first),
+            "name": "y",
+            "phases": [first["config"]],
+        }
+    }
+    configs = [save_row(outputs, made) for made in (first, second)]
+    found = finals(configs)
+    assert {corpus: [made["run_id"] for made in rows] for corpus, rows in found.items()} == {
+        "sample": [second["run_id"]],
+        "sample-gene": [second["run_id"]],
+    }
+    other = scored(row(1, 0.7, decoder="crf"), sample=("dev", "test"), sample_gene=("test",))
+    configs.append(save_row(outputs, other))
+    assert "sample-gene" not in finals(configs), "two runs score it, and none was trained on it"
+    assert len(finals(configs)["sample"]) == 2
+
+
+def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path):
+    config = save_row(tmp_path / "elsewhere", row(1, 0.5) | {"device": {"precision": "fp32"}})
+    assert repetitions(config) == []
+    with environment(BIONER_OUTPUTS=tmp_path / "elsewhere"):
+        assert len(repetitions(config)) == 1
+    save_row(outputs, row(1, 0.5, system="dictionary") | {"device": {"precision": "none"}})
+    assert (
+        len(repetitions(RunConfig(corpora="sample", system="dictionary", seed=2, precision="fp32")))
+        == 1
+    )
+
+
+def test_budgets_tell_encoders_apart_by_learning_rate_only():
+    check_budgets([row(1, 0.5, encoder="bert"), row(1, 0.5)])
+    with pytest.raises(WorkbookError, match="batch_size differs"):
+        check_budgets([row(1, 0.5, encoder="bert", batch_size=8), row(1, 0.5)])
+
+
+def test_a_run_that_was_trained_on_a_corpus_speaks_for_it(outputs):
+    """Beside a run that is scored there too, whichever comes first."""
+    trained, visiting = row(1, 0.5, corpus="sample-gene"), row(1, 0.6)
+    trained["scores"]["sample-gene"]["dev"] = trained["scores"]["sample-gene"]["test"]
+    visiting["scores"]["sample-gene"] = {"test": trained["scores"]["sample-gene"]["test"]}
+    configs = [save_row(outputs, made) for made in (visiting, trained)]
+    for order in (configs, configs[::-1]):
+        assert [made["run_id"] for made in finals(order)["sample-gene"]] == [trained["run_id"]]
+
+
+def test_arms_without_a_seed_in_common_are_not_comparable():
+    one, two = ({"sample": [row(seed, 0.5)]} for seed in (1, 2))
+    assert not comparable(one, two)
+    assert comparable(one, one)
+
+
+def test_the_chosen_epochs_dev_score():
+    assert (
+        best_dev(
+            {"history": [{"dev": {"mean": 0.2}}, {"dev": {"mean": 0.4}}, {"dev": {"mean": 0.3}}]}
+        )
+        == 0.4
+    )

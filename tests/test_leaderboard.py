@@ -1,0 +1,130 @@
+"""The leaderboard: its three files, its order, its notes and who leads."""
+
+import json
+
+import pandas as pd
+import pytest
+from conftest import row
+
+from bioner_lib.board.leaderboard import board_text, by_type, leaders, markdown, write_leaderboard
+from bioner_lib.board.tables import (
+    aggregate,
+    results,
+)
+
+
+def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
+    few = write_leaderboard(
+        [row(1, 0.512, support=9), row(2, 0.5, support=9), row(1, 0.75, corpus="sample-gene")]
+    )
+    text = (outputs / "leaderboard.md").read_text()
+    assert "N/A" in text
+    assert "51.2" not in text
+    assert "75.0" in text
+    held = json.loads((outputs / "leaderboard.json").read_text())
+    assert 0.512 in [line["f1"] for line in held["runs"]]
+    assert len(pd.read_csv(outputs / "leaderboard.csv")) == len(few)
+    assert "micro" not in markdown(few), "one type: micro says the same again"
+    assert "60.0 ± 14.1 *" in markdown(
+        aggregate(results([row(1, 0.5, official=False), row(2, 0.7, official=False)]))
+    )
+
+
+def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
+    def arms(f1s, **config):
+        return [row(seed, f1, **config) for seed, f1 in enumerate(f1s, 1)]
+
+    def led(rows):
+        return {
+            (line.name, round(line.f1, 3), line.seeds, line.rivals)
+            for line in leaders(rows).itertuples()
+        }
+
+    steady, rival = arms([0.80, 0.81, 0.82]), arms([0.7, 0.7, 0.7], scheme="IOB2")
+    once, longer = arms([0.99], decoder="crf"), arms([0.9, 0.9, 0.9], epochs=20)
+    name = results(steady)["name"].iloc[0]
+    assert led(steady + rival + once + longer) == {(name, 0.81, 3, 1)}, (
+        "neither one lucky run nor another budget leads"
+    )
+    assert led(steady + once) == set(), "nobody to lead"
+    assert led(arms([0.0] * 3) + arms([0.0] * 3, scheme="IOB2")) == set()
+    baseline = [row(1, 0.75, system="dictionary") | {"device": {"precision": "none"}}]
+    assert led(steady + baseline) == {(name, 0.81, 3, 1)}
+    assert led(rival + baseline) == {("dictionary", 0.75, 1, 1)}, "a baseline without seeds may win"
+    line = leaders(steady + rival).iloc[0]
+    assert (line["corpus"], line["type"], line["official"]) == ("sample", "Gene", True)
+    assert line["sd"] == pytest.approx(0.01)
+    assert leaders(rival + baseline)["epochs"].tolist() == [rival[0]["config"]["epochs"]], (
+        "of those that were trained"
+    )
+
+
+def test_the_boards_markdown_to_the_letter():
+    rows = [
+        row(seed, f1, corpus=corpus)
+        for seed, f1 in ((1, 0.5), (2, 0.6))
+        for corpus in ("sample-gene", "sample")
+    ]
+    rows += [row(1, 0.7, corpus="sample", system="dictionary", support=9)]
+    assert markdown(aggregate(results(rows))).splitlines() == [
+        "| system | runs | sample Gene | sample-gene Gene |",
+        "|---|---|---|---|",
+        "| dictionary | 1 | N/A |  |",
+        "| minilm per-type single-task | 2 | 55.0 ± 7.1 | 55.0 ± 7.1 |",
+    ]
+
+
+def test_by_type_to_the_letter():
+    made = [row(seed, f1) | {"name": "mask"} for seed, f1 in ((1, 0.5), (2, 0.6))] + [
+        row(1, 0.9, scheme="IOB2") | {"name": "negative"}
+    ]
+    assert by_type(results(made), ["Gene"]).splitlines() == [
+        "| arm | runs | Gene F1 | Gene recall |",
+        "|---|---|---|---|",
+        "| negative | 1 | 90.0 | 90.0 |",
+        "| mask | 2 | 55.0 ± 7.1 | 55.0 ± 7.1 |",
+    ]
+
+
+def test_the_board_is_left_in_three_forms(outputs):
+    table = write_leaderboard([row(1, 0.5), row(2, 0.7)])
+    held = pd.read_csv(outputs / "leaderboard.csv")
+    assert "Unnamed: 0" not in held.columns
+    assert held["f1_mean"].tolist() == pytest.approx(table["f1_mean"].tolist())
+    raw = json.loads((outputs / "leaderboard.json").read_text())
+    assert raw["aggregated"][0]["values"] == [0.5, 0.7]
+    assert (outputs / "leaderboard.md").read_text().startswith(markdown(table))
+
+
+def test_the_boards_order_runs_and_notes():
+    """Arms are sorted by their mean over types; a star and a note mark an incomplete split."""
+
+    def with_types(made, **f1):
+        measures = made["scores"]["sample"]["test"]["types"]["Gene"]
+        made["scores"]["sample"]["test"]["types"] = {
+            name: measures | {"f1": value} for name, value in f1.items()
+        }
+        return made
+
+    low = [with_types(row(seed, 0.5), Gene=0.2, Virus=0.2, micro=0.9) for seed in (1, 2)]
+    high = [with_types(row(1, 0.5, decoder="crf"), Gene=0.3, Virus=0.3, micro=0.1)]
+    low.append(row(1, 0.2, corpus="sample-gene", official=False))
+    text = board_text(aggregate(results(low + high)))
+    lines = text.splitlines()
+    assert lines[2].startswith("| minilm per-type single-task decoder=crf | 1 | 30.0 |")
+    assert lines[3].startswith("| minilm per-type single-task | 1-2 | 20.0 ± 0.0 |")
+    assert lines[3].endswith("20.0 * |")
+    assert text.splitlines()[-1].startswith(
+        "\\* on a limited split, a corpus of your own, or one whose test split"
+    )
+    assert "\\*" not in board_text(aggregate(results(high)))
+
+
+def test_types_stand_in_the_order_that_is_asked_for():
+    made = row(1, 0.5) | {"name": "mask"}
+    made["scores"]["sample"]["test"]["types"]["Antigen"] = made["scores"]["sample"]["test"][
+        "types"
+    ]["Gene"]
+    assert by_type(results([made]), ["Gene", "Antigen"]).startswith(
+        "| arm | runs | Gene F1 | Antigen F1 |"
+    )

@@ -1,0 +1,197 @@
+"""Leaks: training documents that stand in a test split, through silver, phases and teachers."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from conftest import silver_corpus, small
+
+from bioner_lib import WorkbookError, load_corpus, run
+from bioner_lib.corpora.corpus import Split
+from bioner_lib.corpora.registry import CORPORA
+from bioner_lib.runs.leaks import shared_documents
+
+
+def test_silver_text_of_a_test_split_is_refused_unless_forced(tiny, outputs, tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").limit(40).test[0].doc
+    silver = silver_corpus(tmp_path, lexicon, ["1", leaked])
+    with pytest.raises(
+        WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"
+    ):
+        run(small(tiny, corpora=["sample-gene", silver]), progress=False)
+    row = run(
+        small(tiny, corpora=["sample-gene", silver], allow_shared_documents=True), progress=False
+    )
+    assert row["shared_documents"] == {"mine": {"sample-gene": 1}}
+
+
+def test_silver_from_an_earlier_phase_counts(tiny, outputs, tmp_path, lexicon):
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 40))
+    silver = silver_corpus(tmp_path, lexicon, ["1", min(more - few)])
+    first = run(
+        small(tiny, corpora=silver, also_test="sample-disease", heads="per-type", limit=8),
+        progress=False,
+    )
+    with pytest.raises(
+        WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"
+    ):
+        run(
+            small(tiny, corpora="sample-gene", heads="per-type", start_from=first["run_id"]),
+            progress=False,
+        )
+
+
+def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
+    """Where its own files don't name their documents."""
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", "2"]))
+    bare = load_corpus("sample-gene")
+    bare = replace(bare, documented=False)
+    assert shared_documents([bare, silver]) == {}
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
+    leaked = load_corpus("sample-virus").test[0].doc
+    (tmp_path / "more").mkdir()
+    assert shared_documents(
+        [bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", leaked]))]
+    ) == {"mine": {"sample-gene": 1}}
+
+
+def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch, capsys):
+    """BioRED's train split shares 53 PMIDs with BC5CDR's test split, which names no PMIDs."""
+    bare = replace(load_corpus("sample-gene"), documented=False)
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
+    leaked = load_corpus("sample-virus").test[0].doc
+    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("17", leaked, "18")]
+    (tmp_path / "gold.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    gold = load_corpus(tmp_path / "gold.jsonl", types=["Gene"], silver=True)
+    gold = replace(gold, silver=False)
+    assert shared_documents([bare, gold]) == {"gold": {"sample-gene": 1}}
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
+    assert shared_documents([bare, gold]) == {}
+    assert (
+        "whether the test split of sample-gene holds training documents can't be checked: "
+        "unknown corpus 'nowhere'" in capsys.readouterr().err
+    )
+    with pytest.raises(WorkbookError, match="unknown corpus 'nowhere'"):
+        shared_documents([bare, replace(gold, silver=True)])
+
+
+def test_test_splits_of_an_earlier_phase_are_not_scored(tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").test[0].doc
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
+    other = replace(
+        load_corpus("sample-virus"), splits={"train": load_corpus("sample-virus").train}
+    )
+    assert shared_documents([silver, other], before=[load_corpus("sample-gene")]) == {}
+    assert shared_documents([load_corpus("sample-gene")], before=[silver]) == {
+        "mine": {"sample-gene": 1}
+    }
+
+
+def test_another_part_of_the_same_silver_corpus_counts(tiny, outputs, tmp_path, lexicon):
+    """The first phase trained on the half with a test document, the second on the other half."""
+    few, more = ({s.doc for s in load_corpus("sample-gene").limit(n).test} for n in (8, 40))
+    leaked = min(more - few)
+    silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3", leaked])
+    halves = [f"{silver}@1/2", f"{silver}@2/2"]
+    halves.sort(key=lambda half: leaked not in {s.doc for s in load_corpus(half).train})
+    first = run(small(tiny, corpora=halves[0], also_test="sample-disease", limit=8), progress=False)
+    assert first["shared_documents"] == {}
+    with pytest.raises(
+        WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1\}\}"
+    ):
+        run(
+            small(tiny, corpora=["sample-gene", halves[1]], start_from=first["run_id"]),
+            progress=False,
+        )
+
+
+def test_two_parts_of_one_silver_corpus_are_looked_at_together(tmp_path, lexicon):
+    leaked = load_corpus("sample-gene").test[0].doc
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", leaked]))
+    parts = [replace(silver, splits={"train": silver.train.take(i)}) for i in ([1], [0])]
+    assert shared_documents([load_corpus("sample-gene"), *parts]) == {"mine": {"sample-gene": 1}}
+
+
+def test_text_lines_need_no_other_form(tmp_path, lexicon, monkeypatch):
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["lines-1", "lines-2"]))
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "bc4chemd")  # which can't be had here
+    assert shared_documents([replace(load_corpus("sample-gene"), documented=False), silver]) == {}
+
+
+def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
+    """The leak check reads documents of all lines and takes PMID:123, 123 and a number as one."""
+    gold = load_corpus("sample-gene")
+    test = replace(gold.test[0], doc="123")
+    gold = replace(
+        gold,
+        splits={
+            **gold.splits,
+            "test": gold.splits["test"].map(lambda s: test if s == gold.test[0] else s, gold.name),
+        },
+    )
+    for i, (doc, found) in enumerate(
+        (("PMID:123", True), ("pmid 123", True), (123, True), ("PMID:1234", False), (None, False))
+    ):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        lines = [{"tokens": ["a"], "tags": ["O"]}] * 1_100 + [
+            {"tokens": ["b"], "tags": ["O"], "doc": doc}
+        ]
+        (folder / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        (folder / "corpus.toml").write_text('types = ["Gene"]\nsilver = true\n')
+        silver = load_corpus(folder)
+        assert silver.documented == (doc is not None)
+        assert shared_documents([gold, silver]) == (
+            {silver.name: {"sample-gene": 1}} if found else {}
+        )
+
+
+def test_what_a_teacher_or_an_earlier_phase_was_taught_counts(tiny, outputs, tmp_path, lexicon):
+    """Gold of an earlier run is told in the row; silver of a teacher's is refused."""
+    leaked = load_corpus("sample-gene").limit(40).test[0].doc
+    gold = tmp_path / "gold"
+    gold.mkdir()
+    record = {"tokens": ["OPA1", "x"], "tags": ["B-Gene", "O"]}
+    for role, doc in (("train", leaked), ("dev", "other")):
+        (gold / f"{role}.jsonl").write_text(json.dumps(record | {"doc": doc}))
+    first = run(small(tiny, corpora=str(gold)), progress=False)
+    second = run(small(tiny, corpora="sample-gene", start_from=first["run_id"]), progress=False)
+    assert second["shared_documents"] == {"gold": {"sample-gene": 1}}
+    third = run(
+        small(tiny, corpora="sample-gene", start_from=second["run_id"], epochs=2), progress=False
+    )
+    assert third["shared_documents"] == {"gold": {"sample-gene": 1}}, "however long ago"
+    assert "not_compared" not in third
+    gold.rename(tmp_path / "away")
+    fourth = run(
+        small(tiny, corpora="sample-gene", start_from=second["run_id"], epochs=3), progress=False
+    )
+    assert fourth["shared_documents"] == {}
+    assert fourth["not_compared"] == [str(gold)], "what is gone can't be compared, and is named"
+    (tmp_path / "away").rename(gold)
+    silver = silver_corpus(tmp_path, lexicon, ["1", leaked])
+    teacher = run(small(tiny, corpora=silver, also_test=str(gold)), progress=False)
+    taught = small(
+        tiny, corpora=["sample-gene", "sample@1/2:Virus"], teacher=teacher["run_id"], confidence=0.0
+    )
+    with pytest.raises(
+        WorkbookError, match=r"shares documents with test splits: \{'mine': \{'sample-gene': 1"
+    ):
+        run(taught, progress=False)
+
+
+def test_documents_of_a_dev_split_count_too(tmp_path):
+    """Dev chooses the epoch: a test document in it is a leak as well."""
+    gold = load_corpus("sample-gene")
+    other = load_corpus("sample-virus")
+    leaked = replace(
+        other,
+        splits={
+            **other.splits,
+            "dev": Split([replace(other.dev[0], doc=gold.test[0].doc)], "dev", "sample-virus"),
+        },
+    )
+    assert shared_documents([gold, other]) == {}
+    assert shared_documents([gold, leaked]) == {
+        "sample-virus": {"sample-gene": 1, "sample-virus": 1}
+    }

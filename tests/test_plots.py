@@ -1,0 +1,123 @@
+"""Figures: what they draw from rows and corpora, and what their axes say."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import row
+
+from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.board import corpus_plots, plots
+from bioner_lib.board.tables import (
+    aggregate,
+    anchors,
+    results,
+)
+from bioner_lib.corpora.inspection import (
+    weights_by_place,
+)
+from bioner_lib.corpora.text import Sentence
+
+
+def test_figures_of_what_was_varied():
+    grid = pd.DataFrame(
+        [[0.5, 0.6], [0.7, 0.65]], index=[0.5, 1.0], columns=[0.5, 1.0]
+    ).rename_axis(index="Gene", columns="Disease")
+    surface = plots.weight_surface(grid, plt.figure().add_subplot(projection="3d"))
+    assert surface.get_zlabel().startswith("dev F1")
+    assert surface.get_xlabel() == "\u03bb Disease"
+    frame = plots.weight_heatmap(grid, plt.subplots()[1]).patches[-1]
+    assert frame.get_xy() == (0, 1), "the best is framed"
+    points = pd.DataFrame(
+        {"sentences": [10, 100] * 2, "f1": [0.1, 0.2, 0.3, 0.4], "name": ["a", "a", "b", "b"]}
+    )
+    assert [
+        t.get_text() for t in plots.share_curve(points, plt.subplots()[1]).get_xticklabels()
+    ] == ["10", "100"]
+    split = [Sentence(["x", "y"], ["B-Gene", "O"], "d"), Sentence(["z"], ["O"], "d")]
+    weights = [
+        np.array([[[0.0, 0.4]], [[1.0, 0.5]]]),
+        np.array([[[0.6]], [[0.7]]]),
+    ]  # two heads, one source
+    places = weights_by_place(split, weights, ["Gene", "Virus"], ["Virus"], ["Gene"])
+    assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0
+    assert places.loc[("Gene", "elsewhere"), "Virus"] == pytest.approx(0.5)
+    labels = plots.sharing_weights(places, plt.subplots()[1]).get_yticklabels()
+    assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
+
+
+def test_figures_are_drawn_from_rows(outputs):
+    rows = [
+        row(s, 0.5 + s / 50, corpus=c, epochs=e)
+        for s in (1, 2)
+        for c in ("sample", "sample-gene", "sample:Gene")
+        for e in (2, 3)
+    ]
+    table = aggregate(results(rows))
+    bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
+    assert bars.get_ylabel() == "test F1 (strict spans, x 100)"
+    assert len(bars.patches) == 6
+    curve = pd.DataFrame(
+        {"name": ["mask", "mask", "negative"], "ratio": [0, 1, 1], "recall": [0.8, 0.7, 0.5]}
+    )
+    ax = plots.ratio_curve(curve, plt.subplots()[1], "recall", legend=False)
+    assert ax.get_legend() is None
+    assert [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())] == [
+        [80, 70],
+        [50],
+    ]
+    tried = pd.DataFrame(
+        {
+            "dev F1": [0.5, 0.4, 0.7, float("nan")],
+            "state": ["complete", "pruned", "complete", "fail"],
+        }
+    )
+    best = plots.trials(tried, plt.subplots()[1]).lines[0].get_ydata()
+    assert list(best) == [50, 50, 70, 70]
+    assert plots.f1_heatmap(table, plt.subplots()[1])
+    assert plots.dev_curves(rows, plt.subplots()[1]).get_xlabel() == "epoch"
+    assert (
+        plots.error_kinds({"a": {"boundary": 2, "missed": 1}}, plt.subplots()[1])
+        .get_xlabel()
+        .startswith("errors")
+    )
+    with pytest.raises(WorkbookError, match="three spokes"):
+        plots.f1_radar(
+            aggregate(results([row(1, 0.5)])), plt.subplots(subplot_kw={"projection": "polar"})[1]
+        )
+    one_arm = aggregate(
+        results(
+            [
+                row(s, 0.5, corpus=c)
+                for s in (1, 2)
+                for c in ("sample", "sample-gene", "sample:Gene")
+            ]
+        )
+    )
+    one_arm["name"] = "same"
+    assert (
+        len(
+            plots.f1_radar(
+                one_arm, plt.subplots(subplot_kw={"projection": "polar"})[1]
+            ).get_xticks()
+        )
+        == 3
+    )
+    path = plots.save_figure(bars.figure, "90_f1")
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    assert path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_corpus_figures():
+    corpora = [load_corpus("sample"), load_corpus("sample-gene")]
+    for draw in (
+        corpus_plots.split_sizes,
+        corpus_plots.sentence_lengths,
+        corpus_plots.types_matrix,
+        corpus_plots.label_balance,
+    ):
+        assert draw(corpora, plt.subplots()[1]) is not None
+    assert (
+        corpus_plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel()
+        == "share of words"
+    )

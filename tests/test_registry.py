@@ -1,0 +1,186 @@
+"""The registered corpora: complete entries, published counts, whole gold."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from conftest import load_from, small_registry
+
+from bioner_lib import CORPORA, RunConfig, load_corpus, run
+from bioner_lib.corpora.inspection import duplicates
+from bioner_lib.corpora.loading import evaluation_documents
+from bioner_lib.corpora.text import Sentence, tokenize
+from bioner_lib.errors import DataError
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "repository" in entry])
+def test_registry_entries_are_complete(name):
+    entry = CORPORA[name]
+    assert re.fullmatch(r"[0-9a-f]{40}", entry["commit"])
+    assert entry["licence"]
+    assert entry["cite"]
+    assert entry["about"]
+    for role, file in entry["files"].items():
+        assert re.fullmatch(r"[0-9a-f]{64}", file.get("sha256", "")) or re.fullmatch(
+            r"[0-9a-f]{40}", file["git_blob"]
+        )
+        assert set(entry["counts"][role]) - {"sentences", "documents"} == {
+            t for t in entry["labels"].values() if t
+        }
+    names = [Path(file["path"]).name for file in entry["files"].values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "name",
+    [name for name, entry in CORPORA.items() if "repository" in entry and name != "bc4chemd"],
+)
+def test_real_corpora_have_their_published_counts(name, mirror):
+    corpus = load_corpus(name)
+    assert set(corpus.splits) == {"train", "dev", "test"}
+
+
+@pytest.mark.real
+def test_real_gold_is_the_official_gold(mirror):
+    gold = {
+        name: dict(load_corpus(name).counts("test"))
+        for name in ("ncbi-disease", "bc5cdr", "bc2gm", "linnaeus")
+    }
+    assert gold == {
+        "ncbi-disease": {"Disease": 960},
+        "bc5cdr": {"Chemical": 5385, "Disease": 4424},
+        "bc2gm": {"Gene": 6325},
+        "linnaeus": {"Species": 1433},
+    }
+    assert sum(load_corpus("jnlpba").counts("test").values()) == 8662
+
+
+@pytest.mark.real
+def test_real_original_and_converted_corpora_hold_the_same_names(mirror):
+    """The PubTator originals hold the same mentions as the published word-by-word files."""
+    original = load_corpus("ncbi-disease-pubtator")
+    assert (
+        original.counts("train")["Disease"]
+        == load_corpus("ncbi-disease").counts("train")["Disease"]
+        == 5134
+    )
+    assert original.repairs["repeated document dropped"] == 1
+
+
+@pytest.mark.real
+def test_real_leakage_is_what_was_measured(mirror):
+    names = ("linnaeus", "jnlpba", "s800", "bc2gm", "bc5cdr", "ncbi-disease", "conll2003")
+    found = {name: int(duplicates([load_corpus(name)]).loc[name, name]) for name in names}
+    assert found == {
+        "linnaeus": 564,
+        "jnlpba": 108,
+        "s800": 99,
+        "bc2gm": 53,
+        "bc5cdr": 16,
+        "ncbi-disease": 1,
+        "conll2003": 126,
+    }
+
+
+@pytest.mark.real
+def test_documents_of_evaluation_corpora(mirror):
+    held = evaluation_documents()
+    assert len(held) > 3_500
+    assert all(doc.isdigit() for doc in held)
+    assert len(set(held.values())) >= 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if "documents" in entry])
+def test_two_forms_have_the_same_test_split(name, mirror):
+    """Where one form's PMIDs stand for the other's."""
+    texts = [
+        "".join("".join(s.tokens) for s in load_corpus(form).test)
+        for form in (CORPORA[name]["documents"], name)
+    ]
+    sentences = ["".join(s.tokens) for s in load_corpus(name).test]
+    assert sum(sentence in texts[0] for sentence in sentences) > 0.95 * len(sentences)
+    assert 0.98 < len(texts[1]) / len(texts[0]) < 1.02
+
+
+def pubtator_registry(tmp_path, monkeypatch, nested):
+    lines = ["1|t|TNF alpha receptor", "1|a|", "1\t0\t9\tTNF alpha\tGENE"]
+    lines += ["1\t0\t3\tTNF\tGENE"] if nested else []
+    files, counts = {}, {}
+    for role in ("train", "test"):
+        text = "\n".join(lines) + "\n"
+        small_registry(tmp_path, monkeypatch)
+        (tmp_path / "toy" / f"{role}.PubTator").write_text(text)
+        files[role] = {
+            "path": f"{role}.PubTator",
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
+        counts[role] = {"Gene": 1 + nested}
+    small_registry(tmp_path, monkeypatch, reader="pubtator", files=files, counts=counts)
+
+
+def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
+    """One tag sequence can't hold nested mentions: `repairs` counts them; scores are unofficial."""
+    pubtator_registry(tmp_path, monkeypatch, nested=False)
+    whole = load_from(tmp_path, "toy")
+    assert whole.official
+    assert whole.counts("test") == {"Gene": 1}
+    pubtator_registry(tmp_path, monkeypatch, nested=True)
+    less = load_from(tmp_path, "toy")
+    assert not less.official
+    assert less.repairs["overlapping mention dropped"] == 2
+    assert (
+        less.note == "1 of 2 official mentions of train are trained on; "
+        "1 of 2 official mentions of test are scored"
+    )
+    assert whole.note == ""
+    assert less.only("Gene").note == less.note
+
+
+def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outputs):
+    pubtator_registry(tmp_path, monkeypatch, nested=True)
+    monkeypatch.setenv("BIONER_MIRROR", str(tmp_path))
+    row = run(RunConfig(corpora="toy", system="dictionary"), progress=False)
+    assert row["data"]["toy"]["note"].endswith("1 of 2 official mentions of test are scored")
+    assert not row["data"]["toy"]["official"]
+
+
+def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
+    pubtator_registry(tmp_path, monkeypatch, nested=False)
+    monkeypatch.setattr(
+        "bioner_lib.corpora.annotated_files.annotate",
+        lambda text, mentions, *rest: [module_sentence(text)],
+    )
+    with pytest.raises(DataError, match="a mention was lost that no repair counts"):
+        load_from(tmp_path, "toy")
+
+
+def module_sentence(text):
+    return Sentence(tokenize(text), ["O"] * len(tokenize(text)), "1")
+
+
+@pytest.mark.real
+def test_real_gold_is_scored_or_marked(mirror):
+    """Every published mention is trained on and scored, or the corpus counts what is not."""
+    marked = {}
+    for name, entry in CORPORA.items():
+        if "repository" not in entry or name == "bc4chemd":
+            continue
+        corpus = load_corpus(name)
+        for role, published in entry.get("counts", {}).items():
+            official = sum(
+                n for kind, n in published.items() if kind not in ("sentences", "documents")
+            )
+            scored = sum(corpus.counts(role).values())
+            if role == "test" and scored != official:
+                marked[name] = (scored, official)
+                assert not corpus.official
+                assert (
+                    f"{scored:,} of {official:,} official mentions of test are scored"
+                    in corpus.note
+                )
+            if role == "test" and scored == official:
+                assert corpus.official
+    assert marked == {"nlm-gene": (2354, 2365)}

@@ -1,0 +1,162 @@
+"""Rows as tables: one line per run, corpus and type; arms, their names and published figures."""
+
+import math
+
+import matplotlib.pyplot as plt
+import pytest
+from conftest import in_precision, row
+
+from bioner_lib import RunConfig, WorkbookError
+from bioner_lib.board import plots
+from bioner_lib.board.leaderboard import by_type, markdown
+from bioner_lib.board.tables import (
+    aggregate,
+    anchors,
+    apart_by_corpus,
+    arm_name,
+    named,
+    only_corpora,
+    results,
+)
+
+
+def test_aggregate_by_hand():
+    table = aggregate(results([row(1, 0.5), row(2, 0.7), row(3, 0.6), row(1, 0.9, scheme="IOB2")]))
+    line = table[(table["type"] == "Gene") & (table["runs"] == 3)].iloc[0]
+    assert line["f1_mean"] == pytest.approx(0.6)
+    assert line["f1_sd"] == pytest.approx(0.1), "n - 1"
+    assert line["values"] == [0.5, 0.7, 0.6]
+    assert line["seeds"] == [1, 2, 3]
+    assert any("scheme=IOB2" in name for name in table["name"])
+    single = table[(table["type"] == "Gene") & (table["runs"] == 1)].iloc[0]
+    assert math.isnan(single["f1_sd"])
+
+
+def test_two_arms_never_share_a_name():
+    rows = [
+        row(1, 0.3, system="dictionary"),
+        row(1, 0.4, system="dictionary", limit=60),
+        row(1, 0.6),
+        row(1, 0.7, also_test="sample-gene"),
+    ]
+    frame = results(rows)
+    assert frame.groupby("name")["arm"].nunique().max() == 1
+    assert frame["name"].nunique() == 4
+    table = aggregate(frame)
+    assert all(figure in markdown(table) for figure in ("30.0", "40.0", "60.0", "70.0"))
+    assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
+    alone = results([row(1, 0.6), in_precision(row(2, 0.6), "auto")])
+    assert set(alone["name"]) == {"minilm per-type single-task"}, "nothing to tell apart"
+
+
+def test_a_row_that_cannot_be_read_is_named():
+    made = row(1, 0.5)
+    made["config"]["colour"] = "red"
+    with pytest.raises(
+        WorkbookError,
+        match=rf"row of run {made['run_id']} .*unknown RunConfig field 'colour'.*forget\(",
+    ):
+        results([row(2, 0.5), made])
+
+
+def test_only_corpora():
+    table = aggregate(results([row(1, 0.5), row(1, 0.6, corpus="sample-gene")]))
+    assert set(only_corpora(table, ["sample"])["corpus"]) == {"sample"}
+    assert only_corpora(table, []) is table
+    with pytest.raises(
+        WorkbookError, match="unknown corpus on the board 'sampel'; did you mean 'sample'"
+    ):
+        only_corpora(table, ["sampel"])
+
+
+def test_no_rows_is_said():
+    with pytest.raises(WorkbookError, match="no finished runs yet"):
+        results([])
+
+
+def test_corpora_are_never_averaged_as_if_they_were_seeds():
+    """A run scored on two corpora with one type has two figures; views of one corpus have one."""
+    made = row(1, 0.5)
+    made["scores"]["sample-gene"] = {
+        "test": {"types": {"Gene": made["scores"]["sample"]["test"]["types"]["Gene"] | {"f1": 0.9}}}
+    }
+    made["data"]["sample-gene"] = made["data"]["sample"]
+    made["name"] = "mask"
+    frame = results([made])
+    table = by_type(frame, ["Gene"])
+    assert "| mask | 1 | 50.0 | 90.0 |" in table, "no mean, no sd"
+    assert "Gene on sample-gene F1" in table
+    assert apart_by_corpus(frame.assign(corpus="sample"))["type"].unique().tolist() == [
+        "Gene",
+        "micro",
+        "macro",
+    ]
+    views = frame[frame["type"] == "Gene"].assign(corpus=["sample:Gene", "sample:Gene+Virus"])
+    assert apart_by_corpus(views)["f1"].tolist() == [0.5], "the same test text twice is one score"
+
+
+def test_an_arm_is_named_only_on_the_corpora_it_is_given_for():
+    """With also_test, each single-task tagger is scored on the other corpora too.
+
+    Those scores are not the arm's figure there.
+    """
+    rows = {name: row(1, f1, corpus=name) for name, f1 in (("sample", 0.5), ("sample-gene", 0.6))}
+    for made in rows.values():
+        made["scores"]["sample-virus"] = made["scores"][made["config"]["corpora"][0]]
+        made["data"]["sample-virus"] = {"official": True, "types": ["Gene"]}
+    frame = named({"single-task": {name: [made] for name, made in rows.items()}})
+    assert set(frame["corpus"]) == {"sample", "sample-gene"}
+    assert len(plots.f1_bars(aggregate(frame), anchors(), plt.subplots()[1]).patches) == 2
+
+
+def test_anchors_are_published_figures_with_their_source():
+    frame = anchors()
+    assert frame["f1"].between(0.5, 1).all()
+    assert frame["source"].notna().all()
+    assert frame.set_index(["corpus", "type", "system"]).loc[
+        ("ncbi-disease", "Disease", "BioLinkBERT"), "f1"
+    ] == pytest.approx(0.8818)
+
+
+def test_what_an_arm_is_called():
+    def called(scored_on="sample", **fields):
+        return arm_name(RunConfig(**{"corpora": "sample"} | fields), scored_on)
+
+    assert called() == "minilm per-type single-task"
+    assert called(encoder="/models/mine/tiny", seed=7) == "tiny per-type single-task"
+    assert (
+        called(corpora=["sample-gene", "sample-virus"])
+        == "minilm per-type multi-task (sample-gene + sample-virus)"
+    )
+    assert (
+        called(scored_on="bc2gm", corpora="/data/my corpus")
+        == "minilm per-type single-task (my corpus)"
+    )
+    assert called(system="dictionary", limit=60) == "dictionary limit=60"
+    assert called(decoder="crf", epochs=3) == "minilm per-type single-task decoder=crf epochs=3"
+    parents = {"start_from": {"name": "first-minilm"}}
+    assert arm_name(RunConfig(corpora="sample", start_from="x"), "sample", parents).endswith(
+        "start_from=first-minilm"
+    )
+
+
+def test_results_line_by_line():
+    made = row(3, 0.5, corpus="sample") | {"name": "mine"}
+    config = RunConfig(corpora=["sample", "sample-gene"], seed=1)
+    both = {"run_id": config.run_id, "config": config.as_dict()}
+    both["scores"] = {
+        name: {"test": row(1, 0.6)["scores"]["sample"]["test"] | {"not_asked": ["Virus"]}}
+        for name in ("sample", "sample-gene")
+    }
+    both["data"] = {
+        name: {"official": name == "sample", "types": ["Gene", "Virus"]} for name in both["scores"]
+    }
+    frame = results([made, both])
+    assert frame["type"].tolist() == ["Gene", "micro", "macro", "Gene", "Gene"]
+    assert frame["task"].tolist() == ["single-task"] * 3 + ["multi-task"] * 2
+    assert frame["name"].iloc[0] == "mine"
+    assert frame["official"].tolist() == [True, True, True, True, False]
+    assert frame["seed"].tolist() == [3, 3, 3, 1, 1]
+    assert frame["trained_on"].iloc[-1] == "sample + sample-gene"
+    with pytest.raises(WorkbookError, match=r"^no finished runs yet; run 30_single_task first"):
+        results([])
