@@ -1,10 +1,11 @@
 """Execute the notebooks on the embedded sample and write their outputs into them: `make notebooks`.
 
-    python .ci/notebooks.py                              # all, in numeric order, in a fresh temporary outputs folder
-    python .ci/notebooks.py 55 75 --outputs /tmp/kept    # only these; the outputs folder is kept, so runs are read again
+    python .ci/notebooks.py                            # all, in numeric order
+    python .ci/notebooks.py 55 75 --outputs /tmp/kept  # only these; the folder is kept
 
-The notebooks share one outputs folder: a run that 30 made is only read in 40. Each notebook's metadata keep a hash of the sources
-that its outputs come from and the training pieces of the runs that it uses, for tests/test_notebooks.py.
+Without --outputs there is a fresh temporary folder. The notebooks share it: a run that 30 made is
+only read in 40. Each notebook's metadata keep, for tests/test_notebooks.py, a hash of the source
+that its outputs come from, and the training pieces of the runs that it uses.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def installed(commands):
 
 
 def colab_versions(torch):
-    """The pins of colab.txt without local parts such as +cu128; `torch` replaces torch's version."""
+    """The pins of colab.txt without local parts (+cu128); `torch` replaces torch's version."""
     lines = (ROOT / "tests" / "colab.txt").read_text().splitlines()
     pins = [line.split("+")[0] for line in lines if line and not line.startswith("#")]
     if torch:
@@ -116,7 +116,7 @@ def oldest(folder, torch):
     pins.write_text("\n".join(lowest_versions(torch)) + "\n")
     print("lower bounds:", " ".join(pins.read_text().split()), flush=True)
     call(commands / "python", "-m", "pip", "install", "--quiet", "-c", pins, "-e", f"{ROOT}[dev]")
-    # old packages beside new ones warn of what is deprecated; the tested default has no such warning
+    # old packages beside new ones warn of deprecations; the tested default has no such warning
     warnings = ["-W", "default::DeprecationWarning"]
     call(commands / "python", "-m", "pytest", "-q", "-m", "not real and not slow", *warnings)
 

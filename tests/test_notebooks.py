@@ -22,11 +22,17 @@ PIECES, PIECES_OF_QUICK = 60_000, 400_000
 KILOBYTES = 400
 # notebooks with committed rows behind their last cell: the table, and the types of `by_type`
 TABLES = {
-    "00_quickstart": "", "30_single_task": "", "40_multi_task": "", "90_leaderboard": "", "55_partial_labels": "halves",
-    "70_lexicons": "silver", "71_silver_text": "silver", "75_silver_ratio": "silver",
-}  # fmt: skip
-# what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task, BMC 2022; AIONER, table 2;
-# OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
+    "00_quickstart": "",
+    "30_single_task": "",
+    "40_multi_task": "",
+    "90_leaderboard": "",
+    "55_partial_labels": "halves",
+    "70_lexicons": "silver",
+    "71_silver_text": "silver",
+    "75_silver_ratio": "silver",
+}
+# what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
+# (BMC 2022); AIONER, table 2; OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
 QUOTED = [
     "0.9",
     "4.7",
@@ -137,7 +143,7 @@ def test_a_notebook_trains_on_few_pieces(path):
 
 
 def test_make_workbook_trains_on_few_pieces():
-    """A run that two notebooks use is made once; another seed of a job costs as much as the first."""
+    """A run of two notebooks is made once; another seed costs as much as the first."""
     from bioner_lib.sweeps.reading import read_sweep
 
     made, jobs = {}, [job for step in read_sweep("quick") for job in step]
@@ -192,6 +198,8 @@ def papermill(name, folder, outputs, *parameters):
 TINY = ("-p", "limit", "24", "-p", "epochs", "1")
 SHORT = "{options: {limit: 24, epochs: 1}}"
 TWO = "sample-gene sample-disease"
+ARMS = "{arms: 'mask; negative; marginal, joint head; self-labelled', confidences: [0.0]}"
+GENERAL = "{corpus: sample-disease, shares: [50]}"
 RUNS = [
     ("00_quickstart", "notebooks", ("-y", SHORT)),
     ("10_explore_corpora", ".", ("-p", "corpora", "sample-gene")),
@@ -201,9 +209,9 @@ RUNS = [
     ("45_published_systems", ".", (*TINY, "-p", "system", "biojointbert")),
     ("50_ablations", "notebooks", (*TINY, "-y", "{factors: {sharing: [cross]}}")),
     ("52_search", ".", (*TINY, "-y", "{search: {dropout: [0.0, 0.3]}, lambdas: [0.5, 1.0]}")),
-    ("55_partial_labels", ".", (*TINY, "-y", "{arms: 'mask; negative; marginal, joint head; self-labelled', confidences: [0.0]}")),
-    ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", "{corpus: sample-disease, shares: [50]}")),
-]  # fmt: skip
+    ("55_partial_labels", ".", (*TINY, "-y", ARMS)),
+    ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", GENERAL)),
+]
 
 
 @pytest.mark.slow
@@ -227,13 +235,17 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path,
 @pytest.mark.slow
 def test_from_terms_to_the_ratio_curve(tmp_path):
     """70, 71, 72 and 75 hand on files to one another by name."""
+    teacher = "{silver: mine, confidence: 0.0, options: {limit: 24, epochs: 1}}"
+    ratio = (
+        "{silver: mine-relabel, limit: 24, epochs: 1, ratios: [0.1], "
+        "treatments: [mask per-type, negative], sequential: true}"
+    )
     steps = {
         "70_lexicons": ("-p", "lexicon", "mine"),
         "71_silver_text": ("-p", "lexicon", "mine", "-p", "name", "mine"),
-        "72_second_opinion": ("-y", "{silver: mine, confidence: 0.0, options: {limit: 24, epochs: 1}}"),
-        "75_silver_ratio": ("-y", "{silver: mine-relabel, limit: 24, epochs: 1, ratios: [0.1], "
-                            "treatments: [mask per-type, negative], sequential: true}"),
-    }  # fmt: skip
+        "72_second_opinion": ("-y", teacher),
+        "75_silver_ratio": ("-y", ratio),
+    }
     for name, parameters in steps.items():
         answer = papermill(name, home(), tmp_path, *parameters)
         assert answer.returncode == 0, answer.stderr[-3000:]

@@ -108,13 +108,14 @@ def test_no_downloaded_corpus_is_committed():
 
 
 PUBLISHED = home() / "outputs" / "published" / "README.md"
-ROOMS = {  # each imports only what stands above it; inside a room a file imports only files before it
+# each room imports only rooms above it; inside a room, a file imports only earlier files
+ROOMS = {
     "errors": "",
     "home": "",
     "lazy": "",
     "choices": "",
-    "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files readers lines corpus "
-    "fetching registry own loading inspection",
+    "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files "
+    "readers lines corpus fetching registry own loading inspection",
     "config": "",
     "models": "alignment batching heads sharing losses encoders tagger",
     "evaluation": "scoring statistics",

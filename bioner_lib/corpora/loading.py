@@ -34,7 +34,9 @@ def load_corpus(
     most so many sentences of each split (0: all), before a part is taken.
 
     A data set of the hub, a folder that `save_to_disk` wrote, and Parquet files need a column
-    `tokens` and one with class labels. For a corpus of your own, `types` declares what it annotates (default: what it holds), `reader`
+    `tokens` and one with class labels.
+
+    For a corpus of your own, `types` declares what it annotates (default: what it holds), `reader`
     its format (default: by the file's ending), and `options` go to the reader (labels=,
     tag_field=, bare_type= …). A `corpus.toml` in the folder may hold them too.
 
