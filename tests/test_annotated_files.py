@@ -61,7 +61,7 @@ def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("1\t90\t99\tx\tGene", "offsets 90-99"),
         ("2\t0\t4\tLoss\tGene", "neither"),
@@ -69,8 +69,8 @@ def test_pubtator_relations_are_counted_and_blank_lines_are_needed(tmp_path):
         ("1\t0\t4\tLoss\tGenes", "unknown label 'Genes'"),
     ],
 )
-def test_pubtator_errors_name_file_and_line(tmp_path, line, said):
-    with pytest.raises(DataError, match=rf"a.txt:3: .*{said}"):
+def test_pubtator_errors_name_file_and_line(tmp_path, line, message):
+    with pytest.raises(DataError, match=rf"a.txt:3: .*{message}"):
         read_pubtator(
             write(tmp_path, "a.txt", f"1|t|Loss of TP53.\n1|a|Here.\n{line}\n"),
             labels={"Gene": "Gene"},
@@ -149,7 +149,7 @@ def bioc_file(folder, name, passages, annotations=(), document_id="1"):
     for identifier in document_id.split():
         document = bioc.BioCDocument()
         document.id = identifier
-        for offset, text, held, sentences in passages:
+        for offset, text, mentions, sentences in passages:
             passage = bioc.BioCPassage()
             passage.offset = offset
             passage.text = text
@@ -158,7 +158,7 @@ def bioc_file(folder, name, passages, annotations=(), document_id="1"):
                 sentence.offset = at
                 sentence.text = inner
                 passage.add_sentence(sentence)
-            document.add_passage(filled(passage, held))
+            document.add_passage(filled(passage, mentions))
         collection.add_document(filled(document, annotations))
     return write(folder, name, biocxml.dumps(collection))
 
@@ -331,7 +331,7 @@ def bioc_json(folder, *documents):
             "relations": [],
         }
 
-    held = [
+    records = [
         {
             "id": identifier,
             "infons": {},
@@ -344,7 +344,7 @@ def bioc_json(folder, *documents):
     return write(
         folder,
         "a.json",
-        json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": held}),
+        json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": records}),
     )
 
 

@@ -8,7 +8,7 @@ from bioner_lib.sweeps.reading import read_sweep
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             "steps: [{notebook: 30_single_task, parameters: {corpsu: sample}}]",
@@ -98,13 +98,13 @@ from bioner_lib.sweeps.reading import read_sweep
         ),
     ],
 )
-def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
-    with pytest.raises(WorkbookError, match=said):
+def test_mistakes_in_a_sweep_file_are_named(tmp_path, text, message):
+    with pytest.raises(WorkbookError, match=message):
         read_sweep(sweep(tmp_path, text))
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("step", "message"),
     [
         (
             "{notebook: 60_general_domain, parameters: {general: wnut}}",
@@ -211,8 +211,8 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, text, said):
         ),
     ],
 )
-def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
-    with pytest.raises(WorkbookError, match=said):
+def test_mistakes_in_parameters_are_named(tmp_path, step, message):
+    with pytest.raises(WorkbookError, match=message):
         read_sweep(sweep(tmp_path, f"steps: [{step}]"))
 
 
@@ -229,7 +229,7 @@ def test_mistakes_are_told_before_anything_starts(tmp_path, step, said):
         "{notebook: 20_align_words, parameters: {max_length: 20, overlap: 16}}",
     ],
 )
-def test_what_is_right_passes(tmp_path, step):
+def test_sound_steps_pass(tmp_path, step):
     assert read_sweep(sweep(tmp_path, f"steps: [{step}]"))
 
 
@@ -241,7 +241,7 @@ def test_yaml_that_breaks_the_reader_is_named(tmp_path, text):
         read_sweep(sweep(tmp_path, text))
 
 
-def test_corpora_where_notebooks_find_them(tmp_path, monkeypatch):
+def test_corpora_are_found_where_notebooks_find_them(tmp_path, monkeypatch):
     """Corpora are found in the outputs folder, beside the notebooks, and among earlier steps."""
     for folder in (tmp_path / "runs" / "silver" / "mine", tmp_path / "my data"):
         folder.mkdir(parents=True)
@@ -263,7 +263,7 @@ steps:
         read_sweep(sweep(tmp_path, text))
 
 
-def test_options_that_need_the_others(tmp_path):
+def test_options_are_checked_together(tmp_path):
     steps = [
         "{system: gerbera, options: {epochs: [2, 1]}}",
         "{system: gerbera, options: {max_pieces: 200, overlap: 100}}",

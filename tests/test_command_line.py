@@ -14,7 +14,7 @@ from bioner_lib.home import folder_named_by, home
 from bioner_lib.home import outputs as outputs_folder
 
 
-def test_folders_are_the_same_wherever_they_are_said(tmp_path, monkeypatch):
+def test_relative_folders_are_relative_to_the_workbook(tmp_path, monkeypatch):
     """A relative name means one folder, whether in the root or in notebooks/; ~ is expanded."""
     monkeypatch.setenv("BIONER_OUTPUTS", "my-runs")
     monkeypatch.setenv("BIONER_MIRROR", "~/mirror")
@@ -44,7 +44,7 @@ def test_a_dry_run_makes_nothing(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_may_only_be_read_has_its_board(outputs, capsys, monkeypatch):
+def test_the_board_of_a_read_only_folder_is_printed(outputs, capsys, monkeypatch):
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)
 
     def refused(*_, **__):
@@ -53,13 +53,13 @@ def test_a_folder_that_may_only_be_read_has_its_board(outputs, capsys, monkeypat
     monkeypatch.setattr(Path, "write_text", refused)
     monkeypatch.setattr(Path, "mkdir", refused)
     assert main(["board"]) == 0
-    said = capsys.readouterr()
-    assert "| dictionary | 1 |" in said.out
-    assert "Read-only file system" in said.err
+    answer = capsys.readouterr()
+    assert "| dictionary | 1 |" in answer.out
+    assert "Read-only file system" in answer.err
     assert main(["status"]) == 0
 
 
-def test_a_full_disk_and_a_reader_that_leaves_are_no_tracebacks(outputs, capsys, monkeypatch):
+def test_a_full_disk_and_a_closed_pipe_give_no_traceback(outputs, capsys, monkeypatch):
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)
 
     def full(*_, **__):

@@ -28,7 +28,7 @@ from bioner_lib.board.tables import (
 )
 
 
-def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
+def test_the_precision_used_is_part_of_arm_and_budget(outputs):
     """precision="auto" is one configuration, which two machines carry out in two ways."""
     rows = [
         in_precision(row(seed, 0.5), precision) for seed in (1, 2) for precision in ("bf16", "fp32")
@@ -37,9 +37,9 @@ def test_precision_that_was_used_is_part_of_the_arm_and_of_the_budget(outputs):
     assert frame["arm"].nunique() == 2
     assert {name.rsplit(" ", 1)[1] for name in frame["name"]} == {"bf16", "fp32"}
     assert aggregate(frame)["runs"].max() == 2
-    said = in_precision(row(1, 0.5, precision="bf16"), "bf16")
-    assert results([rows[0], said])["arm"].nunique() == 1, (
-        "said or resolved, it is the same arithmetic"
+    chosen = in_precision(row(1, 0.5, precision="bf16"), "bf16")
+    assert results([rows[0], chosen])["arm"].nunique() == 1, (
+        "bf16 by choice or by default is the same precision"
     )
     with pytest.raises(WorkbookError, match=r"precision differs \(.*bf16.*fp32"):
         check_budgets(rows)
@@ -149,11 +149,11 @@ def test_several_arms_against_one_base(tiny, outputs):
             "f1": [1, 2, 3, 4],
         }
     )
-    told = {
+    ratios = {
         (line.name, line.ratio, line.f1)
         for line in by_ratio(arms)[["name", "ratio", "f1"]].itertuples(index=False, name="line")
     }
-    assert told == {
+    assert ratios == {
         ("mask", 1, 1),
         ("mask per-type", 4, 2),
         ("mask", 0, 3),
@@ -232,7 +232,7 @@ def test_compare_by_hand(outputs, tmp_path):
     )
 
 
-def test_compare_refuses_other_documents_and_other_questions(outputs):
+def test_compare_refuses_other_documents_and_other_types(outputs):
     mine = predicted(outputs, row(1, 0.5), answers(30))
     other = predicted(
         outputs, row(1, 0.5, scheme="IOB2"), [p | {"doc": f"e{p['doc']}"} for p in answers(30)]

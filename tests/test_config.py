@@ -31,7 +31,7 @@ def test_defaults_depend_on_corpus_and_encoder():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (
             {"lerning_rate": 1e-4},
@@ -65,8 +65,8 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"reversal": -0.1}, "reversal=-0.1"),
     ],
 )
-def test_mistakes_are_named(given, said):
-    with pytest.raises(WorkbookError, match=said):
+def test_mistakes_are_named(given, message):
+    with pytest.raises(WorkbookError, match=message):
         RunConfig(**({"corpora": "sample"} | given))
 
 
@@ -89,7 +89,7 @@ def test_corpora_are_needed():
         RunConfig(seed=1)
 
 
-@pytest.mark.parametrize("said", ["corpora=2026-13-45", "corpora=" + "[" * 2_000])
-def test_values_that_break_yamls_reader_are_named(said):
+@pytest.mark.parametrize("argument", ["corpora=2026-13-45", "corpora=" + "[" * 2_000])
+def test_values_that_break_yamls_reader_are_named(argument):
     with pytest.raises(WorkbookError, match="not YAML"):
-        read_config([said])
+        read_config([argument])

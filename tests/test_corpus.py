@@ -81,7 +81,7 @@ def test_dev_is_carved_by_document():
     assert carved.dev.role == "dev"
 
 
-def test_nothing_that_chooses_sees_test():
+def test_selection_on_test_is_refused():
     sample = load_corpus("sample")
     assert refuse_test(sample.dev, "x") is sample.dev
     with pytest.raises(SelectionError, match="must not see the test split of 'sample'"):
@@ -105,7 +105,7 @@ def test_unknown_names_come_with_the_nearest():
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a\0b", "x" * 5000 + "/y"])
-def test_a_name_that_can_be_no_path_is_unknown(name):
+def test_a_name_that_is_no_valid_path_is_unknown(name):
     with pytest.raises(WorkbookError, match="unknown corpus"):
         load_corpus(name)
 
@@ -134,14 +134,14 @@ def test_parts_of_train():
     limited = load_corpus("sample@25%", limit=40)
     assert len(limited.train) == 10
     assert {s.doc for s in limited.train} <= {s.doc for s in whole.limit(40).train}
-    for wrong, said in (
+    for wrong, message in (
         ("sample@0%", "part '0%'"),
         ("sample@3/2", "part '3/2'"),
         ("sample@half", "unknown corpus 'sample@half'"),
         ("sample@0.1%", "holds no sentence"),
         ("smaple@1/2", "did you mean 'sample'"),
     ):
-        with pytest.raises(WorkbookError, match=said):
+        with pytest.raises(WorkbookError, match=message):
             load_corpus(wrong)
 
 

@@ -11,17 +11,17 @@ from bioner_lib.silver.labelling import (
 
 
 class Teacher:
-    """Says what it was told, and how sure it is."""
+    """Predicts the spans that it is given, with the confidences that it is given."""
 
-    def __init__(self, said, sure):
+    def __init__(self, spans, sure):
         self.types = ["Gene"]
-        self.said = said
+        self.spans = spans
         self.sure = sure
 
     def predictions(self, tokens, types, autocast):
         assert types == ["Gene"]
         for words in tokens:
-            yield [(*span, 0.9) for span in self.said[tuple(words)]], self.sure[tuple(words)]
+            yield [(*span, 0.9) for span in self.spans[tuple(words)]], self.sure[tuple(words)]
 
 
 def test_a_teacher_contradicts_silver(tmp_path, lexicon):

@@ -68,7 +68,9 @@ def test_one_run_starts_from_another(sweep_folder, tiny):
         read_sweep(path)
 
 
-def test_no_room(sweep_folder, tiny, monkeypatch, capsys):
+def test_a_disk_without_room_stops_the_sweep_before_it_starts(
+    sweep_folder, tiny, monkeypatch, capsys
+):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1 << 20))
     assert main(["sweep", str(training_sweep(sweep_folder, tiny, "seeds: [1]"))]) == MISTAKE
@@ -81,9 +83,9 @@ def test_workers_divide_the_machine(sweep_folder, tiny, monkeypatch):
     monkeypatch.setattr(executors, "cores", lambda: 6)
     before = dict(os.environ)
     places = executors._Places(2)
-    held = [places._free.get() for _ in range(2)]
-    assert {place["CUDA_VISIBLE_DEVICES"] for place in held} == {"3", "5"}
-    assert {place["OMP_NUM_THREADS"] for place in held} == {"3"}
+    places_taken = [places._free.get() for _ in range(2)]
+    assert {place["CUDA_VISIBLE_DEVICES"] for place in places_taken} == {"3", "5"}
+    assert {place["OMP_NUM_THREADS"] for place in places_taken} == {"3"}
     notebook = nbformat.read(sweep_folder / "small.ipynb", 4)
     notebook.cells[
         2
@@ -91,12 +93,14 @@ def test_workers_divide_the_machine(sweep_folder, tiny, monkeypatch):
     nbformat.write(notebook, sweep_folder / "small.ipynb")
     (sweep_folder / "mine.yaml").write_text("steps: [{notebook: small.ipynb, seeds: [1, 2]}]")
     assert run_sweep(read_sweep(sweep_folder / "mine.yaml"), workers=2) == []
-    said = [path.read_text() for path in (sweep_folder / "outputs" / "notebooks").glob("*.ipynb")]
-    assert sorted(text.split('"3 ')[1][0] for text in said) == ["3", "5"]
+    notebooks = [
+        path.read_text() for path in (sweep_folder / "outputs" / "notebooks").glob("*.ipynb")
+    ]
+    assert sorted(text.split('"3 ')[1][0] for text in notebooks) == ["3", "5"]
     assert dict(os.environ) == before
 
 
-def test_a_taken_port_is_tried_once_more(sweep_folder, tiny, monkeypatch):
+def test_a_kernel_that_dies_at_its_start_is_started_once_more(sweep_folder, tiny, monkeypatch):
     calls, inner = [], papermill.execute_notebook
 
     def flaky(*args, **options):
@@ -110,7 +114,7 @@ def test_a_taken_port_is_tried_once_more(sweep_folder, tiny, monkeypatch):
     assert len(calls) == 2
 
 
-def test_a_job_whose_parent_died_is_to_do_again(sweep_folder, tiny, monkeypatch):
+def test_a_job_whose_parent_was_killed_counts_as_todo(sweep_folder, tiny, monkeypatch):
     path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     add_second_step(path)
     steps, outputs = read_sweep(path), sweep_folder / "outputs"
@@ -128,7 +132,7 @@ def test_a_job_whose_parent_died_is_to_do_again(sweep_folder, tiny, monkeypatch)
     assert not list((outputs / "notebooks").glob("*.failed.*"))
 
 
-def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(sweep_folder, tiny):
+def test_a_failure_in_another_sweep_is_not_retried(sweep_folder, tiny):
     ((job,),) = read_sweep(training_sweep(sweep_folder, tiny, "grid: {broken: [true]}"))
     outputs = (sweep_folder / "outputs").resolve()
     assert execution.execute(job, {}).state == "failed"
@@ -141,7 +145,7 @@ def test_what_failed_in_another_sweep_meanwhile_is_not_tried_again(sweep_folder,
     assert failed.stat().st_mtime_ns > stamp, "what is known to have failed is tried again"
 
 
-def test_a_clock_that_is_ahead_stops_no_second_try(sweep_folder, tiny, monkeypatch):
+def test_a_workers_fast_clock_does_not_prevent_a_retry(sweep_folder, tiny, monkeypatch):
     """A worker's clock may be hours ahead of the one that asks."""
     ((job,),), tried = read_sweep(training_sweep(sweep_folder, tiny)), []
     monkeypatch.setattr(execution, "_execute", lambda *_: tried.append(1))
@@ -153,7 +157,7 @@ def test_a_clock_that_is_ahead_stops_no_second_try(sweep_folder, tiny, monkeypat
     assert tried == [1]
 
 
-def test_a_board_that_failed_for_want_of_runs_is_made_again(sweep_folder, tiny):
+def test_a_board_that_failed_without_runs_is_executed_again(sweep_folder, tiny):
     path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     board = nbformat.read(sweep_folder / "small.ipynb", 4)
     board.cells[1:] = [
@@ -161,20 +165,20 @@ def test_a_board_that_failed_for_want_of_runs_is_made_again(sweep_folder, tiny):
     ]
     nbformat.write(board, sweep_folder / "board.ipynb")
     path.write_text(path.read_text() + "- {notebook: board.ipynb, always: true}\n")
-    ((_, said),) = run_sweep([read_sweep(path)[1]])
-    assert "AssertionError" in said
+    ((_, trace),) = run_sweep([read_sweep(path)[1]])
+    assert "AssertionError" in trace
     assert run_sweep(read_sweep(path)) == []
     assert not list((sweep_folder / "outputs" / "notebooks").glob("*.failed.*"))
 
 
-def test_a_notebook_that_changes_meanwhile_is_not_executed_as_the_old_one(sweep_folder, tiny):
+def test_a_notebook_edited_during_the_sweep_is_not_executed(sweep_folder, tiny):
     path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     steps = read_sweep(path)
     (sweep_folder / "small.ipynb").write_text(
         (sweep_folder / "small.ipynb").read_text().replace("as asked", "as wished")
     )
-    ((_, said),) = run_sweep(steps)
-    assert "small.ipynb has changed since the sweep was started; start it again" in said
+    ((_, trace),) = run_sweep(steps)
+    assert "small.ipynb has changed since the sweep was started; start it again" in trace
     assert state_of(steps[0][0]) == "todo"
     assert run_sweep(read_sweep(path)) == []
 
@@ -225,21 +229,21 @@ def test_files_are_replaced_by_many_at_once(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
 
 
-def test_a_job_is_done_while_what_it_made_is_there(sweep_folder, tiny, monkeypatch):
+def test_a_job_is_done_while_its_results_exist(sweep_folder, tiny, monkeypatch):
     """Runs and silver corpora alike: a sweep makes again what was deleted."""
     ((job,),) = read_sweep(training_sweep(sweep_folder, tiny))
-    outputs, said = sweep_folder / "outputs", sweep_folder / "progress.json"
+    outputs, progress = sweep_folder / "outputs", sweep_folder / "progress.json"
     made = [outputs / "silver" / "x" / "corpus.toml", outputs / "runs" / "y" / "run.json"]
     for path in made:
         path.parent.mkdir(parents=True)
         path.touch()
-    monkeypatch.setenv(VARIABLE, str(said))
+    monkeypatch.setenv(VARIABLE, str(progress))
     add_made(made[0])
     add_run("y")
     done = execution.executed(job.name)
     done.parent.mkdir()
     (aside := done.with_suffix(".running.ipynb")).write_text('{"cells": [], "metadata": {}}')
-    execution._keep(aside, done, json.loads(said.read_text()))
+    execution._keep(aside, done, json.loads(progress.read_text()))
     assert state_of(job) == "done"
     for path in made:
         path.unlink()

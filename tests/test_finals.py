@@ -46,7 +46,7 @@ def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(out
     assert len(finals(configs)["sample"]) == 2
 
 
-def test_repetitions_are_looked_for_where_they_are_said_to_be(outputs, tmp_path):
+def test_repetitions_are_read_from_the_outputs_folder(outputs, tmp_path):
     config = save_row(tmp_path / "elsewhere", row(1, 0.5) | {"device": {"precision": "fp32"}})
     assert repetitions(config) == []
     with environment(BIONER_OUTPUTS=tmp_path / "elsewhere"):
@@ -64,7 +64,7 @@ def test_budgets_tell_encoders_apart_by_learning_rate_only():
         check_budgets([row(1, 0.5, encoder="bert", batch_size=8), row(1, 0.5)])
 
 
-def test_a_run_that_was_trained_on_a_corpus_speaks_for_it(outputs):
+def test_a_run_trained_on_a_corpus_is_preferred_to_one_tested_on_it(outputs):
     """Beside a run that is scored there too, whichever comes first."""
     trained, visiting = row(1, 0.5, corpus="sample-gene"), row(1, 0.6)
     trained["scores"]["sample-gene"]["dev"] = trained["scores"]["sample-gene"]["test"]

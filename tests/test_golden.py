@@ -97,7 +97,7 @@ def numbers(tmp_path_factory, tiny):
     return made
 
 
-def test_every_field_has_its_place():
+def test_every_field_is_tested():
     assert {f.name for f in fields(RunConfig)} == {*MATTERS, *MUST_NOT, "encoder"}
 
 

@@ -91,7 +91,7 @@ def test_chain_equals_brute_force(seed, scheme):
             )
 
 
-def test_a_row_of_nothing_counts_nothing():
+def test_an_empty_row_counts_nothing():
     chain, scores, _ = random_chain(1, "IOB2")
     chain.valid[1] = False
     assert chain.log_partition(scores)[1] == 0.0
@@ -131,7 +131,7 @@ def test_layouts():
         plan_heads("per-tipe", corpora)
 
 
-def test_what_a_head_mends_is_counted():
+def test_repairs_of_a_head_are_counted():
     repairs = Counter()
     assert Head(4, ["X"], "IOB2").spans(["O", "I-X"], [1.0, 0.5], repairs) == [(1, 2, "X", 0.5)]
     assert repairs == {"I- without B-": 1}

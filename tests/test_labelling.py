@@ -56,7 +56,7 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
         label([], lexicon, tmp_path / "silver")
 
 
-def test_text_is_read_as_what_it_is(tmp_path):
+def test_compressed_text_is_read_and_other_encodings_are_refused(tmp_path):
     with lzma.open(tmp_path / "text.txt.xz", "wt", encoding="utf-8") as file:
         file.write("Sjögren syndrome\n")
     assert list(read_lines(tmp_path / "text.txt.xz", Counter())) == [
@@ -78,7 +78,7 @@ def test_processes_write_the_same_bytes(tmp_path, lexicon, monkeypatch):
     assert text_of(tmp_path / "one").read_bytes() == text_of(tmp_path / "two").read_bytes()
 
 
-def test_it_is_a_corpus_whose_types_are_what_its_lexicon_knows(tmp_path, lexicon):
+def test_a_silver_corpus_has_the_types_of_its_lexicon(tmp_path, lexicon):
     documents = [
         ("11", "OPA1 is a gene. It causes optic atrophy."),
         ("12", "Nothing is known."),
@@ -97,7 +97,7 @@ def test_it_is_a_corpus_whose_types_are_what_its_lexicon_knows(tmp_path, lexicon
     }
 
 
-def test_silver_trains_and_chooses_nothing(tiny, outputs, tmp_path, lexicon):
+def test_silver_is_for_training_only(tiny, outputs, tmp_path, lexicon):
     silver = silver_corpus(tmp_path, lexicon, ["1", "2", "3"])
     row = run(small(tiny, corpora=["sample-gene", silver]), progress=False)
     assert set(row["history"][0]["dev"]) == {"sample-gene", "mean"}
@@ -117,7 +117,7 @@ def test_silver_trains_and_chooses_nothing(tiny, outputs, tmp_path, lexicon):
     )
 
 
-def test_one_line_without_a_document_hides_no_other(tmp_path):
+def test_a_line_without_a_document_leaves_the_other_documents(tmp_path):
     docs = [{"doc": None}, {"pmid": 17}, {}, {"doc": 0}]
     lines = [
         {"tokens": [word], "tags": ["O"], **doc} for word, doc in zip("abcd", docs, strict=True)
@@ -137,8 +137,8 @@ def test_a_lexicon_made_again_is_read_again(tmp_path, lexicon):
 
 def test_sentences_that_are_saved_are_counted(tmp_path, lexicon):
     label([("1", "OPA1 here"), ("2", "nothing")], lexicon, tmp_path / "mine")
-    held = load_corpus(tmp_path / "mine")
-    save_sentences(held.train, held.types, tmp_path / "again")
+    corpus = load_corpus(tmp_path / "mine")
+    save_sentences(corpus.train, corpus.types, tmp_path / "again")
     assert tomllib.loads((tmp_path / "again" / "corpus.toml").read_text())["labelled"] == {
         "sentences": 2,
         "words": 3,
@@ -146,7 +146,7 @@ def test_sentences_that_are_saved_are_counted(tmp_path, lexicon):
     }
 
 
-def test_sources_of_any_name_are_told(tmp_path):
+def test_sources_of_any_name_are_recorded(tmp_path):
     """An astral character, a quote, a control character: TOML writes them otherwise than JSON."""
     source = tmp_path / 'a\U0001f9ec"\x7f.tsv'
     source.write_text("x")

@@ -21,8 +21,8 @@ def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
     assert "N/A" in text
     assert "51.2" not in text
     assert "75.0" in text
-    held = json.loads((outputs / "leaderboard.json").read_text())
-    assert 0.512 in [line["f1"] for line in held["runs"]]
+    written = json.loads((outputs / "leaderboard.json").read_text())
+    assert 0.512 in [line["f1"] for line in written["runs"]]
     assert len(pd.read_csv(outputs / "leaderboard.csv")) == len(few)
     assert "micro" not in markdown(few), "one type: micro says the same again"
     assert "60.0 ± 14.1 *" in markdown(
@@ -30,7 +30,7 @@ def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
     )
 
 
-def test_a_leader_has_three_seeds_a_rival_and_more_than_nothing():
+def test_a_leader_has_three_seeds_a_rival_and_an_f1_above_0():
     def arms(f1s, **config):
         return [row(seed, f1, **config) for seed, f1 in enumerate(f1s, 1)]
 
@@ -86,11 +86,11 @@ def test_by_type_to_the_letter():
     ]
 
 
-def test_the_board_is_left_in_three_forms(outputs):
+def test_the_board_is_written_as_three_files(outputs):
     table = write_leaderboard([row(1, 0.5), row(2, 0.7)])
-    held = pd.read_csv(outputs / "leaderboard.csv")
-    assert "Unnamed: 0" not in held.columns
-    assert held["f1_mean"].tolist() == pytest.approx(table["f1_mean"].tolist())
+    written = pd.read_csv(outputs / "leaderboard.csv")
+    assert "Unnamed: 0" not in written.columns
+    assert written["f1_mean"].tolist() == pytest.approx(table["f1_mean"].tolist())
     raw = json.loads((outputs / "leaderboard.json").read_text())
     assert raw["aggregated"][0]["values"] == [0.5, 0.7]
     assert (outputs / "leaderboard.md").read_text().startswith(markdown(table))

@@ -147,7 +147,7 @@ def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
 
 
 def test_what_a_teacher_or_an_earlier_phase_was_taught_counts(tiny, outputs, tmp_path, lexicon):
-    """Gold of an earlier run is told in the row; silver of a teacher's is refused."""
+    """Gold of an earlier run is recorded in the row; silver of a teacher is refused."""
     leaked = load_corpus("sample-gene").limit(40).test[0].doc
     gold = tmp_path / "gold"
     gold.mkdir()

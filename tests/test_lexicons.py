@@ -50,7 +50,7 @@ def test_equals_brute_force(entries, tokens):
     assert Lexicon(entries).tag(tokens) == brute_force(entries, tokens)
 
 
-def test_what_libraries_get_wrong():
+def test_overlapping_keys_and_keys_inside_longer_ones():
     """Keys that overlap, and a key inside a longer one that doesn't match in the end."""
     longer = ["Middle", "East", "respiratory", "syndrome", "virus"]
     entries = [
@@ -136,7 +136,7 @@ def test_a_lexicon_is_written_in_one_step(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["lexicon.gz"]
 
 
-def test_what_is_no_lexicon_is_named(tmp_path):
+def test_a_file_that_is_no_lexicon_is_named(tmp_path):
     save_entries([(["OPA1"], "Gene", "1", True)], tmp_path / "a.gz", [])
     whole = (tmp_path / "a.gz").read_bytes()
     (tmp_path / "half.gz").write_bytes(whole[: len(whole) // 2])

@@ -26,10 +26,10 @@ def record(words, tags, **more):
 
 @pytest.fixture
 def folder(tmp_path):
-    held = [record(f"OPA1 in {i} .", "B-Gene O B-Virus O", doc=str(i)) for i in range(40)]
+    records = [record(f"OPA1 in {i} .", "B-Gene O B-Virus O", doc=str(i)) for i in range(40)]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "train.jsonl").write_text(
-        "\n\r\n" + "".join(held) + "\n\n", encoding="utf-8"
+        "\n\r\n" + "".join(records) + "\n\n", encoding="utf-8"
     )
     declared = (
         f'types = ["Gene", "Virus"]\nreader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true\n'
@@ -38,15 +38,15 @@ def folder(tmp_path):
     return tmp_path / "mine"
 
 
-def test_what_stays_on_disk_is_what_would_be_held(folder):
+def test_a_split_on_disk_equals_one_in_memory(folder):
     corpus = load_corpus(folder)
     assert corpus.train.on_disk
     assert len(corpus.train) == 40
     assert corpus.documented
-    held = load_corpus(
+    loaded = load_corpus(
         folder / "train.jsonl", reader="jsonl", tag_field=TAG_FIELD
     )  # carved, not silver
-    together = sorted([*held.train, *held.dev], key=lambda s: int(s.doc))
+    together = sorted([*loaded.train, *loaded.dev], key=lambda s: int(s.doc))
     assert list(corpus.train) == together
     assert corpus.train[-1].tokens[2] == "39"
     view = corpus.only("Virus")
@@ -91,7 +91,7 @@ def test_files_of_bioner_ds_are_read_alike(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{broken\n", "no JSON object"),
         (record("a b", "O"), "2 tokens but 1 tags"),
@@ -104,11 +104,11 @@ def test_files_of_bioner_ds_are_read_alike(tmp_path):
         ('{"tokens": ["a"], "tags": ["O"]}\n', f"unknown tag field '{TAG_FIELD}'"),
     ],
 )
-def test_a_bad_line_is_named_when_it_is_asked_for(folder, line, said):
+def test_a_bad_line_is_named_when_it_is_asked_for(folder, line, message):
     path = folder / "train.jsonl"
     content = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*content[:20], line, *content[20:]]))
-    with pytest.raises(DataError, match=rf"train.jsonl:21: {said}"):
+    with pytest.raises(DataError, match=rf"train.jsonl:21: {message}"):
         list(load_corpus(folder).train)
 
 
@@ -118,7 +118,7 @@ def test_an_empty_file_is_refused(folder):
         load_corpus(folder)
 
 
-def test_made_corpora_go_by_their_name(folder, monkeypatch, tmp_path):
+def test_silver_corpora_are_loaded_by_name(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path / "outputs"))
     (tmp_path / "outputs" / "silver").mkdir(parents=True)
     folder.rename(tmp_path / "outputs" / "silver" / "viruses")
@@ -157,7 +157,7 @@ def test_parts_go_on_reading_what_was_loaded(folder):
         pickle.loads(sent)
 
 
-def test_splits_are_equal_by_what_they_hold(folder):
+def test_splits_are_equal_if_their_sentences_are(folder):
     train = load_corpus(folder).train
     assert train == Split(list(train), "train", "other")
     assert train != Split(list(train)[1:], "train", "other")

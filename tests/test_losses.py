@@ -92,7 +92,7 @@ def test_silence_teaches_a_head_nothing_unless_negative(two, unannotated, learns
 
 
 @pytest.mark.parametrize("unannotated", ["mask", "marginal"])
-def test_joint_head_isnt_told_that_the_unannotated_is_absent(two, unannotated):
+def test_a_joint_head_isnt_pushed_away_from_unannotated_types(two, unannotated):
     plans = plan_heads("joint", two)
     tags = tag_names(plans[0].types)
     logits = torch.randn(1, 3, len(tags), requires_grad=True)
@@ -214,7 +214,7 @@ def test_weights(two):
         MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample": 0.5})
 
 
-def test_uncertainty_settles_where_the_loss_a_word_says():
+def test_uncertainty_settles_at_the_loss_per_word():
     """exp(-s) l + s / 2 is least at s = log 2 l (s: log-variance); an unused head keeps its s."""
     two = [load_corpus("sample-gene"), load_corpus("sample-disease")]
     plans = plan_heads("per-type", two)

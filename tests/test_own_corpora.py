@@ -27,7 +27,7 @@ def test_own_folder(tmp_path):
 @pytest.mark.parametrize(
     "name", ["train_dev.tsv", "pubmed_scrapping.jsonl", "more.txt", "extra.PubTator"]
 )
-def test_no_data_file_is_left_out_unseen(tmp_path, name):
+def test_a_data_file_of_no_split_is_an_error(tmp_path, name):
     """A folder that loaded as less than it holds would be trained and scored as less."""
     (tmp_path / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
     for beside in (
@@ -48,7 +48,7 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ('silver = "no"', r"silver = 'no'; expected true or false"),
         ('labels = ["Gene"]', r"labels = \['Gene'\]; expected a table of texts"),
@@ -66,10 +66,10 @@ def test_no_data_file_is_left_out_unseen(tmp_path, name):
         ('labels = { Gene = "macro" }', "a type can't be called 'macro'"),
     ],
 )
-def test_what_corpus_toml_says_has_its_kind(tmp_path, line, said):
+def test_values_in_corpus_toml_have_their_type(tmp_path, line, message):
     (tmp_path / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
     (tmp_path / "corpus.toml").write_text(line)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_corpus(tmp_path)
 
 
@@ -97,7 +97,7 @@ def test_a_folder_that_cant_be_listed_is_named(tmp_path, monkeypatch):
         load_corpus(tmp_path)
 
 
-def test_own_corpora_never_pose_as_published_ones(tmp_path):
+def test_own_corpora_cant_have_a_registered_name(tmp_path):
     folder = tmp_path / "bc5cdr"
     folder.mkdir()
     (folder / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")

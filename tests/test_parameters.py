@@ -9,7 +9,7 @@ from bioner_lib.sweeps.parameters import check_against_notebook
 from bioner_lib.sweeps.reading import read_sweep
 
 
-def test_own_notebooks_as_papermill_takes_them(tmp_path):
+def test_own_notebooks_without_annotations_and_with_magics(tmp_path):
     """Parameters without kinds, magics beside them, and what is no notebook."""
     cell = nbformat.v4.new_code_cell("%matplotlib inline\nseed = 13\nrate: float = 0.1")
     cell.metadata["tags"] = ["parameters"]
@@ -37,17 +37,17 @@ DECLARED = (
 
 
 @pytest.mark.parametrize(
-    ("injected", "said"),
+    ("injected", "message"),
     [
         ("corpsu = 'x'", "unknown parameter of this notebook: 'corpsu'; did you mean 'corpus'"),
         ("seed = '13'", "seed='13' of this notebook is str; expected int"),
         ("seed = True", "seed=True"),
     ],
 )
-def test_what_papermill_would_ignore_is_an_error(injected, said):
+def test_what_papermill_would_ignore_is_an_error(injected, message):
     namespace = {"In": ["", DECLARED, f"# Parameters\n{injected}\n", "%magic"]}
     exec(injected, namespace)
-    with pytest.raises(WorkbookError, match=said):
+    with pytest.raises(WorkbookError, match=message):
         check_parameters(namespace)
 
 

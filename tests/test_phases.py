@@ -61,13 +61,13 @@ def test_a_second_phase_is_refused_where_it_cant_go_on(tiny, outputs, tmp_path):
     with pytest.raises(WorkbookError, match=r"start_from='nothing': no finished run"):
         quiet(small(tiny, "sample-gene", start_from="nothing"))
     quiet(first)
-    for change, said in (
+    for change, message in (
         ({"encoder": "minilm"}, r"trained encoder .* this run says 'minilm'"),
         ({"scheme": "IOB2"}, "scheme='IOBES', this run says 'IOB2'"),
         ({"sharing": "private"}, "sharing='hard', this run says 'private'"),
         ({"decoder": "crf"}, "decoder='softmax', this run says 'crf'"),
     ):
-        with pytest.raises(WorkbookError, match=said):
+        with pytest.raises(WorkbookError, match=message):
             quiet(small(tiny, "sample-gene", start_from=first.run_id, **change))
     joint = small(tiny, "sample-gene", heads="joint")
     quiet(joint)
@@ -126,7 +126,7 @@ def test_seeds_of_a_second_phase_are_repetitions_of_one_arm(tiny, outputs):
         check_budgets([rows[0], quiet(small(tiny, "sample-disease", start_from=other.run_id))])
 
 
-def test_what_a_run_is_to_another_tells_arms_apart(tiny, outputs):
+def test_a_parent_and_a_teacher_make_different_arms(tiny, outputs):
     parent = small(tiny, ["sample@1/2:Gene", "sample@2/2:Disease"])
     quiet(parent)
     after, taught = (
@@ -138,7 +138,7 @@ def test_what_a_run_is_to_another_tells_arms_apart(tiny, outputs):
 
 
 class Oracle(MultiTaskTagger):
-    """A teacher that knows the truth, and is as sure as it is told to be."""
+    """A teacher that knows the truth, and has the confidence that it is given."""
 
     def knows(self, corpus, sure):
         self.truth = {tuple(s.tokens): s.spans for s in corpus.train}
@@ -274,7 +274,7 @@ def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
         evaluate("nothing", "sample")
 
 
-def test_types_that_no_head_knows_are_not_asked_and_miss_nothing(tiny, outputs):
+def test_types_that_no_head_knows_are_not_scored(tiny, outputs):
     """In training's own row, and when a finished tagger is scored elsewhere."""
     config = small(tiny, ["sample-gene", "sample-disease"], also_test=("sample",))
     row = quiet(config)

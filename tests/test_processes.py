@@ -28,7 +28,7 @@ FIELDS = {
 
 def together(outputs, config, n=2, more=()):
     """torchrun on the command line."""
-    said = [f"{name}={json.dumps(value)}" for name, value in config.items()]
+    arguments = [f"{name}={json.dumps(value)}" for name, value in config.items()]
     command = [
         sys.executable,
         "-m",
@@ -39,7 +39,7 @@ def together(outputs, config, n=2, more=()):
         "-m",
         "bioner_lib",
         "run",
-        *said,
+        *arguments,
         *more,
     ]
     environment = os.environ | {
@@ -194,7 +194,7 @@ def test_two_launches_side_by_side_both_finish(tiny, tmp_path):
     assert len(rows_in(tmp_path / "outputs")) == 2
 
 
-def test_where_the_kernel_cannot_tell_a_thread_watches(monkeypatch):
+def test_a_thread_watches_the_parent_where_the_kernel_cannot(monkeypatch):
     ended = []
     parents = iter([7, 7, 1])
     monkeypatch.setattr(processes.os, "getppid", lambda: next(parents))
@@ -204,7 +204,7 @@ def test_where_the_kernel_cannot_tell_a_thread_watches(monkeypatch):
     assert ended == [1]
 
 
-def test_one_process_needs_nobody():
+def test_one_process_needs_no_others():
     processes.join()
     assert (processes.count(), processes.rank(), processes.tell("x"), processes.gather([1, 2])) == (
         1,

@@ -61,8 +61,8 @@ def test_data_files_travel_with_the_package():
     patterns = tomllib.loads((home() / "pyproject.toml").read_text())["tool"]["setuptools"][
         "package-data"
     ]["bioner_lib"]
-    held = {path for pattern in patterns for path in (home() / "bioner_lib").glob(pattern)}
-    assert held == {
+    packaged = {path for pattern in patterns for path in (home() / "bioner_lib").glob(pattern)}
+    assert packaged == {
         p
         for p in (home() / "bioner_lib").rglob("*")
         if p.is_file() and p.suffix not in (".py", ".pyc")
@@ -70,7 +70,7 @@ def test_data_files_travel_with_the_package():
 
 
 def test_the_design_cards_packages_are_there():
-    held = {name_of(line) for line in PROJECT["dependencies"] + EXTRAS["lab"]}
+    required = {name_of(line) for line in PROJECT["dependencies"] + EXTRAS["lab"]}
     assert {
         "jupyterlab",
         "papermill",
@@ -81,7 +81,7 @@ def test_the_design_cards_packages_are_there():
         "matplotlib",
         "seaborn",
         "ipywidgets",
-    } <= held
+    } <= required
 
 
 def test_nothing_names_a_machine_or_a_registry():
@@ -140,7 +140,7 @@ def imported(path):
             yield from ([*whole, name.name] for name in node.names) if is_room else [whole]
 
 
-def test_rooms_import_only_what_stands_above_them():
+def test_packages_import_only_packages_above_them():
     order = list(ROOMS)
     root = home() / "bioner_lib"
     for path in root.rglob("*.py"):
@@ -167,7 +167,7 @@ def test_no_room_gives_a_name_that_one_of_its_files_has():
             assert getattr(package, name) is not None
 
 
-def test_what_only_reads_does_not_wait_for_torch():
+def test_reading_results_does_not_import_torch():
     """Importing torch takes a second or two of every kernel."""
     names = [
         "board.leaderboard",
@@ -182,8 +182,8 @@ def test_what_only_reads_does_not_wait_for_torch():
         "; ".join(f"import bioner_lib.{name}" for name in names)
         + "; import sys; print('torch' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], cwd=home(), capture_output=True, text=True)
-    assert said.stdout == "False\n", said.stderr
+    done = subprocess.run([sys.executable, "-c", code], cwd=home(), capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_readme_numbers_come_from_committed_rows():

@@ -26,7 +26,7 @@ def genes():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             {"types": ["Gene", "Species"]},
@@ -37,13 +37,13 @@ def genes():
         ({"first_without": True}, "data / mine / fingerprint: "),
     ],
 )
-def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, change, said):
+def test_what_a_corpus_declares_is_part_of_a_run(tmp_path, outputs, genes, change, message):
     """One thing changes in each case; the words stay the same."""
     config = dictionary(own_corpus(tmp_path / "mine", genes, ["Gene"]), also_test=("sample-gene",))
     first = run(config, progress=False)
     assert run(config, progress=False) == first
     own_corpus(tmp_path / "mine", **{"types": ["Gene"], "sentences": genes} | change)
-    with pytest.raises(WorkbookError, match=rf"{said}.*forget\('{config.run_id}'\)"):
+    with pytest.raises(WorkbookError, match=rf"{message}.*forget\('{config.run_id}'\)"):
         run(config, progress=False)
 
 
@@ -87,7 +87,7 @@ def test_a_relative_encoder_is_one_folder(tiny, tmp_path, monkeypatch):
     )
 
 
-def test_a_parent_that_was_made_again_otherwise(tiny, tmp_path, outputs, genes):
+def test_a_parent_made_again_from_other_data_is_refused(tiny, tmp_path, outputs, genes):
     """The parent keeps its run id: only its corpus's content is another one."""
     options = {"encoder": tiny, "epochs": 1, "max_length": 64, "overlap": 8, "learning_rate": 3e-3}
     first = RunConfig(corpora=own_corpus(tmp_path / "mine", genes, ["Gene"]), **options)
@@ -122,7 +122,7 @@ def test_precision_and_library_are_part_of_a_run(tiny, outputs, monkeypatch):
         run(config, progress=False)
 
 
-def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
+def test_changed_reading_code_is_noticed(outputs, monkeypatch):
     """Registered files are verified by hash, so only a change of the reading code reloads them."""
     config = dictionary("sample")
     loaded = []
@@ -151,7 +151,7 @@ def test_code_that_reads_another_way_is_noticed(outputs, monkeypatch):
         run(config, progress=False)
 
 
-def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, monkeypatch):
+def test_a_run_begun_on_other_data_is_not_resumed(tiny, outputs, monkeypatch):
     config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
 
     def interrupted(*_):
@@ -163,13 +163,13 @@ def test_a_run_that_was_begun_on_something_else_does_not_go_on(tiny, outputs, mo
             run(config, progress=False)
     (working,) = (outputs / "runs").glob(".working-*")
     (working / "last.pt").touch()
-    told = (working / "made_from.json").read_text()
+    recorded = (working / "made_from.json").read_text()
     (working / "made_from.json").unlink()
     with pytest.raises(
         WorkbookError, match="earlier version of the workbook, which did not record"
     ):
         run(config, progress=False)
-    (working / "made_from.json").write_text(told)
+    (working / "made_from.json").write_text(recorded)
     monkeypatch.setattr(provenance, "encoder_digest", lambda name: "another")
     with pytest.raises(WorkbookError, match=r"encoder: .* -> another"):
         run(config, progress=False)

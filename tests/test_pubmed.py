@@ -149,7 +149,7 @@ def fetched():
     return sum(len(query["id"].split(",")) for service, query in Server.log if service == "efetch")
 
 
-def test_records_come_whole_the_newest_first_and_what_isnt_handed_on_is_counted(server, tmp_path):
+def test_records_come_newest_first_and_skipped_ones_are_counted(server, tmp_path):
     entrez = client(tmp_path)
     found = list(entrez.abstracts("OPA1", **DAYS, exclude={f"{FIRST}0"}))
     assert [a.pmid for a in found] == [
@@ -174,7 +174,7 @@ def test_records_come_whole_the_newest_first_and_what_isnt_handed_on_is_counted(
     assert fetched() == 7
 
 
-def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path, monkeypatch):
+def test_failures_are_retried_and_no_partial_file_is_kept(server, tmp_path, monkeypatch):
     monkeypatch.setattr(pubmed, "TIMEOUT", 0.5)
     backend = "<eSearchResult><ERROR>Search Backend failed: timed out</ERROR></eSearchResult>"
     lost = "<eFetchResult><ERROR>Unable to obtain query #1</ERROR></eFetchResult>"
@@ -186,8 +186,8 @@ def test_failures_are_waited_out_and_nothing_half_is_kept(server, tmp_path, monk
 
 def test_a_server_says_how_long_to_wait(server, tmp_path):
     waits = [
-        pubmed._seconds(said)
-        for said in (
+        pubmed._seconds(header)
+        for header in (
             "7",
             "Fri, 20 Nov 2099 10:00:00 GMT",
             "Fri, 20 Nov 2020 10:00:00 GMT",
@@ -234,7 +234,7 @@ def test_a_download_that_broke_off_goes_on(server, tmp_path):
     assert fetched() == 10 + 2
 
 
-def test_records_that_pubmed_took_back(server, tmp_path):
+def test_records_that_pubmed_withdrew(server, tmp_path):
     """Records may vanish after the search: the others arrive, the missing are counted."""
     Server.plan = [None, None, 500, 500, 500]
     with pytest.raises(WorkbookError):
@@ -295,7 +295,7 @@ def test_searches_beyond_the_cap_are_cut_by_date(server, tmp_path, monkeypatch):
     assert client(tmp_path).count("OPA1", **DAYS) == 20
 
 
-def test_ranges_are_cut_where_the_calendar_is():
+def test_date_ranges_are_split_by_year_month_and_day():
     day = date.fromisoformat
     assert [(str(a), str(b)) for a, b in pubmed._parts(day("2018-03-05"), day("2020-02-01"))] == [
         ("2018-03-05", "2018-12-31"),

@@ -26,7 +26,7 @@ def test_reader_is_guessed(tmp_path, name, text, reader):
     assert guess_reader(write(tmp_path, name, text)) == reader
 
 
-def test_one_sentence_without_a_document_hides_no_other(tmp_path):
+def test_a_sentence_without_a_document_leaves_the_other_documents(tmp_path):
     """A corpus is compared with test splits where any of its sentences names a document."""
     lines = ['{"tokens": ["a"], "tags": ["O"]}', '{"tokens": ["a"], "tags": ["O"], "pmid": 7}']
     assert read_jsonl(write(tmp_path, "a.jsonl", "\n".join(lines))).documented
@@ -36,7 +36,7 @@ def test_one_sentence_without_a_document_hides_no_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("given", "name"),
     [
         ("PMID:123", "123"),
         ("pmid 123", "123"),
@@ -48,8 +48,8 @@ def test_one_sentence_without_a_document_hides_no_other(tmp_path):
         (" a ", "a"),
     ],
 )
-def test_one_document_has_one_name(tmp_path, said, name):
+def test_one_document_has_one_name(tmp_path, given, name):
     reading = read_jsonl(
-        write(tmp_path, "a.jsonl", json.dumps({"tokens": ["a"], "tags": ["O"], "doc": said}))
+        write(tmp_path, "a.jsonl", json.dumps({"tokens": ["a"], "tags": ["O"], "doc": given}))
     )
     assert reading.sentences[0].doc == name

@@ -15,15 +15,15 @@ def silver(name):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_what_it_says(name):
-    said, configs = RECIPES[name], recipe(name, seed=42, added=silver(name))
-    assert said["about"]
-    assert said["changed"]
-    assert said.get("order", "together") in ORDERS
+def test_a_recipe_matches_its_description(name):
+    described, configs = RECIPES[name], recipe(name, seed=42, added=silver(name))
+    assert described["about"]
+    assert described["changed"]
+    assert described.get("order", "together") in ORDERS
     for config in configs:
         assert config.seed == 42
-        assert config.encoder == said["encoder"]
-        assert config.learning_rate == said.get("learning_rate", 3e-5)
+        assert config.encoder == described["encoder"]
+        assert config.learning_rate == described.get("learning_rate", 3e-5)
         assert all(split_name(corpus)[0] in CORPORA for corpus in config.corpora + config.also_test)
         assert config.encoder in ENCODERS or "/" in config.encoder
         assert config.unannotated != "negative", "another corpus's silence is never taken for O"
@@ -139,15 +139,17 @@ def test_mistakes_are_named():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", [name for name, said in RECIPES.items() if "needs" not in said])
+@pytest.mark.parametrize(
+    "name", [name for name, described in RECIPES.items() if "needs" not in described]
+)
 def test_recipes_run_on_their_own_corpora(name, tiny, outputs, mirror):
     """Forty sentences of each; BC4CHEMD is left out where the mirror doesn't hold it."""
-    held = [
+    corpora = [
         corpus
         for corpus in RECIPES[name]["corpora"]
         if (Path(mirror) / split_name(corpus)[0]).exists()
     ]
-    for config in recipe(name, encoder=tiny, corpora=held, **SMALL | {"limit": 40}):
+    for config in recipe(name, encoder=tiny, corpora=corpora, **SMALL | {"limit": 40}):
         row = run(config, progress=False)
         assert all(
             row["scores"][corpus]["test"]["types"]["micro"]["support"] > 0

@@ -86,10 +86,10 @@ def test_real_leakage_is_what_was_measured(mirror):
 
 @pytest.mark.real
 def test_documents_of_evaluation_corpora(mirror):
-    held = evaluation_documents()
-    assert len(held) > 3_500
-    assert all(doc.isdigit() for doc in held)
-    assert len(set(held.values())) >= 4
+    documents = evaluation_documents()
+    assert len(documents) > 3_500
+    assert all(doc.isdigit() for doc in documents)
+    assert len(set(documents.values())) >= 4
 
 
 @pytest.mark.real
@@ -121,7 +121,7 @@ def pubtator_registry(tmp_path, monkeypatch, nested):
     small_registry(tmp_path, monkeypatch, reader="pubtator", files=files, counts=counts)
 
 
-def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
+def test_a_corpus_scored_on_part_of_its_gold_has_a_note(tmp_path, monkeypatch):
     """One tag sequence can't hold nested mentions: `repairs` counts them; scores are unofficial."""
     pubtator_registry(tmp_path, monkeypatch, nested=False)
     whole = load_from(tmp_path, "toy")
@@ -139,7 +139,7 @@ def test_a_corpus_whose_gold_is_not_scored_whole_says_so(tmp_path, monkeypatch):
     assert less.only("Gene").note == less.note
 
 
-def test_a_row_tells_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outputs):
+def test_a_row_records_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, outputs):
     pubtator_registry(tmp_path, monkeypatch, nested=True)
     monkeypatch.setenv("BIONER_MIRROR", str(tmp_path))
     row = run(RunConfig(corpora="toy", system="dictionary"), progress=False)

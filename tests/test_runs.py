@@ -28,7 +28,7 @@ from bioner_lib.training.energy import joules, used
 from bioner_lib.training.loop import dev_f1, fit
 
 
-def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
+def test_a_run_leaves_a_complete_row(tiny, outputs, capsys):
     config = small(tiny, epochs=3, precision="auto")
     row = run(config)
     folder = outputs / "runs" / config.run_id
@@ -70,7 +70,7 @@ def test_a_run_leaves_a_row_that_says_everything(tiny, outputs, capsys):
     assert [r["run_id"] for r in read_rows()] == [config.run_id]
 
 
-def test_the_same_run_again_is_read_not_made(tiny, outputs, monkeypatch):
+def test_a_finished_run_is_read_and_not_repeated(tiny, outputs, monkeypatch):
     config = small(tiny, epochs=1)
     first = run(config, progress=False)
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))

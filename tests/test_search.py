@@ -59,7 +59,7 @@ def test_bad_trials_are_pruned(base, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("space", "said"),
+    ("space", "message"),
     [
         (
             {"learning_rat": [1e-5, 1e-3]},
@@ -77,12 +77,12 @@ def test_bad_trials_are_pruned(base, monkeypatch):
         ({"dropout": 0.1}, "search dropout=0.1; expected"),
     ],
 )
-def test_mistakes_are_found_before_the_first_trial(base, space, said):
-    with pytest.raises(WorkbookError, match=said):
+def test_mistakes_are_found_before_the_first_trial(base, space, message):
+    with pytest.raises(WorkbookError, match=message):
         search(base, space, 2)
 
 
-def test_heads_that_the_search_itself_brings(base):
+def test_loss_weights_of_heads_that_the_search_varies(base):
     with pytest.raises(WorkbookError, match="unknown head in loss_weights 'sample-gene'"):
         search(base, {"heads": ["joint"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)
     found = search(base, {"heads": ["per-corpus"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)

@@ -109,12 +109,12 @@ def test_the_reversal_reverses(tiny):
     before.backward()
     for part, sign in ((tagger.sharing.discriminator, -1), (tagger.encoder, 1)):
         with torch.no_grad():
-            held = [p.clone() for p in part.parameters()]
+            weights = [p.clone() for p in part.parameters()]
             for p in part.parameters():
                 if p.grad is not None:
                     p -= 1e-2 * p.grad
             change = tagger(**batch.inputs).penalty - before
-            for p, old in zip(part.parameters(), held, strict=True):
+            for p, old in zip(part.parameters(), weights, strict=True):
                 p.copy_(old)
         assert torch.sign(change) == sign, part
 
@@ -205,14 +205,14 @@ def test_designs_are_saved_and_are_cheap(tiny, sharing, tmp_path):
     assert again.settings == tagger.settings
     hidden, heads, size = 768, 5, 384
     added = sum(p.numel() for p in make_sharing(sharing, hidden, list("abcde"), 5).parameters())
-    said = {
+    expected = {
         "hard": 0,
         "private": heads * (hidden + 1) * size,
         "adversarial": heads * (hidden + 1) * size + 5 * (hidden + 1),
         "cross": heads * (hidden + 1) * size + heads**2 * (size + 1) * size,
         "moe": 4 * (hidden + 1) * size + heads * (hidden + 1) * 4,
     }[sharing]
-    assert added == said < 0.05 * 108e6
+    assert added == expected < 0.05 * 108e6
 
 
 def test_gates_are_the_mean_over_the_other_heads():

@@ -41,13 +41,13 @@ def test_a_corpus_stays_until_the_new_one_is_whole(tmp_path, lexicon):
 
 def test_names_of_silver_corpora(outputs):
     assert silver_folder("covid-5.2+x") == outputs / "silver" / "covid-5.2+x"
-    for wrong, said in (
+    for wrong, message in (
         ("bc5cdr", "a registered corpus has it"),
         ("", "expected letters"),
         ("v@h:x", "expected"),
         ("../x", "expected"),
     ):
-        with pytest.raises(WorkbookError, match=f"can't be a silver corpus's name: {said}"):
+        with pytest.raises(WorkbookError, match=f"can't be a silver corpus's name: {message}"):
             silver_folder(wrong)
     with pytest.raises(DataError, match="'sample:' names no type after its colon"):
         load_corpus("sample:")
@@ -103,7 +103,7 @@ def test_two_makers_of_one_corpus_never_mix(tmp_path, lexicon):
     assert not list((tmp_path / "mine").glob("*.tmp"))
 
 
-def test_a_corpus_that_another_maker_left_meanwhile_stays(tmp_path, lexicon):
+def test_a_corpus_written_meanwhile_by_another_process_stays(tmp_path, lexicon):
     def sentences():
         yield "1", "OPA1"
         label([("2", "OPA1")], lexicon, tmp_path / "mine")
@@ -159,7 +159,7 @@ def test_no_file_of_a_user_is_deleted(tmp_path, lexicon, replaces):
         assert (folder / name).read_text() == name
 
 
-def test_a_text_that_no_corpus_toml_tells_of_is_not_replaced_unasked(tmp_path, lexicon):
+def test_a_text_without_corpus_toml_is_replaced_only_when_asked(tmp_path, lexicon):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "train.jsonl").write_text("a user's own")
     with pytest.raises(DataError, match="holds a corpus already"):

@@ -21,19 +21,19 @@ pytestmark = pytest.mark.slow
 def test_dry_run_and_status(sweep_folder, tiny, capsys):
     path = training_sweep(sweep_folder, tiny, "seeds: [1, 2, 3]")
     assert main(["sweep", str(path), "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert said.count("todo") == 4
-    assert "3 of unknown length" in said
+    output = capsys.readouterr().out
+    assert output.count("todo") == 4
+    assert "3 of unknown length" in output
     assert not list((sweep_folder / "outputs").glob("sweeps/*"))
     assert main(["sweep", str(path), "--only", "seed=1"]) == 0
     assert main(["sweep", str(path), "--dry-run", "--workers", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "1 done, 2 todo; about" in said
-    assert "unknown" not in said
+    output = capsys.readouterr().out
+    assert "1 done, 2 todo; about" in output
+    assert "unknown" not in output
     assert main(["status"]) == 0
-    said = capsys.readouterr().out
-    assert "over" in said
-    assert "1 done" in said
+    output = capsys.readouterr().out
+    assert "over" in output
+    assert "1 done" in output
     assert main(["status", str(path)]) == 0
     assert "1 done, 2 todo" in capsys.readouterr().out
 
@@ -46,22 +46,22 @@ def test_status_while_it_goes_on(sweep_folder, tiny, capsys, monkeypatch):
         .replace('"epochs": 2', '"epochs": 400')
         .replace('"limit": 24', '"limit": 0')
     )
-    process, said = start_sweep(path), ""
+    process, output = start_sweep(path), ""
     try:
         for _ in range(120):
             time.sleep(1)
-            said = status.report()
-            if "epoch" in said:
+            output = status.report()
+            if "epoch" in output:
                 break
     finally:
         for kernel in descendants(process.pid):
             os.kill(kernel, signal.SIGKILL)
         process.kill()
         process.communicate()
-    assert "running" in said
-    assert "1 running" in said
-    assert re.search(r"epoch \d+/400", said)
-    assert "left in this run" in said
+    assert "running" in output
+    assert "1 running" in output
+    assert re.search(r"epoch \d+/400", output)
+    assert "left in this run" in output
     monkeypatch.setattr(status, "_SILENT", 0.0)
     assert "gone: last heard of" in status.report()
 
@@ -76,19 +76,19 @@ def test_only_takes_numbers_as_people_write_them(sweep_folder, tiny):
 
 
 @pytest.mark.parametrize(
-    ("only", "said"),
+    ("only", "message"),
     [
         ("sead=1", "unknown parameter in --only: 'sead'; did you mean 'seed'"),
         ("seed=9", "no job matches"),
         ("seed", "expected name=value"),
     ],
 )
-def test_mistakes_in_only(sweep_folder, tiny, only, said):
-    with pytest.raises(WorkbookError, match=said):
+def test_mistakes_in_only(sweep_folder, tiny, only, message):
+    with pytest.raises(WorkbookError, match=message):
         read_sweep(training_sweep(sweep_folder, tiny, "seeds: [1, 2]"), [only])
 
 
-def test_only(sweep_folder, tiny):
+def test_only_selects_jobs(sweep_folder, tiny):
     path = training_sweep(sweep_folder, tiny, "seeds: [1, 2], grid: {broken: [true, false]}")
     ((job,),) = read_sweep(path, ["seed=2", "broken=false"])
     assert job.parameters["seed"] == 2
@@ -114,7 +114,7 @@ def test_how_long_jobs_may_take(sweep_folder, tiny):
     assert status._expected(job(corpus="sample", seed=3), child) == 5
 
 
-def test_what_is_worked_on(sweep_folder, tiny, capsys):
+def test_a_running_job_is_shown(sweep_folder, tiny, capsys):
     path = training_sweep(sweep_folder, tiny, "seeds: [1]")
     ((job,),) = read_sweep(path)
     place = execution.progress_file(job)

@@ -48,14 +48,14 @@ def test_killed_again_and_again_every_run_is_there_once(sweep_folder, tiny, monk
         process.stderr.close()
     assert hits, "no kill hit a job that was being worked on"
     last = start_sweep(path, *more)
-    said = last.communicate(timeout=300)[1]
-    assert last.returncode == 0, said
+    errors = last.communicate(timeout=300)[1]
+    assert last.returncode == 0, errors
     killed = results_in(sweep_folder)
     assert len(killed) == 2 * len(seeds)
     assert not list((sweep_folder / "outputs" / "runs").glob(".working*"))
-    held = sorted(file.name for file in (sweep_folder / "outputs" / "notebooks").iterdir())
-    assert len(held) == 2 * len(seeds)
-    assert not any("running" in name or "failed" in name for name in held)
+    notebooks = sorted(file.name for file in (sweep_folder / "outputs" / "notebooks").iterdir())
+    assert len(notebooks) == 2 * len(seeds)
+    assert not any("running" in name or "failed" in name for name in notebooks)
     monkeypatch.setenv("BIONER_OUTPUTS", str(sweep_folder / "calm" / "outputs"))
     assert main(["sweep", str(path), "--workers", "2"]) == 0
     assert results_in(sweep_folder / "calm") == killed
@@ -109,7 +109,7 @@ def test_a_scheduler_that_does_not_answer(sweep_folder, tiny, capsys):
     assert "--executor slrum: a sweep takes threads" in capsys.readouterr().err
 
 
-def test_a_scheduler_that_goes_away_is_told():
+def test_a_scheduler_that_goes_away_is_named():
     future = Future()
     future.cancel()
     assert (
@@ -154,9 +154,9 @@ def test_ctrl_c_and_sigterm_stop_at_once_and_lose_nothing(sweep_folder, tiny, af
     time.sleep(after)
     kernels = descendants(process.pid)
     process.send_signal(sent)
-    said = process.communicate(timeout=90)[1]
+    errors = process.communicate(timeout=90)[1]
     assert process.returncode == STOPPED
-    assert "the same command goes on" in said
+    assert "the same command goes on" in errors
     for _ in range(100):  # they are killed, and reaped by whoever took them over
         time.sleep(0.1)
         if not (left := [pid for pid in kernels if _works(pid)]):

@@ -60,7 +60,7 @@ def test_an_edited_notebook_is_another_job(tmp_path):
     assert named("print(1)") == named("print(1)")
 
 
-def test_an_address_stands_in_no_files_name(tmp_path):
+def test_an_email_address_is_in_no_file_name(tmp_path):
     step = (
         "{notebook: 71_silver_text, "
         "parameters: {name: mine, query: ataxia, email: you@example.org}}"
@@ -91,7 +91,7 @@ steps:
         read_sweep(sweep(tmp_path, text.replace("  - {notebook: 10_explore_corpora}", start)))
 
 
-def test_what_steps_share_and_corpora_to_come(tmp_path):
+def test_yaml_anchors_and_corpora_of_earlier_steps(tmp_path):
     text = """
 x-all: &all {epochs: 1}
 steps:
@@ -106,7 +106,7 @@ steps:
         "steps: [{notebook: 30_single_task, parameters: *b}]"
     )
     assert dict(read_sweep(sweep(tmp_path, text))[0][0].parameters) == {"epochs": 1, "seed": 3}, (
-        "what it merges may be said anew"
+        "a merged value may be overridden"
     )
     (tmp_path / "latin.yaml").write_bytes("steps: [é]".encode("latin-1"))
     with pytest.raises(WorkbookError, match=r"latin.yaml: not UTF-8"):
@@ -133,9 +133,9 @@ def test_sweep_executes_once_keeps_failures_and_goes_on(tiny, tmp_path, monkeypa
     failed = run_sweep(read_sweep(path), workers=2)
     assert [job.parameters["encoder"] for job, _ in failed] == ["no/where"]
     assert "can't be loaded" in failed[0][1]
-    held = sorted(p.name for p in (outputs / "notebooks").iterdir())
-    assert len(held) == 3
-    assert sum(".failed." in name for name in held) == 2
+    notebooks = sorted(p.name for p in (outputs / "notebooks").iterdir())
+    assert len(notebooks) == 3
+    assert sum(".failed." in name for name in notebooks) == 2
     config = RunConfig(
         corpora="sample",
         batch_size=2,

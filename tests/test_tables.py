@@ -69,7 +69,7 @@ def test_only_corpora():
         only_corpora(table, ["sampel"])
 
 
-def test_no_rows_is_said():
+def test_no_rows_is_an_error():
     with pytest.raises(WorkbookError, match="no finished runs yet"):
         results([])
 
@@ -118,7 +118,7 @@ def test_anchors_are_published_figures_with_their_source():
     ] == pytest.approx(0.8818)
 
 
-def test_what_an_arm_is_called():
+def test_names_of_arms():
     def called(scored_on="sample", **fields):
         return arm_name(RunConfig(**{"corpora": "sample"} | fields), scored_on)
 

@@ -51,7 +51,7 @@ def test_repairs_are_reported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a\tO\nb\n", r"a.tsv:2: 1 columns"),
         ("a\tO\nb\tO\tO\n", r"a.tsv:2: 3 columns .* expected 2 columns as above"),
@@ -60,8 +60,8 @@ def test_repairs_are_reported(tmp_path):
         ("a\tO\nb\tB-Gen\n", r"a.tsv:2: unknown label 'Gen'; did you mean 'Gene'"),
     ],
 )
-def test_conll_errors_name_file_and_line(tmp_path, text, said):
-    with pytest.raises(DataError, match=said):
+def test_conll_errors_name_file_and_line(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
         read_conll(write(tmp_path, "a.tsv", text), labels={"Gene": "Gene"})
 
 
@@ -98,7 +98,7 @@ def test_jsonl_by_field_name_and_integer_tags(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "a.jsonl:1"),
         ('{"tokens": null, "tags": []}', "expected a list of words"),
@@ -109,8 +109,8 @@ def test_jsonl_by_field_name_and_integer_tags(tmp_path):
         ("[1]", "a.jsonl:1"),
     ],
 )
-def test_jsonl_errors(tmp_path, text, said):
-    with pytest.raises(DataError, match=said):
+def test_jsonl_errors(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
         read_jsonl(write(tmp_path, "a.jsonl", text))
 
 

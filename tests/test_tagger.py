@@ -186,7 +186,7 @@ def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_piece
     assert repairs == {}
 
 
-def test_a_second_phase_keeps_all_but_who_guesses_the_corpora(tiny):
+def test_a_second_phase_keeps_all_but_the_discriminator(tiny):
     """The first phase's discriminator guesses among the first phase's corpora, so it is new."""
     first = tagger_for(
         tiny, [load_corpus("sample-gene")], sharing="adversarial", encoder_name="mine"

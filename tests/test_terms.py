@@ -216,7 +216,7 @@ def test_a_symbol_and_a_name_share_a_form():
     assert tagged([CAT, other]) == ["", "Gene", "Disease"], "symbols in other letters aren't rivals"
     assert tagged([CAT, other, cat], ("Gene", "Disease")) == ["Species", "Gene", "Disease"]
     assert tagged([CAT, other, cat], ("Gene",)) == ["", "Gene", ""], (
-        "whether Cat is a species nobody said"
+        "no source gives Cat as a species"
     )
     assert tagged([Term("CAT", "Virus", "", True), Term("cat", "Virus")]) == ["Virus"] * 3
     with pytest.raises(WorkbookError, match="unknown type in priority 'Gen'; did you mean 'Gene'"):
@@ -228,7 +228,7 @@ def test_lower_case_symbols_that_are_words():
     assert [words for words, *_ in select(terms).entries] == [["MET"], ["p53"]]
 
 
-def test_name_and_type_that_changed_places(tmp_path):
+def test_swapped_name_and_type_are_noticed(tmp_path):
     lines = "\n".join(f"Gene\tOPA{k}" for k in range(256))
     with pytest.raises(DataError, match=r"256 types, such as .*have name and type changed places"):
         select(read_terms(written(tmp_path, "own.tsv", lines)))
@@ -236,7 +236,7 @@ def test_name_and_type_that_changed_places(tmp_path):
         list(read_terms(written(tmp_path, "own.tsv", "OPA1\tgene\n")))
 
 
-def test_a_source_that_holds_nothing_is_named(tmp_path):
+def test_an_empty_source_is_named(tmp_path):
     path = written(tmp_path, "own.tsv", "\ufeffOPA1\tGene\n")
     assert gather([(path, read_terms)]) == [Term("OPA1", "Gene", "", True)], (
         "the byte order mark isn't part of the name"
@@ -250,13 +250,13 @@ def test_a_source_that_holds_nothing_is_named(tmp_path):
 def test_files_that_are_no_lists(tmp_path):
     (tmp_path / "latin.tsv").write_bytes("Sjögren\tDisease".encode("latin-1"))
     (tmp_path / "broken.gz").write_bytes(b"no gzip")
-    for path, said in (
+    for path, message in (
         (tmp_path / "latin.tsv", "not UTF-8"),
         (tmp_path / "broken.gz", "can't be read: Not a gzipped file"),
         (tmp_path / "none.tsv", "can't be read: No such file"),
         (tmp_path, "can't be read: Is a directory"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             list(read_terms(path))
     with pytest.raises(DataError, match="can't be read: No such file"):
         list(read_taxonomy(tmp_path))
@@ -292,7 +292,7 @@ def test_one_abbreviation_of_several_species(tmp_path):
     assert (["E", ".", "coli"], "Species", "NCBITaxon:562", False) in chosen.entries
 
 
-def test_nobody_writes_the_taxonomy_s_makeshift_names():
+def test_placeholder_names_of_the_taxonomy_are_dropped():
     names = [
         "uncultured bacterium",
         "Bacillus sp. X1",

@@ -176,7 +176,7 @@ def test_what_an_epoch_reports(tiny):
     )
 
 
-def test_seeds_and_epochs_give_different_dice():
+def test_seeds_and_epochs_give_different_random_numbers():
     drawn = set()
     for seed in (13, 42):
         for epoch in range(5):
@@ -219,7 +219,7 @@ def test_precision_is_what_the_loss_is_computed_in(tiny, monkeypatch):
         assert set(dtypes) == {seen}
 
 
-def test_what_a_training_cost():
+def test_the_cost_of_a_training_by_hand():
     record = {
         "training_seconds": 2.0,
         "seconds": 3.0,
@@ -243,9 +243,9 @@ def test_what_a_training_cost():
 def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
     config = config_for(tiny, batch_size=1, limit=40)
     loop = loop_for(config)
-    shown, told = [], []
+    shown, logged = [], []
     loop.track = "tensorboard"
-    monkeypatch.setattr(loop.accelerator, "log", lambda values, step: told.append((values, step)))
+    monkeypatch.setattr(loop.accelerator, "log", lambda values, step: logged.append((values, step)))
     monkeypatch.setattr(
         "tqdm.std.tqdm.set_postfix", lambda self, values, refresh: shown.append(values)
     )
@@ -254,9 +254,9 @@ def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
     loop.one_epoch(0, 0.5)
     assert len(shown) == steps // 20
     assert all(values["dev F1"] == "50.00" and float(values["loss"]) > 0 for values in shown)
-    assert [step for _, step in told] == list(range(20, steps + 1, 20))
+    assert [step for _, step in logged] == list(range(20, steps + 1, 20))
     assert all(
-        set(values) == {"loss", "learning_rate"} and values["loss"] > 0 for values, _ in told
+        set(values) == {"loss", "learning_rate"} and values["loss"] > 0 for values, _ in logged
     )
     assert "epoch 1/2" in capsys.readouterr().err
 
