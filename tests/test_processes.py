@@ -1,6 +1,7 @@
 """One run in two processes."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ import time
 import pytest
 from conftest import rows_in, sweep, write_notebook
 
-from bioner_lib import RunConfig, run
+from bioner_lib import RunConfig, load_corpus, run
 from bioner_lib.models.batching import epoch_batches, make_examples
-from bioner_lib.training import loop as training
+from bioner_lib.models.heads import plan_heads
 from bioner_lib.training import processes
+from bioner_lib.training.building import build
+from bioner_lib.training.loop import Share, share_of
 
 pytestmark = pytest.mark.slow
 FIELDS = {
@@ -94,28 +97,23 @@ def test_shares_add_up(tiny, monkeypatch):
 
     A process without examples adds no gradient.
     """
-    import math
-
-    from bioner_lib import load_corpus
-
     corpus = load_corpus("sample").limit(10)
-    tagger = training.build(
-        RunConfig(corpora="sample", encoder=str(tiny), max_length=128, overlap=16), [corpus]
-    )
+    config = RunConfig(corpora="sample", encoder=str(tiny), max_length=128, overlap=16)
+    tagger = build(config, plan_heads("joint", [corpus]))
     examples = make_examples(tagger.aligner, corpus.train, 0, {"x": corpus.types}, "IOBES")
     (batch, *_) = epoch_batches([examples], 0, 13, 5, 4096, "proportional", 2.0)
     monkeypatch.setenv("WORLD_SIZE", "2")
     shares = []
     for i in range(2):
         monkeypatch.setenv("RANK", str(i))
-        shares.append(training._share(batch))
-    assert sorted(map(id, batch)) == sorted(
-        id(example) for share, _, _ in shares for example in share
-    )
-    assert {words for _, words, _ in shares} == {sum(len(e.window.positions) for e in batch) / 2}
-    assert sum(weight for _, _, weight in shares) == pytest.approx(2)
-    assert len({weight for _, _, weight in shares}) == 2
-    assert training._share(batch[:1]) == (batch[:1], math.inf, 0.0)
+        shares.append(share_of(batch))
+    used = [example for share in shares for example in share.examples]
+    assert sorted(map(id, batch)) == sorted(map(id, used))
+    words = sum(len(example.window.positions) for example in batch)
+    assert {share.words for share in shares} == {words / 2}
+    assert sum(share.weight for share in shares) == pytest.approx(2)
+    assert len({share.weight for share in shares}) == 2
+    assert share_of(batch[:1]) == Share(batch[:1], math.inf, 0.0)
 
 
 def test_a_mistake_ends_all_processes(tiny, tmp_path):

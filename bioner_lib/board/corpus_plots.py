@@ -126,7 +126,7 @@ def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Ax
 
 def highlighted(sentences: Sequence[Sentence], types: Sequence[str], ax: plt.Axes) -> plt.Axes:
     """Sentences with their mentions in coloured boxes, each with its type in small letters."""
-    colours, width, height = colours_of(types), 1.0, 0.2
+    colours, width, height = colours_of(types), 1.0, 0.24
     ax.set_axis_off()
     ax.set(xlim=(0, width), ylim=(0, 1))
     renderer = ax.figure.canvas.get_renderer()
