@@ -27,6 +27,8 @@ from bioner_lib.board.tables import (
     results,
 )
 
+SMALL = {"epochs": 2, "learning_rate": 5e-3, "limit": 60, "max_length": 128, "overlap": 16}
+
 
 def test_the_precision_used_is_part_of_arm_and_budget(outputs):
     """precision="auto" is one configuration, which two machines carry out in two ways."""
@@ -78,14 +80,7 @@ def test_budgets_must_be_equal():
 
 
 def test_compare_and_repetitions(tiny, outputs):
-    options = {
-        "encoder": tiny,
-        "epochs": 2,
-        "learning_rate": 5e-3,
-        "limit": 60,
-        "max_length": 128,
-        "overlap": 16,
-    }
+    options = SMALL | {"encoder": tiny}
     arms = {
         heads: [RunConfig(corpora="sample", heads=heads, seed=seed, **options) for seed in (1, 2)]
         for heads in ("joint", "per-type")
@@ -108,15 +103,7 @@ def test_compare_and_repetitions(tiny, outputs):
 
 def test_several_arms_against_one_base(tiny, outputs):
     """Holm's correction is for the whole table, and an arm with another budget is refused."""
-    options = {
-        "corpora": "sample",
-        "encoder": tiny,
-        "epochs": 2,
-        "learning_rate": 5e-3,
-        "limit": 60,
-        "max_length": 128,
-        "overlap": 16,
-    }
+    options = SMALL | {"corpora": "sample", "encoder": tiny}
     configs = {
         name: RunConfig(**options | fields)
         for name, fields in {

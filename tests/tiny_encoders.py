@@ -11,6 +11,14 @@ def sample_text() -> list[str]:
     return [" ".join(sentence.tokens) for sentence in load_corpus("sample").train]
 
 
+BRACKETED = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+}
+
+
 def _tokenizer(family: str):
     from tokenizers import (
         ByteLevelBPETokenizer,
@@ -37,12 +45,7 @@ def _tokenizer(family: str):
         tokenizer.post_processor = processors.TemplateProcessing(
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
         )
-        names = {
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-        }
+        names = BRACKETED
     elif family in ("deberta-v2", "xlnet"):
         special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
         tokenizer = Tokenizer(models.Unigram())
@@ -55,12 +58,7 @@ def _tokenizer(family: str):
         tokenizer.post_processor = processors.TemplateProcessing(
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
         )
-        names = {
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-        }
+        names = BRACKETED
     else:
         bpe = ByteLevelBPETokenizer(
             add_prefix_space=family != "modernbert"

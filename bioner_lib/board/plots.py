@@ -180,18 +180,8 @@ def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     )
     wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False).index]
     wide.columns = [f"{corpus}\n{kind}" for corpus, kind in wide.columns]
-    sns.heatmap(
-        wide,
-        annot=True,
-        fmt=".1f",
-        cmap="crest",
-        linewidths=1,
-        ax=ax,
-        cbar_kws={"label": "test F1 (x 100)"},
-    )
+    _heatmap(wide, ax, "test F1 (x 100)")
     ax.set(xlabel="", ylabel="")
-    ax.tick_params(axis="y", rotation=0)
-    ax.grid(False)
     return ax
 
 
@@ -273,20 +263,10 @@ def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 def weight_heatmap(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """The same from above; the best is framed."""
-    sns.heatmap(
-        100 * grid,
-        annot=True,
-        fmt=".1f",
-        cmap="crest",
-        linewidths=1,
-        ax=ax,
-        cbar_kws={"label": "dev F1 (x 100)"},
-    )
+    _heatmap(100 * grid, ax, "dev F1 (x 100)")
     row, column = np.unravel_index(np.argmax(grid.to_numpy()), grid.shape)
     ax.add_patch(plt.Rectangle((column, row), 1, 1, fill=False, edgecolor=PALETTE[1], linewidth=3))
     ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}")
-    ax.tick_params(axis="y", rotation=0)
-    ax.grid(False)
     return ax
 
 
@@ -410,21 +390,9 @@ def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """`transfer`: test F1 minus the single-task tagger's, in points; blank where no run exists."""
     bound = max(1.0, float(np.nanmax(np.abs(100 * frame.to_numpy()))))
-    sns.heatmap(
-        100 * frame,
-        annot=True,
-        fmt="+.1f",
-        cmap="vlag_r",
-        vmin=-bound,
-        vmax=bound,
-        center=0,
-        linewidths=1,
-        ax=ax,
-        cbar_kws={"label": "difference in test F1 (points)"},
-    )
+    colours = {"cmap": "vlag_r", "vmin": -bound, "vmax": bound, "center": 0}
+    _heatmap(100 * frame, ax, "difference in test F1 (points)", fmt="+.1f", **colours)
     ax.set(xlabel="tested on", ylabel="trained on")
-    ax.tick_params(axis="y", rotation=0)
-    ax.grid(False)
     return ax
 
 
@@ -435,20 +403,17 @@ def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """
     own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
     shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
-    sns.heatmap(
-        shown,
-        mask=own,
-        annot=True,
-        fmt=".2f",
-        cmap="crest",
-        linewidths=1,
-        ax=ax,
-        cbar_kws={"label": "mean weight"},
-    )
+    _heatmap(shown, ax, "mean weight", mask=own, fmt=".2f")
     ax.set(xlabel="source", ylabel="")
+    return ax
+
+
+def _heatmap(values: pd.DataFrame, ax: plt.Axes, label: str, **options) -> None:
+    """The values as a grid of numbered cells; `label` names the colour bar."""
+    style = {"annot": True, "fmt": ".1f", "cmap": "crest", "linewidths": 1}
+    sns.heatmap(values, ax=ax, cbar_kws={"label": label}, **style | options)
     ax.tick_params(axis="y", rotation=0)
     ax.grid(False)
-    return ax
 
 
 def _main(table: pd.DataFrame) -> pd.DataFrame:
