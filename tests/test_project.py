@@ -117,10 +117,10 @@ ROOMS = {
     "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files "
     "readers lines corpus fetching registry own loading inspection",
     "config": "",
-    "models": "alignment batching heads sharing losses encoders tagger",
+    "models": "alignment batching heads sharing losses encoders dropout packing tagger",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
-    "training": "energy progress processes building optimization checkpoint self_labels loop",
+    "training": "energy progress processes building optimization embedding_rows checkpoint self_labels loop",
     "runs": "rows recipes provenance leaks run search",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "tables comparison leaderboard publishing plots corpus_plots",

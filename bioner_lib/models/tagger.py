@@ -19,8 +19,10 @@ from ..corpora.schemes import flat
 from ..errors import WorkbookError
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
+from .dropout import Dropout, with_fast_dropout
 from .encoders import SAFE, for_words, longest_window, with_dropout, without_pooler
 from .heads import Head, HeadPlan, Output, Prediction, heads_for
+from .packing import can_pack, encode
 from .sharing import make_sharing
 
 BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
@@ -68,7 +70,7 @@ class MultiTaskTagger(nn.Module):
         self.plans, self.scheme = list(plans), scheme
         self.tokenizer, self.encoder_name = tokenizer, encoder_name
         self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces)
-        self.encoder, self.dropout = encoder, nn.Dropout(dropout)
+        self.encoder, self.dropout = with_fast_dropout(encoder), Dropout(dropout)
         names = [plan.name for plan in plans]
         corpora = {name for plan in plans for name in plan.corpora}
         hidden = encoder.config.hidden_size
@@ -116,7 +118,8 @@ class MultiTaskTagger(nn.Module):
 
         `valid` and `corpus` are for the auxiliary loss of the sharing design, in training.
         """
-        hidden = self._hidden(input_ids, attention_mask, positions)
+        valid = torch.ones_like(positions, dtype=torch.bool) if valid is None else valid
+        hidden = self._hidden(input_ids, attention_mask, positions, valid)
         views, penalty = self.sharing(hidden, *((valid, corpus) if self.training else ()))
         logits, tables = {}, {}
         for (name, head), view in zip(self.named_heads, views, strict=True):
@@ -126,9 +129,16 @@ class MultiTaskTagger(nn.Module):
         return Output(logits, tables, penalty)
 
     def _hidden(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        positions: torch.Tensor,
+        valid: torch.Tensor,
     ) -> torch.Tensor:
         """The encoder's vector of each labelled piece.  -> (B N D)"""
+        if can_pack(self.encoder):
+            hidden = encode(self.encoder, input_ids, attention_mask, positions, valid)
+            return self.dropout(hidden)
         encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
         hidden = encoded.last_hidden_state  # (B P D)
         index = positions[..., None].expand(-1, -1, hidden.shape[-1])
@@ -252,7 +262,9 @@ class MultiTaskTagger(nn.Module):
         """
         found: list[np.ndarray | None] = [None] * len(sentences)
         for windows, batch in self._batches(sentences, max_pieces):
-            hidden = self._hidden(batch.input_ids, batch.attention_mask, batch.positions)
+            hidden = self._hidden(
+                batch.input_ids, batch.attention_mask, batch.positions, batch.valid
+            )
             weights = self.sharing.weights(hidden).float().cpu().numpy()  # (H K B N)
             for row, window in enumerate(windows):
                 k = window.sentence

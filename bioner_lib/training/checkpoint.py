@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,18 +15,13 @@ from . import processes
 class Checkpoint:
     """`last.pt` and `best-<epoch>.pt` in the run's folder; in memory where there is no folder.
 
-    last    weights, loss, optimizer, schedule and history after the last epoch
+    parts   what a training continues with; "model" is the tagger
+    last    all parts and the history after the last epoch
     best    weights of the epoch that is best by the history
     """
 
-    def __init__(self, folder: Path | None, tagger, loss_of, optimizer, scheduler):
-        self.folder, self.tagger = folder, tagger
-        self.parts = {
-            "model": tagger,
-            "loss": loss_of,
-            "optimizer": optimizer,
-            "scheduler": scheduler,
-        }
+    def __init__(self, folder: Path | None, parts: Mapping[str, object]):
+        self.folder, self.parts, self.tagger = folder, parts, parts["model"]
         self.best: dict | None = None
 
     def save(self, history: list[dict]) -> None:
@@ -56,6 +52,8 @@ class Checkpoint:
         if self.folder is None or not (self.folder / "last.pt").exists():
             return []
         state = _read(self.folder / "last.pt")
+        if state.keys() != {*self.parts, "history"}:
+            return []  # an earlier version of the library trained otherwise: begin again
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         return json.loads(state["history"])

@@ -28,8 +28,9 @@ from ..models.tagger import MultiTaskTagger
 from . import processes
 from .building import build, earlier_tagger, seed_everything
 from .checkpoint import Checkpoint
+from .embedding_rows import EmbeddingRows
 from .energy import joules, used
-from .optimization import make_optimizer, warm_up_and_decay
+from .optimization import clip_gradient, make_optimizer, warm_up_and_decay
 from .progress import EpochBar, report
 from .self_labels import label_hidden
 
@@ -91,13 +92,13 @@ class Loop:
         )
         self.train = self._examples()
         self.pad = self.tagger.tokenizer.pad_token_id or 0
-        optimizer = make_optimizer(config, self.tagger, self.loss_of)
+        self.model = self.accelerator.prepare(Objective(self.tagger, self.loss_of))
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, warm_up_and_decay(config.warmup, steps)
-        )
-        objective = Objective(self.tagger, self.loss_of)
-        self.model, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        factor = warm_up_and_decay(config.warmup, steps)
+        self.rows = self._embedding_rows([config.learning_rate * factor(i) for i in range(steps)])
+        table = self.rows.weight if self.rows else None
+        self.optimizer = make_optimizer(config, self.tagger, self.loss_of, table)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         if track:
             self.accelerator.init_trackers(config.run_id)
 
@@ -117,6 +118,27 @@ class Loop:
             weights[corpus.name] = weights[name]
             self.labelled[name] = len(corpus.train)
         return [*rest, *labelled.values()], weights
+
+    def parts(self) -> dict[str, object]:
+        """What a checkpoint holds."""
+        parts = {
+            "model": self.tagger,
+            "loss": self.loss_of,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+        }
+        return parts | ({"rows": self.rows} if self.rows else {})
+
+    def _embedding_rows(self, rates: Sequence[float]) -> EmbeddingRows | None:
+        """The optimizer of the word embeddings; None where the dense one is as fast, or needed.
+
+        On a GPU a pass over all rows costs little; several processes would read different rows.
+        """
+        table = self.tagger.encoder.get_input_embeddings()
+        fits = self.device.type == "cpu" and processes.count() == 1
+        if not fits or type(table) is not torch.nn.Embedding or not table.weight.requires_grad:
+            return None
+        return EmbeddingRows(table, rates, self.config.weight_decay)
 
     def _examples(self) -> list[list[Example]]:
         """The training examples of each corpus.
@@ -166,6 +188,8 @@ class Loop:
             total += loss.detach()
             if (i + 1) % _EVERY == 0:
                 self._report(bar, epoch * len(batches) + i + 1, i + 1, float(total) / (i + 1))
+        if self.rows:
+            self.rows.catch_up()
         total = self.accelerator.reduce(total, "mean")
         return {
             "loss": float(total) / len(batches),
@@ -184,11 +208,15 @@ class Loop:
 
     def _update(self) -> torch.Tensor:
         """One step of the optimizer; returns the norm of the gradient before clipping."""
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        dense = (p for group in self.optimizer.param_groups for p in group["params"])
+        rows = self.rows.gradient() if self.rows else None
+        norm = clip_gradient(dense, self.config.clip, *([] if rows is None else [rows]))
         if torch.isfinite(norm):
             self.optimizer.step()
             self.scheduler.step()
             self.optimizer.zero_grad()
+            if self.rows:
+                self.rows.step()
         return norm
 
     def _check_finite(
@@ -308,7 +336,7 @@ def fit(
     """
     choosing = _choosing(corpora, also)
     loop = Loop(config, corpora, progress, track)
-    checkpoint = Checkpoint(folder, loop.tagger, loop.loss_of, loop.optimizer, loop.scheduler)
+    checkpoint = Checkpoint(folder, loop.parts())
     history = checkpoint.restore()
     for epoch in range(len(history), config.epochs):
         record = _train_and_choose(loop, epoch, choosing, history)

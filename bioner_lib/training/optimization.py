@@ -1,8 +1,9 @@
 """Optimizer and learning rate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
+from torch import nn
 
 from ..config import RunConfig
 from ..models.losses import MultiTaskLoss
@@ -12,11 +13,16 @@ _LOG_VARIANCES_RATE = 1e-2  # learning rate of learned loss weights
 
 
 def make_optimizer(
-    config: RunConfig, tagger: MultiTaskTagger, loss: MultiTaskLoss
+    config: RunConfig,
+    tagger: MultiTaskTagger,
+    loss: MultiTaskLoss,
+    table: nn.Parameter | None = None,
 ) -> torch.optim.Optimizer:
-    """AdamW. Weight decay is for weight matrices only, as BERT was trained."""
+    """AdamW for all but `table`. Weight decay is for matrices only, as BERT was trained."""
     decayed, others = [], []
     for name, parameter in tagger.named_parameters():
+        if parameter is table:
+            continue
         is_bias = name.endswith(("bias", "transitions")) or "gate_bias" in name
         is_decayed = parameter.ndim >= 2 and not is_bias
         (decayed if is_decayed else others).append(parameter)
@@ -39,3 +45,16 @@ def warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
         return min(up, max(0.0, down))
 
     return factor
+
+
+def clip_gradient(parameters: Iterable[nn.Parameter], largest: float, *more: torch.Tensor):
+    """Scale the gradient to at most this norm, if it is finite; returns its norm before.
+
+    `more` are gradients beside those of the parameters.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    gradients += more
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if largest < norm < torch.inf:
+        torch._foreach_mul_(gradients, largest / norm)
+    return norm
