@@ -120,7 +120,8 @@ ROOMS = {
     "models": "alignment batching heads sharing losses encoders dropout packing tagger",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
-    "training": "energy progress processes building optimization embedding_rows checkpoint self_labels loop",
+    "training": "energy progress processes building optimization embedding_rows checkpoint "
+    "self_labels loop",
     "runs": "rows recipes provenance leaks run search",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "tables comparison leaderboard publishing plots corpus_plots",

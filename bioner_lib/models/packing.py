@@ -139,9 +139,11 @@ def attend(
     """softmax(q k' / sqrt(d)) v with dropout p on the softmax; keys where `mask` is False count 0.
 
     (B A N d), (B A P d), (B A P d), (B 1 1 P) bool -> (B A N d)
+
+    On a CPU these few products are faster than the fused kernel for sentences of one line.
     """
-    if not p or q.device.type != "cpu":
+    if q.device.type != "cpu":
         return scaled_dot_product_attention(q, k, v, mask, p)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
     weights = scores.float().masked_fill_(~mask, -torch.inf).softmax(-1).to(v.dtype)
-    return dropout(weights, p) @ v
+    return (dropout(weights, p) if p else weights) @ v

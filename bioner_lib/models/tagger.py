@@ -208,18 +208,23 @@ class MultiTaskTagger(nn.Module):
     ) -> dict[str, list[dict[int, _WordTag]]]:
         """head -> for each sentence: word -> its tag."""
         tagged = {name: [{} for _ in sentences] for name in readers}
-        for windows, batch in self._batches(sentences, max_pieces):
-            device = batch.input_ids.device.type
-            with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+        device = next(self.parameters()).device.type
+        # one context for all batches: it keeps the weights that it has cast
+        with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+            for windows, batch in self._batches(sentences, max_pieces):
                 output = self(**batch.inputs)
-            for name, head in self.named_heads:
-                if name not in readers:
-                    continue
-                decoded = head.decode(output.logits[name], batch.valid, batch.opens, batch.closes)
-                tags, probabilities = (values.tolist() for values in decoded)
-                for row, window in enumerate(windows):
-                    words = tagged[name][window.sentence]
-                    _collect(window, tags[row], probabilities[row], words)
+                for name, head in self.named_heads:
+                    if name not in readers:
+                        continue
+                    tags, probabilities = (
+                        values.tolist()
+                        for values in head.decode(
+                            output.logits[name], batch.valid, batch.opens, batch.closes
+                        )
+                    )
+                    for row, window in enumerate(windows):
+                        words = tagged[name][window.sentence]
+                        _collect(window, tags[row], probabilities[row], words)
         return tagged
 
     def _mentions(
