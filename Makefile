@@ -2,7 +2,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: workbook notebooks check test test-real test-oldest test-colab lint lab mutants clean
+.PHONY: workbook notebooks check test test-real test-oldest test-colab lint bench lab mutants clean
 
 workbook: .venv/installed  ## execute what is missing of the quick sweep, print leaderboard and figures
 	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS) --retry-failed
@@ -36,6 +36,14 @@ mutants: .venv/installed  ## mutate the core and see which tests notice; hours; 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run '$(MUTANTS)'
 	$(BIN)/mutmut results
+
+CORPUS ?= ncbi-disease
+PRECISION ?= auto
+bench: .venv/installed  ## training and tagging against the stock tools, on a machine that is idle; ten minutes
+	mkdir -p outputs
+	$(BIN)/python -m papermill --cwd notebooks notebooks/85_throughput.ipynb outputs/85_throughput.ipynb \
+		-p corpus $(CORPUS) -p precision $(PRECISION) -p limit 480 -p repeats 3
+	$(BIN)/python -c "from bioner_lib.throughput import *; print(summary(read_stored()))"
 
 lab: .venv/installed  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir .

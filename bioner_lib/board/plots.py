@@ -408,6 +408,28 @@ def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     return ax
 
 
+def rates(frame: pd.DataFrame, ax: plt.Axes, label: str) -> plt.Axes:
+    """Items per second: one bar per arm, the median of its repeats, each repeat as a dot."""
+    sns.barplot(
+        frame, y="arm", x="rate", ax=ax, estimator="median", errorbar=None, color=PALETTE[0]
+    )
+    sns.stripplot(**data, color="black", size=4)
+    ax.set(xlabel=label, ylabel="")
+    return ax
+
+
+def growth_curves(frame: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
+    """Microseconds per word, one panel for each thing that grows."""
+    for ax, (what, part) in zip(axes, frame.groupby("what", sort=False), strict=True):
+        ax.plot(part["value"], part["microseconds_per_word"], marker="o")
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(part["value"], part["value"])
+        ax.minorticks_off()
+        ax.set(xlabel=what, ylim=(0, None))
+    axes[0].set_ylabel("microseconds per word")
+    return axes
+
+
 def _heatmap(values: pd.DataFrame, ax: plt.Axes, label: str, **options) -> None:
     """The values as a grid of numbered cells; `label` names the colour bar."""
     style = {"annot": True, "fmt": ".1f", "cmap": "crest", "linewidths": 1}
