@@ -43,7 +43,7 @@ bench: .venv/installed  ## training and tagging against the stock tools, on a ma
 	mkdir -p outputs
 	$(BIN)/python -m papermill --cwd notebooks notebooks/85_throughput.ipynb outputs/85_throughput.ipynb \
 		-p corpus $(CORPUS) -p precision $(PRECISION) -p limit 480 -p repeats 3
-	$(BIN)/python -c "from bioner_lib.throughput import *; print(summary(read_stored()))"
+	$(BIN)/python -c "from bioner_lib.throughput import read_stored, summary; print(summary(read_stored()))"
 
 lab: .venv/installed  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir .

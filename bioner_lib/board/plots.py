@@ -410,10 +410,9 @@ def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 def rates(frame: pd.DataFrame, ax: plt.Axes, label: str) -> plt.Axes:
     """Items per second: one bar per arm, the median of its repeats, each repeat as a dot."""
-    sns.barplot(
-        frame, y="arm", x="rate", ax=ax, estimator="median", errorbar=None, color=PALETTE[0]
-    )
-    sns.stripplot(**data, color="black", size=4)
+    bars = {"data": frame, "y": "arm", "x": "rate", "ax": ax}
+    sns.barplot(**bars, estimator="median", errorbar=None, color=PALETTE[0])
+    sns.stripplot(**bars, color="black", size=4)
     ax.set(xlabel=label, ylabel="")
     return ax
 

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "batching": "Example collate",
+        "encoders": "autocast_dtype load_encoder",
         "heads": "plan_heads",
         "losses": "partial_label_nll",
     },

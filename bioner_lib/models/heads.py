@@ -148,6 +148,19 @@ class Chain:
             backward.append(torch.where(self.valid[:, i, None], step, backward[-1]))
         return (torch.stack(forward, 1) + torch.stack(backward[::-1], 1)).softmax(-1)
 
+    def best_of_allowed(self, scores: torch.Tensor) -> torch.Tensor:
+        """`best`, for a table of 0 (allowed) and -inf: most rows need no search.  (B N T) -> (B N)
+
+        Where the best tags of all positions follow each other legally, no sequence is better.
+        """
+        tags = scores.argmax(-1)
+        legal = self.path_score(torch.zeros_like(scores), tags).isfinite()
+        if not legal.all():
+            rows = ~legal
+            chain = Chain(self.table, self.valid[rows], self.opens[rows], self.closes[rows])
+            tags[rows] = chain.best(scores[rows])
+        return tags
+
     def best(self, scores: torch.Tensor) -> torch.Tensor:
         """The best sequence of each row (Viterbi).  (B N T) -> (B N)"""
         reached, pointers = scores[:, 0] + self.start, []
@@ -225,7 +238,7 @@ class Head(nn.Module):
         scores = logits.float()
         if self.transitions is None:
             scores = scores.log_softmax(-1)
-            tags = Chain(self.allowed, valid, opens, closes).best(scores)
+            tags = Chain(self.allowed, valid, opens, closes).best_of_allowed(scores)
             probabilities = scores.exp()
         else:
             chain = Chain(self.table(), valid, opens, closes)

@@ -30,12 +30,14 @@ BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound o
 _SUITABLE = {"cuda": 16_384, "cpu": 1_024}
 
 
-class _WordTag(NamedTuple):
-    """Tag index and probability of a word's first labelled piece, tag index of its last one."""
+class _Tagged(NamedTuple):
+    """For each word of a sentence: the tag index and the probability of its first labelled piece,
+    and the tag index of its last one.
+    """
 
-    first: int
-    probability: float
-    last: int
+    first: list[int]
+    probabilities: list[float]
+    last: list[int]
 
 
 class MultiTaskTagger(nn.Module):
@@ -190,13 +192,10 @@ class MultiTaskTagger(nn.Module):
                 _refuse_text(sentence)
             tagged = self._tag_words(block, readers, max_pieces, autocast)
             for k, tokens in enumerate(block):
-                words = {}
-                for name, by_sentence in tagged.items():
-                    words[name] = [by_sentence[k][word] for word in range(len(tokens))]
-                confidence = min(
-                    (word.probability for tags in words.values() for word in tags), default=1.0
-                )
-                yield self._mentions(words, set(types), repairs), confidence
+                by_head = {name: by_sentence[k] for name, by_sentence in tagged.items()}
+                lowest = [min(words.probabilities) for words in by_head.values() if tokens]
+                confidence = min(lowest, default=1.0)
+                yield self._mentions(by_head, set(types), repairs), confidence
 
     @torch.inference_mode()
     def _tag_words(
@@ -205,9 +204,14 @@ class MultiTaskTagger(nn.Module):
         readers: set[str],
         max_pieces: int,
         autocast: torch.dtype | None,
-    ) -> dict[str, list[dict[int, _WordTag]]]:
-        """head -> for each sentence: word -> its tag."""
-        tagged = {name: [{} for _ in sentences] for name in readers}
+    ) -> dict[str, list[_Tagged]]:
+        """head -> the tags of each sentence."""
+        tagged = {}
+        for name in readers:
+            tagged[name] = [
+                _Tagged([-1] * len(words), [1.0] * len(words), [-1] * len(words))
+                for words in sentences
+            ]
         device = next(self.parameters()).device.type
         # one context for all batches: it keeps the weights that it has cast
         with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
@@ -228,16 +232,17 @@ class MultiTaskTagger(nn.Module):
         return tagged
 
     def _mentions(
-        self, words: Mapping[str, list[_WordTag]], types: set[str], repairs: Counter
+        self, by_head: Mapping[str, _Tagged], types: set[str], repairs: Counter
     ) -> list[Prediction]:
         """One sentence's mentions from the word tags of each head."""
         by_type: dict[str, list[Prediction]] = {}
         for name, head in self.named_heads:
-            if name not in words:
+            # tag 0 is O: most sentences have nothing to look at
+            if name not in by_head or not any(by_head[name].first):
                 continue
-            tags = [head.word_tag(word.first, word.last) for word in words[name]]
-            probabilities = [word.probability for word in words[name]]
-            for mention in head.spans(tags, probabilities, repairs):
+            words = by_head[name]
+            tags = list(map(head.word_tag, words.first, words.last))
+            for mention in head.spans(tags, words.probabilities, repairs):
                 if mention.type in types:
                     by_type.setdefault(mention.type, []).append(mention)
         return sorted(mention for mentions in by_type.values() for mention in flat(mentions))
@@ -363,15 +368,12 @@ def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
     return description, plans
 
 
-def _collect(
-    window: Window, tags: list[int], probabilities: list[float], words: dict[int, _WordTag]
-) -> None:
+def _collect(window: Window, tags: list[int], probabilities: list[float], words: _Tagged) -> None:
     """Add a window's tags to those of its sentence's words."""
     for i, word in enumerate(window.words):
-        if word in words:
-            words[word] = words[word]._replace(last=tags[i])
-        else:
-            words[word] = _WordTag(tags[i], probabilities[i], tags[i])
+        if words.first[word] < 0:
+            words.first[word], words.probabilities[word] = tags[i], probabilities[i]
+        words.last[word] = tags[i]
 
 
 def _refuse_text(sentence: object) -> None:

@@ -79,7 +79,7 @@ def store(measured: pd.DataFrame, name: str) -> Path:
     """Write `outputs/throughput/<name>.csv`, each row with the machine it was measured on."""
     path = outputs() / "throughput" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, "w", encoding="utf-8") as file:
+    with replacing(path, "w") as file:
         measured.assign(**machine()).to_csv(file, index=False)
     return path
 

@@ -1,0 +1,103 @@
+"""The benchmark's arms do the same work and are told apart; work is counted, never timed."""
+
+import pytest
+import torch
+from conftest import small
+
+from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.models.batching import epoch_batches
+from bioner_lib.throughput import (
+    interleaved,
+    layer_products,
+    machine,
+    matrix_peak,
+    read_stored,
+    store,
+    summary,
+    tagging_arms,
+    training_arms,
+)
+from bioner_lib.training.loop import Loop
+
+
+def test_arms_take_turns_and_the_first_round_is_not_counted():
+    order = []
+    arms = {name: lambda name=name: (order.append(name) or 10, 2.0) for name in "ab"}
+    measured = interleaved(arms, 2)
+    assert order == list("ababab")
+    assert measured["arm"].tolist() == list("abab")
+    assert set(measured["rate"]) == {5.0}
+
+
+def test_no_round_is_refused():
+    with pytest.raises(WorkbookError, match="repeats=0"):
+        interleaved({}, 0)
+
+
+def test_rows_keep_their_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIONER_OUTPUTS", str(tmp_path))
+    with pytest.raises(WorkbookError, match="make bench"):
+        read_stored()
+    measured = interleaved({"a": lambda: (10, 2.0)}, 3).assign(precision="fp32")
+    store(measured, "x-fp32")
+    kept = read_stored()
+    assert set(kept["machine"]) == {machine()["machine"]}
+    assert set(kept["threads"]) == {torch.get_num_threads()}
+    assert summary(kept)["rate"].tolist() == [5]
+
+
+def test_peak_counts_a_multiplication_and_an_addition():
+    assert matrix_peak(torch.float32, repeats=1) > 1e9
+
+
+def test_products_of_a_layer():
+    assert layer_products(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 5))) == 64
+
+
+@pytest.mark.slow
+def test_training_arms_train_the_same_pieces(tiny):
+    config = small(tiny, corpora="sample-disease")
+    corpus = load_corpus("sample-disease").limit(12)
+    arms = training_arms(config, corpus, [64])
+    pieces = {name: arm()[0] for name, arm in arms.items()}
+    assert list(pieces) == [
+        "this library",
+        "Trainer, default",
+        "Trainer, best flags",
+        "Trainer, padded to 64",
+    ]
+    assert len(set(pieces.values())) == 1
+    assert all(seconds > 0 for _, seconds in (arm() for arm in arms.values()))
+
+
+@pytest.mark.slow
+def test_tagging_arms_tag_the_same_sentences(tiny):
+    arms = tagging_arms(tiny, [["a", "tumour"], ["of", "mice"]], None, heads=2)
+    assert [arm()[0] for arm in arms.values()] == [2] * 7
+
+
+def test_published_measurements_name_machine_and_precision():
+    kept = read_stored(published=True)
+    assert set(kept["precision"]) == {"bf16", "fp32"}
+    assert kept["machine"].notna().all()
+    assert kept.groupby(["file", "arm"])["repeat"].nunique().min() >= 2
+
+
+def test_batches_hold_little_padding(tiny):
+    """At most 12 % of the pieces that the embeddings see are padding; the layers see none."""
+    config = small(tiny, corpora="sample", limit=0, batch_size=16)
+    loop = Loop(config, [load_corpus("sample")], progress=False)
+    batches = epoch_batches(loop.train, 0, 13, 16, 4096, "proportional", 2.0)
+    real = sum(len(e.window.input_ids) for batch in batches for e in batch)
+    padded = sum(max(len(e.window.input_ids) for e in batch) * len(batch) for batch in batches)
+    assert 1 - real / padded <= 0.12
+
+
+@pytest.mark.parametrize("heads", [1, 5])
+def test_one_encoder_pass_whatever_the_number_of_heads(tiny, heads):
+    from bioner_lib.throughput.taggers import _tagger
+
+    tagger, passes = _tagger(tiny, heads), []
+    tagger.encoder.embeddings.register_forward_hook(lambda *_: passes.append(1))
+    tagger.predict([["a", "tumour"], ["of", "mice"]])
+    assert len(passes) == 1
