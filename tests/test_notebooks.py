@@ -30,6 +30,7 @@ TABLES = {
     "70_lexicons": "silver",
     "71_silver_text": "silver",
     "75_silver_ratio": "silver",
+    "85_throughput": "throughput",
 }
 # what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
 # (BMC 2022); AIONER, table 2; OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
@@ -159,7 +160,10 @@ def test_make_workbook_trains_on_few_pieces():
 def committed(table):
     """The table's text, and the numbers with a decimal point in it."""
     from bioner_lib.board import aggregate, by_type, markdown, published_rows, results
+    from bioner_lib.throughput import ratios, read_stored
 
+    if table == "throughput":
+        return ratios(read_stored(published=True)).round(2).to_csv()
     frame = results(published_rows(table) if table else published_rows())
     if not table:
         return markdown(aggregate(frame))
@@ -211,6 +215,7 @@ RUNS = [
     ("52_search", ".", (*TINY, "-y", "{search: {dropout: [0.0, 0.3]}, lambdas: [0.5, 1.0]}")),
     ("55_partial_labels", ".", (*TINY, "-y", ARMS)),
     ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", GENERAL)),
+    ("85_throughput", ".", ("-p", "limit", "16")),
 ]
 
 

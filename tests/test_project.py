@@ -123,6 +123,7 @@ ROOMS = {
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels loop",
     "runs": "rows recipes provenance leaks run search",
+    "throughput": "measuring trainers taggers",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "tables comparison leaderboard publishing plots corpus_plots",
     "explorer": "",

@@ -1,5 +1,6 @@
 """The benchmark's arms do the same work and are told apart; work is counted, never timed."""
 
+import pandas as pd
 import pytest
 import torch
 from conftest import small
@@ -11,6 +12,7 @@ from bioner_lib.throughput import (
     layer_products,
     machine,
     matrix_peak,
+    ratios,
     read_stored,
     store,
     summary,
@@ -44,6 +46,13 @@ def test_rows_keep_their_machine(tmp_path, monkeypatch):
     assert set(kept["machine"]) == {machine()["machine"]}
     assert set(kept["threads"]) == {torch.get_num_threads()}
     assert summary(kept)["rate"].tolist() == [5]
+
+
+def test_ratios_are_those_of_medians():
+    rows = [("ours", 10.0), ("ours", 30.0), ("ours", 20.0), ("theirs", 4.0), ("theirs", 6.0)]
+    stored = pd.DataFrame(rows, columns=["arm", "rate"])
+    stored = stored.assign(file="x-fp32-tagging", precision="fp32")
+    assert ratios(stored)["tagging", "fp32"].to_dict() == {"ours": 1, "theirs": 4}
 
 
 def test_peak_counts_a_multiplication_and_an_addition():

@@ -424,7 +424,7 @@ def growth_curves(frame: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt
         ax.set_xscale("log", base=2)
         ax.set_xticks(part["value"], part["value"])
         ax.minorticks_off()
-        ax.set(xlabel=what, ylim=(0, None))
+        ax.set(xlabel=what, ylim=(0, 1.1 * frame["microseconds_per_word"].max()))
     axes[0].set_ylabel("microseconds per word")
     return axes
 

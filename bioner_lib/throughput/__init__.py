@@ -5,7 +5,7 @@ from ..lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "measuring": "interleaved matrix_peak machine store read_stored summary",
+        "measuring": "interleaved matrix_peak machine store ratios read_stored summary",
         "trainers": "training_arms layer_products",
         "taggers": "tagging_arms growth",
     },

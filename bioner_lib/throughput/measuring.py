@@ -96,6 +96,18 @@ def read_stored(published: bool = False) -> pd.DataFrame:
     return pd.concat([pd.read_csv(path).assign(file=path.stem) for path in found])
 
 
+def ratios(stored: pd.DataFrame) -> pd.DataFrame:
+    """How many times as fast the first arm is as each arm: arms by (work, precision), medians.
+
+    `stored` has the rows of `read_stored`; the file's name ends in the work.
+    """
+    work = stored["file"].str.rpartition("-")[2]
+    by = [work.rename("work"), stored["precision"], stored["arm"]]
+    rates = stored.groupby(by, sort=False)["rate"].median()
+    first = rates.groupby(["work", "precision"], sort=False).transform("first")
+    return (first / rates).unstack(["work", "precision"], sort=False)
+
+
 def summary(stored: pd.DataFrame) -> pd.DataFrame:
     """Median rate of each arm, by file."""
     columns = ["file", "machine", "threads", "precision", "arm"]

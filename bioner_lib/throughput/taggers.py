@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from ..corpora.schemes import to_spans
-from ..models.encoders import encoder_path, load_encoder, load_tokenizer
+from ..models.encoders import encoder_path, load_encoder, load_tokenizer, longest_window
 from ..models.heads import HeadPlan
 from ..models.tagger import MultiTaskTagger
 from .measuring import Arm, timed
@@ -61,7 +61,9 @@ def _seconds(tagger: MultiTaskTagger, sentences, autocast) -> float:
 
 def _tagger(encoder: str, heads: int) -> MultiTaskTagger:
     plans = [HeadPlan(f"type {i}", (f"type {i}",), ()) for i in range(heads)]
-    tagger = MultiTaskTagger(*load_encoder(encoder), plans, scheme="IOBES")
+    loaded = load_encoder(encoder)
+    longest = min(256, longest_window(loaded[0]) or 256)
+    tagger = MultiTaskTagger(*loaded, plans, scheme="IOBES", max_length=longest)
     for head in tagger.heads:
         head.linear.bias.data[0] = 2.0  # mostly O, as in text
     return tagger.eval()
