@@ -135,3 +135,19 @@ def test_repairs_of_a_head_are_counted():
     repairs = Counter()
     assert Head(4, ["X"], "IOB2").spans(["O", "I-X"], [1.0, 0.5], repairs) == [(1, 2, "X", 0.5)]
     assert repairs == {"I- without B-": 1}
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
+def test_the_shortcut_finds_what_the_search_finds(scheme):
+    """Rows whose best tags are legal are not searched; some rows are empty or cut."""
+    torch.manual_seed(0)
+    table = allowed_transitions(tag_names(("Gene", "Disease"), scheme))
+    lengths = torch.arange(200) % 6
+    valid = torch.arange(5) < lengths[:, None]
+    opens, closes = torch.rand(200) < 0.5, torch.rand(200) < 0.5
+    chain = Chain(table, valid, opens, closes)
+    scores = torch.randn(200, 5, len(table) - 1)
+    scores[::2, :, 0] += 3  # mostly O: legal
+    found, searched = chain.best_of_allowed(scores), chain.best(scores)
+    assert torch.equal(found[valid], searched[valid])
+    assert (scores.argmax(-1) != searched)[valid].any()
