@@ -67,13 +67,13 @@ def test_products_of_a_layer():
 def test_training_arms_train_the_same_pieces(tiny):
     config = small(tiny, corpora="sample-disease")
     corpus = load_corpus("sample-disease").limit(12)
-    arms = training_arms(config, corpus, [64])
+    arms = training_arms(config, corpus, [128])
     pieces = {name: arm()[0] for name, arm in arms.items()}
     assert list(pieces) == [
         "this library",
         "Trainer, default",
         "Trainer, best flags",
-        "Trainer, padded to 64",
+        "Trainer, padded to 128",
     ]
     assert len(set(pieces.values())) == 1
     assert all(seconds > 0 for _, seconds in (arm() for arm in arms.values()))

@@ -22,7 +22,9 @@ _EPOCHS = 1000  # of our schedule: more than a measurement takes
 
 
 def training_arms(config: RunConfig, corpus: Corpus, padded: Sequence[int] = (128,)) -> dict:
-    """name -> Arm; items are pieces without padding. `padded`: lengths that published code pads to.
+    """name -> Arm; items are pieces without padding.
+
+    `padded` are lengths that published code pads to; longer windows are left out there.
 
     The Trainer of the first name runs as transformers' run_ner.py sets it up; the one that is
     called best has length grouping, and the precision of `config`.
