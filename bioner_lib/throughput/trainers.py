@@ -26,8 +26,8 @@ def training_arms(config: RunConfig, corpus: Corpus, padded: Sequence[int] = (12
 
     `padded` are lengths that published code pads to; longer windows are left out there.
 
-    The Trainer of the first name runs as transformers' run_ner.py sets it up; the one that is
-    called best has length grouping, and the precision of `config`.
+    "Trainer, default" runs as transformers' run_ner.py sets it up; "Trainer, best flags" has length
+    grouping, and the precision of `config`.
     """
     loop = Loop(replace(config, epochs=_EPOCHS), [corpus], progress=False)
     examples = [example for examples in loop.train for example in examples]
