@@ -1,4 +1,4 @@
-"""Dropout on a CPU from random bytes, some ten times faster than from one Bernoulli draw a number.
+"""Dropout on a CPU from random bytes: some ten times faster than one random draw per number.
 
 torch draws the mask of `nn.Dropout` number by number on one thread. Here one draw of 64 random bits
 decides about eight numbers. So the probability is rounded to a multiple of 1/256: 0.1 becomes
@@ -23,7 +23,7 @@ def dropout(x: torch.Tensor, p: float) -> torch.Tensor:
 
 
 class Dropout(nn.Dropout):
-    """nn.Dropout with the function above."""
+    """nn.Dropout that calls `dropout` of this file."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return dropout(x, self.p) if self.training and self.p else x

@@ -118,7 +118,8 @@ class MultiTaskTagger(nn.Module):
     ) -> Output:
         """(B P), (B P), (B N), (B N), (B) -> Output
 
-        `valid` and `corpus` are for the auxiliary loss of the sharing design, in training.
+        Without `valid` all positions count. `corpus` is for the auxiliary loss of the sharing
+        design, in training.
         """
         valid = torch.ones_like(positions, dtype=torch.bool) if valid is None else valid
         hidden = self._hidden(input_ids, attention_mask, positions, valid)
@@ -220,12 +221,9 @@ class MultiTaskTagger(nn.Module):
                 for name, head in self.named_heads:
                     if name not in readers:
                         continue
-                    tags, probabilities = (
-                        values.tolist()
-                        for values in head.decode(
-                            output.logits[name], batch.valid, batch.opens, batch.closes
-                        )
-                    )
+                    logits = output.logits[name]
+                    decoded = head.decode(logits, batch.valid, batch.opens, batch.closes)
+                    tags, probabilities = (values.tolist() for values in decoded)
                     for row, window in enumerate(windows):
                         words = tagged[name][window.sentence]
                         _collect(window, tags[row], probabilities[row], words)

@@ -47,7 +47,9 @@ def warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def clip_gradient(parameters: Iterable[nn.Parameter], largest: float, *more: torch.Tensor):
+def clip_gradient(
+    parameters: Iterable[nn.Parameter], largest: float, *more: torch.Tensor
+) -> torch.Tensor:
     """Scale the gradient to at most this norm, if it is finite; returns its norm before.
 
     `more` are gradients beside those of the parameters.
