@@ -42,7 +42,7 @@ PRECISION ?= auto
 bench: .venv/installed  ## training and tagging against the stock tools, on a machine that is idle; ten minutes
 	mkdir -p outputs
 	$(BIN)/python -m papermill --cwd notebooks notebooks/85_throughput.ipynb outputs/85_throughput.ipynb \
-		-p corpus $(CORPUS) -p precision $(PRECISION) -p limit 480 -p repeats 3
+		-p corpus $(CORPUS) -p precision $(PRECISION) -p limit 320 -p repeats 2
 	$(BIN)/python -c "from bioner_lib.throughput import read_stored, summary; print(summary(read_stored()))"
 
 lab: .venv/installed  ## JupyterLab on the notebooks
