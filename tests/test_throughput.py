@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 import torch
-from conftest import small
+from conftest import run_in, small
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from bioner_lib import WorkbookError, load_corpus
+from bioner_lib import Aligner, WorkbookError, load_corpus
 from bioner_lib.models.batching import epoch_batches
 from bioner_lib.throughput import (
     interleaved,
@@ -110,3 +111,39 @@ def test_one_encoder_pass_whatever_the_number_of_heads(tiny, heads):
     tagger.encoder.embeddings.register_forward_hook(lambda *_: passes.append(1))
     tagger.predict([["a", "tumour"], ["of", "mice"]])
     assert len(passes) == 1
+
+
+class _Reads(TorchDispatchMode):
+    """Counts how often a number leaves its tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        self.count += operation is torch.ops.aten._local_scalar_dense.default
+        return operation(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("sentences", [10, 40])
+def test_no_number_is_read_at_each_step(tiny, monkeypatch, sentences):
+    """On a GPU each reading waits for the device; what only a CPU does is left out here."""
+    monkeypatch.setattr(Loop, "_embedding_rows", lambda *_: None)
+    monkeypatch.setattr("bioner_lib.training.loop.clip_gradient", lambda *_: torch.tensor(1.0))
+    config = small(tiny, corpora="sample", batch_size=1)
+    loop = Loop(config, [load_corpus("sample").limit(sentences)], progress=False)
+    with _Reads() as reads:
+        assert loop.one_epoch(0)["steps"] == sentences
+    assert reads.count <= 3 + sentences // 20
+
+
+def test_nothing_is_cut_into_pieces_twice_in_a_run(tiny, tmp_path, monkeypatch):
+    seen, pieces = [], Aligner.pieces
+
+    def watched(self, sentences):
+        seen.extend(map(id, sentences))
+        return pieces(self, sentences)
+
+    monkeypatch.setattr(Aligner, "pieces", watched)
+    run_in(tmp_path, small(tiny, epochs=2))
+    assert len(seen) == len(set(seen)) > 0

@@ -42,7 +42,7 @@ def partial_label_nll(
     """
     logits = logits.float()
     annotated = annotated[:, None, :].expand_as(logits)
-    gold = torch.nn.functional.one_hot(tags.clamp(min=0), logits.shape[-1]).bool()
+    gold = tags.clamp(min=0)[..., None] == torch.arange(logits.shape[-1], device=tags.device)
     support = annotated if unannotated == "mask" else torch.ones_like(gold)
     if unannotated == "marginal":
         gold = gold | (~annotated & (tags == 0)[..., None])

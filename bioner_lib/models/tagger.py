@@ -40,6 +40,21 @@ class _Tagged(NamedTuple):
     last: list[int]
 
 
+class Block(NamedTuple):
+    """Sentences that are tagged together, and their windows; an empty sentence has none."""
+
+    sentences: list[Sequence[str]]
+    windows: list[Window]
+
+
+class Cut(list):
+    """Tokenized sentences, and their `blocks`. Who tags a text more than once cuts it once."""
+
+    def __init__(self, blocks: Iterable[Block]):
+        self.blocks = list(blocks)
+        super().__init__(words for block in self.blocks for words in block.sentences)
+
+
 class MultiTaskTagger(nn.Module):
     """Any Hugging Face encoder, a sharing design, and one head per plan.
 
@@ -147,9 +162,22 @@ class MultiTaskTagger(nn.Module):
         index = positions[..., None].expand(-1, -1, hidden.shape[-1])
         return self.dropout(hidden.gather(1, index))
 
+    def cut(self, sentences: Iterable[Sequence[str]]) -> Iterator[Block]:
+        """Tokenized sentences, block by block, with the windows that the encoder reads.
+
+        Raises WorkbookError for text that isn't cut into words.
+        """
+        _refuse_text(sentences)
+        sentences = iter(sentences)
+        while block := list(islice(sentences, BLOCK)):
+            for sentence in block:
+                _refuse_text(sentence)
+            windows = self.aligner.windows(block)
+            yield Block(block, [window for window in windows if window.words])
+
     def predict(
         self,
-        sentences: Iterable[Sequence[str]],
+        sentences: Iterable[Sequence[str]] | Cut,
         corpus: str = "",
         types: Sequence[str] | None = None,
         max_pieces: int = 0,
@@ -162,7 +190,7 @@ class MultiTaskTagger(nn.Module):
 
     def predictions(
         self,
-        sentences: Iterable[Sequence[str]],
+        sentences: Iterable[Sequence[str]] | Cut,
         corpus: str = "",
         types: Sequence[str] | None = None,
         max_pieces: int = 0,
@@ -171,7 +199,7 @@ class MultiTaskTagger(nn.Module):
     ) -> Iterator[tuple[list[Prediction], float]]:
         """For each tokenized sentence, its mentions and the confidence in its tags.
 
-        sentences    lists of words; they are read block by block, so a long text may be a generator
+        sentences    lists of words, read block by block, so a long text may be a generator; or a Cut
         corpus       picks that corpus's own head, where heads are per corpus
         types        keeps only mentions of these types
         max_pieces   padded pieces per batch; 0 takes what suits the device
@@ -186,13 +214,9 @@ class MultiTaskTagger(nn.Module):
         types = self.types if types is None else list(types)
         readers = set(heads_for(self.plans, corpus, types))
         repairs = Counter() if repairs is None else repairs
-        _refuse_text(sentences)
-        sentences = iter(sentences)
-        while block := list(islice(sentences, BLOCK)):
-            for sentence in block:
-                _refuse_text(sentence)
+        for block in sentences.blocks if isinstance(sentences, Cut) else self.cut(sentences):
             tagged = self._tag_words(block, readers, max_pieces, autocast)
-            for k, tokens in enumerate(block):
+            for k, tokens in enumerate(block.sentences):
                 by_head = {name: by_sentence[k] for name, by_sentence in tagged.items()}
                 lowest = [min(words.probabilities) for words in by_head.values() if tokens]
                 confidence = min(lowest, default=1.0)
@@ -201,7 +225,7 @@ class MultiTaskTagger(nn.Module):
     @torch.inference_mode()
     def _tag_words(
         self,
-        sentences: Sequence[Sequence[str]],
+        block: Block,
         readers: set[str],
         max_pieces: int,
         autocast: torch.dtype | None,
@@ -211,12 +235,12 @@ class MultiTaskTagger(nn.Module):
         for name in readers:
             tagged[name] = [
                 _Tagged([-1] * len(words), [1.0] * len(words), [-1] * len(words))
-                for words in sentences
+                for words in block.sentences
             ]
         device = next(self.parameters()).device.type
         # one context for all batches: it keeps the weights that it has cast
         with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
-            for windows, batch in self._batches(sentences, max_pieces):
+            for windows, batch in self._batches(block.windows, max_pieces):
                 output = self(**batch.inputs)
                 for name, head in self.named_heads:
                     if name not in readers:
@@ -246,12 +270,10 @@ class MultiTaskTagger(nn.Module):
         return sorted(mention for mentions in by_type.values() for mention in flat(mentions))
 
     def _batches(
-        self, sentences: Sequence[Sequence[str]], max_pieces: int
+        self, windows: Sequence[Window], max_pieces: int
     ) -> Iterator[tuple[list[Window], Batch]]:
         """Windows of similar length, and the batch that they make, on the tagger's device."""
         self.eval()
-        # an empty sentence has an empty window
-        windows = [window for window in self.aligner.windows(sentences) if window.words]
         device = next(self.parameters()).device
         pad = self.tokenizer.pad_token_id or 0
         suitable = _SUITABLE.get(device.type, _SUITABLE["cpu"])
@@ -269,12 +291,13 @@ class MultiTaskTagger(nn.Module):
         One (H K W) array per sentence.
         """
         found: list[np.ndarray | None] = [None] * len(sentences)
-        for windows, batch in self._batches(sentences, max_pieces):
+        windows = [window for window in self.aligner.windows(sentences) if window.words]
+        for group, batch in self._batches(windows, max_pieces):
             hidden = self._hidden(
                 batch.input_ids, batch.attention_mask, batch.positions, batch.valid
             )
             weights = self.sharing.weights(hidden).float().cpu().numpy()  # (H K B N)
-            for row, window in enumerate(windows):
+            for row, window in enumerate(group):
                 k = window.sentence
                 if found[k] is None:
                     found[k] = np.zeros((*weights.shape[:2], len(sentences[k])))

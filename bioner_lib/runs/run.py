@@ -179,15 +179,19 @@ class _TaggerSystem:
         fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
         if maker.keep_model:
             fitted.tagger.save(maker.working / "model")
-        self.tagger, self.repairs = fitted.tagger, maker.repairs
+        self.tagger, self.repairs, self.cuts = fitted.tagger, maker.repairs, fitted.cuts
         self.autocast = autocast_dtype(config.precision)
         self.history, self.cost = fitted.history, fitted.cost
         self.more = {"parameters": self._parameters(), "self_labelled": fitted.labelled}
 
     def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
-        tokens = [sentence.tokens for sentence in split]
+        text = self.cuts.get(corpus.name) if split.role == "dev" else None
         return self.tagger.predict(
-            tokens, corpus.name, corpus.types, autocast=self.autocast, repairs=self.repairs
+            text or [sentence.tokens for sentence in split],
+            corpus.name,
+            corpus.types,
+            autocast=self.autocast,
+            repairs=self.repairs,
         )
 
     @property

@@ -24,13 +24,13 @@ from ..models.batching import Batch, Example, collate, epoch_batches, make_examp
 from ..models.encoders import autocast_dtype
 from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
-from ..models.tagger import MultiTaskTagger
+from ..models.tagger import Cut, MultiTaskTagger
 from . import processes
 from .building import build, earlier_tagger, seed_everything
 from .checkpoint import Checkpoint
 from .embedding_rows import EmbeddingRows
 from .energy import joules, used
-from .optimization import clip_gradient, make_optimizer, warm_up_and_decay
+from .optimization import Finite, clip_gradient, make_optimizer, warm_up_and_decay
 from .progress import EpochBar, report
 from .self_labels import label_hidden
 
@@ -45,12 +45,14 @@ class Fitted:
     history    one record per epoch: loss, dev F1, steps, pieces, seconds
     cost       sums over the history
     labelled   corpus -> how many sentences a teacher labelled
+    cuts       corpus -> its dev split, cut into windows
     """
 
     tagger: MultiTaskTagger
     history: list[dict]
     cost: dict[str, float]
     labelled: dict[str, int]
+    cuts: dict[str, Cut]
 
 
 class Objective(torch.nn.Module):
@@ -91,6 +93,7 @@ class Loop:
             self.plans, self.taught, config.scheme, config.unannotated, config.loss_weights, weights
         )
         self.train = self._examples()
+        self.cuts: dict[str, Cut] = {}
         self.pad = self.tagger.tokenizer.pad_token_id or 0
         self.model = self.accelerator.prepare(Objective(self.tagger, self.loss_of))
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
@@ -174,20 +177,22 @@ class Loop:
         batches, total = self.batches(epoch), 0.0
         show = self.progress and processes.rank() == 0
         bar = EpochBar(config.run_id, epoch, config.epochs, dev, show)
+        finite = Finite(lambda i: self._place(epoch, i, batches[i]))
         self.model.train()
         for i, examples in enumerate(bar.over(batches)):
             group = _group(i, len(batches), config.accumulate)
             is_last = i == group[-1]
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
                 loss = self._loss(examples)
-                self._check_finite("loss", loss, epoch, i, examples)
                 self.accelerator.backward(loss / len(group))
+            finite.add("loss", loss.detach(), i)
             if is_last:
-                norm = self._update()
-                self._check_finite("gradient", norm, epoch, i, examples)
+                finite.add("gradient", self._update(), i)
             total += loss.detach()
             if (i + 1) % _EVERY == 0:
+                finite.check()
                 self._report(bar, epoch * len(batches) + i + 1, i + 1, float(total) / (i + 1))
+        finite.check()
         if self.rows:
             self.rows.catch_up()
         total = self.accelerator.reduce(total, "mean")
@@ -211,31 +216,19 @@ class Loop:
         dense = (p for group in self.optimizer.param_groups for p in group["params"])
         rows = self.rows.gradient() if self.rows else None
         norm = clip_gradient(dense, self.config.clip, *([] if rows is None else [rows]))
-        if torch.isfinite(norm):
-            self.optimizer.step()
-            self.scheduler.step()
-            self.optimizer.zero_grad()
-            if self.rows:
-                self.rows.step()
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad()
+        if self.rows:
+            self.rows.step()
         return norm
 
-    def _check_finite(
-        self,
-        what: str,
-        value: torch.Tensor,
-        epoch: int,
-        i: int,
-        examples: Sequence[Example],
-    ) -> None:
-        """Raises WorkbookError, which names the batch, for NaN or infinity."""
-        if torch.isfinite(value):
-            return
+    def _place(self, epoch: int, i: int, examples: Sequence[Example]) -> str:
+        """Which step of a run this is, and its batch, for a message."""
         first = examples[0]
-        raise WorkbookError(
-            f"{what} is {value.item()} in epoch {epoch + 1}, step {i + 1}, batch of "
-            f"{len(examples)} windows whose first belongs to sentence {first.window.sentence} of "
-            f"{self.taught[first.corpus].name!r}; the last epoch's checkpoint is kept; "
-            "a smaller learning_rate usually helps"
+        return (
+            f"epoch {epoch + 1}, step {i + 1}, batch of {len(examples)} windows whose first "
+            f"belongs to sentence {first.window.sentence} of {self.taught[first.corpus].name!r}"
         )
 
     def _report(self, bar: EpochBar, step: int, step_of_epoch: int, loss: float) -> None:
@@ -301,13 +294,19 @@ def dev_f1(
     dev: Sequence[Split],
     corpora: Sequence[Corpus],
     autocast: torch.dtype | None,
+    cuts: dict[str, Cut] | None = None,
 ) -> dict[str, float]:
-    """Corpus -> micro F1 on its dev split, and `mean` over corpora, by which an epoch is chosen."""
-    result = {}
+    """Corpus -> micro F1 on its dev split, and `mean` over corpora, by which an epoch is chosen.
+
+    `cuts` keeps this process's part of each split, cut into windows, from one call to the next.
+    """
+    result, cuts = {}, {} if cuts is None else cuts
     for split, corpus in zip(dev, corpora, strict=True):
         refuse_test(split, "choosing an epoch")
-        mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
-        found = tagger.predict(mine, corpus.name, corpus.types, autocast=autocast)
+        if corpus.name not in cuts:
+            mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
+            cuts[corpus.name] = Cut(tagger.cut(mine))
+        found = tagger.predict(cuts[corpus.name], corpus.name, corpus.types, autocast=autocast)
         gold = [sentence.spans for sentence in split]
         scores = score(gold, processes.gather(found), corpus.types)
         result[corpus.name] = scores["micro"]["f1"]
@@ -350,7 +349,8 @@ def fit(
         # not accelerator.end_training(), which would leave the other processes alone
         for tracker in loop.accelerator.trackers:
             tracker.finish()
-    return Fitted(loop.tagger, history, cost_of(history), loop.labelled)
+    whole = loop.cuts if processes.count() == 1 else {}
+    return Fitted(loop.tagger, history, cost_of(history), loop.labelled, whole)
 
 
 def _choosing(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
@@ -373,7 +373,7 @@ def _train_and_choose(
     before = history[-1]["dev"]["mean"] if history else None
     record = {"epoch": epoch, **loop.one_epoch(epoch, before)}
     dev = [corpus.dev for corpus in choosing]
-    record["dev"] = dev_f1(loop.tagger, dev, choosing, loop.autocast)
+    record["dev"] = dev_f1(loop.tagger, dev, choosing, loop.autocast, loop.cuts)
     record["seconds"] = time.perf_counter() - started
     record["process_seconds"] = time.process_time() - cpu
     record["joules"] = used(energy, joules())

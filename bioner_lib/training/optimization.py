@@ -1,11 +1,13 @@
 """Optimizer and learning rate."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 
 from ..config import RunConfig
+from ..errors import WorkbookError
 from ..models.losses import MultiTaskLoss
 from ..models.tagger import MultiTaskTagger
 
@@ -50,13 +52,40 @@ def warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
 def clip_gradient(
     parameters: Iterable[nn.Parameter], largest: float, *more: torch.Tensor
 ) -> torch.Tensor:
-    """Scale the gradient to at most this norm, if it is finite; returns its norm before.
+    """Scale the gradient to at most this norm; returns its norm before.
 
-    `more` are gradients beside those of the parameters.
+    `more` are gradients beside those of the parameters. On a GPU the gradient is always scaled, by
+    1 where it is small enough: to look at the norm would be to wait for the device.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     gradients += more
     norm = torch.nn.utils.get_total_norm(gradients)
-    if largest < norm < torch.inf:
-        torch._foreach_mul_(gradients, largest / norm)
+    if norm.device.type != "cpu" or largest < norm < torch.inf:
+        torch._foreach_mul_(gradients, (largest / norm).clamp(max=1.0))
     return norm
+
+
+class Finite:
+    """Watches losses and gradients for NaN and infinity.
+
+    To look at a number is to wait for the device, so numbers are kept and looked at together.
+    `place` names the step i in a message.
+    """
+
+    def __init__(self, place: Callable[[int], str]):
+        self.place, self.kept = place, []
+
+    def add(self, what: str, value: torch.Tensor, i: int) -> None:
+        """Keep a scalar of step i."""
+        self.kept.append((what, value, i))
+
+    def check(self) -> None:
+        """Raises WorkbookError, which names the step, if one of the kept numbers isn't finite."""
+        kept, self.kept = self.kept, []
+        values = torch.stack([value.float() for _, value, _ in kept]).tolist() if kept else []
+        for (what, _, i), value in zip(kept, values, strict=True):
+            if not math.isfinite(value):
+                raise WorkbookError(
+                    f"{what} is {value} in {self.place(i)}; the last epoch's checkpoint is kept; a "
+                    "smaller learning_rate usually helps"
+                )
