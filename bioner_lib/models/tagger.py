@@ -199,7 +199,7 @@ class MultiTaskTagger(nn.Module):
     ) -> Iterator[tuple[list[Prediction], float]]:
         """For each tokenized sentence, its mentions and the confidence in its tags.
 
-        sentences    lists of words, read block by block, so a long text may be a generator; or a Cut
+        sentences    lists of words, read block by block (a long text may be a generator), or Cut
         corpus       picks that corpus's own head, where heads are per corpus
         types        keeps only mentions of these types
         max_pieces   padded pieces per batch; 0 takes what suits the device
