@@ -117,13 +117,14 @@ ROOMS = {
     "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files "
     "readers lines corpus fetching registry own loading inspection",
     "config": "",
-    "models": "alignment batching heads sharing losses encoders dropout packing tagger",
+    "models": "alignment batching heads sharing losses encoders dropout packing tagger "
+    "quantization",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels loop",
     "runs": "rows recipes provenance leaks run search",
-    "throughput": "measuring trainers taggers",
+    "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "tables comparison leaderboard publishing plots corpus_plots",
     "explorer": "",

@@ -18,6 +18,7 @@ from bioner_lib.throughput import (
     store,
     summary,
     tagging_arms,
+    trained_f1,
     training_arms,
 )
 from bioner_lib.training.loop import Loop
@@ -83,7 +84,7 @@ def test_training_arms_train_the_same_pieces(tiny):
 @pytest.mark.slow
 def test_tagging_arms_tag_the_same_sentences(tiny):
     arms = tagging_arms(tiny, [["a", "tumour"], ["of", "mice"]], None, heads=2)
-    assert [arm()[0] for arm in arms.values()] == [2] * 7
+    assert [arm()[0] for arm in arms.values()] == [2] * 8
 
 
 def test_published_measurements_name_machine_and_precision():
@@ -147,3 +148,33 @@ def test_nothing_is_cut_into_pieces_twice_in_a_run(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(Aligner, "pieces", watched)
     run_in(tmp_path, small(tiny, epochs=2))
     assert len(seen) == len(set(seen)) > 0
+
+
+@pytest.mark.slow
+def test_whole_trainings_are_compared_by_one_scorer(tiny):
+    config = small(tiny, corpora="sample-disease", epochs=2, scheme="IOBES")
+    table = trained_f1(config, load_corpus("sample-disease").limit(20), [13, 42])
+    assert table["arm"].tolist()[:3] == [
+        "this library",
+        "this library, int8",
+        "Trainer, best flags",
+    ]
+    assert table["seed"].tolist() == [13] * 3 + [42] * 3
+    assert table["f1"].between(0, 1).all()
+
+
+def test_int8_tags_nearly_as_fp32_and_leaves_the_tagger_as_it_was(tiny):
+    from bioner_lib.models.quantization import quantized
+    from bioner_lib.throughput.taggers import _tagger
+
+    tagger = _tagger(tiny, 1)
+    sentences = [sentence.tokens for sentence in load_corpus("sample").limit(20).test]
+    with torch.no_grad():
+        (_, batch), *_ = tagger._batches(tagger.aligner.windows(sentences), 0)
+        before = tagger(**batch.inputs).logits["type 0"]
+        small = quantized(tagger)
+        after = small(**batch.inputs).logits["type 0"]
+        assert torch.equal(tagger(**batch.inputs).logits["type 0"], before)
+    assert not torch.equal(after, before)
+    torch.testing.assert_close(after, before, atol=0.1, rtol=0.1)
+    assert "Quantized" in str(small.encoder) and "Quantized" not in str(tagger.encoder)

@@ -33,7 +33,7 @@ def load_encoder(name: str, dropout: float = 0.1):
     from transformers import AutoConfig, AutoModel
 
     path, tokenizer = encoder_path(name), load_tokenizer(name)
-    with _loading(name, path):
+    with loading(name, path):
         config = with_dropout(AutoConfig.from_pretrained(path, **SAFE), dropout)
         encoder, report = AutoModel.from_pretrained(
             path,
@@ -80,7 +80,7 @@ def load_tokenizer(name: str):
 
     path = encoder_path(name)
     options = {"add_prefix_space": True, **SAFE}
-    with _loading(name, path):
+    with loading(name, path):
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
         # a vocabulary without a tokenizer_config.json (BioBERT): lower-casing is the default of its
         # class, which transformers 5.3 changed from False to True
@@ -141,7 +141,7 @@ def _pieces_after_first_word(tokenizer) -> list[int]:
 
 
 @contextmanager
-def _loading(name: str, path: str) -> Iterator[None]:
+def loading(name: str, path: str) -> Iterator[None]:
     """No output while loading, and one clear error for all the ways in which it fails."""
     from safetensors import SafetensorError
     from transformers.utils import logging

@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy(
         "measuring": "interleaved matrix_peak machine store ratios read_stored summary",
         "trainers": "training_arms layer_products",
         "taggers": "tagging_arms growth",
+        "trained": "trained_f1",
     },
 )

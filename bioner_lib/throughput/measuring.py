@@ -84,8 +84,11 @@ def store(measured: pd.DataFrame, name: str) -> Path:
     return path
 
 
-def read_stored(published: bool = False) -> pd.DataFrame:
-    """All stored rows, with `file`; the committed ones, or those of `outputs/throughput`."""
+def read_stored(published: bool = False, what: str = "rate") -> pd.DataFrame:
+    """The stored rows that hold a `rate` (or an `f1`), with `file`.
+
+    Those of `outputs/throughput`, or the committed ones.
+    """
     folder = home() / "outputs" / "published" if published else outputs()
     found = sorted((folder / "throughput").glob("*.csv"))
     if not found:
@@ -93,7 +96,8 @@ def read_stored(published: bool = False) -> pd.DataFrame:
             f"no measurements in {folder / 'throughput'}; execute notebooks/85_throughput.ipynb, "
             "or `make bench`"
         )
-    return pd.concat([pd.read_csv(path).assign(file=path.stem) for path in found])
+    tables = [pd.read_csv(path).assign(file=path.stem) for path in found]
+    return pd.concat([table for table in tables if what in table])
 
 
 def ratios(stored: pd.DataFrame) -> pd.DataFrame:

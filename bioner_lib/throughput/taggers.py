@@ -6,8 +6,15 @@ import pandas as pd
 import torch
 
 from ..corpora.schemes import to_spans
-from ..models.encoders import encoder_path, load_encoder, load_tokenizer, longest_window
+from ..models.encoders import (
+    encoder_path,
+    load_encoder,
+    load_tokenizer,
+    loading,
+    longest_window,
+)
 from ..models.heads import HeadPlan
+from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from .measuring import Arm, timed
 
@@ -17,7 +24,10 @@ _LOOP = 32  # sentences per batch of the plain loop
 def tagging_arms(
     encoder: str, sentences: Sequence[Sequence[str]], autocast: torch.dtype | None, heads: int = 5
 ) -> dict[str, Arm]:
-    """name -> Arm; items are sentences. The heads are not trained: their speed is the same."""
+    """name -> Arm; items are sentences. The heads are not trained: their speed is the same.
+
+    In fp32 on a CPU one arm is quantized to int8.
+    """
     texts = [" ".join(words) for words in sentences]
     arms = {
         "this library, 1 head": _ours([_tagger(encoder, 1)], texts, autocast),
@@ -26,6 +36,8 @@ def tagging_arms(
             [_tagger(encoder, 1) for _ in range(heads)], texts, autocast
         ),
     }
+    if autocast is None and not torch.cuda.is_available():
+        arms["this library, int8"] = _ours([quantized(_tagger(encoder, 1))], texts, autocast)
     for size in (1, 8, 32):
         arms[f"pipeline, batch {size}"] = _pipeline(encoder, texts, size)
     arms["plain sorted loop"] = _sorted_loop(encoder, texts, autocast)
@@ -82,11 +94,10 @@ def _ours(taggers: Sequence[MultiTaskTagger], texts: Sequence[str], autocast) ->
 
 def _classifier(encoder: str):
     from transformers import AutoModelForTokenClassification
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    model = AutoModelForTokenClassification.from_pretrained(encoder_path(encoder), num_labels=5)
+    path = encoder_path(encoder)
+    with loading(encoder, path):
+        model = AutoModelForTokenClassification.from_pretrained(path, num_labels=5)
     names = dict(enumerate(("O", "B-X", "I-X", "E-X", "S-X")))
     model.config.id2label = names
     model.classifier.bias.data[0] = 2.0

@@ -14,7 +14,7 @@ from torch import nn
 from ..config import RunConfig
 from ..corpora.corpus import Corpus
 from ..models.batching import IGNORED, Example
-from ..models.encoders import autocast_dtype, encoder_path, load_tokenizer
+from ..models.encoders import autocast_dtype, encoder_path, load_tokenizer, loading
 from ..training.loop import Loop
 from .measuring import Arm
 
@@ -58,16 +58,56 @@ def _ours(loop: Loop) -> Arm:
     return arm
 
 
-def _trainer(config: RunConfig, examples: Sequence[Example], pad_to: int = 0, **flags) -> Arm:
+def stock_trainer(
+    config: RunConfig,
+    examples: Sequence[Example],
+    folder: str,
+    callbacks: Sequence,
+    pad_to: int = 0,
+    **flags,
+):
+    """transformers' Trainer over these windows; `flags` are fields of its TrainingArguments.
+
+    `pad_to` pads each batch to that length and leaves longer windows out.
+    """
     from transformers import (
         AutoModelForTokenClassification,
         DataCollatorForTokenClassification,
         PrinterCallback,
         Trainer,
-        TrainerCallback,
         TrainingArguments,
     )
-    from transformers.utils import logging
+
+    items = [_labelled(example) for example in examples]
+    if pad_to:
+        items = [item for item in items if len(item["input_ids"]) <= pad_to]
+    labels = 1 + max(max(item["labels"]) for item in items)
+    path = encoder_path(config.encoder)
+    with loading(config.encoder, path):
+        model = AutoModelForTokenClassification.from_pretrained(path, num_labels=labels)
+    padding = {"padding": "max_length", "max_length": pad_to} if pad_to else {}
+    arguments = TrainingArguments(
+        output_dir=folder,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+        seed=config.seed,
+        **flags,
+    )
+    collator = DataCollatorForTokenClassification(load_tokenizer(config.encoder), **padding)
+    trainer = Trainer(
+        model, arguments, data_collator=collator, train_dataset=items, callbacks=list(callbacks)
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _trainer(config: RunConfig, examples: Sequence[Example], pad_to: int = 0, **flags) -> Arm:
+    from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
         """The seconds between the first step and the last one: setting up isn't counted."""
@@ -78,44 +118,13 @@ def _trainer(config: RunConfig, examples: Sequence[Example], pad_to: int = 0, **
         def on_train_end(self, *_, **__):
             self.seconds = time.perf_counter() - self.started
 
-    items = [_labelled(example) for example in examples]
-    if pad_to:
-        items = [item for item in items if len(item["input_ids"]) <= pad_to]
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    model = AutoModelForTokenClassification.from_pretrained(
-        encoder_path(config.encoder), num_labels=1 + max(max(i["labels"]) for i in items)
-    )
-    padding = {"padding": "max_length", "max_length": pad_to} if pad_to else {}
-    collator = DataCollatorForTokenClassification(load_tokenizer(config.encoder), **padding)
-    pieces = sum(len(item["input_ids"]) for item in items)
-
     def arm() -> tuple[int, float]:
         clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
-            arguments = TrainingArguments(
-                output_dir=folder,
-                per_device_train_batch_size=config.batch_size,
-                num_train_epochs=1,
-                learning_rate=config.learning_rate,
-                save_strategy="no",
-                logging_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                use_cpu=not torch.cuda.is_available(),
-                seed=config.seed,
-                **flags,
-            )
-            trainer = Trainer(
-                model,
-                arguments,
-                data_collator=collator,
-                train_dataset=items,
-                callbacks=[clock],
-            )
-            trainer.remove_callback(PrinterCallback)
+            flags["num_train_epochs"] = 1
+            trainer = stock_trainer(config, examples, folder, [clock], pad_to, **flags)
             trainer.train()
-        return pieces, clock.seconds
+        return sum(len(item["input_ids"]) for item in trainer.train_dataset), clock.seconds
 
     return arm
 
