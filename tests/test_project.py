@@ -115,9 +115,9 @@ ROOMS = {
     "lazy": "",
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files "
-    "readers lines corpus fetching registry own loading inspection",
+    "readers lines corpus fetching registry own loading inspection documents",
     "config": "",
-    "models": "alignment batching heads sharing losses encoders dropout packing tagger "
+    "models": "alignment batching heads sharing losses encoders dropout packing entities tagger "
     "quantization",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",

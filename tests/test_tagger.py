@@ -124,7 +124,7 @@ def test_it_learns_in_every_layout(tiny, heads, scheme, label_pieces):
 )
 def test_text_where_words_belong_is_refused(tiny, text):
     tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
-    with pytest.raises(WorkbookError, match=r"' is text; .* lists of words: .*tokenize"):
+    with pytest.raises(WorkbookError, match=r"' is text, and predict takes .*tagger.tag"):
         tagger.predict(text)
 
 

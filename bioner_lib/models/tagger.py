@@ -15,17 +15,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..corpora.schemes import flat
-from ..errors import WorkbookError
+from ..choices import PRECISIONS
+from ..corpora.documents import Document
+from ..corpora.schemes import flat as without_overlaps
+from ..errors import WorkbookError, unknown
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
 from .dropout import Dropout, with_fast_dropout
-from .encoders import SAFE, for_words, longest_window, with_dropout, without_pooler
+from .encoders import (
+    SAFE,
+    autocast_dtype,
+    for_words,
+    longest_window,
+    with_dropout,
+    without_pooler,
+)
+from .entities import EntityFilter, in_batches, with_entities
 from .heads import Head, HeadPlan, Output, Prediction, heads_for
 from .packing import can_pack, encode
 from .sharing import make_sharing
 
 BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
+BATCH = 1_024  # sentences of texts that are tagged together
 # padded pieces per batch; on a CPU larger batches leave its caches
 _SUITABLE = {"cuda": 16_384, "cpu": 1_024}
 
@@ -162,6 +173,73 @@ class MultiTaskTagger(nn.Module):
         index = positions[..., None].expand(-1, -1, hidden.shape[-1])
         return self.dropout(hidden.gather(1, index))
 
+    def tag(
+        self,
+        texts: str | Iterable[str],
+        types: Sequence[str] | None = None,
+        flat: str | None = None,
+        threshold: float | Mapping[str, float] | None = None,
+        batch: int = BATCH,
+        precision: str = "auto",
+    ) -> list[dict] | list[list[dict]] | Iterator[list[dict]]:
+        """The entities of one text (a list), of a list of texts, or of an iterator of texts.
+
+        An entity is a dict, as pipelines of this field return: `entity_group` (its type), `score`
+        (0 to 1), `word`, `start`, `end` (characters of the text, end exclusive), and `sentence`,
+        the index of its sentence. Texts of an iterator are read as entities are asked for.
+
+        types       keeps only entities of these types
+        flat        entities of different types may overlap: "score" keeps the most probable of
+                    them, "longest" the longest
+        threshold   the lowest score, one number or one for each type
+        batch       sentences that are tagged together: more is faster and takes more memory
+        precision   "auto" takes bf16 where the hardware has it; or "fp32", "bf16"
+
+        Raises WorkbookError for what isn't a text, for unknown types and for thresholds outside 0
+        to 1.
+        """
+        given = [texts] if isinstance(texts, str) else texts
+        documents = self.tag_documents(given, types, flat, threshold, batch, precision)
+        entities = (document.entities for document in documents)
+        if isinstance(texts, str):
+            return next(entities)
+        return list(entities) if isinstance(texts, Sequence) else entities
+
+    def tag_documents(
+        self,
+        texts: Iterable[str | Document],
+        types: Sequence[str] | None = None,
+        flat: str | None = None,
+        threshold: float | Mapping[str, float] | None = None,
+        batch: int = BATCH,
+        precision: str = "auto",
+    ) -> Iterator[Document]:
+        """The texts as documents with their entities, in order; arguments as for `tag`."""
+        types = self.types if types is None else list(types)
+        for type in types:
+            if type not in self.types:
+                raise unknown("type", type, self.types)
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
+        if batch < 1:
+            raise WorkbookError(f"batch={batch}; expected 1 or more sentences")
+        wanted, autocast = EntityFilter(types, threshold, flat), autocast_dtype(precision)
+        return self._tag_documents(texts, types, wanted, batch, autocast)
+
+    def _tag_documents(
+        self,
+        texts: Iterable[str | Document],
+        types: Sequence[str],
+        wanted: EntityFilter,
+        batch: int,
+        autocast: torch.dtype | None,
+    ) -> Iterator[Document]:
+        for documents, words in in_batches(texts, batch):
+            mentions = iter(self.predict(words, types=types, autocast=autocast))
+            for document in documents:
+                own = islice(mentions, len(document.sentences))
+                yield with_entities(document, wanted.entities(document, own))
+
     def cut(self, sentences: Iterable[Sequence[str]]) -> Iterator[Block]:
         """Tokenized sentences, block by block, with the windows that the encoder reads.
 
@@ -267,7 +345,9 @@ class MultiTaskTagger(nn.Module):
             for mention in head.spans(tags, words.probabilities, repairs):
                 if mention.type in types:
                     by_type.setdefault(mention.type, []).append(mention)
-        return sorted(mention for mentions in by_type.values() for mention in flat(mentions))
+        return sorted(
+            mention for mentions in by_type.values() for mention in without_overlaps(mentions)
+        )
 
     def _batches(
         self, windows: Sequence[Window], max_pieces: int
@@ -401,6 +481,6 @@ def _refuse_text(sentence: object) -> None:
     """Raises WorkbookError for a string where a list of words (or of sentences) is expected."""
     if isinstance(sentence, str):
         raise WorkbookError(
-            f"{sentence[:40]!r} is text; the tagger takes sentences as lists of words: "
-            "from bioner_lib.corpora import tokenize; tagger.predict([tokenize(text)])"
+            f"{sentence[:40]!r} is text, and predict takes sentences as lists of words; "
+            "tagger.tag(text) takes text"
         )

@@ -1,0 +1,105 @@
+"""Mentions of sentences -> entities of a text, by character."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ..corpora.documents import Document, Entity, document_of
+from ..errors import WorkbookError, unknown
+from .heads import Prediction
+
+FLAT = ("score", "longest")
+
+
+class EntityFilter:
+    """Which mentions become entities.
+
+    threshold   the lowest score, a number or one for each type; None keeps all
+    flat        of overlapping entities keeps the one with the highest "score", or the "longest"
+                one; None keeps all
+
+    Raises WorkbookError for thresholds outside 0 to 1 or of a type that isn't among `types`, and
+    for another value of `flat`.
+    """
+
+    def __init__(
+        self,
+        types: Sequence[str],
+        threshold: float | Mapping[str, float] | None = None,
+        flat: str | None = None,
+    ):
+        if flat is not None and flat not in FLAT:
+            raise unknown("flat", flat, FLAT)
+        given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(types, threshold)
+        self.lowest = {type: lowest for type, lowest in given.items() if lowest is not None}
+        for type, lowest in self.lowest.items():
+            if type not in types:
+                raise unknown("type in threshold", type, types)
+            if not isinstance(lowest, int | float) or not 0 <= lowest <= 1:
+                raise WorkbookError(f"threshold={lowest!r} for {type}; expected 0 to 1")
+        self.flat = flat
+
+    def entities(
+        self, document: Document, mentions: Iterable[Sequence[Prediction]]
+    ) -> Iterator[Entity]:
+        """The entities of a document, from the mentions of each of its sentences."""
+        for sentence, found in enumerate(mentions):
+            offsets = document.tokens[sentence]
+            for start, end, type, score in self._kept(found):
+                first, last = offsets[start][0], offsets[end - 1][1]
+                yield {
+                    "entity_group": type,
+                    "score": score,
+                    "word": document.text[first:last],
+                    "start": first,
+                    "end": last,
+                    "sentence": sentence,
+                }
+
+    def _kept(self, mentions: Iterable[Prediction]) -> list[Prediction]:
+        sure = [m for m in mentions if m.score >= self.lowest.get(m.type, 0.0)]
+        if self.flat is None:
+            return sure
+        best_first = sorted(sure, key=self._worth, reverse=True)
+        kept: list[Prediction] = []
+        for mention in best_first:
+            if all(mention.end <= other.start or other.end <= mention.start for other in kept):
+                kept.append(mention)
+        return sorted(kept)
+
+    def _worth(self, mention: Prediction) -> tuple[float, float]:
+        length = mention.end - mention.start
+        return (mention.score, length) if self.flat == "score" else (length, mention.score)
+
+
+def in_batches(
+    texts: Iterable[str | Document], sentences: int
+) -> Iterator[tuple[list[Document], list[list[str]]]]:
+    """Documents until they hold so many sentences, and the words of all their sentences.
+
+    Raises WorkbookError for what isn't a text.
+    """
+    documents: list[Document] = []
+    words: list[list[str]] = []
+    for text in texts:
+        documents.append(text if isinstance(text, Document) else document_of(_text(text)))
+        words += documents[-1].words
+        if len(words) >= sentences:
+            yield documents, words
+            documents, words = [], []
+    if documents:
+        yield documents, words
+
+
+def with_entities(document: Document, entities: Iterable[Entity]) -> Document:
+    """The document with these entities, sorted."""
+    ordered = sorted(entities, key=lambda entity: (entity["start"], entity["end"]))
+    return replace(document, entities=ordered)
+
+
+def _text(text: object) -> str:
+    if not isinstance(text, str):
+        raise WorkbookError(
+            f"{str(text)[:60]!r} is {type(text).__name__}; tagger.tag takes texts. Sentences that "
+            "are cut into words go to tagger.predict"
+        )
+    return text
