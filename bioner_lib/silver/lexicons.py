@@ -10,7 +10,8 @@ import hashlib
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -182,13 +183,24 @@ class Lexicon:
     @classmethod
     def load(cls, path: str | Path) -> "Lexicon":
         """The lexicon that `save_entries` wrote; raises DataError for any other file."""
-        try:
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                about = json.loads(file.readline())
-                return cls((_read_entry(line) for line in file), about)
-        except (OSError, EOFError, zlib.error, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{path} can't be read as a lexicon: {reason}; make it again") from None
+        with _lexicon_lines(path) as (about, lines):
+            return cls(map(_read_entry, lines), about)
+
+
+def read_entries(path: str | Path) -> Iterator[Entry]:
+    """The entries of a lexicon's file; raises DataError for any other file."""
+    with _lexicon_lines(path) as (_, lines):
+        yield from map(_read_entry, lines)
+
+
+@contextmanager
+def _lexicon_lines(path: str | Path) -> Iterator[tuple[dict, Iterable[str]]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            yield json.loads(file.readline()), file
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} can't be read as a lexicon: {reason}; make it again") from None
 
 
 def _read_entry(line: str) -> Entry:

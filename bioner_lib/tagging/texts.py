@@ -1,0 +1,111 @@
+"""The texts of a file, one after the other, for tagging.
+
+.jsonl       one JSON object per line: `text` or `tokens`, and perhaps `id`, `doc` or `pmid`
+.pubtator    `id|t|title` and `id|a|abstract`; annotation lines are skipped
+others, -    one text per line; its id is the number of the line
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ..corpora.annotated_files import PASSAGE
+from ..errors import WorkbookError
+
+_IDS = ("id", "doc", "pmid", "sentence_id")
+
+
+class Text(NamedTuple):
+    """A text and the name that the output gives it."""
+
+    id: str
+    text: str
+
+
+class Problem(NamedTuple):
+    """A line that can't be read, and why."""
+
+    line: int
+    reason: str
+
+
+def read_texts(path: str | Path) -> Iterator[Text | Problem]:
+    """The texts of a file, or of standard input for "-". A line that can't be read is a Problem.
+
+    Blank lines are skipped. Raises WorkbookError where the file can't be opened.
+    """
+    path = Path(path)
+    if str(path) == "-":
+        source = nullcontext(sys.stdin.buffer)
+    else:
+        try:
+            source = path.open("rb")
+        except OSError as error:
+            raise WorkbookError(
+                f"{path} can't be read ({error.strerror}); give a file with one text per line, a "
+                ".jsonl or .pubtator file, or - for standard input"
+            ) from None
+    with source as file:
+        if path.suffix.lower() == ".pubtator":
+            yield from _pubtator_texts(file)
+            return
+        read = _json_text if path.suffix.lower() == ".jsonl" else _plain_text
+        for number, line in _lines(file):
+            yield line if isinstance(line, Problem) else read(number, line)
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, str | Problem]]:
+    """(number, line without its end) for each line that isn't blank."""
+    for number, raw in enumerate(file, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            yield number, Problem(number, f"not UTF-8 at byte {error.start + 1}")
+            continue
+        if line.strip():
+            yield number, line
+
+
+def _plain_text(number: int, line: str) -> Text:
+    return Text(str(number), line)
+
+
+def _json_text(number: int, line: str) -> Text | Problem:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        return Problem(number, f"not JSON ({error})")
+    if not isinstance(record, dict):
+        return Problem(number, f"{type(record).__name__} instead of an object")
+    text, tokens = record.get("text"), record.get("tokens")
+    if text is None and isinstance(tokens, list) and all(isinstance(t, str) for t in tokens):
+        text = " ".join(tokens)
+    if not isinstance(text, str):
+        return Problem(number, "neither a `text` nor a list of `tokens`")
+    given = next((record[key] for key in _IDS if record.get(key) not in (None, "")), number)
+    return Text(str(given), text)
+
+
+def _pubtator_texts(file: BinaryIO) -> Iterator[Text | Problem]:
+    """Title and abstract are joined by one blank, as PubTator's offsets count."""
+    name, passages = "", {}
+    for number, line in _lines(file):
+        if isinstance(line, Problem):
+            yield line
+        elif match := PASSAGE.fullmatch(line):
+            if match[1] != name or match[2] in passages:
+                if passages:
+                    yield _joined(name, passages)
+                name, passages = match[1], {}
+            passages[match[2]] = match[3]
+        elif not line.startswith(f"{name}\t"):
+            yield Problem(number, "neither a passage nor an annotation of PubTator")
+    if passages:
+        yield _joined(name, passages)
+
+
+def _joined(name: str, passages: dict[str, str]) -> Text:
+    return Text(name, f"{passages.get('t', '')} {passages.get('a', '')}")
