@@ -1,4 +1,4 @@
-"""The workbook without a browser: python -m bioner_lib fetch | run | sweep | status | board"""
+"""The workbook without a browser: python -m bioner_lib fetch | run | evaluate | sweep …"""
 
 import argparse
 import os
@@ -27,7 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     with suppress(ValueError):  # raised outside the main thread
         # a scheduler's SIGTERM ends a sweep as Ctrl-C does
         signal.signal(signal.SIGTERM, _interrupt)
-    commands = {"fetch": _fetch, "run": _run, "sweep": _sweep, "status": _status, "board": _board}
+    commands = {
+        "fetch": _fetch,
+        "run": _run,
+        "evaluate": _evaluate,
+        "sweep": _sweep,
+        "status": _status,
+        "board": _board,
+    }
     try:
         with _Folders(given):
             return commands[given.command](given)
@@ -94,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         "--track", default="", help="a tracker of accelerate's, e.g. tensorboard, wandb, mlflow"
     )
 
+    evaluate = commands.add_parser("evaluate", help="score a finished run's tagger on any corpus")
+    evaluate.add_argument("run", help="a run id")
+    evaluate.add_argument("corpus", help="a registered name, a view, or a folder")
+    evaluate.add_argument("--split", default="test", help="train, dev or test (default: test)")
+    evaluate.add_argument("--limit", type=int, default=0, help="sentences; 0 takes all")
+    evaluate.add_argument("--int8", action="store_true", help="tag with 8-bit matrix products")
+
     sweep = commands.add_parser("sweep", help="execute what is missing of a sweep's notebooks")
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
     sweep.add_argument(
@@ -115,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
     board = commands.add_parser("board", help="print the leaderboard")
-    for command in (run, sweep, status, board):
+    for command in (run, evaluate, sweep, status, board):
         command.add_argument(
             "--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)"
         )
@@ -147,6 +161,24 @@ def _run(given: argparse.Namespace) -> int:
 
     run(read_config(given.config), track=given.track)
     processes.leave()
+    return 0
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    from .runs.scored import evaluate
+
+    folder = _existing_outputs()
+    options = {"limit": given.limit, "int8": given.int8}
+    result = evaluate(given.run, given.corpus, given.split, **options)
+    print(f"{'':<12}{'precision':>10}{'recall':>10}{'F1':>10}{'support':>10}")
+    for type, scores in result["types"].items():
+        numbers = [f"{scores[key]:>10.4f}" for key in ("precision", "recall", "f1")]
+        print(f"{type:<12}{''.join(numbers)}{scores['support']:>10}")
+    for type in result["not_asked"]:
+        print(
+            f"{type:<12}{'not asked':>10}  no head of this tagger knows it; not in micro or macro"
+        )
+    print(f"written to {_from_root(folder / 'runs' / given.run / 'evaluations')}")
     return 0
 
 

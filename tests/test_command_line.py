@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import small
 
 from bioner_lib import RunConfig, run
 from bioner_lib.__main__ import MISTAKE, main
@@ -99,3 +100,32 @@ def test_command_line(outputs, capsys, monkeypatch):
     monkeypatch.setenv("BIONER_MIRROR", str(Path(outputs).parent))
     assert main(["fetch", "bc4chemdd"]) == MISTAKE
     assert "did you mean 'bc4chemd'" in capsys.readouterr().err
+
+
+def test_evaluate_prints_and_keeps_its_scores(tiny, outputs, capsys):
+    config = small(tiny, ["sample-gene", "sample-disease"])
+    row = run(config, progress=False)
+    assert main(["evaluate", config.run_id, "sample", "--split", "dev", "--limit", "40"]) == 0
+    answer = capsys.readouterr().out
+    assert "Virus        not asked: no head" in answer
+    folder = outputs / "runs" / config.run_id / "evaluations"
+    kept = json.loads((folder / "sample.dev.first-40.json").read_text())
+    assert kept["not_asked"] == ["Chemical", "Virus"]
+    assert f"{kept['types']['micro']['f1']:.4f}" in answer
+    assert len((folder / "sample.dev.first-40.jsonl").read_text().splitlines()) == 40
+    assert main(["evaluate", config.run_id, "sample", "--int8", "--limit", "9"]) == 0
+    assert (folder / "sample.test.first-9.int8.json").exists()
+    assert json.loads((folder.parent / "run.json").read_text()) == row
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (["no-such-run", "sample"], "no-such-run"),
+        (["no-such-run", "sample", "--split", "tset"], "no-such-run"),
+    ],
+)
+def test_evaluate_names_what_is_wrong(outputs, capsys, call, message):
+    outputs.mkdir()
+    assert main(["evaluate", *call]) == MISTAKE
+    assert message in capsys.readouterr().err

@@ -123,9 +123,10 @@ ROOMS = {
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels loop",
-    "runs": "rows recipes provenance leaks run search",
+    "runs": "rows recipes provenance leaks scored run search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
+    "tagging": "texts abbreviations grounding graph",
     "board": "tables comparison leaderboard publishing plots corpus_plots",
     "explorer": "",
     "__main__": "",

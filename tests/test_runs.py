@@ -225,7 +225,7 @@ def test_every_run_is_checked_by_the_referee(outputs, monkeypatch):
         scores["Gene"]["f1"] += 0.01
         return scores
 
-    monkeypatch.setattr("bioner_lib.runs.run.score", flattering)
+    monkeypatch.setattr("bioner_lib.runs.scored.score", flattering)
     with pytest.raises(AssertionError, match=r"Gene: strict F1 .* by seqeval"):
         run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     assert read_rows() == []

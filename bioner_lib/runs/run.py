@@ -20,17 +20,17 @@ from ..corpora.corpus import Corpus, Split
 from ..corpora.loading import load_corpus
 from ..corpora.schemes import flat
 from ..errors import WorkbookError
-from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import autocast_dtype, load_tokenizer
-from ..models.heads import HeadPlan, Prediction, heads_for, plan_heads
-from ..models.tagger import MultiTaskTagger, read_description
+from ..models.heads import Prediction, plan_heads
+from ..models.tagger import read_description
 from ..silver.lexicons import Lexicon
 from ..training import processes
 from ..training.progress import add_run
 from .leaks import refuse_leaks, shared_documents, trained_before
 from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
+from .scored import asked_types, scored
 
 FORMAT = 2  # 2: rows record what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -127,45 +127,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def read_tagger(run_id: str) -> MultiTaskTagger:
-    """The tagger that a run left, ready to predict; on a GPU where there is one."""
-    import torch
-
-    tagger = MultiTaskTagger.load(runs_folder() / run_id / "model")
-    return tagger.to("cuda") if torch.cuda.is_available() else tagger
-
-
-def evaluate(run_id: str, corpus: str, role: str = "test", *, limit: int = 0) -> dict[str, dict]:
-    """The scores of a finished run's tagger on another corpus; the run's row doesn't change.
-
-    Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; and
-    `not_asked`: the corpus's types that no head knows, which don't count. Raises WorkbookError
-    where the run left no tagger, and where none of its heads knows a type of the corpus.
-    """
-    tagger, loaded = read_tagger(run_id), load_corpus(corpus, limit=limit)
-    row, split = read_row(runs_folder() / run_id), loaded.splits[role]
-    asked = asked_types(tagger.plans, loaded)
-    found = tagger.predict(
-        [sentence.tokens for sentence in split],
-        loaded.name,
-        asked,
-        autocast=autocast_dtype(row["config"]["precision"]),
-    )
-    scores = score([sentence.spans for sentence in split], found, asked)
-    return {"types": scores, "not_asked": _not_asked(loaded, asked)}
-
-
-def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
-    """The types of a corpus that its heads know; raises WorkbookError where there is none."""
-    readers = heads_for(plans, corpus.name, corpus.types)
-    known = {type for plan in plans if plan.name in readers for type in plan.types}
-    return [type for type in corpus.types if type in known]
-
-
-def _not_asked(corpus: Corpus, asked: Sequence[str]) -> list[str]:
-    return [type for type in corpus.types if type not in asked]
 
 
 class _TaggerSystem:
@@ -343,40 +304,9 @@ class _Maker:
 
     def _score(self, system, corpus: Corpus, role: str, asked: Sequence[str]) -> dict:
         """Score a split, let the referee check the scores, and write the predictions."""
-        split = corpus.splits[role]
-        lengths = [len(sentence.tokens) for sentence in split]
-        gold = [[s for s in sentence.spans if s.type in asked] for sentence in split]
-        predicted = system.predict(split, corpus)
-        found = [[m for m in mentions if m.type in asked] for mentions in predicted]
-        scores = score(gold, found, asked)
-        check_referee(scores, seqeval_f1(gold, found, lengths, asked))
-        _write_predictions(self.working, corpus, role, found)
-        kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
-        return {
-            "types": scores,
-            "errors": dict(kinds),
-            "token_accuracy": token_accuracy(gold, found, lengths),
-            "not_asked": _not_asked(corpus, asked),
-        }
-
-
-def _write_predictions(
-    working: Path, corpus: Corpus, role: str, found: Sequence[Sequence[Prediction]]
-) -> None:
-    """One JSON object per sentence: doc, tokens, gold, predicted."""
-    path = working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        for sentence, mentions in zip(corpus.splits[role], found, strict=True):
-            record = {
-                "doc": sentence.doc,
-                "tokens": sentence.tokens,
-                "gold": sentence.spans,
-                "predicted": [
-                    [*mention[:3], round(float(mention.score), 4)] for mention in mentions
-                ],
-            }
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        found = system.predict(corpus.splits[role], corpus)
+        path = self.working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
+        return scored(corpus, role, asked, found, path)
 
 
 def _about(corpus: Corpus) -> dict:

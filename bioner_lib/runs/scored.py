@@ -1,0 +1,105 @@
+"""Scores of predictions on one split, and the tagger of a finished run on any corpus."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..corpora.corpus import Corpus, Split
+from ..corpora.loading import load_corpus
+from ..errors import unknown
+from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
+from ..home import replace_text, runs_folder
+from ..models.encoders import autocast_dtype
+from ..models.heads import HeadPlan, Prediction, heads_for
+from ..models.quantization import quantized
+from ..models.tagger import MultiTaskTagger
+from .rows import file_name, read_row
+
+
+def read_tagger(run_id: str) -> MultiTaskTagger:
+    """The tagger that a run left, ready to predict; on a GPU where there is one."""
+    import torch
+
+    tagger = MultiTaskTagger.load(runs_folder() / run_id / "model")
+    return tagger.to("cuda") if torch.cuda.is_available() else tagger
+
+
+def evaluate(
+    run_id: str, corpus: str, role: str = "test", *, limit: int = 0, int8: bool = False
+) -> dict[str, dict]:
+    """The scores of a finished run's tagger on any corpus; the run's row doesn't change.
+
+    They are written to `evaluations/<corpus>.<split>.json` in the run's folder, the predictions
+    beside them as .jsonl. With `limit` only the first sentences are read; `int8` tags with 8-bit
+    products.
+
+    Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; `errors`,
+    `token_accuracy`; and `not_asked`: the corpus's types that no head knows, which don't count.
+    Raises WorkbookError where the run left no tagger, for an unknown split, and where no head knows
+    a type of the corpus.
+    """
+    tagger, loaded = read_tagger(run_id), load_corpus(corpus, limit=limit)
+    if role not in loaded.splits:
+        raise unknown(f"split of {loaded.name}", role, loaded.splits)
+    asked = asked_types(tagger.plans, loaded)
+    folder = runs_folder() / run_id
+    precision = "fp32" if int8 else read_row(folder)["config"]["precision"]
+    found = (quantized(tagger.cpu()) if int8 else tagger).predict(
+        [sentence.tokens for sentence in loaded.splits[role]],
+        loaded.name,
+        asked,
+        autocast=autocast_dtype(precision),
+    )
+    parts = [file_name(loaded.name), role, f"first-{limit}" * bool(limit), "int8" * int8]
+    path = folder / "evaluations" / f"{'.'.join(part for part in parts if part)}.jsonl"
+    result = scored(loaded, role, asked, found, path)
+    replace_text(path.with_suffix(".json"), json.dumps(result, indent=1))
+    return result
+
+
+def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
+    """The types of a corpus that its heads know; raises WorkbookError where there is none."""
+    readers = heads_for(plans, corpus.name, corpus.types)
+    known = {type for plan in plans if plan.name in readers for type in plan.types}
+    return [type for type in corpus.types if type in known]
+
+
+def scored(
+    corpus: Corpus,
+    role: str,
+    asked: Sequence[str],
+    predicted: Sequence[Sequence[Prediction]],
+    path: Path,
+) -> dict:
+    """Score a split, let the referee check the scores, and write the predictions to `path`."""
+    split = corpus.splits[role]
+    lengths = [len(sentence.tokens) for sentence in split]
+    gold = [[s for s in sentence.spans if s.type in asked] for sentence in split]
+    found = [[m for m in mentions if m.type in asked] for mentions in predicted]
+    scores = score(gold, found, asked)
+    check_referee(scores, seqeval_f1(gold, found, lengths, asked))
+    _write_predictions(path, split, found)
+    kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
+    return {
+        "types": scores,
+        "errors": dict(kinds),
+        "token_accuracy": token_accuracy(gold, found, lengths),
+        "not_asked": [type for type in corpus.types if type not in asked],
+    }
+
+
+def _write_predictions(path: Path, split: Split, found: Sequence[Sequence[Prediction]]) -> None:
+    """One JSON object per sentence: doc, tokens, gold, predicted."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for sentence, mentions in zip(split, found, strict=True):
+            record = {
+                "doc": sentence.doc,
+                "tokens": sentence.tokens,
+                "gold": sentence.spans,
+                "predicted": [
+                    [*mention[:3], round(float(mention.score), 4)] for mention in mentions
+                ],
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
