@@ -176,7 +176,7 @@ def _evaluate(given: argparse.Namespace) -> int:
         print(f"{type:<12}{''.join(numbers)}{scores['support']:>10}")
     for type in result["not_asked"]:
         print(
-            f"{type:<12}{'not asked':>10}  no head of this tagger knows it; not in micro or macro"
+            f"{type:<13}not asked: no head of this tagger knows it; not in micro or macro"
         )
     print(f"written to {_from_root(folder / 'runs' / given.run / 'evaluations')}")
     return 0
