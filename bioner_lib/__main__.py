@@ -175,9 +175,7 @@ def _evaluate(given: argparse.Namespace) -> int:
         numbers = [f"{scores[key]:>10.4f}" for key in ("precision", "recall", "f1")]
         print(f"{type:<12}{''.join(numbers)}{scores['support']:>10}")
     for type in result["not_asked"]:
-        print(
-            f"{type:<13}not asked: no head of this tagger knows it; not in micro or macro"
-        )
+        print(f"{type:<13}not asked: no head of this tagger knows it; not in micro or macro")
     print(f"written to {_from_root(folder / 'runs' / given.run / 'evaluations')}")
     return 0
 

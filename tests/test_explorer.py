@@ -1,9 +1,14 @@
 from dataclasses import replace
 
-from bioner_lib import load_corpus
+import pytest
+from conftest import small
+
+from bioner_lib import WorkbookError, load_corpus, run
 from bioner_lib.corpora.corpus import Corpus, Split
 from bioner_lib.corpora.text import Sentence
-from bioner_lib.explorer import explore, find, page_html, sentence_html
+from bioner_lib.look import explore, explore_runs, sentence_html, split_html
+from bioner_lib.look.highlighting import highlighted, words_html
+from bioner_lib.look.records import GOLD, Record, Records
 
 
 def test_corpus_text_is_escaped():
@@ -13,50 +18,98 @@ def test_corpus_text_is_escaped():
     split = Split([sentence], "train", evil)
     for html in (
         sentence_html(sentence, {evil: "#fff"}),
-        page_html(Corpus(evil, (evil,), {"train": split}), "train"),
+        split_html(Corpus(evil, (evil,), {"train": split}), "train"),
     ):
         assert "<i" not in html
         assert "&lt;i onload=x&gt;&amp;" in html
-    assert page_html(Corpus(evil, (evil,), {"train": split}), "train").count("&lt;i") == 6, (
-        "legend and name too"
-    )
+    page = split_html(Corpus(evil, (evil,), {"train": split}), "train")
+    assert page.count("&lt;i") == 6, "legend and name too"
+
+
+def test_overlapping_mentions_are_cut_at_their_borders():
+    html = highlighted("optic atrophy 1", [(0, 13, "Disease"), (6, 15, "Gene")], {"Gene": "#111"})
+    first, both, last = html.split("</mark>")[:3]
+    assert first.endswith(">optic ")
+    assert "linear-gradient(#ddd 0% 50%, #111 50% 100%)" in both
+    assert ">atrophy <small" in both and ">Disease</small>" in both
+    assert "background:#111" in last and ">Gene</small>" in last
+
+
+def test_words_become_characters():
+    assert words_html(["a", "bc", "d"], [(1, 3, "X", 0.5)], {}).startswith("a <mark")
+    assert words_html([], [], {}) == ""
 
 
 def test_find_by_type_and_text():
     sample = load_corpus("sample")
-    assert all(any(span[2] == "Virus" for span in s.spans) for s in find(sample, "train", "Virus"))
-    assert list(find(sample, "dev", text="THE ")) == [
-        s for s in sample.dev if "the " in " ".join(s.tokens).casefold()
-    ]
+
+    def found(role, type="", text=""):
+        records = Records.of_split(sample.splits[role])
+        return [list(records[i].tokens) for i in records.find(text, type)]
+
+    viruses = [s for s in sample.train if any(span.type == "Virus" for span in s.spans)]
+    assert found("train", "Virus") == [s.tokens for s in viruses]
+    the = [s for s in sample.dev if "the " in " ".join(s.tokens).casefold()]
+    assert found("dev", text="THE ") == [s.tokens for s in the]
     both = [
         s
         for s in sample.dev
-        if "Gene" in {span[2] for span in s.spans} and "in" in " ".join(s.tokens).casefold()
+        if "Gene" in {span.type for span in s.spans} and "in" in " ".join(s.tokens).casefold()
     ]
-    assert list(find(sample, "dev", "Gene", "in")) == both
-    assert "0 sentences" in page_html(sample, "train", text="no such words")
+    assert found("dev", "Gene", "in") == [s.tokens for s in both]
+    assert "0 sentences" in split_html(sample, "train", text="no such words")
 
 
 def test_a_split_is_read_once_for_all_searches(monkeypatch):
-    """Turning a page of a large silver corpus reads a page, and a search reads the split once."""
+    """A page of a large silver corpus reads a page, and a search reads the split once."""
     read = []
-    sample = load_corpus("sample")
-    watched = sample.train.map(lambda s: s, "sample")
+    train, inner = load_corpus("sample").train, Split.__getitem__
 
-    def watching(self):
-        for sentence in self._sentences:
-            read.append(self.role)
-            yield sentence
+    def watching(self, index):
+        read.append(index)
+        return inner(self, index)
 
-    monkeypatch.setattr(Split, "__iter__", watching)
-    corpus = replace(sample, splits={"train": watched})
-    page_html(corpus, "train")
-    page_html(corpus, "train", page=3)
+    monkeypatch.setattr(Split, "__getitem__", watching)
+    split_html(replace(load_corpus("sample"), splits={"train": train}), "train", page=3)
     assert len(read) <= 20
     read.clear()
-    for page in range(3):
-        page_html(corpus, "train", "Gene", "in", page)
-    assert len(read) <= len(watched) + 30
+    records = Records.of_split(train)
+    for text in ("in", "the", "of"):
+        records.find(text, "Gene")
+    assert len(read) == len(train)
+
+
+SENTENCES = [
+    # tokens, gold, one run, another run
+    (["BRCA1", "causes", "cancer"], [(0, 1, "Gene")], [(0, 1, "Gene", 0.9)], []),
+    (["breast", "cancer"], [(0, 2, "Disease")], [(1, 2, "Disease", 0.8)], [(0, 2, "Gene", 0.7)]),
+    (["nothing"], [], [(0, 1, "Gene", 0.5)], []),
+]
+
+
+@pytest.fixture
+def records():
+    def read(i):
+        tokens, gold, one, other = SENTENCES[i]
+        return Record("d", tokens, {GOLD: gold, "one": one, "other": other})
+
+    return Records(len(SENTENCES), [GOLD, "one", "other"], read)
+
+
+def test_errors_are_found_by_kind_and_type(records):
+    assert list(records.find(kind="boundary")) == [1]
+    assert list(records.find(kind="missed")) == [0]
+    assert list(records.find(kind="missed", type="Disease")) == []
+    assert list(records.find(kind="spurious", type="Gene")) == [2]
+    assert list(records.find(text="CANCER", kind="type")) == [1]
+    assert records.types == ["Disease", "Gene"]
+
+
+def test_errors_are_counted_for_what_was_found(records):
+    counts = records.counts(range(3))
+    assert counts["one"] == {"correct": 1, "boundary": 1, "spurious": 1}
+    assert counts["other"] == {"missed": 1, "type": 1}
+    assert records.counts([0, 1], "Disease")["one"] == {"boundary": 1}
 
 
 def test_widget_follows_its_controls():
@@ -80,3 +133,33 @@ def test_widget_follows_its_controls():
     corpus.value = "sample-gene"
     assert kind.options == (("any", ""), ("Gene", "Gene"))
     assert "sample-gene" in view.value
+
+
+def test_runs_are_shown_beside_gold(tiny, outputs):
+    one, other = small(tiny, seed=13), small(tiny, seed=42)
+    rows = [run(config, progress=False) for config in (one, other)]
+    widget = explore_runs(one.run_id, other.run_id)
+    (_, split, kind) = widget.children[0].children
+    (error, text, _) = widget.children[1].children
+    view = widget.children[2]
+    assert split.options == ("dev", "test")
+    split.value = "test"
+    for row in rows:
+        counts = row["scores"]["sample"]["test"]["errors"]
+        assert f"missed {counts['missed']:,}" in view.value
+        assert row["run_id"] in view.value
+    error.value = "missed"
+    kind.value = "Gene"
+    assert "sentences, page 1" in view.value
+    text.value = "no such words"
+    assert "0 sentences" in view.value and "missed 0" in view.value
+
+
+def test_runs_that_share_nothing_are_refused(tiny, outputs):
+    one, other = small(tiny), small(tiny, corpora="sample-gene")
+    for config in (one, other):
+        run(config, progress=False)
+    with pytest.raises(WorkbookError, match="no predictions for the same split"):
+        explore_runs(one.run_id, other.run_id)
+    with pytest.raises(WorkbookError, match="unknown run 'x'"):
+        explore_runs("x")

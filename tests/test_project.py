@@ -128,7 +128,7 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts abbreviations grounding graph",
     "board": "tables comparison leaderboard publishing plots corpus_plots",
-    "explorer": "",
+    "look": "highlighting records pages explorer verification",
     "__main__": "",
 }
 

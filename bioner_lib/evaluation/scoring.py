@@ -99,13 +99,25 @@ def check_referee(scores: dict[str, Score], referee: dict[str, float]) -> None:
 
 
 def errors(gold: Iterable[tuple], predicted: Iterable[tuple]) -> Counter:
-    """How many spans of one sentence are correct, and how the others are wrong.
+    """How many spans of one sentence are correct, and how the others are wrong, by kind."""
+    counts = Counter(correct=0, missed=0)
+    counts.update(kind for kind, _ in classified(gold, predicted))
+    return counts
 
-    boundary, type, both (overlaps with neither right), missed, spurious
+
+def classified(gold: Iterable[tuple], predicted: Iterable[tuple]) -> list[tuple[str, tuple]]:
+    """(kind, span) for every span of one sentence, in order.
+
+    correct    predicted and gold
+    boundary   a prediction that overlaps a gold span of its type
+    type       the words of a gold span, another type
+    both       overlaps gold spans, but with neither right
+    spurious   overlaps nothing
+    missed     a gold span that no wrong prediction overlaps
     """
     gold = {tuple(span[:3]) for span in gold}
     predicted = {tuple(span[:3]) for span in predicted}
-    result, touched = Counter(correct=len(gold & predicted)), set()
+    found, touched = [("correct", span) for span in gold & predicted], set()
     for start, end, type in predicted - gold:
         near = [span for span in gold - predicted if span[0] < end and start < span[1]]
         touched |= set(near)
@@ -115,9 +127,9 @@ def errors(gold: Iterable[tuple], predicted: Iterable[tuple]) -> Counter:
             kind = "type"
         else:
             kind = "boundary" if any(span[2] == type for span in near) else "both"
-        result[kind] += 1
-    result["missed"] = len(gold - predicted - touched)
-    return result
+        found.append((kind, (start, end, type)))
+    found += [("missed", span) for span in gold - predicted - touched]
+    return sorted(found, key=lambda item: (item[1], item[0]))
 
 
 def token_accuracy(

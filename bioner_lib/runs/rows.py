@@ -116,6 +116,14 @@ def read_predictions(run_id: str, corpus: str, role: str) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
+def predicted_splits(run_id: str) -> list[tuple[str, str]]:
+    """(corpus, split) of a finished run's predictions; raises WorkbookError for an unknown run."""
+    row = read_row(runs_folder() / run_id)
+    if row is None:
+        raise unknown("run", run_id, [row["run_id"] for row in read_rows()])
+    return [(corpus, role) for corpus, splits in row["scores"].items() for role in splits]
+
+
 def file_name(corpus: str) -> str:
     """A corpus's name as part of a file's name; two corpora never share one."""
     plain = re.sub(r"[^A-Za-z0-9@+._-]", "_", corpus)[:100]

@@ -1,0 +1,12 @@
+"""Looking at sentences: pages and widgets over corpora, predictions and texts."""
+
+from ..lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "pages": "sentence_html split_html",
+        "explorer": "explore explore_runs",
+        "verification": "verify",
+    },
+)
