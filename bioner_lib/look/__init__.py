@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "pages": "sentence_html split_html",
         "explorer": "explore explore_runs",
+        "text_view": "TextView document_html",
         "verification": "verify",
     },
 )
