@@ -2,7 +2,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: workbook notebooks check test test-real test-oldest test-colab lint bench lab mutants clean
+.PHONY: workbook notebooks check test test-real test-oldest test-colab lint bench report lab mutants clean
 
 workbook: .venv/installed  ## execute what is missing of the quick sweep, print leaderboard and figures
 	$(BIN)/python -m bioner_lib sweep quick --workers $(WORKERS) --retry-failed
@@ -44,6 +44,9 @@ bench: .venv/installed  ## training and tagging against the stock tools, on a ma
 	$(BIN)/python -m papermill --cwd notebooks notebooks/85_throughput.ipynb outputs/85_throughput.ipynb \
 		-p corpus $(CORPUS) -p precision $(PRECISION) -p limit 320 -p repeats 2
 	$(BIN)/python -c "from bioner_lib.throughput import read_stored, summary; print(summary(read_stored()))"
+
+report: .venv/installed  ## executed notebooks, leaderboard and figures as pages that open anywhere
+	$(BIN)/python -m bioner_lib report
 
 lab: .venv/installed  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir .

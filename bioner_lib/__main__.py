@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         "sweep": _sweep,
         "status": _status,
         "board": _board,
+        "report": _report,
     }
     try:
         with _Folders(given):
@@ -129,7 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
     board = commands.add_parser("board", help="print the leaderboard")
-    for command in (run, evaluate, sweep, status, board):
+    report = commands.add_parser("report", help="executed notebooks as pages that open anywhere")
+    for command in (run, evaluate, sweep, status, board, report):
         command.add_argument(
             "--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)"
         )
@@ -254,6 +256,13 @@ def _board(given: argparse.Namespace) -> int:
             if Path(path.stem).suffix not in (".failed", ".running"):
                 print(f"  {_from_root(path)}")
     print("next: make lab opens JupyterLab; start with notebooks/00_quickstart.ipynb")
+    return 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    from .look.report import write_report
+
+    print(_from_root(write_report()))
     return 0
 
 

@@ -128,7 +128,7 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts abbreviations grounding graph",
     "board": "tables comparison leaderboard publishing plots corpus_plots",
-    "look": "highlighting records pages explorer verification text_view",
+    "look": "highlighting records pages explorer verification text_view report",
     "__main__": "",
 }
 
