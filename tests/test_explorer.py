@@ -6,7 +6,7 @@ from conftest import small
 from bioner_lib import WorkbookError, load_corpus, run
 from bioner_lib.corpora.corpus import Corpus, Split
 from bioner_lib.corpora.text import Sentence
-from bioner_lib.look import explore, explore_runs, sentence_html, split_html
+from bioner_lib.look import explore, explore_runs, runs_html, sentence_html, split_html
 from bioner_lib.look.highlighting import highlighted, words_html
 from bioner_lib.look.records import GOLD, Record, Records
 
@@ -148,6 +148,8 @@ def test_runs_are_shown_beside_gold(tiny, outputs):
         counts = row["scores"]["sample"]["test"]["errors"]
         assert f"missed {counts['missed']:,}" in view.value
         assert row["run_id"] in view.value
+    ids = [one.run_id, other.run_id]
+    assert "<b>sample test, missed</b>" in runs_html(ids, "sample", "test", kind="missed")
     error.value = "missed"
     kind.value = "Gene"
     assert "sentences, page 1" in view.value
@@ -163,3 +165,11 @@ def test_runs_that_share_nothing_are_refused(tiny, outputs):
         explore_runs(one.run_id, other.run_id)
     with pytest.raises(WorkbookError, match="unknown run 'x'"):
         explore_runs("x")
+
+
+def test_runs_that_saw_other_sentences_are_refused(tiny, outputs):
+    one, other = small(tiny), small(tiny, limit=30)
+    for config in (one, other):
+        run(config, progress=False)
+    with pytest.raises(WorkbookError, match=r"saw different sentences .* same limit"):
+        runs_html([one.run_id, other.run_id], "sample", "test")

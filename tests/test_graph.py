@@ -145,3 +145,16 @@ def test_graphml_and_csv_hold_the_graph(graph, tmp_path):
     assert len(rows) == len(graph.edges)
     with (tmp_path / "nodes.csv").open(newline="") as file:
         assert {row["key:ID"] for row in csv.DictReader(file)} == set(graph.nodes)
+
+
+def test_the_picture_shows_every_node_and_edge(graph):
+    import matplotlib.pyplot as plt
+
+    from bioner_lib.board.graph_plots import entity_graph
+
+    _, ax = plt.subplots()
+    entity_graph(graph.to_networkx(), ax)
+    assert {text.get_text() for text in ax.texts} == {node.name for node in graph.nodes.values()}
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Disease", "Gene"]
+    _, empty = plt.subplots()
+    assert entity_graph(Graph().to_networkx(), empty).get_legend() is None

@@ -127,7 +127,7 @@ ROOMS = {
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts abbreviations grounding graph",
-    "board": "tables comparison leaderboard publishing plots corpus_plots",
+    "board": "tables comparison leaderboard publishing plots corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report",
     "__main__": "",
 }

@@ -64,3 +64,13 @@ def _record_html(record: Record, colours: Mapping[str, str]) -> str:
         code = f'<code style="opacity:.6">{escape(label)}</code>'
         lines.append(f"<div>{code} {words_html(record.tokens, spans, colours)}</div>")
     return f'<div style="margin:6px 0;line-height:1.7">{"".join(lines)}</div>'
+
+
+def runs_html(
+    run_ids: Sequence[str], corpus: str, role: str, type: str = "", kind: str = "", page: int = 0
+) -> str:
+    """One page of sentences in which these runs make an error of a kind: gold, then each run."""
+    records = Records.of_runs(run_ids, corpus, role)
+    found = records.find("", type, kind)
+    title = f"{corpus} {role}" + f", {kind}" * bool(kind)
+    return page_html(records, found, colours_of(records.types), title, page, type)

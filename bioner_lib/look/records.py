@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..corpora.corpus import Split
+from ..errors import WorkbookError
 from ..evaluation.scoring import classified
 from ..runs.rows import read_predictions
 
@@ -48,15 +49,16 @@ class Records:
     def of_runs(cls, run_ids: Sequence[str], corpus: str, role: str) -> "Records":
         """Gold and what these runs predict, side by side.
 
-        Raises WorkbookError where a run has no predictions for this split, ValueError where the
-        runs saw different sentences.
+        Raises WorkbookError where a run has no predictions for this split, and where the runs saw
+        different sentences.
         """
         by_run = {run_id: read_predictions(run_id, corpus, role) for run_id in run_ids}
         first = by_run[run_ids[0]]
         for run_id, lines in by_run.items():
             if [line["tokens"] for line in lines] != [line["tokens"] for line in first]:
-                raise ValueError(
-                    f"{run_ids[0]} and {run_id} saw different sentences of {corpus} {role}"
+                raise WorkbookError(
+                    f"{run_ids[0]} and {run_id} saw different sentences of {corpus} {role}; "
+                    "compare runs with the same limit"
                 )
 
         def read(i: int) -> Record:
