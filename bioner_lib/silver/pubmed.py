@@ -121,12 +121,16 @@ class PubMed:
                 else:
                     wanted.append(pmid)
             seen.update(wanted)
-            for at in range(0, len(wanted), BATCH):
-                for abstract in self._records(wanted[at : at + BATCH]):
-                    yield abstract
-                    n_found += 1
-                    if n_found == limit:
-                        return
+            for abstract in self.fetch(wanted):
+                yield abstract
+                n_found += 1
+                if n_found == limit:
+                    return
+
+    def fetch(self, pmids: Sequence[int]) -> Iterator[Abstract]:
+        """The records of these PMIDs that have an abstract, in order; `dropped` counts the others."""
+        for at in range(0, len(pmids), BATCH):
+            yield from self._records(pmids[at : at + BATCH])
 
     def count(self, query: str, since: str = "1900-01-01", until: str = "") -> int:
         """How many records a search finds; raises WorkbookError for none."""
