@@ -128,7 +128,7 @@ class PubMed:
                     return
 
     def fetch(self, pmids: Sequence[int]) -> Iterator[Abstract]:
-        """The records of these PMIDs that have an abstract, in order; `dropped` counts the others."""
+        """The records of these PMIDs that have an abstract; `dropped` counts the others."""
         for at in range(0, len(pmids), BATCH):
             yield from self._records(pmids[at : at + BATCH])
 

@@ -1,0 +1,71 @@
+"""The texts of a file: what can't be read is named, and the rest goes on."""
+
+import io
+import sys
+
+import pytest
+
+from bioner_lib.errors import WorkbookError
+from bioner_lib.tagging.texts import Problem, Text, read_texts
+
+
+def test_one_text_per_line(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffOne 😀.\r\n\n \nTwo\x00.\nThr\u00e9e".encode())
+    expected = [Text("1", "One 😀."), Text("4", "Two\x00."), Text("5", "Thrée")]
+    assert list(read_texts(path)) == expected
+
+
+def test_lines_that_are_not_utf8_are_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"good\nbad \xff\nagain\n")
+    first, problem, last = read_texts(path)
+    assert (first.text, last) == ("good", Text("3", "again"))
+    assert problem == Problem(2, "not UTF-8 at byte 5")
+
+
+def test_json_lines_hold_texts_or_tokens(tmp_path):
+    path = tmp_path / "a.jsonl"
+    lines = [
+        '{"id": 7, "text": "A b."}',
+        '{"pmid": "12", "tokens": ["A", "b"]}',
+        '{"text": "no id"}',
+        '{"sentence_id": "", "text": ""}',
+        "{broken",
+        '["list"]',
+        '{"tokens": [1]}',
+    ]
+    path.write_text("\n".join(lines))
+    found = list(read_texts(path))
+    assert found[:4] == [Text("7", "A b."), Text("12", "A b"), Text("3", "no id"), Text("4", "")]
+    assert [problem.line for problem in found[4:]] == [5, 6, 7]
+    assert "not JSON" in found[4].reason
+    assert "list instead of an object" in found[5].reason
+    assert "`tokens`" in found[6].reason
+
+
+def test_pubtator_gives_title_and_abstract_and_skips_annotations(tmp_path):
+    path = tmp_path / "a.pubtator"
+    path.write_text(
+        "1|t|Title.\n1|a|Text.\n1\t0\t5\tTitle\tGene\n\n2|t|Only\nnonsense\n3|t|A\n3|a|\n"
+    )
+    found = list(read_texts(path))
+    assert [item for item in found if isinstance(item, Text)] == [
+        Text("1", "Title. Text."),
+        Text("2", "Only "),
+        Text("3", "A "),
+    ]
+    assert [item.line for item in found if isinstance(item, Problem)] == [6]
+
+
+def test_standard_input(monkeypatch):
+    class Stream:
+        buffer = io.BytesIO(b"one\ntwo\n")
+
+    monkeypatch.setattr(sys, "stdin", Stream)
+    assert [text.text for text in read_texts("-")] == ["one", "two"]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(WorkbookError, match="No such file"):
+        list(read_texts(tmp_path / "nothing.txt"))
