@@ -24,7 +24,8 @@ from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token
 from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import autocast_dtype, load_tokenizer
 from ..models.heads import HeadPlan, Prediction, heads_for, plan_heads
-from ..models.tagger import MultiTaskTagger, read_description
+from ..models.saving import read_description
+from ..models.tagger import MultiTaskTagger
 from ..silver.lexicons import Lexicon
 from ..training import processes
 from ..training.progress import add_run
@@ -133,7 +134,7 @@ def read_tagger(run_id: str) -> MultiTaskTagger:
     """The tagger that a run left, ready to predict; on a GPU where there is one."""
     import torch
 
-    tagger = MultiTaskTagger.load(runs_folder() / run_id / "model")
+    tagger = MultiTaskTagger.from_pretrained(run_id)
     return tagger.to("cuda") if torch.cuda.is_available() else tagger
 
 
@@ -178,7 +179,7 @@ class _TaggerSystem:
         processes.tell(_TRAIN)
         fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
         if maker.keep_model:
-            fitted.tagger.save(maker.working / "model")
+            fitted.tagger.save_pretrained(maker.working / "model")
         self.tagger, self.repairs = fitted.tagger, maker.repairs
         self.autocast = autocast_dtype(config.precision)
         self.history, self.cost = fitted.history, fitted.cost
