@@ -20,6 +20,7 @@ from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
 from .dropout import Dropout, with_fast_dropout
 from .encoders import longest_window
+from .exporting import export_head
 from .heads import Head, HeadPlan, Output, Prediction, heads_for
 from .hub import find_tagger, upload
 from .packing import can_pack, encode
@@ -287,6 +288,10 @@ class MultiTaskTagger(nn.Module):
     def save_pretrained(self, folder: str | Path, card: object = "") -> None:
         """Write the tagger's folder (see `saving`); a model card becomes its README.md."""
         write_tagger(self, Path(folder), card)
+
+    def export_head(self, name: str, folder: str | Path, card: object = "") -> Path:
+        """Write one head as a folder for stock pipelines; see `exporting.export_head`."""
+        return export_head(self, name, folder, card)
 
     def push_to_hub(self, repo_id: str, private: bool = False, card: object = "") -> str:
         """Save to the Hugging Face hub as `repo_id`, owner/name; returns the address.
