@@ -35,7 +35,7 @@ def test_errors_name_the_encoder_and_the_way_out(tmp_path, tiny):
     with pytest.raises(WorkbookError, match="can't be loaded"):
         load_encoder(str(broken.parent))
     with pytest.raises(WorkbookError, match=r"no tagger\.json"):
-        MultiTaskTagger.load(tmp_path)
+        MultiTaskTagger.from_pretrained(tmp_path)
     with pytest.raises(
         WorkbookError,
         match=r"max_length=512 is too long for .*: its windows hold at most 128 pieces",
@@ -105,9 +105,12 @@ def test_a_word_is_cut_alike_in_a_list_and_in_text(tmp_path, family):
     """ModernBERT's tokenizer.json has add_prefix_space=false, and a generic class ignores ours."""
     folder = make_encoder(family, tmp_path / "encoder")
     tagger = tagger_for(str(folder), [load_corpus("sample").limit(4)])
-    tagger.save(tmp_path / "saved")
+    tagger.save_pretrained(tmp_path / "saved")
     text = "Mutations in OPA1 cause optic atrophy"
-    for tokenizer in (tagger.tokenizer, MultiTaskTagger.load(tmp_path / "saved").tokenizer):
+    for tokenizer in (
+        tagger.tokenizer,
+        MultiTaskTagger.from_pretrained(tmp_path / "saved").tokenizer,
+    ):
         in_text = tokenizer.convert_ids_to_tokens(
             tokenizer(text, add_special_tokens=False)["input_ids"]
         )
@@ -131,16 +134,16 @@ def test_a_space_comes_before_words_and_not_inside_them(tmp_path):
     in_text = untouched.encode("the OPA1 in the Mutations", add_special_tokens=False).tokens
     assert "Ġ1" not in in_text
     tagger = tagger_for(str(folder), [load_corpus("sample")])
-    tagger.save(tmp_path / "saved")
-    for loaded in (tagger, MultiTaskTagger.load(tmp_path / "saved")):
+    tagger.save_pretrained(tmp_path / "saved")
+    for loaded in (tagger, MultiTaskTagger.from_pretrained(tmp_path / "saved")):
         first, *others = loaded.aligner.pieces([["the", "OPA1", "in", "the", "Mutations"]])[0]
         cut = loaded.tokenizer.convert_ids_to_tokens([piece for word in others for piece in word])
         assert cut == in_text[-len(cut) :]
         assert loaded.tokenizer.convert_ids_to_tokens(first)[0].startswith("Ġ")
-    (tmp_path / "saved" / "tokenizer.json").write_text(
+    (tmp_path / "saved" / "encoder" / "tokenizer.json").write_text(
         json.dumps(saved)
     )  # as an earlier version saved it
-    assert MultiTaskTagger.load(tmp_path / "saved").aligner.pieces(
+    assert MultiTaskTagger.from_pretrained(tmp_path / "saved").aligner.pieces(
         [["the", "OPA1"]]
     ) == tagger.aligner.pieces([["the", "OPA1"]])
 

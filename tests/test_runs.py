@@ -61,7 +61,7 @@ def test_a_run_leaves_a_complete_row(tiny, outputs, capsys):
     assert sum(s["support"] for n, s in rescored.items() if n not in ("micro", "macro")) == sum(
         corpus.counts("test").values()
     )
-    tagger = MultiTaskTagger.load(folder / "model")
+    tagger = MultiTaskTagger.from_pretrained(folder / "model")
     autocast = autocast_dtype("auto")
     found = tagger.predict([s.tokens for s in corpus.test], autocast=autocast)
     assert [[s[:3] for s in spans] for spans in found] == [

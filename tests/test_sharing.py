@@ -199,8 +199,8 @@ def test_weights_can_be_read_word_by_word(tiny, sharing, sources):
 @pytest.mark.parametrize("sharing", SHARING)
 def test_designs_are_saved_and_are_cheap(tiny, sharing, tmp_path):
     tagger, corpora = tagger_for(tiny, sharing, sharing_options={"experts": 3})
-    tagger.save(tmp_path)
-    again, tokens = MultiTaskTagger.load(tmp_path), [s.tokens for s in corpora[0].test]
+    tagger.save_pretrained(tmp_path)
+    again, tokens = MultiTaskTagger.from_pretrained(tmp_path), [s.tokens for s in corpora[0].test]
     assert again.predict(tokens) == tagger.predict(tokens)
     assert again.settings == tagger.settings
     hidden, heads, size = 768, 5, 384

@@ -37,8 +37,8 @@ def test_every_family_trains_saves_and_loads(family, tmp_path):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
-    tagger.save(tmp_path / "model")
-    again = MultiTaskTagger.load(tmp_path / "model")
+    tagger.save_pretrained(tmp_path / "model")
+    again = MultiTaskTagger.from_pretrained(tmp_path / "model")
     tokens = [s.tokens for s in corpus.test]
     assert again.predict(tokens) == tagger.predict(tokens)
     assert again.plans == tagger.plans
@@ -207,7 +207,7 @@ def test_a_tagger_is_saved_into_a_folder_of_any_depth_and_over_an_old_one(tiny, 
 
     tagger = tagger_for(tiny, [load_corpus("sample-gene")], encoder_name="mine")
     for _ in range(2):
-        tagger.save(tmp_path / "a" / "b" / "model")
+        tagger.save_pretrained(tmp_path / "a" / "b" / "model")
     described = json.loads((tmp_path / "a" / "b" / "model" / "tagger.json").read_text())
     assert described["encoder"] == "mine"
     assert described["heads"] == [
@@ -231,5 +231,5 @@ def test_a_disk_that_is_full_while_saving_is_named(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr("safetensors.torch.save_model", full)
     with pytest.raises(OSError, match="No space left on device") as caught:
-        tagger_for(tiny, [load_corpus("sample-gene")]).save(tmp_path)
+        tagger_for(tiny, [load_corpus("sample-gene")]).save_pretrained(tmp_path)
     assert caught.value.filename == str(tmp_path)

@@ -260,6 +260,6 @@ def test_progress_is_shown_and_tracked(tiny, monkeypatch, capsys):
 def test_the_dropout_of_a_second_phase_is_its_own(tiny, outputs):
     config = config_for(tiny, dropout=0.3)
     plans = plan_heads(config.heads, corpora_for(config))
-    build(config, plans).save(outputs / "runs" / "first" / "model")
+    build(config, plans).save_pretrained(outputs / "runs" / "first" / "model")
     second = build(config_for(tiny, start_from="first", dropout=0.2), plans)
     assert {m.p for m in second.modules() if isinstance(m, torch.nn.Dropout)} == {0.2}

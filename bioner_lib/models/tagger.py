@@ -3,12 +3,11 @@
 B sentences   P pieces   N labelled pieces   W words   D hidden   T tags   H heads
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -22,17 +21,13 @@ from ..errors import WorkbookError, unknown
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
 from .dropout import Dropout, with_fast_dropout
-from .encoders import (
-    SAFE,
-    autocast_dtype,
-    for_words,
-    longest_window,
-    with_dropout,
-    without_pooler,
-)
+from .encoders import autocast_dtype, longest_window
 from .entities import EntityFilter, in_batches, with_entities
+from .exporting import export_head
 from .heads import Head, HeadPlan, Output, Prediction, heads_for
+from .hub import find_tagger, upload
 from .packing import can_pack, encode
+from .saving import read_description, read_encoder, read_weights, write_tagger
 from .sharing import make_sharing
 
 BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
@@ -386,44 +381,38 @@ class MultiTaskTagger(nn.Module):
                     found[k][:, :, window.words[i]] = weights[:, :, row, i]
         return found
 
-    def save(self, folder: str | Path) -> None:
-        """Write model.safetensors, the encoder's config.json, the tokenizer and tagger.json."""
-        from safetensors import SafetensorError
-        from safetensors.torch import save_model
+    def save_pretrained(self, folder: str | Path, card: object = "") -> None:
+        """Write the tagger's folder (see `saving`); a model card becomes its README.md."""
+        write_tagger(self, Path(folder), card)
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            save_model(self, str(folder / "model.safetensors"))
-        except SafetensorError as error:
-            raise OSError(None, str(error), str(folder)) from error
-        self.encoder.config.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        description = {
-            "encoder": self.encoder_name,
-            "heads": [asdict(plan) for plan in self.plans],
-            **self.settings,
-        }
-        (folder / "tagger.json").write_text(json.dumps(description, indent=1))
+    def export_head(self, name: str, folder: str | Path, card: object = "") -> Path:
+        """Write one head as a folder for stock pipelines; see `exporting.export_head`."""
+        return export_head(self, name, folder, card)
+
+    def push_to_hub(self, repo_id: str, private: bool = False, card: object = "") -> str:
+        """Save to the Hugging Face hub as `repo_id`, owner/name; returns the address.
+
+        Raises WorkbookError where the hub can't be reached or refuses.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, card)
+            return upload(Path(folder), repo_id, private)
 
     @classmethod
-    def load(cls, folder: str | Path, dropout: float | None = None) -> "MultiTaskTagger":
-        """The tagger that `save` wrote; without network. `dropout` is for further training."""
-        from safetensors.torch import load_model
-        from transformers import AutoConfig, AutoModel, AutoTokenizer
+    def from_pretrained(cls, name: str | Path, dropout: float | None = None) -> "MultiTaskTagger":
+        """A saved tagger: a run id, a folder, or owner/name on the Hugging Face hub.
 
-        folder = Path(folder)
+        `dropout` is for further training. Raises WorkbookError for an unknown name, for a format
+        that a newer version wrote, and for damaged files.
+        """
+        folder = find_tagger(name)
         description, plans = read_description(folder)
         if dropout is not None:
             description["dropout"] = dropout
-        config = AutoConfig.from_pretrained(folder, **SAFE)
-        config = with_dropout(config, description["dropout"])
-        options = {"dtype": torch.float32, **SAFE, **without_pooler(config)}
-        encoder = AutoModel.from_config(config, **options)
-        tokenizer = for_words(AutoTokenizer.from_pretrained(folder, **SAFE), str(folder))
-        name = description.pop("encoder")
-        tagger = cls(encoder, tokenizer, plans, encoder_name=name, **description)
-        load_model(tagger, str(folder / "model.safetensors"))
+        encoder, tokenizer = read_encoder(folder, description["dropout"])
+        encoder_name = description.pop("encoder")
+        tagger = cls(encoder, tokenizer, plans, encoder_name=encoder_name, **description)
+        read_weights(tagger, folder)
         return tagger.eval()
 
     def extended(self, plans: Sequence[HeadPlan]) -> "MultiTaskTagger":
@@ -452,21 +441,6 @@ class MultiTaskTagger(nn.Module):
                 # a gate has more rows than before: one for each new head
                 new[name][tuple(map(slice, old.shape))].copy_(old)
         return tagger
-
-
-def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
-    """A saved tagger's settings and its heads."""
-    path = folder / "tagger.json"
-    if not path.exists():
-        raise WorkbookError(
-            f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder"
-        )
-    description = json.loads(path.read_text())
-    plans = []
-    for plan in description.pop("heads"):
-        types, corpora = tuple(plan["types"]), tuple(plan["corpora"])
-        plans.append(HeadPlan(plan["name"], types, corpora, plan["exclusive"]))
-    return description, plans
 
 
 def _collect(window: Window, tags: list[int], probabilities: list[float], words: _Tagged) -> None:

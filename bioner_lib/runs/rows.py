@@ -2,7 +2,7 @@
 
 outputs/runs/<run id>/run.json       the row: config, versions, scores, dev history, cost
 outputs/runs/<run id>/predictions/   <corpus>.<split>.jsonl: gold and predicted mentions
-outputs/runs/<run id>/model/         what MultiTaskTagger.load reads
+outputs/runs/<run id>/model/         what MultiTaskTagger.from_pretrained reads
 """
 
 import hashlib

@@ -23,7 +23,7 @@ from ..errors import WorkbookError
 from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import autocast_dtype, load_tokenizer
 from ..models.heads import Prediction, plan_heads
-from ..models.tagger import read_description
+from ..models.saving import read_description
 from ..silver.lexicons import Lexicon
 from ..training import processes
 from ..training.progress import add_run
@@ -139,7 +139,7 @@ class _TaggerSystem:
         processes.tell(_TRAIN)
         fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
         if maker.keep_model:
-            fitted.tagger.save(maker.working / "model")
+            fitted.tagger.save_pretrained(maker.working / "model")
         self.tagger, self.repairs, self.cuts = fitted.tagger, maker.repairs, fitted.cuts
         self.autocast = autocast_dtype(config.precision)
         self.history, self.cost = fitted.history, fitted.cost

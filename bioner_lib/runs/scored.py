@@ -21,7 +21,7 @@ def read_tagger(run_id: str) -> MultiTaskTagger:
     """The tagger that a run left, ready to predict; on a GPU where there is one."""
     import torch
 
-    tagger = MultiTaskTagger.load(runs_folder() / run_id / "model")
+    tagger = MultiTaskTagger.from_pretrained(run_id)
     return tagger.to("cuda") if torch.cuda.is_available() else tagger
 
 

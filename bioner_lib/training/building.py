@@ -76,7 +76,7 @@ def earlier_tagger(config: RunConfig, field: str, dropout: float | None = None) 
     """
     folder = runs_folder() / getattr(config, field)
     if (folder / "model").is_dir():
-        return MultiTaskTagger.load(folder / "model", dropout)
+        return MultiTaskTagger.from_pretrained(folder / "model", dropout)
     if (folder / "run.json").exists():
         raise WorkbookError(
             f"{field}={folder.name!r}: that run is finished but left no tagger (keep_model=False); "

@@ -1,0 +1,113 @@
+"""One head as a stock model folder, which `transformers.pipeline` reads without this library.
+
+    pipeline("token-classification", model=folder, aggregation_strategy="first")
+
+finds the spans that the tagger finds, with three differences:
+
+    words       a pipeline cuts text into words as the encoder's tokenizer does: BERT at blanks and
+                punctuation, RoBERTa at blanks only
+    sequences   it takes each word's most probable tag, the tagger the best sequence that the scheme
+                allows; the two differ where the most probable tags don't follow each other legally
+    long text   it drops what is longer than the encoder's positions, unless it is given a `stride`;
+                the tagger reads all text, in windows of its `max_length`
+"""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+from torch import nn
+
+from ..errors import WorkbookError, unknown
+from .encoders import longest_window
+from .heads import Head
+from .saving import write_card
+
+_MARK = "bioner_head"  # a key of the exported config.json, whose value is the head's name
+_IN_IOB2 = {"S": "B", "E": "I"}
+
+
+def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Path:
+    """Write the head `name` and the encoder as a stock token classifier; returns the folder.
+
+    Pipelines know IOB2 only. An IOBES head keeps its tags, but S-Gene is labelled B-Gene and E-Gene
+    is labelled I-Gene; in `label2id` such a label names the first of its two tags. A model card
+    becomes README.md. An earlier export is overwritten.
+
+    Raises WorkbookError for an unknown head, for a folder that holds other files, and for what a
+    stock model can't compute: a CRF, a sharing design other than "hard", and an encoder whose stock
+    classifier is more than one linear layer.
+    """
+    heads = dict(tagger.named_heads)
+    if name not in heads:
+        raise unknown("head", name, heads)
+    folder = Path(folder)
+    _refuse_other_files(folder)
+    _refuse_own_layers(tagger)
+    model = _stock_model(tagger.encoder, heads[name])
+    setattr(model.config, _MARK, name)
+    tokenizer = deepcopy(tagger.tokenizer)
+    tokenizer.model_max_length = longest_window(tagger.encoder) or tokenizer.model_max_length
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_card(card, folder)
+    return folder
+
+
+def _refuse_other_files(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    config = folder / "config.json"
+    if not config.exists() or _MARK not in json.loads(config.read_text(encoding="utf-8")):
+        raise WorkbookError(
+            f"{folder} holds files that are no exported head; export into a new folder"
+        )
+
+
+def _refuse_own_layers(tagger) -> None:
+    """Raises WorkbookError for layers that no stock model has."""
+    asked = {"sharing": "hard", "decoder": "softmax"}
+    reasons = {
+        "sharing": "puts a layer of its own between encoder and head",
+        "decoder": "scores transitions, and a pipeline takes each word's most probable tag",
+    }
+    for setting, needed in asked.items():
+        value = tagger.settings[setting]
+        if value != needed:
+            raise WorkbookError(
+                f"{setting}={value!r} {reasons[setting]}, so a stock model would find other spans; "
+                f"train with {setting}={needed!r}, or share the whole tagger with push_to_hub"
+            )
+
+
+def _stock_model(encoder: nn.Module, head: Head) -> nn.Module:
+    """A stock token classifier with the weights of encoder and head."""
+    from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING as CLASSIFIERS
+
+    config = deepcopy(encoder.config)
+    config.id2label = {i: _label(tag) for i, tag in enumerate(head.tags)}
+    config.label2id = {label: i for i, label in reversed(config.id2label.items())}
+    model = CLASSIFIERS[type(config)](config) if type(config) in CLASSIFIERS else None
+    layers = _own_layers(model, encoder)
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    if len(linear) != 1 or not all(isinstance(layer, nn.Linear | nn.Dropout) for layer in layers):
+        raise WorkbookError(
+            f"the stock token classifier of {config.model_type!r} is not one linear layer over the "
+            "encoder's output, so it can't hold this head; take an encoder of the BERT or RoBERTa "
+            "family, or share the whole tagger with push_to_hub"
+        )
+    model.base_model.load_state_dict(encoder.state_dict())
+    linear[0].load_state_dict(head.linear.state_dict())
+    return model
+
+
+def _own_layers(model: nn.Module | None, encoder: nn.Module) -> list[nn.Module]:
+    """What a stock classifier adds to the encoder; nothing where it is built on another one."""
+    if model is None or type(model.base_model) is not type(encoder):
+        return []
+    return [child for child in model.children() if child is not model.base_model]
+
+
+def _label(tag: str) -> str:
+    """An IOBES tag in IOB2."""
+    return _IN_IOB2.get(tag[0], tag[0]) + tag[1:]
