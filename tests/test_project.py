@@ -117,8 +117,8 @@ ROOMS = {
     "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files "
     "readers lines corpus fetching registry own loading inspection documents",
     "config": "",
-    "models": "alignment batching heads sharing losses encoders dropout packing saving hub "
-    "exporting entities tagger quantization",
+    "models": "alignment batching heads sharing losses encoders dropout packing network saving "
+    "hub exporting entities tagger quantization",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "

@@ -1,4 +1,4 @@
-"""MultiTaskTagger: encoder -> sharing -> heads.
+"""MultiTaskTagger: words and texts -> mentions.
 
 B sentences   P pieces   N labelled pieces   W words   D hidden   T tags   H heads
 """
@@ -12,23 +12,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..choices import PRECISIONS
 from ..corpora.documents import Document
 from ..corpora.schemes import flat as without_overlaps
 from ..errors import WorkbookError, unknown
-from .alignment import Aligner, Window
+from .alignment import Window
 from .batching import Batch, Example, collate, inference_batches
-from .dropout import Dropout, with_fast_dropout
-from .encoders import autocast_dtype, longest_window
+from .encoders import autocast_dtype
 from .entities import EntityFilter, in_batches, with_entities
 from .exporting import export_head
-from .heads import Head, HeadPlan, Output, Prediction, heads_for
+from .heads import HeadPlan, Prediction, heads_for
 from .hub import find_tagger, upload
-from .packing import can_pack, encode
+from .network import Network
 from .saving import read_description, read_encoder, read_weights, write_tagger
-from .sharing import make_sharing
 
 BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
 BATCH = 1_024  # sentences of texts that are tagged together
@@ -61,112 +58,11 @@ class Cut(list):
         super().__init__(words for block in self.blocks for words in block.sentences)
 
 
-class MultiTaskTagger(nn.Module):
-    """Any Hugging Face encoder, a sharing design, and one head per plan.
+class MultiTaskTagger(Network):
+    """A network that tags words and texts, and that is saved and loaded.
 
-    `sharing_options` are the design's coefficients; `encoder_name` is only remembered. Raises
-    WorkbookError for windows longer than the encoder's positions.
+    Raises WorkbookError for windows longer than the encoder's positions.
     """
-
-    def __init__(
-        self,
-        encoder,
-        tokenizer,
-        plans: Sequence[HeadPlan],
-        scheme: str = "IOB2",
-        dropout: float = 0.1,
-        max_length: int = 256,
-        overlap: int = 64,
-        label_pieces: str = "first",
-        encoder_name: str = "",
-        decoder: str = "softmax",
-        sharing: str = "hard",
-        sharing_options: Mapping[str, float] | None = None,
-    ):
-        super().__init__()
-        longest = longest_window(encoder)
-        if longest is not None and max_length > longest:
-            raise WorkbookError(
-                f"max_length={max_length} is too long for {encoder_name or 'this encoder'}: "
-                f"its windows hold at most {longest} pieces"
-            )
-        self.plans, self.scheme = list(plans), scheme
-        self.tokenizer, self.encoder_name = tokenizer, encoder_name
-        self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces)
-        self.encoder, self.dropout = with_fast_dropout(encoder), Dropout(dropout)
-        names = [plan.name for plan in plans]
-        corpora = {name for plan in plans for name in plan.corpora}
-        hidden = encoder.config.hidden_size
-        self.sharing = make_sharing(sharing, hidden, names, len(corpora), sharing_options)
-        self.heads = nn.ModuleList(
-            Head(self.sharing.width, plan.types, scheme, decoder) for plan in plans
-        )
-        self.settings = {
-            "scheme": scheme,
-            "dropout": dropout,
-            "max_length": max_length,
-            "overlap": overlap,
-            "label_pieces": label_pieces,
-            "decoder": decoder,
-            "sharing": sharing,
-            "sharing_options": dict(sharing_options or {}),
-        }
-
-    @property
-    def types(self) -> list[str]:
-        """The types that its heads know."""
-        return list(dict.fromkeys(type for plan in self.plans for type in plan.types))
-
-    @property
-    def named_heads(self) -> list[tuple[str, Head]]:
-        return [(plan.name, head) for plan, head in zip(self.plans, self.heads, strict=True)]
-
-    def freeze(self, names: Iterable[str]) -> None:
-        """Heads that don't learn: their layers, and what only they use of the sharing design."""
-        for i, (name, head) in enumerate(self.named_heads):
-            if name in names:
-                head.requires_grad_(False)
-                for parameter in self.sharing.own(i):
-                    parameter.requires_grad_(False)
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        positions: torch.Tensor,
-        valid: torch.Tensor | None = None,
-        corpus: torch.Tensor | None = None,
-    ) -> Output:
-        """(B P), (B P), (B N), (B N), (B) -> Output
-
-        Without `valid` all positions count. `corpus` is for the auxiliary loss of the sharing
-        design, in training.
-        """
-        valid = torch.ones_like(positions, dtype=torch.bool) if valid is None else valid
-        hidden = self._hidden(input_ids, attention_mask, positions, valid)
-        views, penalty = self.sharing(hidden, *((valid, corpus) if self.training else ()))
-        logits, tables = {}, {}
-        for (name, head), view in zip(self.named_heads, views, strict=True):
-            logits[name] = head(view)
-            if (table := head.table()) is not None:
-                tables[name] = table
-        return Output(logits, tables, penalty)
-
-    def _hidden(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        positions: torch.Tensor,
-        valid: torch.Tensor,
-    ) -> torch.Tensor:
-        """The encoder's vector of each labelled piece.  -> (B N D)"""
-        if can_pack(self.encoder):
-            hidden = encode(self.encoder, input_ids, attention_mask, positions, valid)
-            return self.dropout(hidden)
-        encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
-        hidden = encoded.last_hidden_state  # (B P D)
-        index = positions[..., None].expand(-1, -1, hidden.shape[-1])
-        return self.dropout(hidden.gather(1, index))
 
     def tag(
         self,
