@@ -1,4 +1,4 @@
-"""The workbook without a browser: python -m bioner_lib fetch | run | evaluate | sweep …"""
+"""The workbook without a browser: python -m bioner_lib fetch | run | tag | sweep …"""
 
 import argparse
 import os
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         "fetch": _fetch,
         "run": _run,
         "evaluate": _evaluate,
+        "tag": _tag,
         "sweep": _sweep,
         "status": _status,
         "board": _board,
@@ -109,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=int, default=0, help="sentences; 0 takes all")
     evaluate.add_argument("--int8", action="store_true", help="tag with 8-bit matrix products")
 
+    _add_tag(commands)
+
     sweep = commands.add_parser("sweep", help="execute what is missing of a sweep's notebooks")
     sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
     sweep.add_argument(
@@ -136,6 +139,34 @@ def _parser() -> argparse.ArgumentParser:
             "--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)"
         )
     return parser
+
+
+def _add_tag(commands) -> None:
+    tag = commands.add_parser("tag", help="find the entities of texts")
+    tag.add_argument("model", help="a run id, a folder, or a name on the Hugging Face hub")
+    tag.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        help="one text per line, or a .jsonl or .pubtator file (default: standard input)",
+    )
+    tag.add_argument(
+        "-o", "--out", required=True, help="the output; an unfinished one is continued"
+    )
+    formats = "jsonl, pubtator, bioc.xml, bioc.json, brat (a folder) or conll"
+    tag.add_argument("--format", default="jsonl", help=f"{formats} (default: jsonl)")
+    tag.add_argument("--pmids", help="a file with one PMID per line, instead of texts")
+    tag.add_argument("--email", default="", help="your address; NCBI wants it with --pmids")
+    tag.add_argument("--types", nargs="+", help="only entities of these types")
+    tag.add_argument("--flat", help="of overlapping entities keep by: score, or longest")
+    tag.add_argument("--threshold", type=float, help="the lowest score, 0 to 1")
+    tag.add_argument("--precision", default="auto", help="auto, bf16 or fp32 (default: auto)")
+    tag.add_argument("--int8", action="store_true", help="8-bit products, for a CPU without bf16")
+    tag.add_argument(
+        "--executor", default="", help="processes, dask, or tcp://scheduler:port (default: none)"
+    )
+    tag.add_argument("--workers", type=int, default=2, help="of the executor (default: 2)")
+    tag.add_argument("--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)")
 
 
 def _fetch(given: argparse.Namespace) -> int:
@@ -180,6 +211,42 @@ def _evaluate(given: argparse.Namespace) -> int:
         print(f"{type:<13}not asked: no head of this tagger knows it; not in micro or macro")
     print(f"written to {_from_root(folder / 'runs' / given.run / 'evaluations')}")
     return 0
+
+
+def _tag(given: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from .sweeps.executors import opened
+    from .tagging.tag_files import count_lines, fetched_texts, refuse_same, tag_texts
+    from .tagging.texts import read_texts
+
+    source = given.pmids or given.file
+    refuse_same(source, given.out)
+    if given.pmids:
+        texts = fetched_texts(Path(given.pmids), given.email, outputs(write=True) / "pubmed")
+    else:
+        texts = read_texts(source)
+    names = ("types", "flat", "threshold", "precision")
+    options = {name: getattr(given, name) for name in names}
+    with (
+        opened(given.executor, given.workers) as executor,
+        tqdm(total=count_lines(source), unit=" texts", disable=None) as bar,
+    ):
+        done = tag_texts(
+            given.model,
+            texts,
+            given.out,
+            given.format,
+            executor,
+            given.workers,
+            given.int8,
+            options,
+            each=lambda _: bar.update(),
+        )
+    for problem in done.problems:
+        print(f"line {problem.line}: {problem.reason}", file=sys.stderr)
+    print(done.summary(given.out))
+    return MISTAKE if done.unreadable and not done.documents + done.kept else 0
 
 
 def _sweep(given: argparse.Namespace) -> int:

@@ -114,8 +114,8 @@ ROOMS = {
     "home": "",
     "lazy": "",
     "choices": "",
-    "corpora": "schemes text reading tagged_files annotated_files inline_files dataset_files "
-    "readers lines corpus fetching registry own loading inspection documents",
+    "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
+    "dataset_files readers lines corpus fetching registry own loading inspection documents",
     "config": "",
     "models": "alignment batching heads sharing losses encoders dropout packing network saving "
     "hub exporting entities tagger quantization",
@@ -126,7 +126,8 @@ ROOMS = {
     "runs": "rows recipes provenance leaks scored run search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
-    "tagging": "texts abbreviations grounding graph",
+    "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
+    "abbreviations grounding graph",
     "board": "tables comparison leaderboard publishing plots corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report",
     "__main__": "",

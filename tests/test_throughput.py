@@ -178,4 +178,6 @@ def test_int8_tags_nearly_as_fp32_and_leaves_the_tagger_as_it_was(tiny):
         assert torch.equal(tagger(**batch.inputs).logits["type 0"], before)
     assert not torch.equal(after, before)
     torch.testing.assert_close(after, before, atol=0.1, rtol=0.1)
+    in_bf16 = small.predict(sentences, autocast=torch.bfloat16)
+    assert in_bf16 == small.predict(sentences), "int8 has one precision"
     assert "Quantized" in str(small.encoder) and "Quantized" not in str(tagger.encoder)

@@ -1,4 +1,7 @@
-"""A user's own corpus: a folder with one file per split, or one file, and its `corpus.toml`."""
+"""A user's own corpus: a folder with one file per split, or one file, and its `corpus.toml`.
+
+Of a brat corpus each split is a folder.
+"""
 
 import re
 import tomllib
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import file_sha256
+from .brat_folders import is_brat
 from .corpus import AVERAGES, SPLITS, Corpus, Split
 from .dataset_files import is_saved_dataset, read_saved
 from .lines import Lines
@@ -28,6 +32,7 @@ _EXPECTED = {  # key of corpus.toml -> what its value must be
     "concepts": "a list of texts",
     "sha256": "a text",
     "files": "a table of texts",
+    "name": "a text",
     **dict.fromkeys(ABOUT, "a table"),
 }
 _ROLES = {
@@ -76,15 +81,17 @@ class _OwnCorpus:
             self.files = {}
         else:
             self.files = _split_files(path) if names is None else _named_files(path, names)
-        self.name = path.stem if path.is_file() else path.resolve().name
+        own_name = path.stem if path.is_file() else path.resolve().name
+        self.name = self.options.pop("name", own_name)
         if sha256:
             self._check_text(sha256)
         if self.reader is not None and self.reader not in READERS:
             raise unknown("reader", self.reader, READERS)
         if self.name in CORPORA:
             raise DataError(
-                f"{path} has the name of a registered corpus; rename it, so that their results "
-                "can be told apart"
+                f"{path} has the name of a registered corpus; rename it, or write "
+                'name = "another name" into its corpus.toml, so that their results can be told '
+                "apart"
             )
 
     def load(self) -> Corpus:
@@ -189,7 +196,7 @@ def _split_files(path: Path) -> dict[str, Path]:
     Raises DataError for two files of one split and for a file of no split: no data is left out
     unnoticed.
     """
-    if path.is_file():
+    if path.is_file() or is_brat(path):
         return {"train": path}
     try:
         inside = sorted(path.iterdir())
@@ -198,7 +205,7 @@ def _split_files(path: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     homeless = []
     for file in inside:
-        if not file.is_file() or _BESIDE.fullmatch(file.name):
+        if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
             continue
         parts = re.split(r"[._-]", file.name.lower())
         roles = {_ROLES[part] for part in parts if part in _ROLES}

@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from .annotated_files import PASSAGE, read_bioc, read_pubtator
+from .brat_folders import is_brat, read_brat
 from .dataset_files import read_parquet
 from .inline_files import INLINE, read_inline
 from .reading import Reading, numbered_lines
@@ -15,6 +16,7 @@ READERS: dict[str, Callable[..., Reading]] = {
     "jsonl": read_jsonl,
     "pubtator": read_pubtator,
     "bioc": read_bioc,
+    "brat": read_brat,
     "inline": read_inline,
     "parquet": read_parquet,
 }
@@ -35,6 +37,8 @@ def guess_reader(path: Path) -> str:
     """The reader for a user's file: by its ending; for .txt, .json and others by its start."""
     path = Path(path)
     ending = path.suffix.lower()
+    if is_brat(path):
+        return "brat"
     if ending == ".parquet":  # not a text
         return "parquet"
     head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()

@@ -68,6 +68,8 @@ class Network(nn.Module):
             "sharing_options": dict(sharing_options or {}),
         }
 
+    is_quantized = False  # `quantization.quantized` makes such a twin, whose products are in int8
+
     @property
     def types(self) -> list[str]:
         """The types that its heads know."""

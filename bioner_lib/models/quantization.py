@@ -14,8 +14,8 @@ def quantized(tagger: MultiTaskTagger) -> MultiTaskTagger:
     """A copy for tagging only. Weights are rounded once, inputs of each product when it is made.
 
     *Dynamic quantization*: weights and inputs are integers from -128 to 127, and a scale for each
-    tensor. Only the encoder's layers change; sharing and heads stay in fp32. Measure on dev what it
-    costs (notebook 85).
+    tensor. Only the encoder's layers change; all else is in fp32, whatever precision is asked for.
+    Measure on dev what it costs (notebook 85).
 
     Raises WorkbookError for a tagger on a GPU, and where this torch can't do it.
     """
@@ -33,4 +33,5 @@ def quantized(tagger: MultiTaskTagger) -> MultiTaskTagger:
             raise WorkbookError(
                 f"this torch ({torch.__version__}) makes no int8 layers ({error}); tag in fp32"
             ) from None
+    twin.is_quantized = True
     return twin

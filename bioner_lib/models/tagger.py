@@ -183,6 +183,7 @@ class MultiTaskTagger(Network):
         types = self.types if types is None else list(types)
         readers = set(heads_for(self.plans, corpus, types))
         repairs = Counter() if repairs is None else repairs
+        autocast = None if self.is_quantized else autocast
         for block in sentences.blocks if isinstance(sentences, Cut) else self.cut(sentences):
             tagged = self._tag_words(block, readers, max_pieces, autocast)
             for k, tokens in enumerate(block.sentences):

@@ -44,7 +44,7 @@ def evaluate(
         raise unknown(f"split of {loaded.name}", role, loaded.splits)
     asked = asked_types(tagger.plans, loaded)
     folder = runs_folder() / run_id
-    precision = "fp32" if int8 else read_row(folder)["config"]["precision"]
+    precision = read_row(folder)["config"]["precision"]
     found = (quantized(tagger.cpu()) if int8 else tagger).predict(
         [sentence.tokens for sentence in loaded.splits[role]],
         loaded.name,

@@ -1,0 +1,37 @@
+"""Writing documents with entities, one after the other, in formats that other tools read.
+
+    jsonl      one sentence per line, with the fields of BioNER-DS and characters
+    pubtator   title, abstract, one line per entity
+    bioc.xml, bioc.json
+    brat       a folder: id.txt and id.ann for each document
+    conll      one word per line; of overlapping entities the most probable one
+
+A writer that opens an unfinished output keeps its whole documents and goes on behind them. Of the
+formats that are lines it writes the last document again, as a kill may have cut it.
+"""
+
+from pathlib import Path
+
+from ..errors import unknown
+from .bioc_writers import BiocJsonWriter, BiocXmlWriter
+from .brat_writer import BratWriter
+from .line_writers import ConllWriter, JsonlWriter, PubtatorWriter
+
+FORMATS = {
+    "jsonl": JsonlWriter,
+    "pubtator": PubtatorWriter,
+    "bioc.xml": BiocXmlWriter,
+    "bioc.json": BiocJsonWriter,
+    "brat": BratWriter,
+    "conll": ConllWriter,
+}
+
+
+def open_writer(format: str, path: str | Path):
+    """A writer (see `writing.Writer`), to be used in a `with` block.
+
+    Raises WorkbookError for an unknown format, and for an output that is something else.
+    """
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    return FORMATS[format](Path(path))

@@ -1,0 +1,165 @@
+"""`python -m bioner_lib tag`: the texts of a file through a tagger, into a file of entities.
+
+A killed call is continued: documents that the output holds whole are not tagged again.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
+
+from ..corpora.documents import Document, document_of
+from ..errors import WorkbookError
+from ..models.quantization import quantized
+from ..models.tagger import MultiTaskTagger
+from .formats import open_writer
+from .texts import Problem, Text, read_texts
+
+CHUNK = 128  # texts that a worker tags at a time
+_AHEAD = 4  # chunks that wait for each worker
+_NAMED = 20  # problems that are named; all are counted
+
+
+@dataclass
+class Tagged:
+    """What a call did.
+
+    lost       entities that the format can't hold
+    problems   lines that couldn't be read, the first ones
+    """
+
+    documents: int = 0
+    lost: int = 0
+    entities: Counter = field(default_factory=Counter)
+    kept: int = 0  # documents that an earlier call has written
+    unreadable: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def summary(self, out: str | Path) -> str:
+        """One line for the person who waited."""
+        by_type = ", ".join(f"{type} {count:,}" for type, count in self.entities.most_common())
+        parts = [f"{self.documents:,} texts tagged ({by_type or 'no entities'})"]
+        if self.kept:
+            parts.append(f"{self.kept:,} were in {out} before")
+        if self.unreadable:
+            parts.append(f"{self.unreadable:,} lines can't be read")
+        if self.lost:
+            parts.append(f"{self.lost:,} overlapping entities left out")
+        return f"{'; '.join(parts)}: {out}"
+
+
+def tag_texts(
+    model: str,
+    texts: Iterable[Text | Problem],
+    out: str | Path,
+    format: str = "jsonl",
+    executor: Executor | None = None,
+    workers: int = 1,
+    int8: bool = False,
+    options: Mapping | None = None,
+    each=lambda document: None,
+) -> Tagged:
+    """Tag texts and write their entities in order; returns what was done.
+
+    model      a run id, a folder, or a name on the hub
+    executor   whose workers tag, each with a tagger of its own; None: this process
+    options    arguments of `MultiTaskTagger.tag`: types, flat, threshold, precision
+    each       is called with every document that is written, and with the kept ones
+
+    Raises WorkbookError for a wrong option or model, and for an output that isn't of this format.
+    """
+    done, work = Tagged(), partial(_tag, model, int8, dict(options or {}))
+    work([])  # wrong options and models are named before anything is written
+    with open_writer(format, Path(out)) as writer:
+        new = _without_taken(texts, writer, done, each)
+        for document in _in_order(work, new, executor, workers):
+            writer.write(document)
+            done.documents += 1
+            done.entities.update(entity["entity_group"] for entity in document.entities)
+            each(document)
+        done.lost = writer.lost
+    return done
+
+
+def _without_taken(texts: Iterable[Text | Problem], writer, done: Tagged, each) -> Iterator[Text]:
+    """The texts that no earlier call has written."""
+    for text in texts:
+        if isinstance(text, Problem):
+            done.unreadable += 1
+            if len(done.problems) < _NAMED:
+                done.problems.append(text)
+        elif writer.taken(text.id):
+            done.kept += 1
+            each(text)
+        else:
+            yield text
+
+
+def _in_order(
+    work, texts: Iterator[Text], executor: Executor | None, workers: int
+) -> Iterator[Document]:
+    """The tagged documents; some chunks are given out ahead, so that no worker waits."""
+    waiting: deque = deque()
+    while chunk := list(islice(texts, CHUNK)):
+        if executor is None:
+            yield from work(chunk)
+            continue
+        waiting.append(executor.submit(work, chunk))
+        if len(waiting) >= _AHEAD * workers:
+            yield from waiting.popleft().result()
+    while waiting:
+        yield from waiting.popleft().result()
+
+
+def _tag(model: str, int8: bool, options: dict, texts: Iterable[Text]) -> list[Document]:
+    tagger = _tagger(model, int8)
+    documents = [document_of(text.text, text.id) for text in texts]
+    return list(tagger.tag_documents(documents, **options))
+
+
+@lru_cache(maxsize=1)
+def _tagger(model: str, int8: bool) -> MultiTaskTagger:
+    """The tagger of this process, loaded once."""
+    import torch
+
+    tagger = MultiTaskTagger.from_pretrained(model)
+    if int8:
+        return quantized(tagger)
+    return tagger.to("cuda") if torch.cuda.is_available() else tagger
+
+
+def count_lines(path: str | Path) -> int | None:
+    """How many lines a file has, for a progress bar; None for standard input."""
+    if str(path) == "-":
+        return None
+    with Path(path).open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def fetched_texts(pmids: Path, email: str, cache: Path) -> Iterator[Text | Problem]:
+    """The abstracts of a file with one PMID per line; those that PubMed lacks are Problems."""
+    from ..silver.pubmed import PubMed
+
+    wanted: dict[int, int] = {}
+    for item in read_texts(pmids):
+        if isinstance(item, Problem):
+            yield item
+        elif item.text.strip().isdecimal():
+            wanted[int(item.text)] = int(item.id)
+        else:
+            yield Problem(int(item.id), f"{item.text.strip()[:40]!r} is no PMID")
+    pubmed = PubMed(email, cache)
+    for abstract in pubmed.fetch(list(wanted)):
+        yield Text(*abstract.document)
+        del wanted[int(abstract.pmid)]
+    for pmid, line in wanted.items():
+        yield Problem(line, f"PubMed has no abstract for PMID {pmid}")
+
+
+def refuse_same(source: str, out: str | Path) -> None:
+    """Raises WorkbookError where input and output are one file."""
+    if source != "-" and Path(source).exists() and Path(source).resolve() == Path(out).resolve():
+        raise WorkbookError(f"{out} is the input, too; name another output with -o")

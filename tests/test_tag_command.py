@@ -1,0 +1,149 @@
+"""`python -m bioner_lib tag`: from a file of texts to a file of entities."""
+
+import json
+from collections import Counter
+
+import pytest
+from conftest import tagger_for
+
+from bioner_lib import load_corpus
+from bioner_lib.__main__ import MISTAKE, main
+from bioner_lib.silver.pubmed import Abstract
+from bioner_lib.sweeps.executors import opened
+from bioner_lib.tagging import tag_files
+from bioner_lib.tagging.texts import Problem, Text
+
+
+@pytest.fixture(scope="module")
+def model(tiny, tmp_path_factory):
+    """An untrained tagger, which finds all sorts of things."""
+    folder = tmp_path_factory.mktemp("model")
+    tagger_for(tiny, [load_corpus("sample").limit(4)]).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def texts(tmp_path):
+    lines = [" ".join(s.tokens) for s in load_corpus("sample").limit(30).train]
+    (tmp_path / "in.txt").write_text("\n".join(lines))
+    return tmp_path / "in.txt"
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_file_is_tagged(model, texts, tmp_path, capsys):
+    out = tmp_path / "out.jsonl"
+    assert main(["tag", model, str(texts), "-o", str(out)]) == 0
+    found = records(out)
+    assert list(dict.fromkeys(r["doc"] for r in found)) == [str(i) for i in range(1, 31)]
+    counts = Counter(p["type"] for record in found for p in record["predictions"])
+    assert sum(counts.values()) > 0
+    said = capsys.readouterr().out
+    assert "30 texts tagged" in said
+    assert all(f"{type} {count}" in said for type, count in counts.items())
+    first = out.read_bytes()
+    assert main(["tag", model, str(texts), "-o", str(out)]) == 0
+    assert "29 were in" in capsys.readouterr().out, "the last one is written again"
+    assert out.read_bytes() == first
+
+
+def test_a_broken_output_is_continued_to_the_same_bytes(model, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(tag_files, "CHUNK", 4)
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    main(["tag", model, str(texts), "-o", str(whole)])
+    inner, calls = tag_files._tag, []
+
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return inner(*arguments)
+
+    monkeypatch.setattr(tag_files, "_tag", killed)
+    assert main(["tag", model, str(texts), "-o", str(cut)]) == 130
+    assert 0 < len(cut.read_bytes()) < len(whole.read_bytes())
+    monkeypatch.setattr(tag_files, "_tag", inner)
+    assert main(["tag", model, str(texts), "-o", str(cut)]) == 0
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_lines_that_cannot_be_read_are_named_and_the_rest_goes_on(model, tmp_path, capsys):
+    (tmp_path / "in.jsonl").write_text(
+        '{"id": "a", "text": "TP53."}\n{broken\n{"text": "BRCA1."}\n'
+    )
+    out = tmp_path / "out.jsonl"
+    assert main(["tag", model, str(tmp_path / "in.jsonl"), "-o", str(out)]) == 0
+    answer = capsys.readouterr()
+    assert "line 2: not JSON" in answer.err
+    assert "1 lines can't be read" in answer.out
+    assert [record["doc"] for record in records(out)] == ["a", "3"]
+
+
+def test_options_reach_the_tagger(model, texts, tmp_path):
+    out = tmp_path / "out.jsonl"
+    call = ["tag", model, str(texts), "-o", str(out), "--types", "Gene", "--threshold", "0.2"]
+    assert main([*call, "--flat", "score", "--precision", "fp32"]) == 0
+    predictions = [p for record in records(out) for p in record["predictions"]]
+    assert {p["type"] for p in predictions} <= {"Gene"}
+    assert all(p["score"] >= 0.2 for p in predictions)
+    assert main(["tag", model, str(texts), "-o", str(tmp_path / "8.jsonl"), "--int8"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--types", "Gen"], "unknown type 'Gen'"),
+        (["--threshold", "2"], "threshold=2.0"),
+        (["--format", "xml"], "unknown format 'xml'; did you mean 'bioc.xml'"),
+        (["--precision", "fp16"], "unknown precision"),
+        (["--executor", "slurm"], "unknown executor 'slurm'"),
+    ],
+)
+def test_wrong_options_write_nothing(model, texts, tmp_path, capsys, options, message):
+    out = tmp_path / "out"
+    assert main(["tag", model, str(texts), "-o", str(out), *options]) == MISTAKE
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_wrong_names_write_nothing(model, texts, tmp_path, capsys, outputs):
+    out = str(tmp_path / "out")
+    assert main(["tag", "no-run", str(texts), "-o", out]) == MISTAKE
+    assert "no tagger 'no-run'" in capsys.readouterr().err
+    assert main(["tag", model, str(tmp_path / "none.txt"), "-o", out]) == MISTAKE
+    assert "No such file" in capsys.readouterr().err
+    assert main(["tag", model, str(texts), "-o", str(texts)]) == MISTAKE
+    assert "is the input, too" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_abstracts_by_pmid(model, tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(self, pmids):
+        asked.extend(pmids)
+        yield Abstract("12", "A title.", "TP53 binds.", 2020)
+
+    monkeypatch.setattr("bioner_lib.silver.pubmed.PubMed.fetch", fetch)
+    (tmp_path / "pmids.txt").write_text("12\nPMID\n13\n")
+    found = list(tag_files.fetched_texts(tmp_path / "pmids.txt", "me@example.org", tmp_path))
+    assert asked == [12, 13]
+    assert found == [
+        Problem(2, "'PMID' is no PMID"),
+        Text("12", "A title. TP53 binds."),
+        Problem(3, "PubMed has no abstract for PMID 13"),
+    ]
+
+
+@pytest.mark.slow
+def test_workers_give_the_same_output(model, tmp_path, monkeypatch):
+    texts = [Text(str(i), f"Mutation {i} in OPA1.") for i in range(300)]
+    outputs = []
+    for kind in ("", "processes"):
+        with opened(kind, 2) as executor:
+            out = tmp_path / f"out-{kind}"
+            tag_files.tag_texts(model, texts, out, executor=executor, workers=2)
+        outputs.append(out.read_bytes())
+    assert outputs[0] == outputs[1]
