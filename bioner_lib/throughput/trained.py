@@ -21,12 +21,9 @@ def trained_f1(config: RunConfig, corpus: Corpus, seeds: Sequence[int]) -> pd.Da
     One row per arm and seed: `arm`, `seed`, `f1` (0 to 1). The Trainer's model is read by the same
     decoder and the same scorer. "this library, int8" is our tagger, quantized after training.
     """
-    from accelerate.state import AcceleratorState
-
     rows = []
     for seed in seeds:
         own = replace(config, seed=seed)
-        AcceleratorState._reset_state()  # a Trainer has set its precision for the whole process
         fitted = fit(own, [corpus], progress=False)
         best = max(record["dev"]["mean"] for record in fitted.history)
         small = dev_f1(quantized(fitted.tagger), [corpus.dev], [corpus], None)["mean"]

@@ -241,6 +241,7 @@ class Loop:
 def _accelerator(track: str):
     """The device, the other processes, and a tracker (library: accelerate)."""
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
     if track and track not in LOGGER_TYPE_TO_CLASS:
@@ -249,6 +250,8 @@ def _accelerator(track: str):
         raise WorkbookError(f"tracker {track!r} isn't installed: pip install {track}")
     # what changes numbers is in the configuration, not in the environment
     os.environ.pop("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None)
+    # nor in what a Trainer of this process has set before
+    AcceleratorState._reset_state()
     folder = str(outputs() / "tensorboard") if track else None
     return Accelerator(mixed_precision="no", log_with=track or None, project_dir=folder)
 
