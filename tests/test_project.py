@@ -123,7 +123,7 @@ ROOMS = {
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels loop",
-    "runs": "rows recipes provenance leaks run search",
+    "runs": "rows cards recipes provenance leaks run search",
     "throughput": "measuring trainers taggers",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "board": "tables comparison leaderboard publishing plots corpus_plots",
