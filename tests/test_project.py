@@ -118,7 +118,7 @@ ROOMS = {
     "readers lines corpus fetching registry own loading inspection",
     "config": "",
     "models": "alignment batching heads sharing losses encoders dropout packing saving hub "
-    "exporting tagger",
+    "exporting onnx_export tagger",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "

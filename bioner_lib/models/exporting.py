@@ -57,11 +57,16 @@ def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Pat
 def _refuse_other_files(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    config = folder / "config.json"
-    if not config.exists() or _MARK not in json.loads(config.read_text(encoding="utf-8")):
+    if not is_exported_head(folder):
         raise WorkbookError(
             f"{folder} holds files that are no exported head; export into a new folder"
         )
+
+
+def is_exported_head(folder: Path) -> bool:
+    """Whether `export_head` wrote this folder."""
+    config = folder / "config.json"
+    return config.exists() and _MARK in json.loads(config.read_text(encoding="utf-8"))
 
 
 def _refuse_own_layers(tagger) -> None:

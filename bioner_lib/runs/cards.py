@@ -135,8 +135,8 @@ def _scores(row: Mapping, plans: Sequence[HeadPlan], types: Sequence[str]) -> st
     if not lines:
         return "It was scored on no test split."
     text = (
-        "Strict precision, recall and F1 in percent on the test splits: a mention counts if its first "
-        "word, its last word and its type are right. "
+        "Strict precision, recall and F1 in percent on the test splits: a mention counts if its "
+        "first word, its last word and its type are right. "
     )
     if len(seeds) == 1:
         text += f"One seed ({seeds[0]}), so that the spread between seeds isn't known."
