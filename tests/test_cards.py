@@ -7,8 +7,15 @@ import pytest
 from conftest import own_corpus, small
 from huggingface_hub import ModelCard
 
-from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_rows, run
-from bioner_lib.runs.cards import model_card
+from bioner_lib import (
+    MultiTaskTagger,
+    RunConfig,
+    WorkbookError,
+    load_corpus,
+    model_card,
+    read_rows,
+    run,
+)
 
 
 def lines_with(card, *words) -> list[str]:

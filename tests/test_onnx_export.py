@@ -11,7 +11,8 @@ from tiny_encoders import make_encoder
 from transformers import AutoModelForTokenClassification
 
 from bioner_lib import WorkbookError, load_corpus
-from bioner_lib.models.onnx_export import _PACKAGES, export_onnx
+from bioner_lib.models import export_onnx
+from bioner_lib.models.onnx_export import _PACKAGES
 
 MISSING = [name for name in _PACKAGES if find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} not installed")
