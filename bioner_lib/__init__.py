@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy(
         "evaluation.scoring": "score",
         "silver.lexicons": "Lexicon",
         "runs.rows": "read_rows read_predictions forget",
+        "runs.cards": "model_card",
         "runs.recipes": "recipe",
         "runs.run": "run",
         "runs.scored": "read_tagger evaluate",

@@ -118,12 +118,12 @@ ROOMS = {
     "dataset_files readers lines corpus fetching registry own loading inspection documents",
     "config": "",
     "models": "alignment batching heads sharing losses encoders dropout packing network saving "
-    "hub exporting entities tagger quantization",
+    "hub exporting onnx_export entities tagger quantization",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels loop",
-    "runs": "rows recipes provenance leaks scored run search",
+    "runs": "rows cards recipes provenance leaks scored run search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "

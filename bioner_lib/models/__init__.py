@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy(
         "encoders": "autocast_dtype load_encoder",
         "heads": "plan_heads",
         "losses": "partial_label_nll",
+        "onnx_export": "export_onnx",
     },
 )

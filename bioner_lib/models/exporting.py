@@ -12,7 +12,6 @@ finds the spans that the tagger finds, with three differences:
                 the tagger reads all text, in windows of its `max_length`
 """
 
-import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -25,6 +24,11 @@ from .saving import write_card
 
 _MARK = "bioner_head"  # a key of the exported config.json, whose value is the head's name
 _IN_IOB2 = {"S": "B", "E": "I"}
+# setting -> the value that a stock model can compute, and why no other
+_NEEDED = {
+    "sharing": ("hard", "puts a layer between encoder and head"),
+    "decoder": ("softmax", "scores transitions, and a pipeline takes the most probable tags"),
+}
 
 
 def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Path:
@@ -57,26 +61,26 @@ def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Pat
 def _refuse_other_files(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    config = folder / "config.json"
-    if not config.exists() or _MARK not in json.loads(config.read_text(encoding="utf-8")):
+    if not is_exported_head(folder):
         raise WorkbookError(
             f"{folder} holds files that are no exported head; export into a new folder"
         )
 
 
+def is_exported_head(folder: Path) -> bool:
+    """Whether `export_head` wrote this folder."""
+    config = folder / "config.json"
+    return config.exists() and f'"{_MARK}"'.encode() in config.read_bytes()
+
+
 def _refuse_own_layers(tagger) -> None:
     """Raises WorkbookError for layers that no stock model has."""
-    asked = {"sharing": "hard", "decoder": "softmax"}
-    reasons = {
-        "sharing": "puts a layer of its own between encoder and head",
-        "decoder": "scores transitions, and a pipeline takes each word's most probable tag",
-    }
-    for setting, needed in asked.items():
+    for setting, (needed, reason) in _NEEDED.items():
         value = tagger.settings[setting]
         if value != needed:
             raise WorkbookError(
-                f"{setting}={value!r} {reasons[setting]}, so a stock model would find other spans; "
-                f"train with {setting}={needed!r}, or share the whole tagger with push_to_hub"
+                f"{setting}={value!r} {reason}, so a stock model would find other spans; train "
+                f"with {setting}={needed!r}, or share the whole tagger with push_to_hub"
             )
 
 
@@ -85,7 +89,7 @@ def _stock_model(encoder: nn.Module, head: Head) -> nn.Module:
     from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING as CLASSIFIERS
 
     config = deepcopy(encoder.config)
-    config.id2label = {i: _label(tag) for i, tag in enumerate(head.tags)}
+    config.id2label = {i: label_of(tag) for i, tag in enumerate(head.tags)}
     config.label2id = {label: i for i, label in reversed(config.id2label.items())}
     model = CLASSIFIERS[type(config)](config) if type(config) in CLASSIFIERS else None
     layers = _own_layers(model, encoder)
@@ -108,6 +112,6 @@ def _own_layers(model: nn.Module | None, encoder: nn.Module) -> list[nn.Module]:
     return [child for child in model.children() if child is not model.base_model]
 
 
-def _label(tag: str) -> str:
+def label_of(tag: str) -> str:
     """An IOBES tag in IOB2."""
     return _IN_IOB2.get(tag[0], tag[0]) + tag[1:]
