@@ -163,7 +163,9 @@ def committed(table):
     from bioner_lib.throughput import ratios, read_stored
 
     if table == "throughput":
-        return ratios(read_stored(published=True)).round(2).to_csv()
+        by_arm = read_stored(published=True, what="f1").groupby("arm")["f1"]
+        spread = [f"{100 * f1.mean():.1f} ± {100 * f1.std():.1f}" for _, f1 in by_arm]
+        return ratios(read_stored(published=True)).round(2).to_csv() + "\n".join(spread)
     frame = results(published_rows(table) if table else published_rows())
     if not table:
         return markdown(aggregate(frame))

@@ -90,14 +90,16 @@ def read_stored(published: bool = False, what: str = "rate") -> pd.DataFrame:
     Those of `outputs/throughput`, or the committed ones.
     """
     folder = home() / "outputs" / "published" if published else outputs()
-    found = sorted((folder / "throughput").glob("*.csv"))
-    if not found:
+    tables = []
+    for path in sorted((folder / "throughput").glob("*.csv")):
+        table = pd.read_csv(path).assign(file=path.stem)
+        tables += [table] if what in table else []
+    if not tables:
         raise WorkbookError(
             f"no measurements in {folder / 'throughput'}; execute notebooks/85_throughput.ipynb, "
             "or `make bench`"
         )
-    tables = [pd.read_csv(path).assign(file=path.stem) for path in found]
-    return pd.concat([table for table in tables if what in table])
+    return pd.concat(tables)
 
 
 def ratios(stored: pd.DataFrame) -> pd.DataFrame:
