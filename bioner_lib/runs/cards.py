@@ -44,9 +44,9 @@ tagger = pipeline("token-classification", model=folder, aggregation_strategy="fi
 tagger("Mutations in OPA1 cause optic atrophy.")
 ```
 
-`folder` is this folder, or owner/name on the hub. A pipeline takes each word's most probable tag.
-The scores above are those of the [BioNER workbook]({workbook}), which takes the best legal sequence
-of tags: some spans differ."""
+`folder` is this folder, or owner/name on the hub. The scores above are those of the
+[BioNER workbook]({workbook}), which takes the best legal sequence of tags. A pipeline takes each
+word's most probable tag, finds some other spans, and usually scores lower."""
 _WORKBOOK = "https://github.com/bioner-workbook/bioner-workbook"
 
 
@@ -167,7 +167,7 @@ def _limits(row: Mapping, types: Sequence[str]) -> str:
         for other, count in shared.items():
             lines.append(
                 f"{count:,} documents of `{name}`, which it learned from, are in the test "
-                f"split of `{other}` too, so that its score is too high."
+                f"split of `{other}` too, so that its score may be too high."
             )
     for name in row.get("not_compared", ()):
         lines.append(f"Whether `{name}` shares documents with a test split isn't known.")
