@@ -1,10 +1,12 @@
 """Corpora of the user's own: a folder of files and its corpus.toml."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.corpora.brat_folders import read_brat
 from bioner_lib.errors import DataError
 
 
@@ -135,3 +137,63 @@ def test_an_own_folder_may_have_any_letters(tmp_path):
     )
     (folder / "corpus.toml").write_text('reader = "inline"\n')
     assert len(load_corpus(f"{folder}@1/2").train) == 1
+
+
+def test_a_published_folder_loads_as_it_lies(tmp_path):
+    """BioNER-DS: a folder with a registered name, a file whose name says no split."""
+    folder = tmp_path / "bc5cdr"
+    folder.mkdir()
+    line = {"tokens": ["TP53", "binds"], "decoded_tags_pseudo_final": ["B-Gene", "O"]}
+    lines = [json.dumps(line | {"doc": str(i)}) for i in range(10)]
+    (folder / "pubmed_scrapping.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"no file named after a split|registered corpus"):
+        load_corpus(folder)
+    settings = 'name = "bc5cdr-mine"\ntag_field = "decoded_tags_pseudo_final"\n'
+    settings += 'files = { train = "pubmed_scrapping.jsonl" }\n'
+    (folder / "corpus.toml").write_text(settings)
+    corpus = load_corpus(folder)
+    assert corpus.name == "bc5cdr-mine"
+    assert corpus.types == ("Gene",)
+
+
+def brat(folder, annotations, text="TP53 and\nBRCA1 bind.", name="a"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_text(text, newline="")
+    (folder / f"{name}.ann").write_text(annotations)
+    return folder
+
+
+def test_brat_counts_what_a_tag_sequence_cannot_hold(tmp_path):
+    lines = [
+        "T1\tGene 0 4\tTP53",
+        "T2\tGene 0 4;9 14\tTP53 BRCA1",
+        "T3\tGene 0 8;9 14\tTP53 and BRCA1",
+        "R1\tBinds Arg1:T1 Arg2:T2",
+        "#1\tAnnotatorNotes T1\tsure",
+    ]
+    reading = read_brat(brat(tmp_path / "train", "\n".join(lines)))
+    assert [s.spans for s in reading.sentences] == [[(0, 3, "Gene")]]
+    assert reading.repairs["discontinuous mention dropped"] == 1
+    assert reading.repairs["overlapping mention dropped"] == 1
+    assert reading.mentions == {"Gene": 3}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "message"),
+    [
+        ("T1\tGene 0 99\tTP53", r"a\.ann:1: offsets 0 99 are empty or outside"),
+        ("T1 Gene 0 4 TP53", r"a\.ann:1: 'T1 Gene 0 4 TP53'; an entity is"),
+    ],
+)
+def test_wrong_brat_lines_are_named(tmp_path, annotations, message):
+    with pytest.raises(DataError, match=message):
+        read_brat(brat(tmp_path / "train", annotations))
+
+
+def test_brat_files_come_in_pairs(tmp_path):
+    folder = brat(tmp_path / "train", "T1\tGene 0 4\tTP53")
+    (folder / "b.txt").write_text("No annotations.")
+    assert read_brat(folder).repairs["text without annotations"] == 1
+    (folder / "c.ann").write_text("")
+    with pytest.raises(DataError, match=r"c\.ann: no c\.txt beside it"):
+        read_brat(folder)

@@ -212,6 +212,17 @@ def test_readmes_result_comes_from_committed_rows():
         assert number in table
 
 
+def test_the_readmes_quickstart_prints_what_notebook_00_shows():
+    text = (home() / "README.md").read_text(encoding="utf-8")
+    printed = re.findall(r"^    (\w.+) (Gene|Disease) (0\.\d\d)$", text, re.MULTILINE)
+    assert len(printed) == 2
+    cells = json.loads((home() / "notebooks" / "00_quickstart.ipynb").read_text())["cells"]
+    tables = [o["data"]["text/plain"] for c in cells for o in c.get("outputs", []) if "data" in o]
+    (shown,) = ["".join(table) for table in tables if "entity_group" in "".join(table)]
+    for name, type, score in printed:
+        assert re.search(rf"{name}\s+{type}\s+{score}", shown)
+
+
 def test_the_readme_is_short_and_its_links_lead_somewhere():
     text = (home() / "README.md").read_text(encoding="utf-8")
     assert len(text.split()) <= 1_200
