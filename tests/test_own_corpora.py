@@ -146,7 +146,12 @@ def test_a_published_folder_loads_as_it_lies(tmp_path):
     line = {"tokens": ["TP53", "binds"], "decoded_tags_pseudo_final": ["B-Gene", "O"]}
     lines = [json.dumps(line | {"doc": str(i)}) for i in range(10)]
     (folder / "pubmed_scrapping.jsonl").write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"no file named after a split|registered corpus"):
+    with pytest.raises(DataError, match=r"no file named after a split .* files = \{ train"):
+        load_corpus(folder)
+    (folder / "corpus.toml").write_text(
+        'name = "a@b"\nfiles = { train = "pubmed_scrapping.jsonl" }'
+    )
+    with pytest.raises(DataError, match="name = 'a@b'; expected letters"):
         load_corpus(folder)
     settings = 'name = "bc5cdr-mine"\ntag_field = "decoded_tags_pseudo_final"\n'
     settings += 'files = { train = "pubmed_scrapping.jsonl" }\n'

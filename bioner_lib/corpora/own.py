@@ -81,8 +81,7 @@ class _OwnCorpus:
             self.files = {}
         else:
             self.files = _split_files(path) if names is None else _named_files(path, names)
-        own_name = path.stem if path.is_file() else path.resolve().name
-        self.name = self.options.pop("name", own_name)
+        self.name = self._named(self.options.pop("name", None))
         if sha256:
             self._check_text(sha256)
         if self.reader is not None and self.reader not in READERS:
@@ -93,6 +92,17 @@ class _OwnCorpus:
                 'name = "another name" into its corpus.toml, so that their results can be told '
                 "apart"
             )
+
+    def _named(self, name: str | None) -> str:
+        """The name that corpus.toml gives, else that of the folder or file."""
+        if name is None:
+            return self.path.stem if self.path.is_file() else self.path.resolve().name
+        if not re.fullmatch(r"\w[\w.+-]*", name):
+            raise DataError(
+                f"{self.path / 'corpus.toml'}: name = {name!r}; expected letters, digits, dots, "
+                "hyphens, plus signs"
+            )
+        return name
 
     def load(self) -> Corpus:
         if self._stays_on_disk():
@@ -221,11 +231,14 @@ def _split_files(path: Path) -> dict[str, Path]:
     expected = "a split (train, dev/devel/valid, test)"
     if not files:
         names = [file.name for file in inside]
-        raise DataError(f"{path}: no file named after {expected} in {names}")
+        raise DataError(
+            f"{path}: no file named after {expected} in {names}; corpus.toml may say which is "
+            'which: files = { train = "name" }'
+        )
     if homeless:
         raise DataError(
-            f"{path}: {homeless} belong to no split; name each file after {expected}, or move it "
-            "elsewhere"
+            f"{path}: {homeless} belong to no split; name each file after {expected}, say "
+            f'files = {{ train = "{homeless[0]}" }} in corpus.toml, or move it elsewhere'
         )
     return files
 
