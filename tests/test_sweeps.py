@@ -12,7 +12,11 @@ from bioner_lib.sweeps.reading import read_sweep
 
 
 @pytest.mark.parametrize(
-    "name", [path.stem for path in (home() / "notebooks" / "sweeps").glob("*.yaml")]
+    "name",
+    [
+        path.relative_to(home() / "notebooks" / "sweeps").with_suffix("").as_posix()
+        for path in (home() / "notebooks" / "sweeps").rglob("*.yaml")
+    ],
 )
 def test_committed_sweeps_are_sound(name):
     jobs = [job for step in read_sweep(name) for job in step]

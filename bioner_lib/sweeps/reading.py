@@ -89,10 +89,11 @@ def read_sweep(path: str | Path, only: Sequence[str] = ()) -> list[list[Job]]:
 
 def _sweep_file(path: Path) -> Path:
     folder = home() / "notebooks" / "sweeps"
-    known = sorted(p.stem for p in folder.glob("*.yaml"))
+    files = sorted(folder.rglob("*.yaml"))
+    known = [p.relative_to(folder).with_suffix("").as_posix() for p in files]
     if not path.suffix:  # a name
-        if path.name not in known:
-            raise unknown("sweep", path.name, known)
+        if path.as_posix() not in known:
+            raise unknown("sweep", path.as_posix(), known)
         path = folder / f"{path}.yaml"
     if not path.is_file():
         raise WorkbookError(f"{path}: no such file; a YAML file, or one of {known}")
