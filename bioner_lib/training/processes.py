@@ -70,10 +70,17 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Disconnect, all at once: a process that ends while connected may crash another one."""
+    """Disconnect, all at once: a process that ends while connected may crash another one.
+
+    A process among several ends here, with exit status 0. While Python shuts down, threads of the
+    connection have aborted it on a busy machine, after all its work was done.
+    """
     if count() > 1 and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def tell(message: object = None) -> object:
