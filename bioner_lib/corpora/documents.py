@@ -30,14 +30,14 @@ class Document:
     @property
     def words(self) -> list[list[str]]:
         """The words of each sentence, as strings."""
-        text = _encodable(self.text)
+        text = without_halves(self.text)
         return [[text[start:end] for start, end in offsets] for offsets in self.tokens]
 
 
 def document_of(text: str, id: str = "") -> Document:
     """A text, cut as the text of PubTator and BioC corpora is."""
     sentences, tokens = [], []
-    for start, end in sentence_bounds(_encodable(text)):
+    for start, end in sentence_bounds(without_halves(text)):
         inside = [(start + a, start + b) for a, b in words(text[start:end])]
         if inside:
             sentences.append((start, end))
@@ -45,6 +45,6 @@ def document_of(text: str, id: str = "") -> Document:
     return Document(id, text, sentences, tokens)
 
 
-def _encodable(text: str) -> str:
-    """The text with U+FFFD for half a character, which no tokenizer takes; the offsets stay."""
+def without_halves(text: str) -> str:
+    """The text with U+FFFD for half a character, which UTF-8 can't hold; the offsets stay."""
     return _HALF.sub("\ufffd", text)

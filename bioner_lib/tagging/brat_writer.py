@@ -4,11 +4,10 @@ import re
 from collections import Counter, defaultdict, deque
 from pathlib import Path
 
-from ..corpora.documents import Document
+from ..corpora.documents import Document, without_halves
 from ..errors import WorkbookError
 from ..home import replace_text
 from ..runs.rows import file_name
-from .writing import without_halves
 
 _BREAKS = re.compile(r"[\r\n]+")
 

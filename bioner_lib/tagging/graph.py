@@ -11,7 +11,6 @@ sentences that name one of them, N is the number of all sentences.
 
 import csv
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +20,8 @@ from pathlib import Path
 from ..corpora.documents import Document
 from .abbreviations import abbreviations
 from .grounding import Grounder, normalized
+from .writing import for_xml
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KEPT = 3  # sentences that an edge keeps
 
 
@@ -118,13 +117,13 @@ class Graph:
         keys = self.nodes if len(pairs) == len(self.edges) else dict.fromkeys(sum(pairs, ()))
         for key in keys:
             node = self.nodes[key]
-            about = {"name": _xml(node.name), "type": node.type, "ids": " ".join(node.ids)}
-            graph.add_node(_xml(key), **about, grounded=node.how, sentences=node.sentences)
+            about = {"name": for_xml(node.name), "type": node.type, "ids": " ".join(node.ids)}
+            graph.add_node(for_xml(key), **about, grounded=node.how, sentences=node.sentences)
         for pair in pairs:
             edge = self.edges[pair]
             said = " || ".join(f"{document}: {text}" for document, text in edge.examples)
             weights = {"sentences": edge.sentences, "pmi": self.pmi(pair)}
-            graph.add_edge(*map(_xml, pair), **weights, examples=_xml(said))
+            graph.add_edge(*map(for_xml, pair), **weights, examples=for_xml(said))
         return graph
 
     def write_graphml(self, path: str | Path) -> None:
@@ -154,8 +153,3 @@ class Graph:
 def _write_csv(path: Path, head: list[str], rows: Iterable[list]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([head, *rows])
-
-
-def _xml(text: str) -> str:
-    """The text without the control characters that XML can't hold."""
-    return _CONTROL.sub("\ufffd", text)

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ..corpora.documents import Document, Entity
+from ..corpora.documents import Document, Entity, without_halves
 from ..corpora.schemes import Span, to_tags
-from .writing import Writer, numbered_bytes, without_halves
+from .writing import Writer, numbered_bytes
 
 _NO_CONCEPT = "-"
 # what ends a line somewhere, and tabs

@@ -6,17 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..corpora.documents import Document
+from ..corpora.documents import Document, without_halves
 from ..errors import WorkbookError
 
 REPLACEMENT = "\ufffd"
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_HALF = re.compile("[\ud800-\udfff]")
-
-
-def without_halves(text: str) -> str:
-    """The text with U+FFFD for half a character, which UTF-8 can't hold; the offsets stay."""
-    return _HALF.sub(REPLACEMENT, text)
 
 
 def for_xml(text: str) -> str:
