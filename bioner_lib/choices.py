@@ -17,11 +17,16 @@ LAYOUTS = ("per-type", "per-corpus", "joint")
 DECODERS = ("softmax", "crf")
 SHARING = ("hard", "private", "adversarial", "cross", "moe")
 UNANNOTATED = ("mask", "marginal", "negative")
+CHARACTERS = ("none", "case", "cnn", "case+cnn")
+SENTENCE_HEADS = ("none", "types")
+SENTENCE_USES = ("auxiliary", "router")
 DENOISING = ("drop", "relabel")
 ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an installed package too
     "minilm": "sentence-transformers/all-MiniLM-L6-v2",
     "bert": "google-bert/bert-base-cased",
+    "bert-uncased": "google-bert/bert-base-uncased",
     "biobert": "dmis-lab/biobert-base-cased-v1.2",
+    "biobert-1.1": "dmis-lab/biobert-base-cased-v1.1",
     "scibert": "allenai/scibert_scivocab_uncased",
     "pubmedbert": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
     "biolinkbert": "michiyasunaga/BioLinkBERT-base",

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .choices import (
+    CHARACTERS,
     DECODERS,
     ENCODERS,
     LABEL_PIECES,
@@ -19,6 +20,8 @@ from .choices import (
     PRECISIONS,
     SAMPLING,
     SCHEMES,
+    SENTENCE_HEADS,
+    SENTENCE_USES,
     SHARING,
     SYSTEMS,
     UNANNOTATED,
@@ -68,6 +71,13 @@ class RunConfig:
     system: str = _one_of(SYSTEMS)  # "dictionary" is the baseline without a neural network
     encoder: str = "minilm"  # alias, hub name or folder
     heads: str = _one_of(LAYOUTS)
+    # types of the joint head, if it is to have more than the training corpora annotate
+    types: tuple[str, ...] = _bound(default=())
+    characters: str = _one_of(CHARACTERS)  # what heads read of a word beside the encoder
+    # a head for whole sentences: trained beside the others, or also weighing their mentions
+    sentence_head: str = _one_of(SENTENCE_HEADS)
+    sentence_use: str = _one_of(SENTENCE_USES)
+    sentence_weight: float = _number(0.1, 0, 100)  # of its loss
     # between encoder and heads
     sharing: str = _one_of(SHARING)
     reversal: float = _number(0.01, 0, 100)  # adversarial: weight of the discriminator's loss
@@ -95,6 +105,7 @@ class RunConfig:
     max_length: int = _budget(256, 8, 8192)  # pieces per window, special tokens included
     overlap: int = _budget(64, 0, 8192)  # pieces that neighbouring windows share at most
     limit: int = _budget(0, 0, 10**9)  # sentences per split; 0 keeps all
+    epoch_size: int = _number(0, 0, 10**9)  # windows per epoch; 0 takes as many as there are
     # optimization
     epochs: int = field(default=0, metadata={"range": (0, 1000), "budget": True, "bound": True})
     learning_rate: float = _budget(0.0, 0, 1)  # 0 takes 2e-4 for minilm, 3e-5 for all others
@@ -103,6 +114,9 @@ class RunConfig:
     weight_decay: float = _budget(0.01, 0, 10)
     dropout: float = _budget(0.1, 0, 0.9)
     clip: float = _budget(1.0, 1e-9, 1e9)  # largest norm of the gradient
+    label_smoothing: float = _number(0.0, 0, 0.9)  # share of the target spread over all tags
+    r_drop: float = _number(0.0, 0, 100)  # weight of the divergence between two dropout masks
+    embedding_noise: float = _number(0.0, 0, 100)  # norm of the worst noise on word embeddings
     precision: str = _one_of(PRECISIONS, budget=True)  # auto: bf16 where the hardware has it
     # silver text may hold documents of a test split; the row says how many
     allow_shared_documents: bool = field(default=False, metadata={"budget": True})
@@ -120,6 +134,7 @@ class RunConfig:
     def __post_init__(self):
         for name in ("corpora", "also_test"):
             self._set(name, _names(name, getattr(self, name)))
+        self._set("types", _listed("types", self.types, "'Gene'"))
         self._check_types()
         self._set("encoder", _whole_encoder(self.encoder))
         self._set("corpus_weights", MappingProxyType(_weights(self.corpus_weights)))
@@ -147,6 +162,8 @@ class RunConfig:
                 check_type(f.name, value, f.type.__name__)
                 if f.type is float:
                     self._set(f.name, float(value))
+        if not all(isinstance(type, str) for type in self.types):
+            raise WorkbookError(f"types={self.types!r}; expected names such as 'Gene'")
         if not all(isinstance(name, str) for name in self.corpora + self.also_test):
             raise WorkbookError(
                 f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'"
@@ -178,6 +195,26 @@ class RunConfig:
             raise WorkbookError(
                 f"max_pieces={self.max_pieces} can't hold one window of "
                 f"max_length={self.max_length}"
+            )
+        if self.types and self.heads != "joint":
+            raise WorkbookError(
+                f"types={list(self.types)} declares the types of a joint head, but "
+                f"heads={self.heads!r}; take heads='joint', or leave types out"
+            )
+        if self.sentence_use == "router" and self.sentence_head == "none":
+            raise WorkbookError(
+                "sentence_use='router' needs a sentence head; set sentence_head='types'"
+            )
+        for name in ("label_smoothing", "r_drop"):
+            if getattr(self, name) and self.decoder == "crf":
+                raise WorkbookError(
+                    f"{name}={getattr(self, name)} compares tag probabilities of single words; it "
+                    "needs decoder='softmax'"
+                )
+        if self.r_drop and self.embedding_noise:
+            raise WorkbookError(
+                f"r_drop={self.r_drop} and embedding_noise={self.embedding_noise} both take a "
+                "second pass; use one of them"
             )
         if self.teacher and self.heads == "per-corpus":
             raise WorkbookError(
@@ -257,12 +294,14 @@ def number_hint(value: object) -> str:
     return "; in YAML write it with a point, e.g. 3.0e-5" if is_number else ""
 
 
-def _names(name: str, value: object) -> tuple:
+def _listed(name: str, value: object, example: str) -> tuple:
     if not isinstance(value, str | list | tuple):
-        raise WorkbookError(
-            f"{name}={value!r}; expected a name such as 'bc5cdr', or a list of them"
-        )
-    listed = (value,) if isinstance(value, str) else tuple(value)
+        raise WorkbookError(f"{name}={value!r}; expected a name such as {example}, or a list")
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _names(name: str, value: object) -> tuple:
+    listed = _listed(name, value, "'bc5cdr'")
     return tuple(_whole_path(item) if isinstance(item, str) else item for item in listed)
 
 

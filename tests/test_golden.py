@@ -25,6 +25,11 @@ MATTERS = {
     "corpora": (("sample-disease", "sample-gene"), {}),
     "system": ("dictionary", {}),
     "heads": ("joint", {}),
+    "types": (("Gene", "Disease", "Virus"), {"heads": "joint"}),
+    "characters": ("case+cnn", {}),
+    "sentence_head": ("types", {}),
+    "sentence_use": ("router", {"sentence_head": "types"}),
+    "sentence_weight": (5.0, {"sentence_head": "types"}),
     "sharing": ("private", {}),
     "reversal": (1.0, {"sharing": "adversarial"}),
     "orthogonality": (1.0, {"sharing": "adversarial"}),
@@ -53,6 +58,10 @@ MATTERS = {
     "weight_decay": (5.0, {}),
     "dropout": (0.0, {}),
     "clip": (0.01, {}),
+    "label_smoothing": (0.2, {}),
+    "r_drop": (1.0, {}),
+    "embedding_noise": (0.5, {}),
+    "epoch_size": (12, {}),
     "max_length": (24, {}),
     "overlap": (0, {}),
     "precision": ("bf16", {}),
@@ -69,6 +78,7 @@ MUST_NOT = {
     "orthogonality": 1.0,
     "experts": 2,
     "balance": 10.0,
+    "sentence_weight": 5.0,
 }
 
 

@@ -117,12 +117,12 @@ ROOMS = {
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
     "dataset_files readers lines corpus fetching registry own loading inspection documents",
     "config": "",
-    "models": "alignment batching heads sharing losses encoders dropout packing network saving "
-    "hub exporting onnx_export entities tagger quantization",
+    "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
+    "packing network saving hub exporting onnx_export entities tagger quantization",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
-    "self_labels loop",
+    "self_labels objective loop",
     "runs": "rows cards recipes provenance leaks scored run search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",

@@ -68,8 +68,8 @@ def test_a_stock_pipeline_refuses_the_folder(folder):
 
 def test_a_newer_format_is_refused(folder):
     described = json.loads((folder / "tagger.json").read_text())
-    (folder / "tagger.json").write_text(json.dumps(described | {"format": 3}))
-    with pytest.raises(WorkbookError, match=r"tagger.json has format 3.*update bioner-workbook"):
+    (folder / "tagger.json").write_text(json.dumps(described | {"format": 4}))
+    with pytest.raises(WorkbookError, match=r"tagger.json has format 4.*update bioner-workbook"):
         MultiTaskTagger.from_pretrained(folder)
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from ..choices import LABEL_PIECES
 from ..errors import WorkbookError, unknown
+from .characters import features
 
 Pieces = list[list[int]]  # the piece ids of each word of a sentence
 
@@ -24,6 +25,8 @@ class Window:
     positions        where in `input_ids` the labelled pieces are
     words            for each labelled piece, the word that it belongs to
     opens, closes    whether the sentence starts and ends in this window
+    characters       for each labelled piece, numbers of its word's characters (`characters`); none
+                     where no head reads them
 
     With label_pieces="first" one piece per word is labelled, with "all" every piece.
     """
@@ -34,6 +37,7 @@ class Window:
     words: list[int]
     opens: bool = True
     closes: bool = True
+    characters: Sequence[Sequence[int]] = ()
 
 
 class Aligner:
@@ -45,7 +49,12 @@ class Aligner:
     """
 
     def __init__(
-        self, tokenizer, max_length: int = 256, overlap: int = 64, label_pieces: str = "first"
+        self,
+        tokenizer,
+        max_length: int = 256,
+        overlap: int = 64,
+        label_pieces: str = "first",
+        with_characters: bool = False,
     ):
         if not tokenizer.is_fast:
             raise WorkbookError(
@@ -55,6 +64,7 @@ class Aligner:
         if label_pieces not in LABEL_PIECES:
             raise unknown("label_pieces", label_pieces, LABEL_PIECES)
         self.tokenizer, self.label_pieces, self.overlap = tokenizer, label_pieces, overlap
+        self.with_characters = with_characters
         self.prefix, self.suffix = _special_tokens(tokenizer)
         self.room = max_length - len(self.prefix) - len(self.suffix)
         if not 0 <= overlap < self.room:
@@ -94,10 +104,10 @@ class Aligner:
         """The windows of all sentences, in order; together they own every word once."""
         found = []
         for i, pieces in enumerate(self.pieces(sentences)):
-            found += self._windows(i, pieces)
+            found += self._windows(i, sentences[i], pieces)
         return found
 
-    def _windows(self, sentence: int, pieces: Pieces) -> list[Window]:
+    def _windows(self, sentence: int, tokens: Sequence[str], pieces: Pieces) -> list[Window]:
         bounds = _window_bounds([len(ids) for ids in pieces], self.room, self.overlap)
         # in the middle of an overlap, both windows show as much context
         borders = [0]
@@ -114,7 +124,9 @@ class Aligner:
                     words += [word] * labelled
                 ids += pieces[word]
             opens, closes = k == 0, k == len(bounds) - 1
-            result.append(Window(sentence, ids + self.suffix, positions, words, opens, closes))
+            ids += self.suffix
+            characters = features([tokens[w] for w in words]) if self.with_characters else ()
+            result.append(Window(sentence, ids, positions, words, opens, closes, characters))
         return result
 
 

@@ -40,6 +40,7 @@ class Batch:
     """input_ids, attention_mask (B P); positions, valid (B N); corpus, opens, closes (B).
 
     tags: head -> (B N), IGNORED where not valid
+    characters: (B N 1+L), None where no head reads them
     """
 
     input_ids: torch.Tensor
@@ -50,10 +51,11 @@ class Batch:
     opens: torch.Tensor
     closes: torch.Tensor
     tags: dict[str, torch.Tensor]
+    characters: torch.Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
-        def move(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor.to(device, non_blocking=True)
+        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
 
         tensors = {name: move(value) for name, value in vars(self).items() if name != "tags"}
         return Batch(**tensors, tags={head: move(tags) for head, tags in self.tags.items()})
@@ -61,7 +63,7 @@ class Batch:
     @property
     def inputs(self) -> dict[str, torch.Tensor]:
         """The arguments of the tagger's forward."""
-        names = ("input_ids", "attention_mask", "positions", "valid", "corpus")
+        names = ("input_ids", "attention_mask", "positions", "valid", "corpus", "characters")
         return {name: getattr(self, name) for name in names}
 
 
@@ -123,7 +125,22 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
         opens=torch.tensor([window.opens for window in windows]),
         closes=torch.tensor([window.closes for window in windows]),
         tags=tags,
+        characters=_padded_characters(windows),
     )
+
+
+def _padded_characters(windows: Sequence[Window]) -> torch.Tensor | None:
+    """(B N 1+L); None where no window has characters.  Padding is 0."""
+    rows = [torch.tensor(window.characters) for window in windows if window.characters]
+    if not rows:
+        return None
+    longest = max(len(window.positions) for window in windows)
+    width = -(-longest // PAD_TO) * PAD_TO
+    padded = torch.zeros(len(windows), width, rows[0].shape[1], dtype=torch.long)
+    with_words = (i for i, window in enumerate(windows) if window.characters)
+    for i, row in zip(with_words, rows, strict=True):
+        padded[i, : len(row)] = row
+    return padded
 
 
 def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
@@ -133,14 +150,18 @@ def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
 
 
 def draw(
-    sizes: Sequence[int], policy: str, rng: np.random.Generator, temperature: float = 2.0
+    sizes: Sequence[int],
+    policy: str,
+    rng: np.random.Generator,
+    temperature: float = 2.0,
+    total: int = 0,
 ) -> list[np.ndarray]:
     """The examples of each corpus that one epoch holds, as indices.
 
-    An epoch has as many examples as all corpora together. A corpus with n examples gets a share
-    that grows with n (proportional: each example once), sqrt(n), n^(1/temperature) or 1 (uniform).
-    "main" gives half to the first corpus, and the rest to the others in proportion to n. A corpus
-    that is drawn more than once over is used up before anything repeats.
+    An epoch has `total` examples; 0: as many as all corpora together. A corpus with n examples gets
+    a share that grows with n (proportional: each example once), sqrt(n), n^(1/temperature) or 1
+    (uniform). "main" gives half to the first corpus, and the rest to the others in proportion to n.
+    A corpus that is drawn more than once over is used up before anything repeats.
     """
     powers = {
         "proportional": 1.0,
@@ -154,7 +175,7 @@ def draw(
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
     if policy == "main" and sizes[0] and sum(sizes[1:]):
         shares[0] = shares[1:].sum()
-    counts = np.round(shares / shares.sum() * sum(sizes)).astype(int)
+    counts = np.round(shares / shares.sum() * (total or sum(sizes))).astype(int)
     drawn = []
     for size, count in zip(sizes, counts, strict=True):
         rounds = -(-count // size) if size else 0
@@ -200,10 +221,11 @@ def epoch_batches(
     max_pieces: int,
     sampling: str,
     temperature: float,
+    total: int = 0,
 ) -> list[list[Example]]:
     """One epoch's batches, mixed across corpora; they depend on (seed, epoch) only."""
     rng = np.random.default_rng([seed, epoch])
-    drawn = draw([len(examples) for examples in corpora], sampling, rng, temperature)
+    drawn = draw([len(examples) for examples in corpora], sampling, rng, temperature, total)
     pooled = []
     for examples, indices in zip(corpora, drawn, strict=True):
         pooled += [examples[i] for i in indices]

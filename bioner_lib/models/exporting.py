@@ -34,6 +34,8 @@ _IN_IOB2 = {"S": "B", "E": "I"}
 _NEEDED = {
     "sharing": ("hard", "puts a layer between encoder and head"),
     "decoder": ("softmax", "scores transitions, and a pipeline takes the most probable tags"),
+    "characters": ("none", "lets heads read the characters of words"),
+    "sentence_use": ("auxiliary", "lets a sentence head weigh the mentions"),
 }
 
 

@@ -45,9 +45,20 @@ class HeadPlan:
     exclusive: bool = False
 
 
-def plan_heads(layout: str, corpora: Sequence[Corpus]) -> list[HeadPlan]:
-    """One head per type, one per corpus, or one joint head, for these training corpora."""
+def plan_heads(
+    layout: str, corpora: Sequence[Corpus], declared: Sequence[str] = ()
+) -> list[HeadPlan]:
+    """One head per type, one per corpus, or one joint head, for these training corpora.
+
+    A joint head has the `declared` types, or those that the corpora annotate. Raises WorkbookError
+    where a corpus annotates a type that isn't declared.
+    """
     types = tuple(dict.fromkeys(type for corpus in corpora for type in corpus.types))
+    if missing := [type for type in types if declared and type not in declared]:
+        raise WorkbookError(
+            f"types={list(declared)} lacks {missing}, which the training corpora annotate; declare "
+            "them too, or train on a view such as 'bc5cdr:Disease'"
+        )
     if layout == "per-type":
         plans = []
         for type in types:
@@ -57,7 +68,8 @@ def plan_heads(layout: str, corpora: Sequence[Corpus]) -> list[HeadPlan]:
     if layout == "per-corpus":
         return [HeadPlan(c.name, c.types, (c.name,), exclusive=True) for c in corpora]
     if layout == "joint":
-        return [HeadPlan("joint", types, tuple(corpus.name for corpus in corpora))]
+        names = tuple(corpus.name for corpus in corpora)
+        return [HeadPlan("joint", tuple(declared) or types, names)]
     raise unknown("heads", layout, LAYOUTS)
 
 
@@ -191,11 +203,13 @@ class Output:
     logits    head -> (B N T)
     tables    head -> (T+1 T+1), transition scores of heads with a CRF
     penalty   the sharing design's auxiliary loss, a scalar
+    sentence  (B Y), scores of the sentence head, where there is one
     """
 
     logits: Mapping[str, torch.Tensor]
     tables: Mapping[str, torch.Tensor] = field(default_factory=dict)
     penalty: torch.Tensor | float = 0.0
+    sentence: torch.Tensor | None = None
 
 
 class Head(nn.Module):

@@ -11,6 +11,9 @@ Each is the log-sum-exp over a support minus the log-sum-exp over a gold set. It
 corpus annotates none of the head's types (not for "negative": that is its defect). With a CRF both
 sums run over the tag sequences whose tags all lie in the sets.
 
+With label smoothing e the loss of a word is (1 - e) times the above plus e times the mean of
+-log p(t) over the tags t of the support (Szegedy and others 2016, arXiv 1512.00567); softmax only.
+
 Partial labels: Greenberg, Bansal, Verga, McCallum 2018 (D18-1306); with CRFs Tsuboi et al. 2008
 (C08-1113).
 
@@ -27,6 +30,7 @@ from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from .batching import IGNORED, Batch
 from .heads import FORBIDDEN, Chain, HeadPlan, Output, annotated_tags
+from .sentence_heads import SentenceLoss, SentenceTypes
 
 
 def partial_label_nll(
@@ -35,20 +39,24 @@ def partial_label_nll(
     annotated: torch.Tensor,
     unannotated: str,
     chain: Chain | None = None,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """Negative log-likelihood per word, 0 where `tags` is IGNORED; with a CRF's `chain`, per row.
 
     (B N T), (B N), (B T) -> (B N), or (B 1) with a chain
     """
     logits = logits.float()
-    annotated = annotated[:, None, :].expand_as(logits)
     gold = tags.clamp(min=0)[..., None] == torch.arange(logits.shape[-1], device=tags.device)
-    support = annotated if unannotated == "mask" else torch.ones_like(gold)
+    support = supported(logits, annotated, unannotated)
+    annotated = annotated[:, None, :].expand_as(logits)
     if unannotated == "marginal":
         gold = gold | (~annotated & (tags == 0)[..., None])
     if chain is None:
         over_support = logits.masked_fill(~support, -torch.inf).logsumexp(-1)
         over_gold = logits.masked_fill(~gold, -torch.inf).logsumexp(-1)
+        if smoothing:
+            mean = logits.masked_fill(~support, 0.0).sum(-1) / support.sum(-1)
+            over_gold = (1 - smoothing) * over_gold + smoothing * mean
         return (over_support - over_gold).masked_fill(tags == IGNORED, 0.0)
     over_support = chain.log_partition(logits.masked_fill(~support, FORBIDDEN))
     if unannotated == "marginal":
@@ -56,6 +64,12 @@ def partial_label_nll(
     else:
         over_gold = chain.path_score(logits, tags.clamp(min=0))
     return (over_support - over_gold)[:, None]
+
+
+def supported(logits: torch.Tensor, annotated: torch.Tensor, unannotated: str) -> torch.Tensor:
+    """The tags that compete for a word.  (B N T), (B T) -> (B N T) bool"""
+    is_masked = unannotated == "mask"
+    return (annotated if is_masked else torch.ones_like(annotated))[:, None].expand_as(logits)
 
 
 class HeadLoss(nn.Module):
@@ -72,9 +86,10 @@ class HeadLoss(nn.Module):
         scheme: str,
         unannotated: str,
         corpus_weights: Mapping[str, float],
+        smoothing: float = 0.0,
     ):
         super().__init__()
-        self.name, self.unannotated = plan.name, unannotated
+        self.name, self.unannotated, self.smoothing = plan.name, unannotated, smoothing
         # the naive merge teaches every head with every sentence
         everybody = unannotated == "negative" and not plan.exclusive
         teaches = [everybody or corpus.name in plan.corpora for corpus in corpora]
@@ -104,13 +119,30 @@ class HeadLoss(nn.Module):
             self.annotated[batch.corpus],
             self.unannotated,
             chain,
+            self.smoothing,
         )
         weights = self.weights[batch.corpus][:, None]
         return (nll * weights).sum(), (batch.valid * weights).sum()
 
+    def divergence(self, one: Output, other: Output, batch: Batch) -> torch.Tensor:
+        """The weighted sum over words of the symmetric Kullback-Leibler divergence between two
+        outputs, (KL(p, q) + KL(q, p)) / 2 over the support.  scalar
+        """
+        logits = one.logits[self.name]
+        unsupported = ~supported(logits, self.annotated[batch.corpus], self.unannotated)
+        log_p, log_q = (
+            output.logits[self.name].float().masked_fill(unsupported, FORBIDDEN).log_softmax(-1)
+            for output in (one, other)
+        )
+        per_word = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1) / 2
+        return (per_word * batch.valid * self.weights[batch.corpus][:, None]).sum()
+
 
 class MultiTaskLoss(nn.Module):
-    """L = 1/M sum_h lambda_h sum_w c_w nll_h(w) + the sharing design's auxiliary loss.
+    """L = 1/M sum_h lambda_h sum_w c_w nll_h(w) + auxiliary losses.
+
+    The auxiliary losses are those of the sharing design and, times `sentence_weight`, of the
+    sentence head (`sentence`), if there is one.
 
     M is the number of labelled words in the batch, c_w the weight of the corpus that holds word w.
     With a CRF there is one nll per sentence. A word that teaches head h nothing adds 0 to its sum.
@@ -130,6 +162,9 @@ class MultiTaskLoss(nn.Module):
         unannotated: str = "mask",
         loss_weights: Mapping[str, float] | str | None = None,
         corpus_weights: Mapping[str, float] | None = None,
+        label_smoothing: float = 0.0,
+        sentence: SentenceTypes | None = None,
+        sentence_weight: float = 0.0,
     ):
         super().__init__()
         if unannotated not in UNANNOTATED:
@@ -149,8 +184,12 @@ class MultiTaskLoss(nn.Module):
                     f"it: {known}"
                 )
         self.heads = nn.ModuleList(
-            HeadLoss(plan, corpora, scheme, unannotated, corpus_weights) for plan in plans
+            HeadLoss(plan, corpora, scheme, unannotated, corpus_weights, label_smoothing)
+            for plan in plans
         )
+        is_negative = unannotated == "negative"
+        self.sentence = None if sentence is None else SentenceLoss(sentence, corpora, is_negative)
+        self.sentence_weight = sentence_weight
         values = torch.tensor([lambdas[plan.name] for plan in plans])
         self.register_buffer("lambdas", values, persistent=False)
         self.log_variances = nn.Parameter(torch.zeros(len(plans))) if learned else None
@@ -171,8 +210,23 @@ class MultiTaskLoss(nn.Module):
             else:
                 s = self.log_variances[i]
                 total = total + (-s).exp() * nll + words * s / 2
-        words = batch.valid.sum().clamp(min=1) if all_words is None else all_words
-        return total / words + share * output.penalty
+        auxiliary = output.penalty
+        if self.sentence is not None:
+            auxiliary = auxiliary + self.sentence_weight * self.sentence(output.sentence, batch)
+        return total / self._words(batch, all_words) + share * auxiliary
+
+    def divergence(
+        self, one: Output, other: Output, batch: Batch, all_words: float | None = None
+    ) -> torch.Tensor:
+        """1/M times the sum over heads of lambda_h times `HeadLoss.divergence`.  scalar"""
+        total = 0.0
+        for i, head in enumerate(self.heads):
+            total = total + self.lambdas[i] * head.divergence(one, other, batch)
+        return total / self._words(batch, all_words)
+
+    @staticmethod
+    def _words(batch: Batch, all_words: float | None) -> torch.Tensor | float:
+        return batch.valid.sum().clamp(min=1) if all_words is None else all_words
 
 
 def _checked(

@@ -23,7 +23,7 @@ from ..errors import WorkbookError
 from .encoders import SAFE, for_words, with_dropout, without_pooler
 from .heads import HeadPlan
 
-FORMAT = 2
+FORMAT = 3  # 3: characters and a sentence head
 FILES = ("tagger.json", "tagger.safetensors", "encoder/*")  # what loading needs
 _MODEL_TYPE = "bioner-multitask"
 

@@ -207,9 +207,8 @@ class MultiTaskTagger(Network):
                 _Tagged([-1] * len(words), [1.0] * len(words), [-1] * len(words))
                 for words in block.sentences
             ]
-        device = next(self.parameters()).device.type
         # one context for all batches: it keeps the weights that it has cast
-        with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+        with torch.autocast(self.device_type, dtype=autocast, enabled=autocast is not None):
             for windows, batch in self._batches(block.windows, max_pieces):
                 output = self(**batch.inputs)
                 for name, head in self.named_heads:
@@ -241,6 +240,10 @@ class MultiTaskTagger(Network):
             mention for mentions in by_type.values() for mention in without_overlaps(mentions)
         )
 
+    @property
+    def device_type(self) -> str:
+        return next(self.parameters()).device.type
+
     def _batches(
         self, windows: Sequence[Window], max_pieces: int
     ) -> Iterator[tuple[list[Window], Batch]]:
@@ -255,6 +258,33 @@ class MultiTaskTagger(Network):
             yield chosen, collate(examples, pad).to(device)
 
     @torch.inference_mode()
+    def sentence_types(
+        self,
+        sentences: Sequence[Sequence[str]],
+        max_pieces: int = 0,
+        autocast: torch.dtype | None = None,
+    ) -> list[dict[str, float]]:
+        """For each tokenized sentence, type -> the probability that it mentions one (0 to 1).
+
+        Of a sentence in several windows the highest counts. Raises WorkbookError for a tagger
+        without a sentence head.
+        """
+        if self.sentence_head is None:
+            raise WorkbookError(
+                "this tagger has no sentence head; train it with sentence_head='types'"
+            )
+        types = self.sentence_head.types
+        found = [dict.fromkeys(types, 0.0) for _ in sentences]
+        windows = [window for window in self.aligner.windows(sentences) if window.words]
+        with torch.autocast(self.device_type, dtype=autocast, enabled=autocast is not None):
+            for group, batch in self._batches(windows, max_pieces):
+                probabilities = self(**batch.inputs).sentence.float().sigmoid().tolist()
+                for window, row in zip(group, probabilities, strict=True):
+                    best = found[window.sentence]
+                    best.update({t: max(best[t], p) for t, p in zip(types, row, strict=True)})
+        return found
+
+    @torch.inference_mode()
     def sharing_weights(
         self, sentences: Sequence[Sequence[str]], max_pieces: int = 0
     ) -> list[np.ndarray]:
@@ -265,9 +295,8 @@ class MultiTaskTagger(Network):
         found: list[np.ndarray | None] = [None] * len(sentences)
         windows = [window for window in self.aligner.windows(sentences) if window.words]
         for group, batch in self._batches(windows, max_pieces):
-            hidden = self._hidden(
-                batch.input_ids, batch.attention_mask, batch.positions, batch.valid
-            )
+            inputs = {key: value for key, value in batch.inputs.items() if key != "corpus"}
+            hidden = self.hidden(**inputs)
             weights = self.sharing.weights(hidden).float().cpu().numpy()  # (H K B N)
             for row, window in enumerate(group):
                 k = window.sentence

@@ -155,6 +155,13 @@ class _TaggerSystem:
             repairs=self.repairs,
         )
 
+    def sentence_types(self, split: Split) -> list[dict[str, float]] | None:
+        """What the sentence head says of each sentence; None without one."""
+        if self.tagger.sentence_head is None:
+            return None
+        tokens = [sentence.tokens for sentence in split]
+        return self.tagger.sentence_types(tokens, autocast=self.autocast)
+
     @property
     def device(self) -> dict:
         import torch
@@ -204,6 +211,9 @@ class _DictionarySystem:
             kept = flat(sorted(span for span in spans if span.type in corpus.types))
             found.append([Prediction(*span, 1.0) for span in kept])
         return found
+
+    def sentence_types(self, split: Split) -> None:
+        """A dictionary has no sentence head."""
 
 
 class _Maker:
@@ -284,7 +294,7 @@ class _Maker:
         config = self.config
         # a dictionary has no heads, but knows types as a tagger with one head per type would
         layout = config.heads if config.system == "tagger" else "per-type"
-        plans = plan_heads(layout, self.corpora)
+        plans = plan_heads(layout, self.corpora, config.types)
         model = runs_folder() / config.start_from / "model"
         if config.start_from and model.is_dir():
             plans += read_description(model)[1]
@@ -306,7 +316,8 @@ class _Maker:
         """Score a split, let the referee check the scores, and write the predictions."""
         found = system.predict(corpus.splits[role], corpus)
         path = self.working / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
-        return scored(corpus, role, asked, found, path)
+        sentences = system.sentence_types(corpus.splits[role])
+        return scored(corpus, role, asked, found, path, sentences)
 
 
 def _about(corpus: Corpus) -> dict:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..corpora.corpus import Corpus, Split
@@ -71,8 +71,13 @@ def scored(
     asked: Sequence[str],
     predicted: Sequence[Sequence[Prediction]],
     path: Path,
+    sentences: Sequence[Mapping[str, float]] | None = None,
 ) -> dict:
-    """Score a split, let the referee check the scores, and write the predictions to `path`."""
+    """Score a split, let the referee check the scores, and write the predictions to `path`.
+
+    `sentences` are what a sentence head says of each sentence (`MultiTaskTagger.sentence_types`);
+    they are scored under `sentence`.
+    """
     split = corpus.splits[role]
     lengths = [len(sentence.tokens) for sentence in split]
     gold = [[s for s in sentence.spans if s.type in asked] for sentence in split]
@@ -81,12 +86,27 @@ def scored(
     check_referee(scores, seqeval_f1(gold, found, lengths, asked))
     _write_predictions(path, split, found)
     kinds = sum((errors(a, b) for a, b in zip(gold, found, strict=True)), Counter())
-    return {
+    result = {
         "types": scores,
         "errors": dict(kinds),
         "token_accuracy": token_accuracy(gold, found, lengths),
         "not_asked": [type for type in corpus.types if type not in asked],
     }
+    if sentences is not None:
+        result["sentence"] = _sentence_scores(gold, sentences, asked)
+    return result
+
+
+def _sentence_scores(
+    gold: Sequence[Sequence[tuple]], sentences: Sequence[Mapping[str, float]], asked: Sequence[str]
+) -> dict[str, dict]:
+    """type -> precision, recall, F1, support of "this sentence mentions the type" (p >= 0.5)."""
+    # the types of a sentence, written as spans over all of it
+    right = [[(0, 1, type) for type in {span[2] for span in spans}] for spans in gold]
+    found = []
+    for probabilities in sentences:
+        found.append([(0, 1, type) for type in asked if probabilities.get(type, 0.0) >= 0.5])
+    return score(right, found, asked)
 
 
 def _write_predictions(path: Path, split: Split, found: Sequence[Sequence[Prediction]]) -> None:

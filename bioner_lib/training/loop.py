@@ -20,7 +20,7 @@ from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import score
 from ..home import outputs
-from ..models.batching import Batch, Example, collate, epoch_batches, make_examples
+from ..models.batching import Example, collate, epoch_batches, make_examples
 from ..models.encoders import autocast_dtype
 from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
@@ -30,6 +30,7 @@ from .building import build, earlier_tagger, seed_everything
 from .checkpoint import Checkpoint
 from .embedding_rows import EmbeddingRows
 from .energy import joules, used
+from .objective import Objective
 from .optimization import Finite, clip_gradient, make_optimizer, warm_up_and_decay
 from .progress import EpochBar, report
 from .self_labels import label_hidden
@@ -55,18 +56,6 @@ class Fitted:
     cuts: dict[str, Cut]
 
 
-class Objective(torch.nn.Module):
-    """Tagger and loss as one module, so that a wrapper sees every parameter that learns."""
-
-    def __init__(self, tagger: MultiTaskTagger, loss_of: MultiTaskLoss):
-        super().__init__()
-        self.tagger, self.loss_of = tagger, loss_of
-
-    def forward(self, batch: Batch, words: float | None = None, share: float = 1.0) -> torch.Tensor:
-        """scalar"""
-        return self.loss_of(self.tagger(**batch.inputs), batch, words, share)
-
-
 class Loop:
     """One training: the tagger, its data and its optimizer."""
 
@@ -85,17 +74,26 @@ class Loop:
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         self.taught, weights = self._with_teacher()
-        self.plans = plan_heads(config.heads, self.taught)
+        self.plans = plan_heads(config.heads, self.taught, config.types)
         self.tagger = build(config, self.plans)
         learning = {plan.name for plan in self.plans}
         self.tagger.freeze(plan.name for plan in self.tagger.plans if plan.name not in learning)
         self.loss_of = MultiTaskLoss(
-            self.plans, self.taught, config.scheme, config.unannotated, config.loss_weights, weights
+            self.plans,
+            self.taught,
+            config.scheme,
+            config.unannotated,
+            config.loss_weights,
+            weights,
+            config.label_smoothing,
+            self.tagger.sentence_head,
+            config.sentence_weight,
         )
         self.train = self._examples()
         self.cuts: dict[str, Cut] = {}
         self.pad = self.tagger.tokenizer.pad_token_id or 0
-        self.model = self.accelerator.prepare(Objective(self.tagger, self.loss_of))
+        objective = Objective(self.tagger, self.loss_of, config.r_drop, config.embedding_noise)
+        self.model = self.accelerator.prepare(objective)
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
         factor = warm_up_and_decay(config.warmup, steps)
         self.rows = self._embedding_rows([config.learning_rate * factor(i) for i in range(steps)])
@@ -164,7 +162,14 @@ class Loop:
         """The epoch's batches; they depend on (seed, epoch) only."""
         c = self.config
         return epoch_batches(
-            self.train, epoch, c.seed, c.batch_size, c.max_pieces, c.sampling, c.temperature
+            self.train,
+            epoch,
+            c.seed,
+            c.batch_size,
+            c.max_pieces,
+            c.sampling,
+            c.temperature,
+            c.epoch_size,
         )
 
     def one_epoch(self, epoch: int, dev: float | None = None) -> dict:

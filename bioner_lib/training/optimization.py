@@ -12,6 +12,7 @@ from ..models.losses import MultiTaskLoss
 from ..models.tagger import MultiTaskTagger
 
 _LOG_VARIANCES_RATE = 1e-2  # learning rate of learned loss weights
+_CHARACTERS_RATE = 1e-3  # of the character network, whose weights are new and few
 
 
 def make_optimizer(
@@ -21,9 +22,12 @@ def make_optimizer(
     table: nn.Parameter | None = None,
 ) -> torch.optim.Optimizer:
     """AdamW for all but `table`. Weight decay is for matrices only, as BERT was trained."""
-    decayed, others = [], []
+    decayed, others, characters = [], [], []
     for name, parameter in tagger.named_parameters():
         if parameter is table:
+            continue
+        if name.startswith("characters."):
+            characters.append(parameter)
             continue
         is_bias = name.endswith(("bias", "transitions")) or "gate_bias" in name
         is_decayed = parameter.ndim >= 2 and not is_bias
@@ -32,6 +36,8 @@ def make_optimizer(
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+    if characters:
+        groups.append({"params": characters, "weight_decay": 0.0, "lr": _CHARACTERS_RATE})
     if learned := list(loss.parameters()):
         groups.append({"params": learned, "weight_decay": 0.0, "lr": _LOG_VARIANCES_RATE})
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

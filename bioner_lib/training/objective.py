@@ -1,0 +1,74 @@
+"""What training minimises: tagger and loss as one module, with two published regularisers.
+
+    L = loss(x)                                            plain
+    L = (loss(x) + loss(x')) / 2 + a divergence(x, x')     R-Drop: two dropout masks
+    L = (loss(x) + loss(x + r)) / 2                        adversarial noise on word embeddings
+
+a is `r_drop`. r points where the loss grows fastest, r = e g / |g| with g the loss's gradient with
+respect to the word embeddings of a window and e = `embedding_noise`. Both take two passes.
+
+Sources: R-Drop Liang and others 2021, arXiv 2106.14448; noise Miyato, Dai, Goodfellow 2017, arXiv
+1605.07725.
+
+B windows   P pieces   E width of the word embeddings
+"""
+
+import torch
+from torch import nn
+
+from ..models.batching import Batch
+from ..models.losses import MultiTaskLoss
+from ..models.tagger import MultiTaskTagger
+
+
+class Objective(nn.Module):
+    """Tagger and loss as one module, so that a wrapper sees every parameter that learns."""
+
+    def __init__(
+        self,
+        tagger: MultiTaskTagger,
+        loss_of: MultiTaskLoss,
+        r_drop: float = 0.0,
+        embedding_noise: float = 0.0,
+    ):
+        super().__init__()
+        self.tagger, self.loss_of = tagger, loss_of
+        self.r_drop, self.embedding_noise = r_drop, embedding_noise
+
+    def forward(self, batch: Batch, words: float | None = None, share: float = 1.0) -> torch.Tensor:
+        """scalar; `words` and `share` as for MultiTaskLoss"""
+        if self.embedding_noise:
+            return self._with_noise(batch, words, share)
+        output = self.tagger(**batch.inputs)
+        loss = self.loss_of(output, batch, words, share)
+        if not self.r_drop:
+            return loss
+        again = self.tagger(**batch.inputs)
+        mean = (loss + self.loss_of(again, batch, words, share)) / 2
+        return mean + self.r_drop * self.loss_of.divergence(output, again, batch, words)
+
+    def _with_noise(self, batch: Batch, words: float | None, share: float) -> torch.Tensor:
+        """The mean of the losses without and with noise.  scalar"""
+        embeddings = self.tagger.encoder.get_input_embeddings()
+        size = (*batch.input_ids.shape, embeddings.embedding_dim)
+        noise = torch.zeros(size, device=batch.input_ids.device, requires_grad=True)  # (B P E)
+        loss = self._noisy_loss(embeddings, noise, batch, words, share)
+        (gradient,) = torch.autograd.grad(loss, noise, retain_graph=True)
+        norm = gradient.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+        worst = self.embedding_noise * gradient / norm
+        return (loss + self._noisy_loss(embeddings, worst, batch, words, share)) / 2
+
+    def _noisy_loss(
+        self,
+        embeddings: nn.Module,
+        noise: torch.Tensor,
+        batch: Batch,
+        words: float | None,
+        share: float,
+    ) -> torch.Tensor:
+        """The loss with (B P E) added to what the word embeddings return.  scalar"""
+        hook = embeddings.register_forward_hook(lambda _, inputs, found: found + noise)
+        try:
+            return self.loss_of(self.tagger(**batch.inputs), batch, words, share)
+        finally:
+            hook.remove()

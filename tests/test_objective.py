@@ -1,0 +1,92 @@
+"""Regularisers of the objective: label smoothing, R-Drop, noise on word embeddings."""
+
+import pytest
+import torch
+from test_losses import batch_of
+
+from bioner_lib import RunConfig, WorkbookError, load_corpus
+from bioner_lib.models import Example, collate
+from bioner_lib.models.batching import make_examples
+from bioner_lib.models.heads import Output, plan_heads
+from bioner_lib.models.losses import MultiTaskLoss, partial_label_nll
+from bioner_lib.training.building import build
+from bioner_lib.training.objective import Objective
+
+
+@pytest.mark.parametrize("unannotated", ["mask", "marginal", "negative"])
+def test_label_smoothing_by_hand(unannotated):
+    logits, tags = torch.randn(1, 2, 5), torch.tensor([[0, 1]])
+    annotated = torch.tensor([[True, True, True, False, False]])
+    plain = partial_label_nll(logits, tags, annotated, unannotated)
+    smooth = partial_label_nll(logits, tags, annotated, unannotated, smoothing=0.2)
+    kept = logits[..., :3] if unannotated == "mask" else logits
+    spread = -kept.log_softmax(-1).mean(-1)
+    torch.testing.assert_close(smooth, 0.8 * plain + 0.2 * spread)
+
+
+def test_label_smoothing_equals_torch_where_everything_is_annotated():
+    logits, tags = torch.randn(2, 3, 5), torch.randint(5, (2, 3))
+    everything = torch.ones(2, 5, dtype=torch.bool)
+    ours = partial_label_nll(logits, tags, everything, "mask", smoothing=0.1)
+    theirs = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), tags.flatten(), reduction="none", label_smoothing=0.1
+    )
+    torch.testing.assert_close(ours.flatten(), theirs)
+
+
+def test_the_divergence_of_r_drop_by_hand():
+    two = [load_corpus("sample-gene"), load_corpus("sample-disease")]
+    loss_of = MultiTaskLoss(plan_heads("joint", two), two, "IOB2", "mask")
+    batch = batch_of(0, {"joint": [0, 1, 2]})
+    one, other = torch.randn(1, 3, 5), torch.randn(1, 3, 5)
+    found = loss_of.divergence(Output({"joint": one}), Output({"joint": other}), batch)
+    p, q = one[..., :3].softmax(-1), other[..., :3].softmax(-1)  # genes are what is annotated
+    expected = ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()) / 2 / 3
+    torch.testing.assert_close(found, expected)
+    same = loss_of.divergence(Output({"joint": one}), Output({"joint": one}), batch)
+    assert same.item() == 0
+
+
+@pytest.fixture
+def parts(tiny):
+    corpus = load_corpus("sample-gene", limit=8)
+    config = RunConfig(corpora="sample-gene", encoder=tiny, dropout=0.0, max_length=64, overlap=8)
+    plans = plan_heads("per-type", [corpus])
+    tagger = build(config, plans)
+    examples = make_examples(tagger.aligner, corpus.train, 0, {"Gene": ("Gene",)}, config.scheme)
+    batch = collate([e for e in examples if isinstance(e, Example)], 0)
+    return tagger.train(), MultiTaskLoss(plans, [corpus], config.scheme), batch
+
+
+def test_without_dropout_r_drop_adds_nothing(parts):
+    tagger, loss_of, batch = parts
+    plain = Objective(tagger, loss_of)(batch)
+    torch.testing.assert_close(Objective(tagger, loss_of, r_drop=5.0)(batch), plain)
+
+
+def test_noise_raises_the_loss_more_than_random_noise_of_its_size(parts):
+    tagger, loss_of, batch = parts
+    plain = Objective(tagger, loss_of)(batch)
+    noisy = 2 * Objective(tagger, loss_of, embedding_noise=0.1)(batch) - plain
+    embeddings = tagger.encoder.get_input_embeddings()
+    assert not embeddings._forward_hooks, "the hook is gone"
+    size = (*batch.input_ids.shape, embeddings.embedding_dim)
+    random = torch.randn(size)
+    random *= 0.1 / random.norm(dim=(1, 2), keepdim=True)
+    other = Objective(tagger, loss_of)._noisy_loss(embeddings, random, batch, None, 1.0)
+    assert noisy > plain
+    assert noisy - plain > 3 * (other - plain).abs()
+
+
+def test_noise_teaches_the_word_embeddings(parts):
+    tagger, loss_of, batch = parts
+    Objective(tagger, loss_of, embedding_noise=0.1)(batch).backward()
+    assert tagger.encoder.get_input_embeddings().weight.grad.abs().sum() > 0
+
+
+def test_impossible_combinations_are_refused():
+    for field in ("label_smoothing", "r_drop"):
+        with pytest.raises(WorkbookError, match=f"{field}=0.5 compares tag probabilities"):
+            RunConfig(corpora="sample", decoder="crf", **{field: 0.5})
+    with pytest.raises(WorkbookError, match="both take a second pass"):
+        RunConfig(corpora="sample", r_drop=1, embedding_noise=1)
