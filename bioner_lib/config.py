@@ -94,7 +94,9 @@ class RunConfig:
     loss_weights: Mapping[str, float] | str = _bound(default_factory=dict)  # or "uncertainty"
     corpus_weights: Mapping[str, float] = _bound(default_factory=dict)
     # earlier runs
-    start_from: str = _bound(default="")  # run whose weights this one starts with: a second phase
+    # run whose weights this one starts with (a second phase), or the folder or hub name of a
+    # released token classifier
+    start_from: str = _bound(default="")
     teacher: str = _bound(default="")  # run that labels the types which training sentences hide
     confidence: float = _number(0.9, 0, 1)  # lowest tag probability of a sentence labelled by it
     # batches
@@ -137,6 +139,14 @@ class RunConfig:
         self._set("types", _listed("types", self.types, "'Gene'"))
         self._check_types()
         self._set("encoder", _whole_encoder(self.encoder))
+        self._set("start_from", _whole_encoder(self.start_from))
+        if is_released(self.start_from) and not is_tagger(self.start_from):
+            if self.encoder not in (FIELDS["encoder"].default, self.start_from):
+                raise WorkbookError(
+                    f"start_from={self.start_from!r} brings its own encoder; leave out "
+                    f"encoder={self.encoder!r}"
+                )
+            self._set("encoder", self.start_from)
         self._set("corpus_weights", MappingProxyType(_weights(self.corpus_weights)))
         if not isinstance(self.loss_weights, str):
             weights = _weights(self.loss_weights).items()
@@ -334,9 +344,19 @@ def _whole_path(name: str) -> str:
     return f"{expanded(base).resolve()}{name[len(base) :]}"
 
 
+def is_released(start: str) -> bool:
+    """Whether `start_from` names a released checkpoint, a folder or owner/name, and not a run."""
+    return "/" in start
+
+
+def is_tagger(start: str) -> bool:
+    """Whether `start_from` is the folder of a tagger that this workbook saved."""
+    return exists(start) and (Path(start) / "tagger.json").exists()
+
+
 def _whole_encoder(name: str) -> str:
     """An encoder's name; a folder is written from the root."""
-    is_folder = name not in ENCODERS and exists(name) and expanded(name).is_dir()
+    is_folder = name not in ENCODERS and name and exists(name) and expanded(name).is_dir()
     return str(expanded(name).resolve()) if is_folder else name
 
 

@@ -118,7 +118,7 @@ ROOMS = {
     "dataset_files readers lines corpus fetching registry own loading inspection documents",
     "config": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
-    "packing network saving hub exporting onnx_export entities tagger quantization",
+    "packing network saving hub exporting importing onnx_export entities tagger quantization",
     "evaluation": "scoring statistics",
     "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "

@@ -100,24 +100,29 @@ def _stock_model(encoder: nn.Module, head: Head) -> nn.Module:
     config.id2label = {i: label_of(tag) for i, tag in enumerate(head.tags)}
     config.label2id = {label: i for i, label in reversed(config.id2label.items())}
     model = CLASSIFIERS[type(config)](config) if type(config) in CLASSIFIERS else None
-    layers = _own_layers(model, encoder)
-    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    if len(linear) != 1 or not all(isinstance(layer, nn.Linear | nn.Dropout) for layer in layers):
+    linear = linear_classifier(model, encoder)
+    if linear is None:
         raise WorkbookError(
             f"the stock token classifier of {config.model_type!r} is not one linear layer over the "
             "encoder's output, so it can't hold this head; take an encoder of the BERT or RoBERTa "
             "family, or share the whole tagger with push_to_hub"
         )
     model.base_model.load_state_dict(encoder.state_dict())
-    linear[0].load_state_dict(head.linear.state_dict())
+    linear.load_state_dict(head.linear.state_dict())
     return model
 
 
-def _own_layers(model: nn.Module | None, encoder: nn.Module) -> list[nn.Module]:
-    """What a stock classifier adds to the encoder; nothing where it is built on another one."""
+def linear_classifier(model: nn.Module | None, encoder: nn.Module) -> nn.Linear | None:
+    """The linear layer that a stock classifier adds to this encoder.
+
+    None where it is built on another encoder, or adds anything but dropout beside it.
+    """
     if model is None or type(model.base_model) is not type(encoder):
-        return []
-    return [child for child in model.children() if child is not model.base_model]
+        return None
+    layers = [child for child in model.children() if child is not model.base_model]
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    is_plain = all(isinstance(layer, nn.Linear | nn.Dropout) for layer in layers)
+    return linear[0] if len(linear) == 1 and is_plain else None
 
 
 def label_of(tag: str) -> str:

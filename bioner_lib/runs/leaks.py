@@ -6,7 +6,7 @@ The training text of earlier phases and of teachers counts as well.
 import sys
 from collections.abc import Mapping, Sequence
 
-from ..config import RunConfig
+from ..config import RunConfig, is_released
 from ..corpora.corpus import Corpus
 from ..corpora.loading import load_corpus
 from ..corpora.registry import CORPORA, split_name
@@ -32,6 +32,8 @@ def trained_before(
             found.append(load_corpus(name, limit=limit))
         except WorkbookError:
             missing.append(name)
+    if is_released(config.start_from):
+        missing.append(f"what taught {config.start_from}")
     return sorted(found, key=lambda corpus: corpus.name), sorted(missing)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from ..config import RunConfig
+from ..config import RunConfig, is_released, is_tagger
 from ..corpora import (
     annotated_files,
     dataset_files,
@@ -51,12 +51,13 @@ _ENCODER_FILES = (".json", ".txt", ".model", ".safetensors", ".bin")
 def made_from(config: RunConfig, corpora: Sequence[Corpus]) -> dict:
     """Everything that a run of this configuration is made from now."""
     parents = {field: getattr(config, field) for field in PARENTS if getattr(config, field)}
+    digests = {field: _start_digest(name) for field, name in parents.items()}
     names = [split_name(name)[0] for name in (*config.corpora, *config.also_test)]
     return {
         "library": version("bioner-workbook"),
         "precision": precision(config),
         "encoder": encoder_digest(config.encoder) if config.system == "tagger" else None,
-        "parents": {f: parent_digest(runs_folder() / run_id) for f, run_id in parents.items()},
+        "parents": digests,
         "readers": {name: reader_digest(name) for name in names if name in CORPORA},
         "data": {corpus.name: data_digest(corpus) for corpus in corpora},
     }
@@ -108,6 +109,19 @@ def encoder_digest(name: str) -> str | None:
     return Path(cached).parent.name[:16] if isinstance(cached, str) else None
 
 
+def _start_digest(name: str) -> str | None:
+    """The digest of an earlier run, or of a saved tagger's folder.
+
+    None for any other checkpoint: it is the run's encoder too, which has a digest of its own.
+    """
+    if not is_released(name):
+        return parent_digest(runs_folder() / name)
+    if not is_tagger(name):
+        return None
+    files = sorted(Path(name).glob("tagger.*"))
+    return _digest([(file.name, file_sha256(file)) for file in files])
+
+
 def parent_digest(folder: Path) -> str | None:
     """Hash of a finished run's results, without times; None where the run is gone."""
     row = read_row(folder)
@@ -129,7 +143,8 @@ def check_unchanged(row: Mapping) -> None:
         raise made_by_earlier_version(row["run_id"])
     for field in PARENTS:
         run_id = getattr(config, field)
-        parent = read_row(runs_folder() / run_id) if run_id else None
+        is_run = run_id and not is_released(run_id)
+        parent = read_row(runs_folder() / run_id) if is_run else None
         if parent is not None:
             check_unchanged(parent)
     loaded = []

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..config import RunConfig
+from ..config import RunConfig, is_released
 from ..errors import WorkbookError, damaged, delete_run, unknown
 from ..home import runs_folder
 
@@ -63,7 +63,7 @@ def parents_of(config: RunConfig) -> dict[str, dict]:
     parents = {}
     for field in PARENTS:
         run_id = getattr(config, field)
-        if not run_id:
+        if not run_id or is_released(run_id):
             continue
         row = read_row(runs_folder() / run_id)
         if row is None:
@@ -87,6 +87,8 @@ def arm(config: RunConfig, parents: Mapping[str, Mapping[str, str]], precision: 
     """
     parts = [config.digest(("seed", "precision", *PARENTS)), precision]
     parts += [f"{field}={parents[field]['arm']}" for field in sorted(parents)]
+    if is_released(config.start_from):
+        parts.append(config.start_from)
     return hashlib.sha256("-".join(parts).encode()).hexdigest()[:8]
 
 

@@ -30,7 +30,7 @@ from ..training.progress import add_run
 from .leaks import refuse_leaks, shared_documents, trained_before
 from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
-from .scored import asked_types, scored
+from .scored import asked_types, forgotten, scored
 
 FORMAT = 2  # 2: rows record what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -242,12 +242,13 @@ class _Maker:
         shared = shared_documents(self.corpora, self.also, before)
         refuse_leaks(config, [*self.corpora, *before], shared)
         system = (_TaggerSystem if config.system == "tagger" else _DictionarySystem)(self)
+        scores = self._scores(system, asked)
         row = {
             "format": FORMAT,
             "run_id": config.run_id,
             "config": config.as_dict(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "scores": self._scores(system, asked),
+            "scores": scores,
             "history": system.history,
             "repairs": dict(self.repairs),
             "data": {corpus.name: _about(corpus) for corpus in self.all},
@@ -262,6 +263,7 @@ class _Maker:
             "parents": parents,
             "shared_documents": shared,
             **({"not_compared": missing} if missing else {}),
+            **({"forgotten": forgotten(scores, parents)} if "start_from" in parents else {}),
             **system.more,
         }
         (self.working / "made_from.json").unlink()

@@ -109,6 +109,27 @@ def _sentence_scores(
     return score(right, found, asked)
 
 
+def forgotten(
+    scores: Mapping[str, Mapping], parents: Mapping[str, Mapping]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """What a second phase cost the test corpora that the first one was scored on.
+
+    corpus -> type -> `before`, `after` (strict F1, 0 to 1) and their difference, the forgetting
+    score `forgotten`: above 0 where the second phase lost.
+    """
+    first = read_row(runs_folder() / parents["start_from"]["run_id"])
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for corpus, splits in scores.items():
+        then = first["scores"].get(corpus, {}).get("test", {}).get("types", {})
+        now = splits.get("test", {}).get("types", {})
+        for type in now:
+            if type in then:
+                before, after = then[type]["f1"], now[type]["f1"]
+                values = {"before": before, "after": after, "forgotten": before - after}
+                found.setdefault(corpus, {})[type] = values
+    return found
+
+
 def _write_predictions(path: Path, split: Split, found: Sequence[Sequence[Prediction]]) -> None:
     """One JSON object per sentence: doc, tokens, gold, predicted."""
     path.parent.mkdir(exist_ok=True)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..config import RunConfig
+from ..config import RunConfig, is_released, is_tagger
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
 from ..models.heads import HeadPlan, layout_of
+from ..models.importing import take_classifier
 from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger
 
@@ -24,12 +25,17 @@ def seed_everything(seed: int, epoch: int = 0) -> None:
 
 
 def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
-    """A tagger with these heads: fresh, or with the weights of the run that `start_from` names."""
+    """A tagger with these heads: fresh, or with the weights that `start_from` names."""
     seed_everything(config.seed)
     settings = _settings(config)
-    if not config.start_from:
+    is_classifier = is_released(config.start_from) and not is_tagger(config.start_from)
+    if not config.start_from or is_classifier:
         encoder, tokenizer = load_encoder(config.encoder, config.dropout)
-        return MultiTaskTagger(encoder, tokenizer, plans, encoder_name=config.encoder, **settings)
+        names = {"encoder_name": config.encoder}
+        tagger = MultiTaskTagger(encoder, tokenizer, plans, **names, **settings)
+        if is_classifier:
+            take_classifier(tagger, config.start_from)
+        return tagger
     first = earlier_tagger(config, "start_from", config.dropout)
     _check_continues(config, first)
     first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
@@ -76,6 +82,8 @@ def earlier_tagger(config: RunConfig, field: str, dropout: float | None = None) 
 
     Raises WorkbookError where that run isn't finished, or kept no tagger.
     """
+    if is_tagger(getattr(config, field)):
+        return MultiTaskTagger.from_pretrained(getattr(config, field), dropout)
     folder = runs_folder() / getattr(config, field)
     if (folder / "model").is_dir():
         return MultiTaskTagger.from_pretrained(folder / "model", dropout)
