@@ -3,11 +3,9 @@
 import pytest
 
 from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.silver.corpus_folders import save_sentences
 from bioner_lib.silver.denoising import denoise
-from bioner_lib.silver.labelling import (
-    label,
-    save_sentences,
-)
+from bioner_lib.silver.labelling import label
 
 
 class Teacher:

@@ -11,12 +11,14 @@ from conftest import silver_corpus, small, text_of
 
 from bioner_lib import WorkbookError, load_corpus, recipe, run
 from bioner_lib.errors import DataError
+from bioner_lib.silver.corpus_folders import save_sentences
 from bioner_lib.silver.labelling import (
+    QUERIES,
     label,
     read_lines,
     running_text,
-    save_sentences,
     split_documents,
+    text_source,
 )
 from bioner_lib.silver.lexicons import save_entries
 
@@ -179,3 +181,39 @@ def test_running_text_is_a_search_a_file_or_plain_sentences(tmp_path):
     assert found == [("lines-1", "One sentence.")]
     with pytest.raises(WorkbookError, match="NCBI wants an e-mail address"):
         running_text(plain, dropped, query="ataxia")
+
+
+def test_where_the_text_comes_from_is_kept_with_the_corpus(tmp_path, lexicon):
+    (tmp_path / "lines.txt").write_text("OPA1 here\n")
+    assert text_source("sample") == {"source": "training sentences of sample"}
+    of_file = text_source("sample", text=str(tmp_path / "lines.txt"))
+    assert (of_file["source"], len(of_file["sha256"])) == ("lines.txt", 64)
+    searched = text_source("sample", query="bioner-ds", dates="2022-01-01", limit=5)
+    assert searched["query"] == QUERIES["bioner-ds"]
+    assert {"source", "dates", "most_abstracts", "day"} < set(searched)
+    label([("1", "OPA1 here")], lexicon, tmp_path / "mine", text=searched)
+    source = load_corpus(tmp_path / "mine").source
+    assert source["text"] == searched
+    assert source["labelled"]["sentences"] == 1
+    assert source["lexicon"]
+
+
+def test_a_published_search_goes_by_its_name(monkeypatch):
+    asked = []
+
+    class Search:
+        def __init__(self, *_):
+            pass
+
+        def count(self, query, since, until):
+            asked.append((query, since, until))
+            return 0
+
+        def abstracts(self, *_, **__):
+            return iter(())
+
+    monkeypatch.setattr("bioner_lib.silver.labelling.PubMed", Search)
+    monkeypatch.setattr("bioner_lib.silver.labelling.evaluation_documents", dict)
+    dates = "2022-01-01 2026-12-31"
+    assert not list(running_text([], Counter(), query="bioner-ds", email="a@b.c", dates=dates))
+    assert asked == [(QUERIES["bioner-ds"], "2022-01-01", "2026-12-31")]

@@ -7,7 +7,7 @@ from bioner_lib import load_corpus
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.lines import Lines
 from bioner_lib.errors import DataError
-from bioner_lib.silver.labelling import TAG_FIELD
+from bioner_lib.silver.corpus_folders import TAG_FIELD
 
 
 def record(words, tags, **more):

@@ -120,7 +120,8 @@ ROOMS = {
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network saving hub exporting importing onnx_export entities tagger quantization",
     "evaluation": "scoring statistics",
-    "silver": "terms taxonomy lexicons pubmed labelling lexicon_quality denoising",
+    "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
+    "lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels objective loop",
     "runs": "rows cards recipes provenance leaks scored run search",

@@ -1,11 +1,13 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from bioner_lib import CORPORA, WorkbookError, read_rows, run
+from bioner_lib import CORPORA, WorkbookError, load_corpus, read_rows, run
 from bioner_lib.choices import ENCODERS
 from bioner_lib.corpora.registry import split_name
 from bioner_lib.runs.recipes import ORDERS, RECIPES, family, recipe
+from bioner_lib.silver.labelled_gold import label_gold
 
 SMALL = {"epochs": 1, "limit": 24, "max_length": 128, "overlap": 16, "precision": "fp32"}
 
@@ -19,76 +21,111 @@ def test_a_recipe_matches_its_description(name):
     described, configs = RECIPES[name], recipe(name, seed=42, added=silver(name))
     assert described["about"]
     assert described["changed"]
+    assert re.search(r"doi|README|proposal", described["cite"]), "a DOI, or what there is instead"
     assert described.get("order", "together") in ORDERS
+    rates = described.get("learning_rate", 3e-5)
     for config in configs:
         assert config.seed == 42
         assert config.encoder == described["encoder"]
-        assert config.learning_rate == described.get("learning_rate", 3e-5)
-        assert all(split_name(corpus)[0] in CORPORA for corpus in config.corpora + config.also_test)
+        assert config.learning_rate in (rates if isinstance(rates, list) else [rates])
+        own = [name.removesuffix("-labelled") for name in config.corpora + config.also_test]
+        assert all(split_name(corpus)[0] in CORPORA for corpus in own)
         assert config.encoder in ENCODERS or "/" in config.encoder
-        assert config.unannotated != "negative", "another corpus's silence is never taken for O"
+        if config.unannotated == "negative":
+            assert "untagged words taken for O" in described["about"].replace("are ", "") or (
+                described["about"].startswith("bionerds-5")
+            ), "who takes silence for O says so"
     small = recipe(name, encoder="minilm", added=silver(name))
     assert all(config.encoder == "minilm" and config.learning_rate == 2e-4 for config in small)
 
 
-def test_published_hyper_parameters():
+def fields_of(config, *names):
+    return tuple(getattr(config, name) for name in names)
+
+
+def test_hyper_parameters_of_biojointbert_and_multi_bioner():
+    names = ("learning_rate", "warmup", "weight_decay", "dropout", "max_length", "batch_size")
     (joint,) = recipe("biojointbert")
-    assert (
-        joint.learning_rate,
-        joint.warmup,
-        joint.weight_decay,
-        joint.dropout,
-        joint.max_length,
-        joint.batch_size,
-        joint.epochs,
-    ) == (
-        3e-5,
-        0.1,
-        0.01,
-        0.1,
-        256,
-        16,
-        10,
-    )
+    assert fields_of(joint, *names, "epochs") == (3e-5, 0.1, 0.01, 0.1, 256, 16, 10)
+    (router,) = recipe("biojointbert-router")
+    assert fields_of(router, "sentence_head", "sentence_use") == ("types", "router")
+    (auxiliary,) = recipe("biojointbert-auxiliary")
+    assert fields_of(auxiliary, "sentence_head", "sentence_use") == ("types", "auxiliary")
     (multi,) = recipe("multi-bioner")
-    assert (multi.scheme, multi.learning_rate, multi.batch_size, multi.epochs, multi.heads) == (
-        "IOBES",
-        5e-5,
-        8,
-        3,
-        "per-corpus",
-    )
-    first, second = recipe("gerbera")
-    assert (first.epochs, second.epochs, first.max_length, first.batch_size) == (
-        20,
-        10,
-        128,
-        16,
-    )
-    assert second.start_from == first.run_id
+    names = ("encoder", "scheme", "learning_rate", "batch_size", "epochs", "heads")
+    assert fields_of(multi, *names) == ("biobert-1.1", "IOBES", 5e-5, 8, 3, "per-corpus")
+    assert len(recipe("multi-bioner-single")) == 5
+    assert {config.system for config in recipe("multi-bioner-dictionary")} == {"dictionary"}
+
+
+def test_gerbera_has_eight_types_and_two_controls():
+    runs = recipe("gerbera")
+    assert len(runs) == 16
+    first, second = runs[:2]
+    assert fields_of(first, "epochs", "max_length", "batch_size", "warmup") == (20, 128, 16, 0)
+    assert (second.epochs, second.start_from) == (10, first.run_id)
     assert first.corpora == ("ncbi-disease", "conll2003")
     assert second.corpora == ("ncbi-disease",)
-    (adversarial,) = recipe("cross-sharing-adv")
-    assert (adversarial.reversal, adversarial.orthogonality, adversarial.sampling) == (
-        0.01,
-        0.001,
-        "main",
-    )
-    (aware,) = recipe("bionerds-6", added=["sample-virus"])
-    assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
-    assert len(recipe("multi-bioner-single")) == 5
-    alone, then = recipe("gerbera-alone")
+    assert second.also_test == ("bc5cdr:Disease",)
+    assert [run.corpora[0] for run in runs[1::2]] == RECIPES["gerbera"]["corpora"]
+    assert recipe("gerbera-wnut17")[0].corpora == ("ncbi-disease", "wnut17")
+    alone, then = recipe("gerbera-alone", corpora="ncbi-disease")
     assert alone.corpora == then.corpora == ("ncbi-disease",)
-    assert (alone.epochs, then.epochs) == (20, 10)
+    assert (alone.epochs, then.epochs, alone.epoch_size) == (20, 10, 0)
     assert then.start_from == alone.run_id
+    steps, after = recipe("gerbera-alone-steps", corpora="ncbi-disease")
+    assert (steps.epoch_size, after.epoch_size) == (5424 + 14041, 0)
+    limited, _ = recipe("gerbera-alone-steps", corpora="ncbi-disease", limit=1000)
+    assert limited.epoch_size == 2000
     assert recipe("gerbera", corpora="bc2gm", added="wnut17")[1].also_test == (), (
-        "its other test corpus goes with its corpora"
+        "its other test corpora go with its corpora"
     )
     (quarter, _) = recipe(
         "gerbera", corpora="bc5cdr@25%:Disease", also_test=["bc5cdr:Disease", "ncbi-disease"]
     )
     assert quarter.also_test == ("ncbi-disease",)
-    assert recipe("proposal", also_test="linnaeus")[0].also_test == ("linnaeus",)
+    first, second = recipe("gerbera", corpora="bc2gm", corpus_weights={"conll2003": 0.5})
+    assert dict(first.corpus_weights) == {"conll2003": 0.5}
+    assert not second.corpus_weights
+    released = "Euanyu/GERBERA-NCBI"
+    first, second = recipe("gerbera", corpora="ncbi-disease", start_from=released, encoder=released)
+    assert first.start_from == released
+    assert second.start_from == first.run_id
+
+
+def test_the_six_configurations_of_bionerds():
+    one = recipe("bionerds-1", added=["sample-virus"])[0]
+    names = ("encoder", "corpora", "learning_rate", "batch_size", "epochs", "max_length")
+    assert fields_of(one, *names) == ("bert-uncased", ("bc5cdr",), 2e-5, 16, 5, 512)
+    first, second = recipe("bionerds-4", added="sample-virus")
+    names = ("heads", "types", "unannotated", "epochs")
+    four = ("Chemical", "Disease", "Gene", "Virus")
+    assert fields_of(first, *names) == ("joint", four, "negative", 3)
+    assert fields_of(second, *names) == ("joint", four, "negative", 3)
+    assert (first.learning_rate, second.learning_rate) == (2e-5, 1e-5)
+    assert first.also_test == ()
+    assert second.also_test == ("nlm-gene", "s800-virus", "bc5cdr")
+    _, heads = recipe("bionerds-4-heads", added="sample-virus")
+    assert fields_of(heads, "heads", "types", "unannotated") == ("per-type", (), "mask")
+    (five,) = recipe("bionerds-5", added="sample-virus")
+    assert five.corpora == ("bc5cdr-labelled", "sample-virus")
+    assert five.also_test == ("bc5cdr", "nlm-gene", "s800-virus")
+    assert fields_of(five, "heads", "unannotated") == ("joint", "negative")
+    (aware,) = recipe("bionerds-6", added=["sample-virus"])
+    assert dict(aware.corpus_weights) == {"sample-virus": 0.5}
+    assert aware.corpora == five.corpora
+    (marginal,) = recipe("bionerds-marginal", added="sample-virus")
+    assert marginal.unannotated == "marginal"
+    assert marginal.also_test == ("nlm-gene", "s800-virus")
+    assert list(family("bionerds-2", encoder="minilm")) == ["bionerds-2"], (
+        "with one encoder three recipes are one run"
+    )
+
+
+def test_cross_sharing_and_its_proposal():
+    (adversarial,) = recipe("cross-sharing-adv")
+    names = ("reversal", "orthogonality", "sampling", "scheme", "characters")
+    assert fields_of(adversarial, *names) == (0.01, 0.001, "main", "IOB2", "cnn")
     assert list(family("cross-sharing-adv")) == [
         "cross-sharing-adv",
         "cross-sharing",
@@ -96,14 +133,13 @@ def test_published_hyper_parameters():
         "cross-sharing-fs",
         "cross-sharing-sp",
     ]
-    assert recipe("bionerds-marginal", added="sample-virus")[0].unannotated == "marginal"
-    assert list(family("bionerds-2", encoder="minilm")) == ["bionerds-2"], (
-        "with one encoder three recipes are one run"
-    )
-    assert recipe("bionerds-1", added=["sample-virus"])[0].corpora == ("bc5cdr",), "gold only"
-    first, second = recipe("gerbera", corpus_weights={"conll2003": 0.5})
-    assert dict(first.corpus_weights) == {"conll2003": 0.5}
-    assert not second.corpus_weights
+    (proposal,) = recipe("proposal", also_test="linnaeus")
+    assert proposal.also_test == ("linnaeus",)
+    assert proposal.scheme == "IOB2"
+    assert "jnlpba" in proposal.corpora
+    single = recipe("proposal-single")
+    assert len(single) == 9
+    assert all(len(config.corpora) == 1 for config in single)
 
 
 def test_a_folder_by_a_relative_path_keeps_its_weight(tmp_path, monkeypatch):
@@ -115,10 +151,13 @@ def test_a_folder_by_a_relative_path_keeps_its_weight(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_runs(name, tiny, outputs):
+def test_every_recipe_runs(name, tiny, outputs, lexicon):
     """All of them, on the embedded sample with a tiny encoder."""
     corpora = ["sample-disease", "sample-gene"]
     added = ["sample-virus"] if {"added", "needs"} & set(RECIPES[name]) else []
+    if RECIPES[name].get("labelled"):
+        for corpus in corpora:
+            label_gold(load_corpus(corpus), corpus, lexicon)
     configs = recipe(name, encoder=tiny, corpora=corpora, added=added, **SMALL | {"also_test": []})
     for config in configs:
         run(config, progress=False)

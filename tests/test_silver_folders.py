@@ -10,11 +10,8 @@ from conftest import text_of
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.errors import DataError
-from bioner_lib.silver import labelling as silver
-from bioner_lib.silver.labelling import (
-    label,
-    silver_folder,
-)
+from bioner_lib.silver.corpus_folders import silver_folder
+from bioner_lib.silver.labelling import _load, label
 from bioner_lib.silver.lexicons import save_entries
 
 
@@ -64,7 +61,8 @@ for _ in range(6):
 KILLED = """
 import os, sys
 from pathlib import Path
-from bioner_lib.silver import labelling as silver
+from bioner_lib.silver import corpus_folders as silver
+from bioner_lib.silver.labelling import label
 where, lexicon, folder = sys.argv[1:]
 steps, inner, text = [], silver.replace_text, Path.unlink
 def die(*_, **__):
@@ -78,7 +76,7 @@ elif where == "after corpus.toml":
     silver.replace_text = write_and_die
 else:
     silver.os.fsync = die
-silver.label([("2", "OPA1 anew")], lexicon, folder, replace=True)
+label([("2", "OPA1 anew")], lexicon, folder, replace=True)
 """
 
 
@@ -177,7 +175,7 @@ def test_one_lexicon_labels_all_of_a_text(tmp_path, lexicon):
     def sentences():
         yield "1", "OPA1"
         save_entries([(["TP53"], "Gene", "", True)], lexicon, [])
-        silver._load.cache_clear()  # as in a worker that hasn't read it yet
+        _load.cache_clear()  # as in a worker that hasn't read it yet
         yield "2", "OPA1"
 
     with pytest.raises(DataError, match=r"lexicon\.gz was made again while it labelled a text"):
@@ -191,7 +189,7 @@ def test_a_full_disk_is_named_and_the_earlier_corpus_kept(tmp_path, lexicon, mon
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bioner_lib.silver.labelling.os.fsync", full)
+    monkeypatch.setattr("bioner_lib.silver.corpus_folders.os.fsync", full)
     with pytest.raises(
         WorkbookError,
         match=r"can't write to .*mine \(No space left on device\); make room and label again",

@@ -93,6 +93,7 @@ class Corpus:
     official     whether the test split is the published one and every official mention is scored
     silver       whether a dictionary made the labels: they train, and choose nothing
     incomplete   split -> (mentions that the tags hold, official mentions), where these differ
+    source       of a silver corpus: where its text and its labels come from
     """
 
     name: str
@@ -105,6 +106,7 @@ class Corpus:
     official: bool = True
     silver: bool = False
     incomplete: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    source: Mapping[str, Mapping] = field(default_factory=dict)
 
     @property
     def note(self) -> str:

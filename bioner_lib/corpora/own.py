@@ -6,6 +6,7 @@ Of a brat corpus each split is a folder.
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from .reading import Reading
 from .registry import CORPORA, make_corpus
 
 # keys of corpus.toml that say where silver labels come from
-ABOUT = ("lexicon", "teacher", "labelled")
+ABOUT = ("lexicon", "teacher", "text", "labelled")
 _EXPECTED = {  # key of corpus.toml -> what its value must be
     "types": "a list of texts, or one",
     "labels": "a table of texts",
@@ -59,7 +60,8 @@ def load_own(path: Path, options: Mapping[str, object]) -> Corpus:
     while True:
         settings = read_corpus_toml(path)
         try:
-            return _OwnCorpus(path, settings | options).load()
+            source = {key: settings[key] for key in ABOUT if settings.get(key)}
+            return replace(_OwnCorpus(path, settings | options).load(), source=source)
         except (DataError, FileNotFoundError):
             # silver corpora may be made again meanwhile: then read the new one
             if read_corpus_toml(path) == settings:

@@ -4,12 +4,14 @@ The recipes are in `recipes.toml`.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..config import RunConfig
-from ..corpora.registry import split_name
+from ..corpora.loading import load_corpus
+from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
+from ..silver.labelled_gold import labelled_name
 
 _TABLES: dict[str, dict] = tomllib.loads(
     (Path(__file__).parent / "recipes.toml").read_text(encoding="utf-8")
@@ -19,14 +21,18 @@ ORDERS = ("together", "apart", "together-then-alone", "alone-then-added")
 _OWN_KEYS = (
     "about",
     "changed",
+    "cite",
     "order",
     "corpora",
     "added",
     "added_weight",
     "needs",
+    "labelled",
+    "equal_steps",
     "also_test",
     "encoder",
     "epochs",
+    "learning_rate",
 )
 
 
@@ -54,11 +60,12 @@ def recipe(
 
     Arguments replace what the recipe says:
 
-    corpora   also replace its further test corpora
-    encoder   brings its own learning rate
-    epochs    one number for all phases, or one per phase
-    added     the general-domain or silver corpus, for a recipe that has one
-    fields    any other field of RunConfig
+    corpora     also replace its further test corpora
+    encoder     brings its own learning rate
+    epochs      one number for all phases, or one per phase
+    added       the general-domain or silver corpus, for a recipe that has one
+    start_from  what the first phases start with
+    fields      any other field of RunConfig
 
     Raises WorkbookError for an unknown recipe, for one that needs `added`, and for a wrong number
     of `epochs`.
@@ -68,46 +75,110 @@ def recipe(
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    table = RECIPES[name]
-    keeps_corpora = not corpora
-    corpora = _listed(corpora) or table["corpora"]
-    added = _listed(added)
-    if "needs" in table and not added:
-        raise WorkbookError(f"recipe {name!r} needs added=, {table['needs']}: a name or folder")
-    if "needs" not in table:
-        added = (added or table["added"]) if table.get("added") else []
-    phases = _phase_lengths(epochs or table.get("epochs", 0))
-    common = {key: value for key, value in table.items() if key not in _OWN_KEYS}
-    if encoder and encoder != table["encoder"]:
-        common.pop("learning_rate", None)
-    also_test = fields.pop("also_test", table.get("also_test", []) if keeps_corpora else [])
-    # whatever part of a corpus is trained on, its test split is scored
-    scored = {_without_part(corpus) for corpus in [*corpora, *added]}
-    also = [corpus for corpus in _listed(also_test) if _without_part(corpus) not in scored]
-    common |= {"seed": seed, "encoder": encoder or table["encoder"], "also_test": also} | fields
-    weights = common.pop("corpus_weights", {})
-    if not weights and "added_weight" in table:
-        weights = dict.fromkeys(added, table["added_weight"])
+    plan = _Plan(name, _listed(corpora), _listed(added), encoder, epochs, fields | {"seed": seed})
+    return plan.runs()
 
-    def config(trained_on: Sequence[str], length: int, **more) -> RunConfig:
+
+class _Plan:
+    """A recipe and what a caller replaces in it."""
+
+    def __init__(
+        self,
+        name: str,
+        corpora: list[str],
+        added: list[str],
+        encoder: str,
+        epochs: int | Sequence[int],
+        fields: dict,
+    ):
+        table = RECIPES[name]
+        if "needs" in table and not added:
+            raise WorkbookError(f"recipe {name!r} needs added=, {table['needs']}: a name or folder")
+        self.table, self.has_own_corpora = table, not corpora
+        self.corpora = corpora or table["corpora"]
+        # a recipe without a second corpus ignores `added`, so that a family shares its arguments
+        takes_added = "needs" in table or table.get("added")
+        self.added = (added or table["added"]) if takes_added else []
+        self.encoder = encoder or table["encoder"]
+        self.epochs = _per_phase("epochs", epochs or table.get("epochs", 0))
+        keeps_encoder = self.encoder == table["encoder"]
+        own_rates = table.get("learning_rate", 0.0) if keeps_encoder else 0.0
+        self.rates = _per_phase("learning_rate", fields.pop("learning_rate", own_rates))
+        self.also_test = fields.pop("also_test", None)
+        self.fields = {key: value for key, value in table.items() if key not in _OWN_KEYS} | fields
+
+    def runs(self) -> list[RunConfig]:
+        order = self.table.get("order", "together")
+        gold = [labelled_name(corpus) for corpus in self.corpora] if self._is_labelled else None
+        if order == "apart":
+            return [self._run([corpus], 0) for corpus in self.corpora]
+        if order == "together":
+            return [self._run((gold or self.corpora) + self.added, 0)]
+        if order == "alone-then-added":
+            # the heads of the first phase don't know the types that come later
+            return self._two_phases(self.corpora, self.added, also_test=[])
+        phases = []
+        for corpus in self.corpora:
+            phases += self._two_phases([corpus, *self.added], [corpus])
+        return phases
+
+    @property
+    def _is_labelled(self) -> bool:
+        return self.table.get("labelled", False)
+
+    def _two_phases(
+        self, first: Sequence[str], second: Sequence[str], **of_first
+    ) -> list[RunConfig]:
+        if self.table.get("equal_steps"):
+            of_first["epoch_size"] = self._sentences([*first, *self.table["equal_steps"]])
+        begun = self._run(first, 0, **of_first)
+        # the first corpora are scored again, to show what the second phase cost them
+        again = [corpus for corpus in first if corpus in self.corpora and corpus not in second]
+        also = [*self._also_test(second), *again]
+        more = {"also_test": list(dict.fromkeys(also)), "start_from": begun.run_id}
+        return [begun, self._run(second, 1, **more)]
+
+    def _run(self, trained_on: Sequence[str], phase: int, **more) -> RunConfig:
+        weights = self.fields.get("corpus_weights", {})
+        if not weights and "added_weight" in self.table:
+            weights = dict.fromkeys(self.added, self.table["added_weight"])
         own = {corpus: weight for corpus, weight in weights.items() if corpus in trained_on}
-        values = {"corpora": trained_on, "epochs": length, "corpus_weights": own}
-        return RunConfig(**common | values | more)
+        values = {
+            "corpora": list(trained_on),
+            "also_test": self._also_test(trained_on),
+            "encoder": self.encoder,
+            "epochs": self.epochs[phase],
+            "learning_rate": self.rates[phase],
+            "corpus_weights": own,
+        }
+        return RunConfig(**self.fields | values | more)
 
-    order = table.get("order", "together")
-    if order == "apart":
-        return [config([corpus], phases[0]) for corpus in corpora]
-    if order == "together":
-        return [config(corpora + added, phases[0])]
-    if order == "alone-then-added":
-        # the heads of the first phase don't know the types that come later
-        first, second = config(corpora, phases[0], also_test=[]), added
-    else:
-        first, second = config(corpora + added, phases[0]), corpora
-    # the first corpora are scored again, to show what the second phase cost them
-    again = [corpus for corpus in corpora if corpus not in second and corpus not in also]
-    last = config(second, phases[1], also_test=[*also, *again], start_from=first.run_id)
-    return [first, last]
+    def _also_test(self, trained_on: Sequence[str]) -> list[str]:
+        """What else is scored. Of a corpus that is trained on in part, the test split is scored."""
+        given = self.also_test
+        if given is None:
+            given = self.table.get("also_test", []) if self.has_own_corpora else []
+        if isinstance(given, Mapping):
+            given = [name for corpus in trained_on for name in given.get(corpus, [])]
+        if self._is_labelled:
+            given = [*self.corpora, *_listed(given)]
+        scored = {_without_part(corpus) for corpus in trained_on}
+        return [corpus for corpus in _listed(given) if _without_part(corpus) not in scored]
+
+    def _sentences(self, names: Sequence[str]) -> int:
+        """How many training sentences these corpora have together."""
+        limit = self.fields.get("limit", 0)
+        return sum(_train_size(name, limit) for name in names)
+
+
+def _train_size(name: str, limit: int) -> int:
+    """Training sentences of a corpus, from the registry where it says so."""
+    base, part, _ = split_name(name)
+    entry = CORPORA.get(base, {})
+    published = entry.get("counts", {}).get("train", {}).get("sentences")
+    if part or published is None or "dev" not in entry["files"]:
+        return len(load_corpus(name, limit=limit).train)
+    return min(published, limit or published)
 
 
 def family(name: str, **given) -> dict[str, list[RunConfig]]:
@@ -128,11 +199,12 @@ def family(name: str, **given) -> dict[str, list[RunConfig]]:
     return found
 
 
-def _phase_lengths(epochs: int | Sequence[int]) -> list[int]:
-    lengths = [epochs] * 2 if isinstance(epochs, int) else list(epochs)
-    if len(lengths) != 2:
-        raise WorkbookError(f"epochs={lengths}; expected one number, or two for the two phases")
-    return lengths
+def _per_phase(name: str, value: float | Sequence[float]) -> list[float]:
+    """One number for each of two phases."""
+    values = [value] * 2 if isinstance(value, int | float) else list(value)
+    if len(values) != 2:
+        raise WorkbookError(f"{name}={values}; expected one number, or two for the two phases")
+    return values
 
 
 def _without_part(name: str) -> tuple[str, str]:

@@ -332,6 +332,8 @@ def _about(corpus: Corpus) -> dict:
         "fingerprint": corpus.fingerprint,
         "sentences": {role: len(split) for role, split in corpus.splits.items()},
     }
+    if corpus.source:
+        about["source"] = dict(corpus.source)
     return about | ({"note": corpus.note} if corpus.note else {})
 
 

@@ -2,42 +2,42 @@
 
     text -> sentences -> words -> matches -> train-<hash>.jsonl and corpus.toml in one folder
 
-The corpus is what corpus.toml names. A new text is written aside under a name of its own, and
-becomes the corpus when corpus.toml is replaced, in one step. So two makers never mix, and a killed
-maker leaves the old corpus or the new one.
-
-Each line of the text holds `tokens`, `decoded_tags` (a person's labels: none),
-`decoded_tags_pseudo_final` (the lexicon's labels, IOB2), `doc`, and `spans` with the lexicon's
-identifiers. This is the form of BioNER-DS's files, which can be read in the same way.
+corpus.toml says where the text and the lexicon come from, and each run's row repeats it.
 """
 
-import hashlib
-import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 from ..corpora.loading import evaluation_documents
 from ..corpora.reading import open_text
-from ..corpora.registry import CORPORA
 from ..corpora.schemes import Span, to_tags
-from ..corpora.text import Sentence, sentence_bounds, tokenize
-from ..errors import DataError, WorkbookError
-from ..home import outputs, replace_text
+from ..corpora.text import sentence_bounds, tokenize
+from ..errors import DataError
+from ..home import file_sha256, outputs
+from .corpus_folders import record, write_corpus
 from .lexicons import Lexicon
 from .pubmed import PubMed
 
-TAG_FIELD = "decoded_tags_pseudo_final"
+# Searches of published systems. BioNER-DS took the 2,000 most relevant abstracts per range of
+# years, such as 2022 to 2026: dates "2022-01-01 2026-12-31".
+QUERIES = {
+    "bioner-ds": '("viral infection"[Title/Abstract] OR "virus"[Title/Abstract] '
+    'OR "SARS-CoV-2"[Title/Abstract] OR "COVID-19"[Title/Abstract] '
+    'OR "influenza"[Title/Abstract] OR "HIV"[Title/Abstract] OR "hepatitis"[Title/Abstract] '
+    'OR "dengue"[Title/Abstract]) AND ("gene"[Title/Abstract] OR "protein"[Title/Abstract] '
+    'OR "host response"[Title/Abstract] OR "immune response"[Title/Abstract] '
+    'OR "disease"[Title/Abstract] OR "drug"[Title/Abstract] OR "therapy"[Title/Abstract] '
+    'OR "treatment"[Title/Abstract])'
+}
 LONGEST = 5_000  # characters; anything longer is no sentence
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
-_TEXT = re.compile(r"train(-[0-9a-f]{8})?\.jsonl")  # names that this module gives, or once gave
 _CHUNK = 5_000  # sentences that a worker takes at once
 _WAITING = 64  # chunks that are labelled or wait at once: a bound on memory
 
@@ -101,12 +101,14 @@ def running_text(
 ) -> Iterator[Document]:
     """(document, sentence) of a PubMed search `query`, else of the file `text`, else of `plain`.
 
-    All are cleaned as by `clean`. `dates` are the first and last publication date of the search,
-    with a blank between; `limit` bounds its abstracts (0: all). The search leaves out the documents
-    of the registered corpora. It is asked at once, so a wrong date or address fails here.
+    All are cleaned as by `clean`. `query` may be a name in QUERIES. `dates` are the first and last
+    publication date of the search, with a blank between; `limit` bounds its abstracts (0: all). The
+    search leaves out the documents of the registered corpora. It is asked at once, so a wrong date
+    or address fails here.
     """
     if not query:
         return read_lines(text, dropped) if text else clean(plain, dropped)
+    query = QUERIES.get(query, query)
     since, until = [*dates.split(), "", ""][:2]
     pubmed = PubMed(email, outputs() / "pubmed")
     pubmed.dropped = dropped
@@ -115,19 +117,20 @@ def running_text(
     return split_documents((abstract.document for abstract in abstracts), dropped)
 
 
-def silver_folder(name: str) -> Path:
-    """The folder of the silver corpus with this name, where runs look for it.
+def text_source(
+    plain: str, text: str = "", query: str = "", dates: str = "", limit: int = 0
+) -> dict[str, str | int]:
+    """Where `running_text` takes its sentences from, for corpus.toml; `plain` is a corpus's name.
 
-    Raises WorkbookError for what can't be its name.
+    A search has its query, dates, the largest number of abstracts and the day; a file has its
+    SHA-256.
     """
-    if name in CORPORA:
-        raise WorkbookError(f"{name!r} can't be a silver corpus's name: a registered corpus has it")
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise WorkbookError(
-            f"{name!r} can't be a silver corpus's name: expected letters, digits, dots, hyphens, "
-            "plus signs"
-        )
-    return outputs() / "silver" / name
+    if query:
+        asked = {"query": QUERIES.get(query, query), "dates": dates, "most_abstracts": limit}
+        return {"source": "PubMed", **asked, "day": datetime.now(UTC).date().isoformat()}
+    if text:
+        return {"source": Path(text).name, "sha256": file_sha256(Path(text))}
+    return {"source": f"training sentences of {plain}"}
 
 
 def label(
@@ -136,12 +139,14 @@ def label(
     folder: str | Path,
     executor: Executor | None = None,
     replace: bool = False,
+    text: Mapping[str, str | int] | None = None,
 ) -> dict:
     """Label (document, sentence) pairs with a lexicon's file, and write them as a corpus.
 
-    Returns the numbers of sentences, words, and labels by type. An `executor` (processes, or a
-    cluster that shares the file system) labels chunks side by side and writes the same bytes.
-    `replace` replaces an existing corpus, once the new one is complete.
+    `text` says where the sentences come from (`text_source`). Returns the numbers of sentences,
+    words, and labels by type. An `executor` (processes, or a cluster that shares the file system)
+    labels chunks side by side and writes the same bytes. `replace` replaces an existing corpus,
+    once the new one is complete.
 
     Raises DataError for a lexicon without an entry, for no sentence, and for a folder that already
     holds a corpus.
@@ -163,119 +168,11 @@ def label(
             yield chunk.text
 
     def about() -> dict:
-        return {"lexicon": known.about.get("sources", {}), "labelled": {**counts, **labels}}
+        sources = {"lexicon": known.about.get("sources", {}), "text": dict(text or {})}
+        return sources | {"labelled": {**counts, **labels}}
 
-    _write(lines(), known.types, folder, replace, about)
+    write_corpus(lines(), known.types, folder, replace, about)
     return {**counts, "labels": dict(labels)}
-
-
-def save_sentences(
-    sentences: Iterable[Sentence],
-    types: Iterable[str],
-    folder: str | Path,
-    replace: bool = False,
-    **about: Mapping[str, str],
-) -> None:
-    """Write sentences whose labels nobody checked as a silver corpus.
-
-    `about` are tables of corpus.toml that say where the labels come from. Raises DataError for no
-    sentence, and for a folder that already holds a corpus, unless `replace` is given.
-    """
-    counts, labels = Counter(), Counter()
-
-    def lines() -> Iterator[str]:
-        for sentence in sentences:
-            counts.update(sentences=1, words=len(sentence.tokens))
-            labels.update(span.type for span in sentence.spans)
-            yield _record(sentence.tokens, sentence.tags, sentence.doc, sentence.spans)
-
-    _write(lines(), types, folder, replace, lambda: {**about, "labelled": {**counts, **labels}})
-
-
-def _write(
-    lines: Iterable[str],
-    types: Iterable[str],
-    folder: str | Path,
-    replace: bool,
-    about: Callable[[], Mapping[str, Mapping]],
-) -> None:
-    """Write the text aside, then make it the corpus; `about` is asked after the last line."""
-    from filelock import FileLock
-
-    folder = Path(folder)
-    _refuse_another(folder, replace)
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{uuid4().hex}.tmp"
-    try:
-        digest = _write_text(aside, lines)
-        if not aside.stat().st_size:
-            raise DataError(f"no sentence for {folder.name}: nothing is left of the text")
-        text = folder / f"train-{digest[:8]}.jsonl"
-        settings = {
-            "types": json.dumps(list(types), ensure_ascii=False),
-            "reader": '"jsonl"',
-            "tag_field": f'"{TAG_FIELD}"',
-            "silver": "true",
-            "files": f'{{ train = "{text.name}" }}',
-            "sha256": f'"{digest}"',
-        }
-        settings |= {name: _toml_table(table) for name, table in about().items()}
-        content = "".join(f"{key} = {value}\n" for key, value in settings.items())
-        with FileLock(folder / ".lock"):
-            _refuse_another(folder, replace)
-            aside.replace(text)
-            replace_text(folder / "corpus.toml", content)
-            for old in folder.iterdir():
-                if _TEXT.fullmatch(old.name) and old != text:
-                    old.unlink()
-    except OSError as error:
-        raise WorkbookError(
-            f"can't write to {folder} ({error.strerror or error}); make room and label again: an "
-            "earlier corpus is kept"
-        ) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _write_text(path: Path, lines: Iterable[str]) -> str:
-    """Write lines to a file; returns its SHA-256."""
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for line in lines:
-            content = line.encode()
-            digest.update(content)
-            file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
-
-
-def _refuse_another(folder: Path, replace: bool) -> None:
-    holds_one = any((folder / name).exists() for name in ("corpus.toml", "train.jsonl"))
-    if holds_one and not replace:
-        raise DataError(f"{folder} holds a corpus already; delete it or name another folder")
-
-
-def _toml_table(table: Mapping) -> str:
-    """A table as one line of TOML."""
-    return "{" + ", ".join(f"{_toml(key)} = {_toml(value)}" for key, value in table.items()) + "}"
-
-
-def _toml(value: str | int) -> str:
-    """JSON's texts are TOML's, except for DEL and for characters that JSON writes as two halves."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _record(tokens: list[str], tags: list[str], doc: str, spans: list[tuple]) -> str:
-    """One line of the text."""
-    record = {
-        "tokens": tokens,
-        "decoded_tags": ["O"] * len(tokens),
-        TAG_FIELD: tags,
-        "doc": doc,
-        "spans": spans,
-    }
-    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 class Chunk(NamedTuple):
@@ -329,5 +226,5 @@ def label_chunk(chunk: list[Document], lexicon: str, stamp: int) -> Chunk:
         labels.update(match.type for match in matches)
         words += len(tokens)
         tags = to_tags([Span(*match[:3]) for match in matches], len(tokens))
-        lines.append(_record(tokens, tags, doc, matches))
+        lines.append(record(tokens, tags, doc, matches))
     return Chunk("".join(lines), len(lines), words, labels)

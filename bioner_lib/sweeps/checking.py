@@ -10,7 +10,7 @@ from ..corpora.registry import CORPORA
 from ..errors import WorkbookError, unknown
 from ..home import exists, home
 from ..runs.recipes import RECIPES
-from ..silver.labelling import silver_folder
+from ..silver.corpus_folders import silver_folder
 from .jobs import Job
 from .parameters import default_of
 

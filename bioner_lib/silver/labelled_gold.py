@@ -1,0 +1,75 @@
+"""Gold text with a lexicon's labels for the types that gold lacks, as BioNER-DS trains on it.
+
+A person's labels stay as they are. Of the lexicon's matches only those of other types count, and
+only where they overlap no gold mention: an audit counts what was added and what was left out. The
+result is a silver corpus, since nobody checked the added labels: it trains, and chooses nothing.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.schemes import Span, to_tags
+from ..errors import DataError
+from .corpus_folders import record, silver_folder, write_corpus
+from .lexicons import Lexicon, Match
+
+
+def labelled_name(corpus: str) -> str:
+    """The name of a gold corpus's labelled text, such as bc5cdr-labelled for bc5cdr."""
+    return re.sub(r"[^\w.+-]+", "-", Path(corpus).name if "/" in corpus else corpus) + "-labelled"
+
+
+def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = False) -> dict:
+    """Write the training sentences of a gold corpus with a lexicon's labels added.
+
+    `name` is how a run calls the gold corpus; the folder is outputs/silver/<labelled_name(name)>.
+    Returns the audit: sentences, words, `kept` gold mentions, and by type the labels that were
+    `added` and those that were left out because they `overlap` gold.
+
+    Raises DataError for a lexicon that knows no other type, for a silver corpus, and for a folder
+    that holds a corpus already, unless `replace` is given.
+    """
+    if corpus.silver:
+        raise DataError(f"{corpus.name!r} is silver already; label_gold takes a gold corpus")
+    known = Lexicon.load(lexicon)
+    new = [type for type in known.types if type not in corpus.types]
+    if not new:
+        raise DataError(
+            f"{lexicon} knows {list(known.types)}, and {corpus.name!r} annotates all of it; there "
+            "is nothing to add"
+        )
+    audit: Counter = Counter(sentences=0, words=0, kept=0)
+
+    def lines() -> Iterator[str]:
+        for sentence in refuse_test(corpus.train, "labelling"):
+            gold = sentence.spans
+            added = _added(known.find(sentence.tokens), gold, new, audit)
+            spans = [*gold, *(Span(*match[:3]) for match in added)]
+            tags = to_tags(spans, len(sentence.tokens))
+            audit.update(sentences=1, words=len(sentence.tokens), kept=len(gold))
+            yield record(sentence.tokens, tags, sentence.doc, added, sentence.tags)
+
+    def about() -> dict:
+        source = {"source": f"training sentences of {name}", "fingerprint": corpus.fingerprint}
+        return {"lexicon": known.about.get("sources", {}), "text": source, "labelled": dict(audit)}
+
+    folder = silver_folder(labelled_name(name))
+    write_corpus(lines(), [*corpus.types, *new], folder, replace, about)
+    return dict(audit)
+
+
+def _added(matches: list[Match], gold: list[Span], types: list[str], audit: Counter) -> list[Match]:
+    """The matches of these types that overlap no gold mention; `audit` counts both kinds."""
+    found = []
+    for match in matches:
+        if match.type not in types:
+            continue
+        if any(match.start < span.end and span.start < match.end for span in gold):
+            audit[f"overlap {match.type}"] += 1
+        else:
+            audit[f"added {match.type}"] += 1
+            found.append(match)
+    return found
