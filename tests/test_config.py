@@ -93,3 +93,65 @@ def test_corpora_are_needed():
 def test_values_that_break_yamls_reader_are_named(argument):
     with pytest.raises(WorkbookError, match="not YAML"):
         read_config([argument])
+
+
+def write_files(folder, **texts):
+    """YAML files by their names without ending."""
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+def test_a_file_extends_others_beside_it(tmp_path):
+    write_files(
+        tmp_path,
+        all="corpora: sample\nseed: 1\nepochs: 2\nloss_weights: {Gene: 0.5, Virus: 3}\n",
+        deep__crf="extends: ../all.yaml\nseed: 2\nscheme: IOB2\n",
+        deep__mine="extends: crf.yaml\nseed: 3\nloss_weights: {Virus: 2}\n",
+    )
+    mine = str(tmp_path / "deep" / "mine.yaml")
+    expected = {"corpora": "sample", "epochs": 2, "scheme": "IOB2", "loss_weights": {"Virus": 2}}
+    assert read_config([mine]) == RunConfig(**expected, seed=3)
+    assert read_config([mine, "seed=4"]) == RunConfig(**expected, seed=4)
+    assert read_config(["epochs=9", mine]).epochs == 2, "what is extended is part of the file"
+    absolute = json.dumps({"extends": mine, "seed": 5})
+    (tmp_path / "last.json").write_text(absolute)
+    assert read_config([str(tmp_path / "last.json")]) == RunConfig(**expected, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: al.yaml", r"mine\.yaml: extends 'al\.yaml', but there is no file .*/al\.yaml"),
+        ("extends: .", r"extends '\.', but there is no file"),
+        ("extends: [all.yaml]", r"mine\.yaml: extends=\['all\.yaml'\]; expected the path of one"),
+        ("extends:", r"extends=None; expected the path"),
+        ("extends: mine.yaml", r"circle: \S*mine\.yaml -> \S*mine\.yaml;"),
+        ("extends: back.yaml", r"circle: \S*mine\.yaml -> \S*back\.yaml -> \S*mine\.yaml;"),
+        ("extends: list.yaml", r"list\.yaml: expected fields of RunConfig"),
+        ("extends: broken.yaml", r"broken\.yaml: not YAML"),
+        ("extends: wrong.yaml", "unknown RunConfig field 'sed'"),
+    ],
+)
+def test_an_extends_that_leads_nowhere_is_named(tmp_path, text, message):
+    write_files(
+        tmp_path,
+        mine=text,
+        all="corpora: sample\n",
+        back="extends: mine.yaml\n",
+        list="- sample\n",
+        broken="corpora: [\n",
+        wrong="corpora: sample\nsed: 3\n",
+    )
+    with pytest.raises(WorkbookError, match=message):
+        read_config([str(tmp_path / "mine.yaml")])
+
+
+def test_extends_is_refused_outside_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path, all="corpora: sample\n")
+    with pytest.raises(WorkbookError, match=r"only a file can say extends; .* all\.yaml seed=42"):
+        read_config(["extends=all.yaml"])
+    with pytest.raises(WorkbookError, match="unknown RunConfig field 'extends'"):
+        RunConfig(corpora="sample", extends="all.yaml")
