@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     with suppress(ValueError):  # raised outside the main thread
         # a scheduler's SIGTERM ends a sweep as Ctrl-C does
         signal.signal(signal.SIGTERM, _interrupt)
+    given.call = sys.argv[1:] if arguments is None else arguments
     commands = {
         "fetch": _fetch,
         "run": _run,
@@ -92,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--mirror", help="folder with copies of the files (default: BIONER_MIRROR)")
 
     run = commands.add_parser(
-        "run", help="make one run; with several processes under accelerate launch or torchrun"
+        "run",
+        help="make one run; with several processes under accelerate launch or torchrun",
+        description="Make one run. What it prints is also appended to outputs/logs/<run id>.log.",
     )
     run.add_argument(
         "config",
@@ -189,10 +192,13 @@ def _fetch(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     from .config import read_config
+    from .runs.logs import logged
     from .runs.run import run
     from .training import processes
 
-    run(read_config(given.config), track=given.track)
+    config = read_config(given.config)
+    with logged(config.run_id, given.call):
+        run(config, track=given.track)
     processes.leave()
     return 0
 

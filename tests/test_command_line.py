@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from conftest import small
 
-from bioner_lib import RunConfig, run
-from bioner_lib.__main__ import MISTAKE, main
+from bioner_lib import RunConfig, WorkbookError, run
+from bioner_lib.__main__ import MISTAKE, STOPPED, main
 from bioner_lib.home import folder_named_by, home
 from bioner_lib.home import outputs as outputs_folder
 
@@ -129,3 +131,87 @@ def test_evaluate_names_what_is_wrong(outputs, capsys, call, message):
     outputs.mkdir()
     assert main(["evaluate", *call]) == MISTAKE
     assert message in capsys.readouterr().err
+
+
+def log_of(outputs, config) -> list[str]:
+    return (outputs / "logs" / f"{config.run_id}.log").read_text().splitlines()
+
+
+def arguments_of(config) -> list[str]:
+    return [f"{name}={json.dumps(value)}" for name, value in config.as_dict().items()]
+
+
+def test_a_run_leaves_a_log_that_the_next_call_continues(tiny, outputs, capsys):
+    config = small(tiny, epochs=2)
+    call = ["run", *arguments_of(config), "--outputs", str(outputs)]
+    assert main(call) == 0
+    answer = capsys.readouterr()
+    first, *lines = log_of(outputs, config)
+    assert re.match(
+        r"# \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d  python -m bioner_lib run ", first
+    )
+    assert first.endswith(f"  bioner-workbook {version('bioner-workbook')}")
+    assert f"seed={config.seed}" in first
+    assert [line.split("  ")[0] for line in lines[:2]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[-1] == f"row: runs/{config.run_id}/run.json"
+    assert set(answer.out.splitlines()) <= set(lines)
+    assert "it/s" in answer.err, "a bar was drawn"
+    assert not [line for line in lines if "it/s" in line or "\r" in line or not line]
+    assert main(call) == 0
+    again = log_of(outputs, config)[1 + len(lines) :]
+    assert again[0].startswith("# ")
+    assert again[1:] == [lines[-1]], "a finished run is only read"
+
+
+def test_a_log_holds_warnings_and_the_error(outputs, capsys, monkeypatch):
+    config = RunConfig(corpora="sample", system="dictionary")
+
+    def fails(*_, **__):
+        print("\r 10%", end="", file=sys.stderr)
+        print(file=sys.stderr)
+        print("a warning", file=sys.stderr)
+        raise failure
+
+    monkeypatch.setattr("bioner_lib.runs.run.run", fails)
+    failure = WorkbookError("no such thing; take another")
+    assert main(["run", *arguments_of(config)]) == MISTAKE
+    assert capsys.readouterr().err.endswith("a warning\nerror: no such thing; take another\n")
+    assert log_of(outputs, config)[-1] == "error: no such thing; take another"
+    assert log_of(outputs, config)[1:-1] == ["a warning"]
+    failure = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        main(["run", *arguments_of(config)])
+    assert log_of(outputs, config)[-1] == "RuntimeError: a bug"
+    failure = KeyboardInterrupt()
+    assert main(["run", *arguments_of(config)]) == STOPPED
+    assert log_of(outputs, config)[-1] == "stopped"
+
+
+def test_a_log_that_cant_be_written_stops_no_run(outputs, capsys, monkeypatch):
+    config = RunConfig(corpora="sample", system="dictionary")
+    outputs.mkdir()
+    (outputs / "logs").write_text("a file where the folder would be")
+    assert main(["run", *arguments_of(config)]) == 0
+    answer = capsys.readouterr()
+    assert re.search(r"warning: no log: can't write .*\.log \(.*\); the run goes on", answer.err)
+    assert "row: runs/" in answer.out
+    (outputs / "logs").unlink()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bioner_lib.runs.logs._Log._append", full)
+    assert main(["run", *arguments_of(config)]) == 0
+    answer = capsys.readouterr()
+    assert answer.err.count("No space left on device") == 1
+    assert "row: runs/" in answer.out
+
+
+def test_only_the_first_process_logs(outputs, capsys, monkeypatch):
+    monkeypatch.setattr("bioner_lib.runs.run.run", lambda *_, **__: print("a share"))
+    monkeypatch.setattr("bioner_lib.training.processes.leave", lambda: None)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert main(["run", "corpora=sample"]) == 0
+    assert capsys.readouterr().out == "a share\n"
+    assert not outputs.exists()

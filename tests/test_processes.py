@@ -87,6 +87,8 @@ def test_two_processes_give_the_losses_of_one(tiny, tmp_path, outputs, more):
     for before, after in zip(one["history"], two["history"], strict=True):
         assert after["dev"] == pytest.approx(before["dev"], abs=0.02)
     assert done.stdout.count("row: runs/") == 1
+    log = (tmp_path / "two" / "logs" / f"{two['run_id']}.log").read_text()
+    assert [log.count(text) for text in ("# 20", "epoch 2/2  loss", "row: runs/")] == [1, 1, 1]
     again = together(tmp_path / "two", config)
     assert again.returncode == 0
     assert rows_in(tmp_path / "two") == [two], "a finished run is only read"

@@ -124,7 +124,7 @@ ROOMS = {
     "lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels objective loop",
-    "runs": "rows cards recipes provenance leaks scored run search",
+    "runs": "rows cards recipes provenance leaks scored run logs search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
