@@ -123,7 +123,7 @@ ROOMS = {
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
-    "self_labels objective loop",
+    "self_labels objective tracking loop",
     "runs": "rows cards recipes provenance leaks scored run logs search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",

@@ -148,9 +148,9 @@ def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
 
     def fake(tagger, *_):
         weights.append(tagger.heads[0].linear.weight.detach().clone())
-        return {"mean": next(scores)}
+        return {"sample": {"micro": {"f1": next(scores)}}}
 
-    monkeypatch.setattr(training, "dev_f1", fake)
+    monkeypatch.setattr(training, "dev_scores", fake)
     for folder in (None, tmp_path):
         scores = iter([0.2, 0.6, 0.4])
         weights[:] = []
@@ -229,12 +229,6 @@ def test_every_run_is_checked_by_the_referee(outputs, monkeypatch):
     with pytest.raises(AssertionError, match=r"Gene: strict F1 .* by seqeval"):
         run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     assert read_rows() == []
-
-
-def test_tensorboard_when_asked_for(tiny, outputs, capsys):
-    run(small(tiny, epochs=2), track="tensorboard")
-    assert list((outputs / "tensorboard").rglob("events.out.tfevents*"))
-    assert "epoch 2/2  loss" in capsys.readouterr().out
 
 
 def test_a_corpus_of_the_users_own(tiny, tmp_path):

@@ -5,9 +5,8 @@ last epoch ends as it would have ended.
 """
 
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,8 @@ import torch
 
 from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split, refuse_test
-from ..errors import WorkbookError, unknown
-from ..evaluation.scoring import score
-from ..home import outputs
+from ..errors import WorkbookError
+from ..evaluation.scoring import Score, score
 from ..models.batching import Example, collate, epoch_batches, make_examples
 from ..models.encoders import autocast_dtype
 from ..models.heads import plan_heads
@@ -34,6 +32,7 @@ from .objective import Objective
 from .optimization import Finite, clip_gradient, make_optimizer, warm_up_and_decay
 from .progress import EpochBar, report
 from .self_labels import label_hidden
+from .tracking import Tracking
 
 _EVERY = 20  # batches between two reports
 
@@ -67,8 +66,9 @@ class Loop:
         track: str = "",
     ):
         self.config, self.corpora = config, list(corpora)
-        self.progress, self.track = progress, track
-        self.accelerator = _accelerator(track)
+        self.progress = progress
+        self.tracking = Tracking(track)
+        self.accelerator = self.tracking.accelerator
         self.device = self.accelerator.device
         self.autocast = autocast_dtype(config.precision)
         if torch.cuda.is_available():
@@ -100,8 +100,7 @@ class Loop:
         table = self.rows.weight if self.rows else None
         self.optimizer = make_optimizer(config, self.tagger, self.loss_of, table)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
-        if track:
-            self.accelerator.init_trackers(config.run_id)
+        self.tracking.start(config.run_id)
 
     def _with_teacher(self) -> tuple[list[Corpus], dict[str, float]]:
         """The corpora that teach, and their loss weights.
@@ -180,6 +179,8 @@ class Loop:
         config = self.config
         seed_everything(config.seed, epoch + config.epochs * processes.rank())
         batches, total = self.batches(epoch), 0.0
+        steps = math.ceil(len(batches) / config.accumulate)
+        self.tracking.start_epoch(epoch, steps)
         show = self.progress and processes.rank() == 0
         bar = EpochBar(config.run_id, epoch, config.epochs, dev, show)
         finite = Finite(lambda i: self._place(epoch, i, batches[i]))
@@ -191,19 +192,22 @@ class Loop:
                 loss = self._loss(examples)
                 self.accelerator.backward(loss / len(group))
             finite.add("loss", loss.detach(), i)
-            if is_last:
-                finite.add("gradient", self._update(), i)
             total += loss.detach()
+            if is_last:
+                rate = self.scheduler.get_last_lr()[0]
+                norm = self._update()
+                finite.add("gradient", norm, i)
+                self.tracking.step(i // config.accumulate + 1, i + 1, total, norm, rate)
             if (i + 1) % _EVERY == 0:
                 finite.check()
-                self._report(bar, epoch * len(batches) + i + 1, i + 1, float(total) / (i + 1))
+                bar.update(i + 1, float(total) / (i + 1))
         finite.check()
         if self.rows:
             self.rows.catch_up()
         total = self.accelerator.reduce(total, "mean")
         return {
             "loss": float(total) / len(batches),
-            "steps": math.ceil(len(batches) / config.accumulate),
+            "steps": steps,
             "pieces": sum(len(e.window.input_ids) for examples in batches for e in examples),
             "training_seconds": bar.seconds,
         }
@@ -235,30 +239,6 @@ class Loop:
             f"epoch {epoch + 1}, step {i + 1}, batch of {len(examples)} windows whose first "
             f"belongs to sentence {first.window.sentence} of {self.taught[first.corpus].name!r}"
         )
-
-    def _report(self, bar: EpochBar, step: int, step_of_epoch: int, loss: float) -> None:
-        bar.update(step_of_epoch, loss)
-        if self.track:
-            rate = self.scheduler.get_last_lr()[0]
-            self.accelerator.log({"loss": loss, "learning_rate": rate}, step=step)
-
-
-def _accelerator(track: str):
-    """The device, the other processes, and a tracker (library: accelerate)."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-
-    if track and track not in LOGGER_TYPE_TO_CLASS:
-        raise unknown("tracker", track, LOGGER_TYPE_TO_CLASS)
-    if track and track not in {str(tracker) for tracker in get_available_trackers()}:
-        raise WorkbookError(f"tracker {track!r} isn't installed: pip install {track}")
-    # what changes numbers is in the configuration, not in the environment
-    os.environ.pop("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", None)
-    # nor in what a Trainer of this process has set before
-    AcceleratorState._reset_state()
-    folder = str(outputs() / "tensorboard") if track else None
-    return Accelerator(mixed_precision="no", log_with=track or None, project_dir=folder)
 
 
 def _group(i: int, batches: int, size: int) -> range:
@@ -297,14 +277,14 @@ def share_of(examples: Sequence[Example]) -> Share:
     return Share(mine, max(1, words) / n, n * len(mine) / len(examples))
 
 
-def dev_f1(
+def dev_scores(
     tagger: MultiTaskTagger,
     dev: Sequence[Split],
     corpora: Sequence[Corpus],
     autocast: torch.dtype | None,
     cuts: dict[str, Cut] | None = None,
-) -> dict[str, float]:
-    """Corpus -> micro F1 on its dev split, and `mean` over corpora, by which an epoch is chosen.
+) -> dict[str, dict[str, Score]]:
+    """Corpus -> type, micro or macro -> its measures on the dev split, as `score` gives them.
 
     `cuts` keeps this process's part of each split, cut into windows, from one call to the next.
     """
@@ -316,9 +296,25 @@ def dev_f1(
             cuts[corpus.name] = Cut(tagger.cut(mine))
         found = tagger.predict(cuts[corpus.name], corpus.name, corpus.types, autocast=autocast)
         gold = [sentence.spans for sentence in split]
-        scores = score(gold, processes.gather(found), corpus.types)
-        result[corpus.name] = scores["micro"]["f1"]
-    return result | {"mean": float(np.mean(list(result.values())))}
+        result[corpus.name] = score(gold, processes.gather(found), corpus.types)
+    return result
+
+
+def chosen_by(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, float]:
+    """Corpus -> micro F1, and `mean` over corpora, by which an epoch is chosen."""
+    f1 = {name: measures["micro"]["f1"] for name, measures in scores.items()}
+    return f1 | {"mean": float(np.mean(list(f1.values())))}
+
+
+def dev_f1(
+    tagger: MultiTaskTagger,
+    dev: Sequence[Split],
+    corpora: Sequence[Corpus],
+    autocast: torch.dtype | None,
+    cuts: dict[str, Cut] | None = None,
+) -> dict[str, float]:
+    """Corpus -> micro F1 on its dev split, and their mean; see `dev_scores`."""
+    return chosen_by(dev_scores(tagger, dev, corpora, autocast, cuts))
 
 
 def fit(
@@ -336,7 +332,7 @@ def fit(
     dev splits of `also` choose.
 
     folder   gets a checkpoint per epoch, from which a later call continues
-    track    a tracker of accelerate's, such as "tensorboard"
+    track    a tracker of accelerate's, such as "tensorboard"; see tracking.py
     after    is called with each epoch and its mean dev F1; what it raises ends the training
 
     Raises WorkbookError for a loss that isn't finite.
@@ -346,17 +342,14 @@ def fit(
     checkpoint = Checkpoint(folder, loop.parts())
     history = checkpoint.restore()
     for epoch in range(len(history), config.epochs):
-        record = _train_and_choose(loop, epoch, choosing, history)
+        record, scores = _train_and_choose(loop, epoch, choosing, history)
         history.append(record)
         checkpoint.save(history)
-        _tell(loop, record)
+        _tell(loop, record, scores)
         if after:
             after(epoch, record["dev"]["mean"])
     checkpoint.restore_best(history)
-    if track:
-        # not accelerator.end_training(), which would leave the other processes alone
-        for tracker in loop.accelerator.trackers:
-            tracker.finish()
+    loop.tracking.finish()
     whole = loop.cuts if processes.count() == 1 else {}
     return Fitted(loop.tagger, history, cost_of(history), loop.labelled, whole)
 
@@ -375,26 +368,25 @@ def _choosing(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]
 
 def _train_and_choose(
     loop: Loop, epoch: int, choosing: Sequence[Corpus], history: Sequence[dict]
-) -> dict:
-    """Train one epoch and score dev; returns the epoch's record."""
+) -> tuple[dict, dict[str, dict[str, Score]]]:
+    """Train one epoch and score dev; returns the epoch's record, and all scores on dev."""
     started, cpu, energy = time.perf_counter(), time.process_time(), joules()
     before = history[-1]["dev"]["mean"] if history else None
     record = {"epoch": epoch, **loop.one_epoch(epoch, before)}
     dev = [corpus.dev for corpus in choosing]
-    record["dev"] = dev_f1(loop.tagger, dev, choosing, loop.autocast, loop.cuts)
+    scores = dev_scores(loop.tagger, dev, choosing, loop.autocast, loop.cuts)
+    record["dev"] = chosen_by(scores)
     record["seconds"] = time.perf_counter() - started
     record["process_seconds"] = time.process_time() - cpu
     record["joules"] = used(energy, joules())
-    return record
+    return record, scores
 
 
-def _tell(loop: Loop, record: dict) -> None:
+def _tell(loop: Loop, record: dict, scores: dict[str, dict[str, Score]]) -> None:
     """An epoch's result, for the sweep, the tracker and the person who waits."""
     config, epoch, dev = loop.config, record["epoch"], record["dev"]
     report(config.run_id, epoch, config.epochs, 1.0, dev["mean"], record["seconds"])
-    if loop.track:
-        values = {f"dev F1 {name}": f1 for name, f1 in dev.items()}
-        loop.accelerator.log(values, step=(epoch + 1) * record["steps"])
+    loop.tracking.scores(scores, dev["mean"], (epoch + 1) * record["steps"])
     if loop.progress and processes.rank() == 0:
         print(
             f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  "
