@@ -94,6 +94,7 @@ class Corpus:
     silver       whether a dictionary made the labels: they train, and choose nothing
     incomplete   split -> (mentions that the tags hold, official mentions), where these differ
     source       of a silver corpus: where its text and its labels come from
+    carved       where the test split comes from, in words, if `carve_test` made it
     """
 
     name: str
@@ -107,31 +108,44 @@ class Corpus:
     silver: bool = False
     incomplete: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     source: Mapping[str, Mapping] = field(default_factory=dict)
+    carved: str = ""
 
     @property
     def note(self) -> str:
-        """How many official mentions are trained on or scored, in words; "" where all are."""
-        return "; ".join(
+        """What a reader of its scores must know, in words; "" where there is nothing.
+
+        How many official mentions are trained on or scored, where not all are, and `carved`.
+        """
+        parts = [
             f"{kept:,} of {official:,} official mentions of {role} are {_USE[role]}"
             for role, (kept, official) in self.incomplete.items()
-        )
+        ]
+        return "; ".join([*parts, self.carved] if self.carved else parts)
 
     @property
     def train(self) -> Split:
-        return self._split("train")
+        return self.split("train")
 
     @property
     def dev(self) -> Split:
-        return self._split("dev")
+        return self.split("dev")
 
     @property
     def test(self) -> Split:
-        return self._split("test")
+        return self.split("test")
 
-    def _split(self, role: str) -> Split:
-        if role not in self.splits:
-            raise DataError(f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}")
-        return self.splits[role]
+    def split(self, role: str) -> Split:
+        """The split with this role; raises WorkbookError where there is none."""
+        if role in self.splits:
+            return self.splits[role]
+        if role not in SPLITS:
+            raise unknown(f"split of {self.name!r}:", role, self.splits)
+        way_out = ""
+        if role == "test" and not self.official and not self.silver:
+            way_out = "; carve_test = true in its corpus.toml sets one apart from train"
+        raise DataError(
+            f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}{way_out}"
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -159,7 +173,7 @@ class Corpus:
 
     def counts(self, role: str) -> Counter:
         """Mentions per type in a split."""
-        return Counter(span.type for sentence in self._split(role) for span in sentence.spans)
+        return Counter(span.type for sentence in self.split(role) for span in sentence.spans)
 
     def only(self, *types: str) -> "Corpus":
         """A view that shows these types and hides all others: hidden means unknown."""
@@ -242,6 +256,37 @@ class Corpus:
         for role, sentences in parts.items():
             splits[role] = Split(sentences, role, self.name)
         return replace(self, splits={role: splits[role] for role in SPLITS if role in splits})
+
+    def carve_test(self, share: float = 0.15, seed: int = 13) -> "Corpus":
+        """With a test split of so large a share of the train split's documents.
+
+        Where documents aren't known, it is a share of the sentences. The choice depends on the
+        seed and on the documents' names only. `note` says how much was set apart.
+
+        Raises DataError where too little is left for train, and for dev if that is yet to be made.
+        """
+        unit = "documents" if self.documented else "sentences"
+        docs = _shuffled({sentence.doc for sentence in self.train}, f"{seed}-test")
+        n = max(1, round(share * len(docs)))
+        needed, left = ("train needs", 1) if "dev" in self.splits else ("train and dev need", 2)
+        if len(docs) - n < left:
+            raise DataError(
+                f"corpus {self.name!r}: carve_test would take {n} of the {len(docs)} {unit} of its "
+                f"train split, but {needed} {left} of them; add {unit}, take a smaller share, or "
+                "delete carve_test"
+            )
+        chosen = set(docs[:n])
+        parts: dict[str, list[Sentence]] = {"train": [], "test": []}
+        for sentence in self.train:
+            parts["test" if sentence.doc in chosen else "train"].append(sentence)
+        splits = dict(self.splits)
+        for role, sentences in parts.items():
+            splits[role] = Split(sentences, role, self.name)
+        carved = (
+            f"test: {100 * share:g} % of its {unit}, set apart by carve_test ({n} of {len(docs)})"
+        )
+        ordered = {role: splits[role] for role in SPLITS if role in splits}
+        return replace(self, splits=ordered, official=False, carved=carved)
 
     def to_datasets(self):
         """A `datasets.DatasetDict` with the columns tokens, tags, doc."""

@@ -22,6 +22,7 @@ from .registry import CORPORA, make_corpus
 
 # keys of corpus.toml that say where silver labels come from
 ABOUT = ("lexicon", "teacher", "text", "labelled")
+_TEST_SHARE = 0.15  # of the documents, where corpus.toml says carve_test = true
 _EXPECTED = {  # key of corpus.toml -> what its value must be
     "types": "a list of texts, or one",
     "labels": "a table of texts",
@@ -34,6 +35,7 @@ _EXPECTED = {  # key of corpus.toml -> what its value must be
     "sha256": "a text",
     "files": "a table of texts",
     "name": "a text",
+    "carve_test": "true, false, or a share between 0 and 1 such as 0.15",
     **dict.fromkeys(ABOUT, "a table"),
 }
 _ROLES = {
@@ -76,6 +78,7 @@ class _OwnCorpus:
         self.options = {key: value for key, value in settings.items() if key not in ABOUT}
         self.reader = self.options.pop("reader", None)
         self.silver = self.options.pop("silver", False)
+        self.carve_test = self.options.pop("carve_test", False)
         types = self.options.pop("types", None)
         self.types = (types,) if isinstance(types, str) else types
         names, sha256 = self.options.pop("files", None), self.options.pop("sha256", "")
@@ -86,6 +89,8 @@ class _OwnCorpus:
         self.name = self._named(self.options.pop("name", None))
         if sha256:
             self._check_text(sha256)
+        if self.carve_test is not False:
+            self._check_carving()
         if self.reader is not None and self.reader not in READERS:
             raise unknown("reader", self.reader, READERS)
         if self.name in CORPORA:
@@ -114,7 +119,10 @@ class _OwnCorpus:
             readings = read_saved(self.path, **self.options)
         else:
             readings = {role: self._read(role, file) for role, file in self.files.items()}
-        return corpus_of(self.path, self.name, readings, self.types, self.silver)
+        if self.carve_test and "test" in readings:
+            raise self._has_test("its test split")
+        share = _TEST_SHARE if self.carve_test is True else self.carve_test
+        return corpus_of(self.path, self.name, readings, self.types, self.silver, share)
 
     def _stays_on_disk(self) -> bool:
         """Silver text in JSON lines is large, and each of its lines stands alone."""
@@ -146,6 +154,30 @@ class _OwnCorpus:
             if key not in known:
                 raise unknown(f"option of {read.__name__}:", key, known[1:])
 
+    def _check_carving(self) -> None:
+        """Raises DataError where no test split can be set apart."""
+        expected = _EXPECTED["carve_test"]
+        if not _fits(self.carve_test, expected):
+            raise DataError(f"{self.path}: carve_test = {self.carve_test!r}; expected {expected}")
+        if self.silver:
+            raise DataError(
+                f"{self.path} is silver: a test split of labels that nobody checked would measure "
+                "the dictionary; delete carve_test, and name a gold corpus in also_test"
+            )
+        if "test" in self.files:
+            raise self._has_test(self.files["test"].name)
+        if self.files and "train" not in self.files:
+            raise DataError(
+                f"{self.path}: carve_test takes the test split out of train, which is missing; "
+                f"there is only {[file.name for file in self.files.values()]}"
+            )
+
+    def _has_test(self, what: str) -> DataError:
+        return DataError(
+            f"{self.path}: carve_test would set a test split apart, but there is {what}; delete "
+            "carve_test from corpus.toml, or that split"
+        )
+
     def _check_text(self, sha256: str) -> None:
         """Raises DataError where a silver text isn't the one that was labelled."""
         if "train" not in self.files:
@@ -165,8 +197,12 @@ def corpus_of(
     readings: Mapping[str, Reading],
     types: Iterable[str] | None = None,
     silver: bool = False,
+    test_share: float = 0.0,
 ) -> Corpus:
-    """A corpus of what a user's files hold; `types` declares what they annotate."""
+    """A corpus of what a user's files hold; `types` declares what they annotate.
+
+    A `test_share` above 0 is the part of the train split that becomes the test split.
+    """
     found = sorted({type for reading in readings.values() for type in reading.mentions})
     types = _usable(found if types is None else types, where)
     if extra := [type for type in found if type not in types]:
@@ -176,7 +212,10 @@ def corpus_of(
     if not types:
         raise DataError(f"{where} holds no mention; say what it annotates with types=")
     corpus = make_corpus(name, types, readings, official=False, silver=silver)
-    return corpus if silver else corpus.carve_dev()
+    if silver:
+        return corpus
+    # test first, so that it doesn't depend on whether there is a dev split
+    return (corpus.carve_test(test_share) if test_share else corpus).carve_dev()
 
 
 def _usable(types: Iterable[str], path: Path | str) -> tuple[str, ...]:
@@ -266,6 +305,9 @@ def _fits(value: object, expected: str) -> bool:
 
     fits = {
         "true or false": lambda: isinstance(value, bool),
+        _EXPECTED["carve_test"]: lambda: (
+            isinstance(value, bool) or (isinstance(value, float) and 0 < value < 1)
+        ),
         "a text": lambda: is_text(value),
         "a list of texts": lambda: isinstance(value, list) and all(map(is_text, value)),
         "a list of texts, or one": lambda: is_text(value) or _fits(value, "a list of texts"),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..corpora.corpus import Corpus, Split
 from ..corpora.loading import load_corpus
-from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import replace_text, runs_folder
 from ..models.encoders import autocast_dtype
@@ -40,13 +39,12 @@ def evaluate(
     a type of the corpus.
     """
     tagger, loaded = read_tagger(run_id), load_corpus(corpus, limit=limit)
-    if role not in loaded.splits:
-        raise unknown(f"split of {loaded.name}", role, loaded.splits)
+    split = loaded.split(role)
     asked = asked_types(tagger.plans, loaded)
     folder = runs_folder() / run_id
     precision = read_row(folder)["config"]["precision"]
     found = (quantized(tagger.cpu()) if int8 else tagger).predict(
-        [sentence.tokens for sentence in loaded.splits[role]],
+        [sentence.tokens for sentence in split],
         loaded.name,
         asked,
         autocast=autocast_dtype(precision),
