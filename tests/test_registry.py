@@ -1,5 +1,6 @@
 """The registered corpora: complete entries, published counts, whole gold."""
 
+import copy
 import hashlib
 import re
 from pathlib import Path
@@ -184,3 +185,87 @@ def test_real_gold_is_scored_or_marked(mirror):
             if role == "test" and scored == official:
                 assert corpus.official
     assert marked == {"nlm-gene": (2354, 2365)}
+
+
+# written for this test; each word with its tag in IOB2 and in IOBES, either of which is read
+CHEMD = {
+    "train": [
+        "Sodium/B/B nitroprusside/I/E and/O/O levodopa/B/S ./O/O",
+        "No/O/O reply/O/O ./O/O",
+    ],
+    "dev": ["Glucose/B/S lactate/B/S rose/O/O ./O/O"],
+    "test": [
+        "N/B/B -/I/I acetylcysteine/I/E helps/O/O ./O/O",
+        "Aspirin/B/S",
+    ],
+}
+
+
+def chemd_mirror(folder, monkeypatch, scheme="IOB2"):
+    """bc4chemd's files in a mirror folder, and a registry entry with their hashes and counts."""
+    (folder / "bc4chemd").mkdir()
+    entry = copy.deepcopy(CORPORA["bc4chemd"])
+    for role, sentences in CHEMD.items():
+        lines = []
+        for sentence in sentences:
+            for cell in sentence.split():
+                word, *tags = cell.split("/")
+                tag = tags[scheme == "IOBES"]
+                lines.append(f"{word}\t{tag}" + ("" if tag == "O" else "-Chemical"))
+            lines.append("")
+        text = "\n".join(lines) + "\n"
+        file = entry["files"][role]
+        (folder / "bc4chemd" / Path(file["path"]).name).write_text(text, newline="")
+        content = text.encode()
+        file["git_blob"] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        entry["counts"][role] = {"sentences": len(sentences), "Chemical": 2}
+    monkeypatch.setitem(CORPORA, "bc4chemd", entry)
+    return entry
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "IOBES"])
+def test_bc4chemd_is_read_as_it_is_published(tmp_path, monkeypatch, scheme):
+    chemd_mirror(tmp_path, monkeypatch, scheme)
+    corpus = load_from(tmp_path, "bc4chemd")
+    found = {
+        role: [
+            (" ".join(s.tokens), [" ".join(s.tokens[a:b]) for a, b, _ in s.spans]) for s in split
+        ]
+        for role, split in corpus.splits.items()
+    }
+    assert found == {
+        "train": [
+            ("Sodium nitroprusside and levodopa .", ["Sodium nitroprusside", "levodopa"]),
+            ("No reply .", []),
+        ],
+        "dev": [("Glucose lactate rose .", ["Glucose", "lactate"])],
+        "test": [("N - acetylcysteine helps .", ["N - acetylcysteine"]), ("Aspirin", ["Aspirin"])],
+    }
+    assert corpus.types == ("Chemical",)
+    assert corpus.official
+    assert not corpus.repairs
+    assert not corpus.documented
+
+
+def test_bc4chemds_counts_hashes_and_labels_are_checked(tmp_path, monkeypatch):
+    published = CORPORA["bc4chemd"]
+    entry = chemd_mirror(tmp_path, monkeypatch)
+    entry["counts"]["dev"] = {"sentences": 3, "Chemical": 5}
+    message = (
+        r"bc4chemd dev \(data/BC4CHEMD/devel\.tsv\) differs from its published counts: "
+        r"sentences 1 instead of 3, Chemical 2 instead of 5"
+    )
+    with pytest.raises(DataError, match=message):
+        load_from(tmp_path, "bc4chemd")
+    entry["labels"] = {"Drug": "Chemical"}
+    with pytest.raises(DataError, match=r"train\.tsv:1: unknown label 'Chemical'"):
+        load_from(tmp_path, "bc4chemd")
+    path = tmp_path / "bc4chemd" / "train.tsv"
+    path.write_text(path.read_text().replace("levodopa", "Levodopa"))
+    with pytest.raises(
+        DataError, match=r"train\.tsv has git_blob \w+, not .*; delete it and fetch"
+    ):
+        load_from(tmp_path, "bc4chemd")
+    monkeypatch.setitem(CORPORA, "bc4chemd", published)
+    with pytest.raises(DataError, match=f"not {published['files']['train']['git_blob']}"):
+        load_from(tmp_path, "bc4chemd")
