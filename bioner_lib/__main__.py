@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         "sweep": _sweep,
         "status": _status,
         "board": _board,
+        "publish": _publish,
         "report": _report,
     }
     try:
@@ -136,8 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
     board = commands.add_parser("board", help="print the leaderboard")
+    publish = commands.add_parser("publish", help="copy a finished table to outputs/published")
+    publish.add_argument("table", help="the name of a sweep in notebooks/sweeps/published")
     report = commands.add_parser("report", help="executed notebooks as pages that open anywhere")
-    for command in (run, evaluate, sweep, status, board, report):
+    for command in (run, evaluate, sweep, status, board, publish, report):
         command.add_argument(
             "--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)"
         )
@@ -329,6 +332,15 @@ def _board(given: argparse.Namespace) -> int:
             if Path(path.stem).suffix not in (".failed", ".running"):
                 print(f"  {_from_root(path)}")
     print("next: make lab opens JupyterLab; start with notebooks/00_quickstart.ipynb")
+    return 0
+
+
+def _publish(given: argparse.Namespace) -> int:
+    from .board.publishing import publish
+
+    _existing_outputs()
+    rows = publish(given.table)
+    print(f"{len(rows)} rows with their counts in {_from_root(rows[0].parent)}; commit that folder")
     return 0
 
 

@@ -175,10 +175,38 @@ def save_row(outputs, made):
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch) -> Path:
-    """The folder of published rows, in a workbook of the test's own."""
-    monkeypatch.setattr("bioner_lib.board.publishing.home", lambda: tmp_path / "root")
-    return tmp_path / "root" / "outputs" / "published"
+def published(tmp_path, outputs, monkeypatch) -> Path:
+    """The folder of committed tables, in a workbook of the test's own.
+
+    Its sweep published/tiny executes small.ipynb for the seeds 1 and 2.
+    """
+    root = tmp_path / "root"
+    (root / "notebooks" / "sweeps" / "published").mkdir(parents=True)
+    cells = ["seed: int = 13  # of the run\noptions: dict = {}  # fields of RunConfig"]
+    write_notebook(root / "notebooks" / "small.ipynb", cells)
+    sweep = root / "notebooks" / "sweeps" / "published" / "tiny.yaml"
+    sweep.write_text("steps: [{notebook: small, seeds: [1, 2]}]")
+    monkeypatch.setenv("BIONER_HOME", str(root))
+    return root / "outputs" / "published"
+
+
+def predicted(outputs, made, predictions, role="test") -> dict:
+    """Leave a row and its predictions where a run would."""
+    folder = outputs / "runs" / made["run_id"]
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    (folder / "predictions" / f"sample.{role}.jsonl").write_text(
+        "\n".join(map(json.dumps, predictions))
+    )
+    return made
+
+
+def answers(right, of=40) -> list[dict]:
+    """`of` documents with one gene each; the first `right` of them are found."""
+    return [
+        {"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)}
+        for i in range(of)
+    ]
 
 
 def write(folder, name, text) -> Path:

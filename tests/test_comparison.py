@@ -6,7 +6,7 @@ import math
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from conftest import environment, in_precision, row
+from conftest import answers, environment, in_precision, predicted, row
 
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board import plots
@@ -162,25 +162,6 @@ def test_several_arms_against_one_base(tiny, outputs):
         )
         == 2
     )
-
-
-def predicted(outputs, made, predictions, role="test"):
-    """Leave a row and its predictions where a run would."""
-    folder = outputs / "runs" / made["run_id"]
-    (folder / "predictions").mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(made))
-    (folder / "predictions" / f"sample.{role}.jsonl").write_text(
-        "\n".join(map(json.dumps, predictions))
-    )
-    return made
-
-
-def answers(right, of=40):
-    """`of` documents with one gene each; the first `right` of them are found."""
-    return [
-        {"doc": f"d{i}", "gold": [[0, 1, "Gene"]], "predicted": [[0, 1, "Gene", 0.9]] * (i < right)}
-        for i in range(of)
-    ]
 
 
 def test_compare_by_hand(outputs, tmp_path):

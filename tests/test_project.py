@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from bioner_lib.board.leaderboard import by_type, markdown
-from bioner_lib.board.publishing import published_rows
+from bioner_lib.board.published_files import published_rows, published_tables
 from bioner_lib.board.tables import aggregate, results
 from bioner_lib.home import home
 
@@ -129,7 +129,8 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
     "abbreviations grounding graph",
-    "board": "tables comparison leaderboard publishing plots corpus_plots graph_plots",
+    "board": "published_files tables comparison leaderboard publishing plots corpus_plots "
+    "graph_plots",
     "look": "highlighting records pages explorer verification text_view report",
     "__main__": "",
 }
@@ -266,9 +267,9 @@ def test_readme_tables_come_from_committed_rows(table, types):
 
 
 def test_published_rows_are_whole():
-    for path in (home() / "outputs" / "published").rglob("*.json"):
-        row = json.loads(path.read_text())
-        assert path.stem == row["run_id"]
+    for row in (row for table in ("", *published_tables()) for row in published_rows(table)):
+        path = home() / "outputs" / "published" / row["table"] / f"{row['run_id']}.json"
+        assert path.exists()
         assert all(
             about["official"] or "test" not in about["sentences"] for about in row["data"].values()
         )

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy(
         "comparison": "best_dev check_budgets comparable compare compare_arms finals repetitions "
         "transfer",
         "leaderboard": "by_type leaders markdown write_leaderboard",
-        "publishing": "publish published_rows",
+        "published_files": "published_counts published_rows published_tables",
+        "publishing": "publish",
     },
 )

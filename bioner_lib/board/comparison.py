@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..config import BUDGET, RunConfig
 from ..errors import WorkbookError
-from ..evaluation.statistics import document_counts, holm, paired_difference
+from ..evaluation.statistics import holm, paired_difference
 from ..home import runs_folder
 from ..runs.rows import (
     PARENTS,
@@ -17,10 +17,10 @@ from ..runs.rows import (
     parents_of,
     phases,
     precision_of,
-    read_predictions,
     read_row,
     read_rows,
 )
+from .published_files import asked_of, counts_of
 from .tables import results
 
 Rows = Sequence[Mapping]
@@ -32,7 +32,8 @@ def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
     """Test F1 of a minus b per corpus, with its 95 % interval and Holm-corrected p.
 
     The seeds that both arms have are used. Documents (sentences, where a corpus has no documents)
-    and seeds count as luck: see `statistics.paired_difference`.
+    and seeds count as luck: see `statistics.paired_difference`. Rows of `published_rows` need no
+    predictions where their table has committed counts.
 
     Raises WorkbookError where budgets or asked types differ, and where no seed is shared.
     """
@@ -65,36 +66,23 @@ def _counts_of_pairs(
     pairs: Sequence[Mapping[int, Mapping]], seeds: Sequence[int], corpus: str
 ) -> list[np.ndarray]:
     """tp, fp, fn per seed and document of both sides.  two (S D 3)"""
-    asked = {tuple(_asked(by_seed[seed], corpus)) for by_seed in pairs for seed in seeds}
+    asked = {tuple(asked_of(by_seed[seed], corpus)) for by_seed in pairs for seed in seeds}
     if len(asked) > 1:
         raise WorkbookError(
             f"{corpus}: these runs were asked for different types, {sorted(asked)}; they can't be "
             "compared there"
         )
     types = asked.pop()
-    sides, documents = [], set()
-    for by_seed in pairs:
-        side = []
-        for seed in seeds:
-            predictions = read_predictions(by_seed[seed]["run_id"], corpus, "test")
-            documents.add(frozenset(p["doc"] for p in predictions))
-            side.append(predictions)
-        sides.append(side)
-    if len(documents) > 1:
+    sides = [[counts_of(by_seed[seed], corpus) for seed in seeds] for by_seed in pairs]
+    if len({counts.documents for side in sides for counts in side}) > 1:
         raise WorkbookError(
             f"{corpus}: these runs were tested on different documents; they can't be compared there"
         )
-    return [np.stack([document_counts(p, types) for p in side]) for side in sides]
+    return [np.stack([counts.of(types) for counts in side]) for side in sides]
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(p_holm=holm(frame["p"].tolist()))
-
-
-def _asked(row: Mapping, corpus: str) -> list[str]:
-    """The types that a run was asked for on a corpus."""
-    not_asked = row["scores"][corpus]["test"].get("not_asked", [])
-    return [type for type in row["data"][corpus]["types"] if type not in not_asked]
 
 
 def compare_arms(arms: Mapping[str, ByCorpus], base: ByCorpus) -> pd.DataFrame:

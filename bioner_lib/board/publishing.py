@@ -1,35 +1,147 @@
-"""Committed rows: the tables and figures of README and notebooks are drawn from them."""
+"""Publishing a table: the rows of a finished sweep become committed files.
 
+The sweep notebooks/sweeps/published/<table>.yaml says which jobs make the table.
+"""
+
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ..errors import WorkbookError
+from ..errors import WorkbookError, delete_run, unknown
 from ..home import home, replace_text, runs_folder
+from ..runs.rows import precision_of, read_row
+from ..sweeps.execution import runs_of, state_of
+from ..sweeps.jobs import Job
+from ..sweeps.reading import read_sweep
+from .published_files import COUNTS, JOBS, Counts, counts_of, counts_text, table_folder
+
+_SWEEPS = "published"  # folder of notebooks/sweeps
+_SHOWN = 8  # unfinished jobs that an error names
 
 
-def _folder(table: str) -> Path:
-    return home() / "outputs" / "published" / table
+def publish(table: str) -> list[Path]:
+    """Copy the rows of a table's sweep, and counts per test document; returns the rows' files.
 
+    Files of the table's folder that the sweep no longer makes are deleted.
 
-def publish(run_ids: Iterable[str], table: str = "", name: str = "") -> list[Path]:
-    """Copy rows of finished runs into outputs/published; returns the copies.
-
-    `table` is a folder there for a table of its own; `name` is what it calls the rows' arm.
+    Raises WorkbookError for an unknown table, jobs that aren't finished, missing predictions or
+    such as don't give the row's scores, and taggers that computed in several precisions or on
+    several kinds of machine. Nothing is written then.
     """
-    folder = _folder(table)
-    folder.mkdir(parents=True, exist_ok=True)
-    copies = []
-    for run_id in run_ids:
-        source = runs_folder() / run_id / "run.json"
-        if not source.exists():
-            raise WorkbookError(f"no finished run {run_id!r} in {runs_folder()}")
-        row = json.loads(source.read_text()) | ({"name": name} if name else {})
-        copies.append(folder / f"{run_id}.json")
-        replace_text(copies[-1], json.dumps(row, indent=1))
-    return copies
+    jobs = jobs_of(table)
+    _check_finished(table, jobs)
+    made = {key: runs_of(job) for key, job in jobs.items()}
+    rows = [_row(run_id) for run_id in dict.fromkeys(run for runs in made.values() for run in runs)]
+    if not rows:
+        raise WorkbookError(
+            f"no job of the sweep {_SWEEPS}/{table} makes a run: nothing to publish"
+        )
+    check_machines(rows)
+    counts = {row["run_id"]: _counts(row) for row in rows}
+    folder = table_folder(table)
+    (folder / COUNTS).mkdir(parents=True, exist_ok=True)
+    written = []
+    for row in rows:
+        written.append(folder / f"{row['run_id']}.json")
+        replace_text(written[-1], json.dumps(row, indent=1))
+        replace_text(folder / COUNTS / written[-1].name, counts_text(counts[row["run_id"]]))
+    replace_text(folder / JOBS, _jobs_text(jobs, made))
+    kept = {path.name for path in written}
+    for path in (*folder.glob("*.json"), *(folder / COUNTS).glob("*.json")):
+        if path.name not in kept and path != folder / JOBS:
+            path.unlink()
+    return written
 
 
-def published_rows(table: str = "") -> list[dict]:
-    """The committed rows of one table."""
-    return [json.loads(path.read_text()) for path in sorted(_folder(table).glob("*.json"))]
+def jobs_of(table: str) -> dict[str, Job]:
+    """The jobs of a table's sweep, by a hash of notebook, parameters and the job started from.
+
+    Unlike a job's digest the hash doesn't change when a notebook's text does.
+
+    Raises WorkbookError for an unknown table.
+    """
+    folder = home() / "notebooks" / "sweeps" / _SWEEPS
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if table not in known:
+        raise unknown("published table", table, known)
+    jobs, keys = {}, {"": ""}
+    for job in (job for step in read_sweep(f"{_SWEEPS}/{table}") for job in step):
+        about = [job.notebook.stem, dict(job.parameters), keys[job.parent]]
+        text = json.dumps(about, sort_keys=True)
+        keys[job.name] = hashlib.sha256(text.encode()).hexdigest()[:8]
+        jobs[keys[job.name]] = job
+    return jobs
+
+
+def check_machines(rows: Iterable[Mapping]) -> None:
+    """Raises WorkbookError unless all taggers computed in one precision, on one kind of machine."""
+    taggers = [row for row in rows if precision_of(row) != "none"]
+    precisions = {row["run_id"]: precision_of(row) for row in taggers}
+    machines = {row["run_id"]: row.get("device", {}).get("name", "unknown") for row in taggers}
+    for what, by_run in (("precisions", precisions), ("kinds of machine", machines)):
+        names = sorted(set(by_run.values()))
+        if len(names) > 1:
+            first = {name: min(run for run in by_run if by_run[run] == name) for name in names}
+            places = [f"{name} ({run}, …)" for name, run in first.items()]
+            raise WorkbookError(
+                f"one table holds runs of one kind of machine in one precision; these computed "
+                f"in {len(names)} {what}: {', '.join(places)}; delete one kind (forget) and make "
+                "its runs again where the others were made"
+            )
+
+
+def _check_finished(table: str, jobs: Mapping[str, Job]) -> None:
+    # a job that is executed every time is never done for a sweep
+    states = {job.name: state_of(replace(job, always=False)) for job in jobs.values()}
+    missing = [f"{name} ({state})" for name, state in states.items() if state != "done"]
+    if unfinished := len(missing):
+        if unfinished > _SHOWN:
+            missing[_SHOWN:] = [f"and {unfinished - _SHOWN} more"]
+        retry = " --retry-failed" if "failed" in states.values() else ""
+        raise WorkbookError(
+            f"{unfinished} of {len(jobs)} jobs aren't finished: {', '.join(missing)}; this goes "
+            f"on: python -m bioner_lib sweep {_SWEEPS}/{table}{retry}"
+        )
+
+
+def _row(run_id: str) -> dict:
+    row = read_row(runs_folder() / run_id)
+    if row is None:
+        raise WorkbookError(f"no finished run {run_id!r} in {runs_folder()}; execute its job again")
+    return row
+
+
+def _counts(row: Mapping) -> dict[str, Counts]:
+    """Corpus -> counts of a run's test predictions; raises WorkbookError for another run's."""
+    by_corpus = {}
+    for corpus, splits in row["scores"].items():
+        if "test" not in splits:
+            continue
+        try:
+            counts = counts_of(row, corpus)
+        except WorkbookError as error:
+            raise WorkbookError(f"{error}; {_again(row['run_id'])}") from None
+        for type, table in counts.types.items():
+            found = dict(zip(("tp", "fp", "fn"), table.sum(0).tolist(), strict=True))
+            scored = {kind: splits["test"]["types"][type][kind] for kind in found}
+            if found != scored:
+                raise WorkbookError(
+                    f"{row['run_id']}: its predictions on {corpus} give {found} for {type}, but "
+                    f"its row says {scored}; {_again(row['run_id'])}"
+                )
+        by_corpus[corpus] = counts
+    return by_corpus
+
+
+def _again(run_id: str) -> str:
+    return f"delete the run and make it again: {delete_run(run_id)}"
+
+
+def _jobs_text(jobs: Mapping[str, Job], made: Mapping[str, Sequence[str]]) -> str:
+    content = {}
+    for key, job in jobs.items():
+        about = {"notebook": job.notebook.stem, "parameters": dict(job.parameters)}
+        content[key] = about | {"runs": list(made[key])}
+    return json.dumps(content, indent=1) + "\n"

@@ -60,6 +60,11 @@ def state_of(job: Job) -> str:
     return "failed" if record and not record.get("died") else "todo"
 
 
+def runs_of(job: Job) -> list[str]:
+    """The runs that a finished job's notebook made or read; empty where it isn't finished."""
+    return _recorded(read_json(executed(job.name)), "runs")
+
+
 def failure(job: Job) -> dict:
     """parameters, traceback and time (`seen`) of a job's last failure; empty where it has none."""
     return read_json(executed(job.name).with_suffix(".failed.json"))
