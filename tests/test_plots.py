@@ -108,6 +108,48 @@ def test_figures_are_drawn_from_rows(outputs):
     assert path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
 
 
+def published(system, f1, comparable, corpus="sample", type="Gene"):
+    line = {"corpus": corpus, "type": type, "system": system, "f1": f1, "source": "a paper"}
+    return line | {"comparable": comparable}
+
+
+def test_published_figures_that_are_not_comparable_are_hollow():
+    table = aggregate(results([row(1, 0.7), row(1, 0.6, corpus="sample-gene")]))
+    lines = [published("fair", 0.81, True), published("other", 0.92, False)]
+    lines.append(published("fair", 0.83, False, corpus="sample-gene"))
+    lines.append(published("elsewhere", 0.9, True, corpus="bc2gm"))
+    ax = plots.f1_bars(table, pd.DataFrame(lines), plt.subplots()[1])
+    marks = {}
+    for line in ax.lines:
+        if line.get_color() == "0.35" and len(line.get_ydata()):
+            marks[round(float(line.get_ydata()[0]))] = line
+    assert {y: line.get_markerfacecolor() for y, line in marks.items()} == {
+        81: "0.35",
+        92: "none",
+        83: "none",
+    }
+    assert marks[81].get_marker() == marks[83].get_marker() != marks[92].get_marker()
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told[0] == "minilm per-type single-task", "our own systems come first"
+    assert {"fair, a paper", "other, a paper"} <= set(told)
+    assert "hollow: published under another protocol, not comparable" in told
+    assert "elsewhere, a paper" not in told
+    fair = plots.f1_bars(table, pd.DataFrame(lines[:1]), plt.subplots()[1])
+    assert not [t for t in fair.get_legend().get_texts() if "hollow" in t.get_text()]
+
+
+def test_every_published_system_has_its_own_mark():
+    systems = [published(f"system {k}", 0.8, True) for k in range(16)]
+    table = aggregate(results([row(1, 0.7)]))
+    ax = plots.f1_bars(table, pd.DataFrame(systems), plt.subplots()[1])
+    drawn = [line.get_marker() for line in ax.lines if line.get_label().startswith("system")]
+    assert len(set(drawn)) == len(drawn) == 16
+    assert anchors()["system"].nunique() <= 16, "a mark of its own for every system"
+    limited = aggregate(results([row(1, 0.7, official=False)]))
+    ax = plots.f1_bars(limited, pd.DataFrame(systems), plt.subplots()[1])
+    assert not [line for line in ax.lines if line.get_label().startswith("system")]
+
+
 def test_corpus_figures():
     corpora = [load_corpus("sample"), load_corpus("sample-gene")]
     for draw in (

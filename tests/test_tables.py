@@ -1,13 +1,15 @@
 """Rows as tables: one line per run, corpus and type; arms, their names and published figures."""
 
+import csv
 import math
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from conftest import in_precision, row
 
-from bioner_lib import RunConfig, WorkbookError
-from bioner_lib.board import plots
+from bioner_lib import CORPORA, RunConfig, WorkbookError
+from bioner_lib.board import plots, tables
 from bioner_lib.board.leaderboard import by_type, markdown
 from bioner_lib.board.tables import (
     aggregate,
@@ -112,10 +114,33 @@ def test_an_arm_is_named_only_on_the_corpora_it_is_given_for():
 def test_anchors_are_published_figures_with_their_source():
     frame = anchors()
     assert frame["f1"].between(0.5, 1).all()
-    assert frame["source"].notna().all()
+    for column in ("system", "metric", "split", "protocol", "source"):
+        assert (frame[column] != "").all(), column
+    unpublished = frame["source"] == "its README"
+    assert frame.loc[~unpublished, "url"].str.startswith("https://").all()
+    assert not frame.duplicated(["corpus", "type", "system"]).any()
     assert frame.set_index(["corpus", "type", "system"]).loc[
         ("ncbi-disease", "Disease", "BioLinkBERT"), "f1"
     ] == pytest.approx(0.8818)
+
+
+def test_anchors_stand_for_registered_corpora_and_types():
+    for line in anchors().itertuples():
+        types = [type for type in CORPORA[line.corpus]["labels"].values() if type]
+        assert line.type in {*types, *(["micro"] if len(types) > 1 else [])}, line
+
+
+def test_an_anchor_is_comparable_or_says_why_not():
+    frame = anchors()
+    assert set(frame["comparable"]) == {True, False}
+    assert ((frame["why"] == "") == frame["comparable"]).all()
+    fair = frame[frame["comparable"]]
+    assert set(fair["metric"]) == {"strict span F1"}
+    assert set(fair["split"]) == {"official test"}
+    assert fair["protocol"].str.contains("trained on train, chosen on dev").all()
+    text = (Path(tables.__file__).parent / "anchors.csv").read_text(encoding="utf-8")
+    assert {line["comparable"] for line in csv.DictReader(text.splitlines())} == {"yes", "no"}
+    assert set(fair["corpus"]) == {"bc5cdr", "ncbi-disease", "bc2gm"}, "JNLPBA's lack types"
 
 
 def test_names_of_arms():

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..corpora.corpus import Corpus
 from ..corpora.text import Sentence
-from .plots import PALETTE, colours_of
+from .style import PALETTE, colours_of
 
 
 def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:

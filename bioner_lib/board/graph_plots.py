@@ -4,7 +4,7 @@ import math
 
 import matplotlib.pyplot as plt
 
-from .plots import colours_of
+from .style import colours_of
 
 _SEED = 13  # of the layout: the same graph gives the same picture
 

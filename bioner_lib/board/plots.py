@@ -1,53 +1,22 @@
 """One function per figure: it takes data and an ax, and returns the ax.
 
-Colours are safe for colour-blind readers; figures are readable at half a page's width.
+Notebooks name all figures of rows plots.<name>, so those of f1_plots and style are given here too.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from ..errors import WorkbookError
-from ..home import home, outputs
-
-PALETTE = sns.color_palette("colorblind")
-_FILLS = sns.color_palette("pastel", 10).as_hex()
-_MARKS = "sD^vPX*ph"
-
-
-def colours_of(types: Sequence[str]) -> dict[str, str]:
-    """A light colour per type, for highlighted mentions."""
-    return dict(zip(types, cycle(_FILLS), strict=False))
-
-
-def use_style() -> None:
-    """Fonts and grid of all figures."""
-    sns.set_theme(
-        "notebook",
-        "whitegrid",
-        palette="colorblind",
-        rc={"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False},
-    )
-
-
-def save_figure(figure: plt.Figure, name: str, published: bool = False) -> Path:
-    """Write name.png and name.pdf to outputs/figures; returns the path of the PNG.
-
-    Figures of `published` rows go to figures/.
-    """
-    folder = home() / "figures" if published else outputs(write=True) / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind in ("pdf", "png"):
-        metadata = (
-            {"CreationDate": None} if kind == "pdf" else {"Software": None}
-        )  # the same data gives the same bytes
-        figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight", dpi=160, metadata=metadata)
-    return folder / f"{name}.png"
+from .f1_plots import f1_bars as f1_bars
+from .f1_plots import f1_heatmap as f1_heatmap
+from .f1_plots import f1_radar as f1_radar
+from .style import PALETTE, heatmap
+from .style import colours_of as colours_of
+from .style import save_figure as save_figure
+from .style import use_style as use_style
 
 
 def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> plt.Axes:
@@ -82,106 +51,6 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
     ax.set(xlabel="errors (spans)")
     ax.invert_yaxis()
     ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-    return ax
-
-
-def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1 per corpus and type, with sd; dots are seeds, marks published figures.
-
-    `table` is `leaderboard.aggregate`'s; only official splits get marks.
-    """
-    table = _main(table)
-    groups = list(dict.fromkeys(zip(table["corpus"], table["type"], strict=True)))
-    names = list(dict.fromkeys(table["name"]))
-    width, shown = 0.8 / table.groupby(["corpus", "type"]).size().max(), []
-    for i, (corpus, kind) in enumerate(groups):
-        here = table[(table["corpus"] == corpus) & (table["type"] == kind)].set_index("name")
-        for k, name in enumerate(name for name in names if name in here.index):
-            line, x = here.loc[name], i + width * (k + 0.5 - len(here) / 2)
-            colour, label = (
-                PALETTE[names.index(name) % len(PALETTE)],
-                name if name not in shown else None,
-            )
-            ax.bar(
-                x,
-                100 * line["f1_mean"],
-                width,
-                color=colour,
-                label=label,
-                yerr=None if line["runs"] == 1 else 100 * line["f1_sd"],
-                capsize=3,
-            )
-            ax.plot(
-                [x] * len(line["values"]),
-                100 * np.array(line["values"]),
-                ".",
-                color="black",
-                markersize=4,
-            )
-            shown.append(name)
-        if here["official"].all():
-            marks = anchors[(anchors["corpus"] == corpus) & (anchors["type"] == kind)]
-            for k, mark in enumerate(marks.itertuples()):
-                label = f"{mark.system}, {mark.source}"
-                ax.plot(
-                    i + 0.42 + 0.035 * (k % 3),
-                    100 * mark.f1,
-                    _MARKS[k % len(_MARKS)],
-                    color="0.35",
-                    markersize=6,
-                    label=None if label in shown else label,
-                    clip_on=False,
-                )
-                shown.append(label)
-    ax.set(xticks=range(len(groups)), ylabel="test F1 (strict spans, x 100)")
-    ax.set_xticklabels(
-        [f"{corpus}\n{kind}" for corpus, kind in groups],
-        fontsize="small" if len(groups) < 6 else "x-small",
-    )
-    low = 100 * min(value for values in table["values"] for value in values)
-    ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
-    ax.grid(False, axis="x")
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-    return ax
-
-
-def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1 on a spoke per corpus and type, for the systems that share most spokes.
-
-    Raises WorkbookError where no system has three spokes.
-    """
-    wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
-    # the spokes of one system, and all systems that have them; the largest such table is drawn
-    shared = [wide[line.dropna().index].dropna() for _, line in wide.iterrows()]
-    shown = max(
-        (part for part in shared if part.shape[1] >= 3), key=lambda part: part.size, default=None
-    )
-    if shown is None:
-        raise WorkbookError(
-            "a radar needs a system with three spokes (corpus and type); these rows have "
-            f"{wide.notna().sum(axis=1).max()}"
-        )
-    angles = np.linspace(0, 2 * np.pi, shown.shape[1], endpoint=False)
-    for name, values in shown.iterrows():
-        closed = 100 * np.append(values.to_numpy(), values.iloc[0])
-        ax.plot(np.append(angles, angles[0]), closed, marker=".", label=name)
-    ax.set_xticks(angles, [f"{corpus}\n{kind}" for corpus, kind in shown.columns], fontsize="small")
-    ax.tick_params(axis="x", pad=14)
-    ax.tick_params(axis="y", labelsize="x-small")
-    ax.set_ylim(max(0, 10 * ((100 * float(shown.min().min()) - 5) // 10)), 100)
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12))
-    return ax
-
-
-def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1 of every system on every corpus and type; blank where it wasn't scored."""
-    wide = 100 * _main(table).pivot_table(
-        index="name", columns=["corpus", "type"], values="f1_mean"
-    )
-    wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False).index]
-    wide.columns = [f"{corpus}\n{kind}" for corpus, kind in wide.columns]
-    _heatmap(wide, ax, "test F1 (x 100)")
-    ax.set(xlabel="", ylabel="")
     return ax
 
 
@@ -263,7 +132,7 @@ def weight_surface(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 def weight_heatmap(grid: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """The same from above; the best is framed."""
-    _heatmap(100 * grid, ax, "dev F1 (x 100)")
+    heatmap(100 * grid, ax, "dev F1 (x 100)")
     row, column = np.unravel_index(np.argmax(grid.to_numpy()), grid.shape)
     ax.add_patch(plt.Rectangle((column, row), 1, 1, fill=False, edgecolor=PALETTE[1], linewidth=3))
     ax.set(xlabel=f"\u03bb {grid.columns.name}", ylabel=f"\u03bb {grid.index.name}")
@@ -391,7 +260,7 @@ def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """`transfer`: test F1 minus the single-task tagger's, in points; blank where no run exists."""
     bound = max(1.0, float(np.nanmax(np.abs(100 * frame.to_numpy()))))
     colours = {"cmap": "vlag_r", "vmin": -bound, "vmax": bound, "center": 0}
-    _heatmap(100 * frame, ax, "difference in test F1 (points)", fmt="+.1f", **colours)
+    heatmap(100 * frame, ax, "difference in test F1 (points)", fmt="+.1f", **colours)
     ax.set(xlabel="tested on", ylabel="trained on")
     return ax
 
@@ -403,7 +272,7 @@ def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """
     own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
     shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
-    _heatmap(shown, ax, "mean weight", mask=own, fmt=".2f")
+    heatmap(shown, ax, "mean weight", mask=own, fmt=".2f")
     ax.set(xlabel="source", ylabel="")
     return ax
 
@@ -427,18 +296,3 @@ def growth_curves(frame: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt
         ax.set(xlabel=what, ylim=(0, 1.1 * frame["microseconds_per_word"].max()))
     axes[0].set_ylabel("microseconds per word")
     return axes
-
-
-def _heatmap(values: pd.DataFrame, ax: plt.Axes, label: str, **options) -> None:
-    """The values as a grid of numbered cells; `label` names the colour bar."""
-    style = {"annot": True, "fmt": ".1f", "cmap": "crest", "linewidths": 1}
-    sns.heatmap(values, ax=ax, cbar_kws={"label": label}, **style | options)
-    ax.tick_params(axis="y", rotation=0)
-    ax.grid(False)
-
-
-def _main(table: pd.DataFrame) -> pd.DataFrame:
-    """The lines a figure shows: types, and `micro` where a corpus has several."""
-    kinds = table[table["type"] != "macro"].groupby("corpus")["type"].nunique()
-    single = table["corpus"].map(kinds) == 2
-    return table[(table["type"] != "macro") & ~(single & (table["type"] == "micro"))]

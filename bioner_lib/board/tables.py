@@ -183,7 +183,12 @@ def by_ratio(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def anchors() -> pd.DataFrame:
-    """Published figures to compare with: corpus, type, system, f1 (0 to 1), source."""
-    frame = pd.read_csv(Path(__file__).parent / "anchors.csv")
+    """Published figures to compare with.
+
+    Columns: corpus, type, system, f1 (0 to 1), metric, split, protocol, comparable (whether a run
+    of ours may be compared with it), why (why not), source, url.
+    """
+    frame = pd.read_csv(Path(__file__).parent / "anchors.csv", keep_default_na=False)
     frame["f1"] /= 100
+    frame["comparable"] = frame["comparable"] == "yes"
     return frame
