@@ -74,6 +74,34 @@ def test_the_boards_markdown_to_the_letter():
     ]
 
 
+def with_accuracy(made, accuracy):
+    for splits in made["scores"].values():
+        splits["test"]["token_accuracy"] = accuracy
+    return made
+
+
+def test_the_token_accuracy_stands_marked_beside_the_f1_of_its_corpus(outputs):
+    rows = [with_accuracy(row(seed, 0.5), 0.96 + seed / 100) for seed in (1, 2)]
+    rows += [row(1, 0.6, corpus="sample-gene")]
+    rows += [with_accuracy(row(1, 0.4, system="dictionary"), 0.93)]
+    table = write_leaderboard(rows)
+    lines = (outputs / "leaderboard.md").read_text().splitlines()
+    assert (
+        lines[0] == "| system | runs | sample Gene | sample token accuracy † | sample-gene Gene |"
+    )
+    assert "| minilm per-type single-task | 1-2 | 50.0 ± 0.0 | 97.5 ± 0.7 | 60.0 |" in lines
+    assert "| dictionary | 1 | 40.0 | 93.0 |  |" in lines
+    assert any(line.startswith("† share of words with the right tag") for line in lines)
+    assert set(pd.read_csv(outputs / "leaderboard.csv")) == set(table) - {"values", "seeds"}
+    written = json.loads((outputs / "leaderboard.json").read_text())
+    accuracies = [line["token_accuracy"] for line in written["runs"] if line["type"] == "Gene"]
+    assert sorted(accuracies, key=str) == [0.93, 0.97, 0.98, None]
+    of_taggers = [line["token_accuracy_mean"] for line in written["aggregated"]]
+    assert pytest.approx(0.975) in of_taggers
+    assert {"precision_mean", "recall_mean", "token_accuracy_sd"} <= set(table)
+    assert "†" not in board_text(aggregate(results([row(1, 0.5)])))
+
+
 def test_by_type_to_the_letter():
     made = [row(seed, f1) | {"name": "mask"} for seed, f1 in ((1, 0.5), (2, 0.6))] + [
         row(1, 0.9, scheme="IOB2") | {"name": "negative"}

@@ -12,25 +12,34 @@ from .tables import aggregate, apart_by_corpus, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 ENOUGH = 3  # seeds for a claim
+ACCURACY = "token accuracy †"
 
 
 def markdown(table: pd.DataFrame) -> str:
     """F1 x 100 as mean ± sd; arms are the rows, corpora and types the columns.
 
-    N/A where the gold has fewer than ten spans.
+    N/A where the gold has fewer than ten spans. The last column of a corpus, marked †, is the token
+    accuracy, which is no F1 (`board_text` says so below the table).
     """
     shown = _without_repeated_micro(table).copy()
     shown["cell"] = [_cell(line) for line in shown.itertuples()]
     wide = shown.pivot_table(
         index="name", columns=["corpus", "type"], values="cell", aggfunc="first", fill_value=""
     )
+    columns = {column: wide[column] for column in wide.columns}
+    for corpus, part in shown[shown["token_accuracy_mean"].notna()].groupby("corpus"):
+        by_name = part.drop_duplicates("name").set_index("name")
+        columns[corpus, ACCURACY] = by_name.apply(_accuracy_cell, axis=1)
+    heads = sorted(columns, key=lambda column: column[0])  # stable: the accuracy stays last
     runs = {}
     for name, numbers in shown.groupby("name")["runs"]:
         runs[name] = "-".join(map(str, sorted({min(numbers), max(numbers)})))
-    head = ["system", "runs", *(f"{corpus} {type}" for corpus, type in wide.columns)]
     of_types = shown[shown["type"] != "micro"]
     order = of_types.groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
-    return _markdown_table(head, [[name, runs[name], *wide.loc[name]] for name in order])
+    lines = []
+    for name in order:
+        lines.append([name, runs[name], *(columns[head].get(name, "") for head in heads)])
+    return _markdown_table(["system", "runs", *map(" ".join, heads)], lines)
 
 
 def _without_repeated_micro(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,8 +59,16 @@ def _markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def _cell(line) -> str:
     if line.support < FEW:
         return "N/A"
-    spread = f" ± {100 * line.f1_sd:.1f}" if line.runs > 1 else ""
-    return f"{100 * line.f1_mean:.1f}{spread}{'' if line.official else ' *'}"
+    shown = _with_sd(line.f1_mean, line.f1_sd, line.runs)
+    return f"{shown}{'' if line.official else ' *'}"
+
+
+def _accuracy_cell(line: pd.Series) -> str:
+    return _with_sd(line["token_accuracy_mean"], line["token_accuracy_sd"], line["runs"])
+
+
+def _with_sd(mean: float, sd: float, runs: int) -> str:
+    return f"{100 * mean:.1f} ± {100 * sd:.1f}" if runs > 1 else f"{100 * mean:.1f}"
 
 
 def write_leaderboard(rows: Iterable[Mapping]) -> pd.DataFrame:
@@ -72,8 +89,13 @@ def board_text(table: pd.DataFrame) -> str:
     """The board as Markdown, with its notes."""
     note = (
         f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold "
-        "spans.\n"
+        "spans. Precision and recall stand in leaderboard.csv and .json.\n"
     )
+    if table["token_accuracy_mean"].notna().any():
+        note += (
+            "\n† share of words with the right tag, O included; it is high for any tagger and "
+            "decides nothing here.\n"
+        )
     if not table["official"].all():
         note += (
             "\n\\* on a limited split, a corpus of your own, or one whose test split isn't scored "
@@ -163,5 +185,4 @@ def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
 def _mean_and_sd(values: pd.Series) -> str:
     if not len(values):
         return ""
-    spread = f" ± {100 * values.std():.1f}" if len(values) > 1 else ""
-    return f"{100 * values.mean():.1f}{spread}"
+    return _with_sd(values.mean(), values.std(), len(values))

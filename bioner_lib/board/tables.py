@@ -44,7 +44,10 @@ def arm_name(
 
 
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """One line per run x corpus x split x type, with `micro` and `macro`; measures from 0 to 1."""
+    """One line per run x corpus x split x type, with `micro` and `macro`; measures from 0 to 1.
+
+    `token_accuracy` is the same for all types of a split: the share of words with the right tag.
+    """
     rows = list(rows)
     for row in rows:
         config_of(row)  # a row that can't be read is refused before any work
@@ -60,6 +63,7 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
                     if type in AVERAGES and scored.get("not_asked"):
                         continue
                     kept = {key: measures[key] for key in (*MEASURES, "support")}
+                    kept["token_accuracy"] = scored.get("token_accuracy", float("nan"))
                     line = {**about, "name": name, "corpus": corpus, "official": official}
                     lines.append(line | {"split": split, "type": type, **kept})
     if not lines:
@@ -101,7 +105,8 @@ def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
 def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     """One line per arm x corpus x type.
 
-    Columns: runs, mean and sd (n-1) of each measure, every F1 (`values`) with its seed (`seeds`).
+    Columns: runs, mean and sd (n-1) of each measure and of the token accuracy, every F1 (`values`)
+    with its seed (`seeds`).
     """
     keys = [
         "name",
@@ -118,8 +123,9 @@ def aggregate(frame: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     ]
     groups = frame[frame["split"] == split].sort_values("seed").groupby(keys, sort=True)
     columns = {"runs": ("f1", "size"), "support": ("support", "max")}
-    columns |= {f"{measure}_mean": (measure, "mean") for measure in MEASURES}
-    columns |= {f"{measure}_sd": (measure, "std") for measure in MEASURES}
+    for measure in (*MEASURES, "token_accuracy"):
+        columns[f"{measure}_mean"] = (measure, "mean")
+        columns[f"{measure}_sd"] = (measure, "std")
     table = groups.agg(**columns)
     table["values"] = groups["f1"].apply(list)
     table["seeds"] = groups["seed"].apply(list)
