@@ -11,11 +11,13 @@ from conftest import answers, environment, in_precision, predicted, row
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board import plots
 from bioner_lib.board.comparison import (
+    by_arm,
     check_budgets,
     comparable,
     compare,
     compare_arms,
     finals,
+    intervals,
     repetitions,
     transfer,
 )
@@ -198,6 +200,53 @@ def test_compare_by_hand(outputs, tmp_path):
     assert there["difference"] == pytest.approx(2 * 30 / 70 - 2 * 10 / 50), (
         "the predictions of that folder"
     )
+
+
+def test_intervals_by_arm_corpus_and_type(outputs):
+    rows = [
+        predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))
+    ]
+    rows.append(predicted(outputs, row(1, 0.5, decoder="crf"), answers(40)))
+    frame = intervals(rows, resamples=200).set_index("name")
+    assert len(frame) == 2, "one type: micro says the same again"
+    line = frame.loc["minilm per-type single-task"]
+    assert line["f1"] == pytest.approx((72 / 76 + 76 / 78) / 2)
+    assert line["low"] < line["f1"] < line["high"] <= 1
+    assert (line["seeds"], line["type"], line["corpus"]) == (2, "Gene", "sample")
+    perfect = frame.loc["minilm per-type single-task decoder=crf"]
+    assert perfect[["f1", "low", "high"]].tolist() == [1, 1, 1]
+    predicted(outputs, rows[1], answers(38, of=39))
+    with pytest.raises(WorkbookError, match=r"sample: the runs of minilm .* different documents"):
+        intervals(rows)
+
+
+def test_rows_by_arm_are_what_compare_takes(outputs):
+    mine = [
+        predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 30), (2, 31))
+    ]
+    other = predicted(outputs, row(1, 0.5, decoder="crf"), answers(20))
+    elsewhere = row(1, 0.5, corpus="sample-gene") | {"name": "minilm per-type single-task"}
+    arms = by_arm([*mine, other, elsewhere])
+    assert arms == {
+        "minilm per-type single-task": {"sample": mine, "sample-gene": [elsewhere]},
+        "minilm per-type single-task decoder=crf": {"sample": [other]},
+    }
+    base = arms.pop("minilm per-type single-task")
+    assert len(compare_arms(arms, base)) == 1
+
+
+def test_intervals_of_several_types_have_micro_where_every_type_was_asked_for(outputs):
+    made = row(1, 0.5)
+    measures = made["scores"]["sample"]["test"]["types"]
+    measures["Virus"] = measures["Gene"]
+    made["data"]["sample"]["types"] = ["Gene", "Virus"]
+    virus = {"doc": "v", "gold": [[0, 2, "Virus"]], "predicted": []}
+    predicted(outputs, made, [*answers(30), virus])
+    found = intervals([made], resamples=50).set_index("type")["f1"]
+    assert found.to_dict() == pytest.approx({"Gene": 60 / 70, "Virus": 0, "micro": 60 / 71})
+    del measures["Virus"]
+    made["scores"]["sample"]["test"]["not_asked"] = ["Virus"]
+    assert intervals([made], resamples=50)["type"].tolist() == ["Gene"]
 
 
 def test_compare_refuses_other_documents_and_other_types(outputs):

@@ -138,6 +138,28 @@ def test_published_figures_that_are_not_comparable_are_hollow():
     assert not [t for t in fair.get_legend().get_texts() if "hollow" in t.get_text()]
 
 
+def test_dots_show_intervals_beside_published_figures():
+    line = {"name": "ours", "type": "Gene", "official": True, "low": 0.6, "f1": 0.7, "high": 0.75}
+    other = line | {"name": "other", "low": 0.4, "f1": 0.5, "high": 0.6}
+    frame = pd.DataFrame([line | {"corpus": c} for c in ("sample", "sample-gene")])
+    frame = pd.concat([frame, pd.DataFrame([other | {"corpus": "sample", "official": False}])])
+    anchors = [published("fair", 0.81, True), published("fair", 0.9, False, corpus="sample-gene")]
+    ax = plots.f1_dots(frame, pd.DataFrame(anchors), plt.subplots()[1])
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["sample Gene", "sample-gene Gene"]
+    bars = [c.get_segments()[0] for c in ax.collections]
+    assert [[round(x) for x, _ in bar] for bar in bars] == [[60, 75], [60, 75], [40, 60]]
+    grey = [line for line in ax.lines if line.get_color() == "0.35" and len(line.get_xdata())]
+    assert [(line.get_xdata()[0], line.get_markerfacecolor()) for line in grey] == [(90, "none")]
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == [
+        "ours",
+        "other",
+        "fair, a paper",
+        "hollow: published under another protocol, not comparable",
+    ]
+    assert ax.get_xlabel() == "test F1 (strict spans, x 100)"
+
+
 def test_every_published_system_has_its_own_mark():
     systems = [published(f"system {k}", 0.8, True) for k in range(16)]
     table = aggregate(results([row(1, 0.7)]))

@@ -9,6 +9,7 @@ from bioner_lib.evaluation.statistics import (
     _resampled,
     document_counts,
     f1,
+    f1_interval,
     holm,
     paired_difference,
 )
@@ -197,3 +198,27 @@ def test_the_error_counts_documents():
     assert paired_difference(three[:, :1], two[:, :1], 10)["difference"] == 0.0, (
         "one document is enough"
     )
+
+
+def test_an_f1_interval_equals_one_drawn_document_by_document():
+    table = np.random.default_rng(5).integers(0, 3, size=(1, 30, 3))
+    drawn = np.random.default_rng(13).integers(30, size=(400, 30))
+    by_hand = [f1(table[0][documents].sum(0)) for documents in drawn]
+    found = f1_interval(table, resamples=400)
+    assert found["f1"] == pytest.approx(f1(table[0].sum(0)))
+    assert (found["low"], found["high"]) == pytest.approx(
+        tuple(np.quantile(by_hand, [0.025, 0.975]))
+    )
+
+
+def test_an_f1_interval_without_luck_is_a_point_and_seeds_widen_it():
+    alike = np.tile([2, 1, 1], (3, 20, 1))
+    assert list(f1_interval(alike, resamples=50).values()) == pytest.approx([2 / 3] * 3)
+    apart = np.stack([np.tile([right, 0, 4 - right], (20, 1)) for right in (1, 2, 3)])
+    wide = f1_interval(apart, resamples=20_000)
+    mean, sd = f1(apart.sum(1)).mean(), f1(apart.sum(1)).std(ddof=1)
+    assert wide["f1"] == pytest.approx(mean)
+    # Student's t with 2 degrees of freedom: 4.303 standard errors
+    assert wide["low"] == pytest.approx(max(0, mean - 4.303 * sd / 3**0.5), abs=0.05)
+    assert wide["high"] == 1.0, "no F1 is above 1"
+    assert f1_interval(apart[:1], resamples=50)["low"] == pytest.approx(f1(apart[0].sum(0)))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..config import BUDGET, RunConfig
 from ..errors import WorkbookError
-from ..evaluation.statistics import holm, paired_difference
+from ..evaluation.statistics import f1_interval, holm, paired_difference
 from ..home import runs_folder
 from ..runs.rows import (
     PARENTS,
@@ -83,6 +83,46 @@ def _counts_of_pairs(
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(p_holm=holm(frame["p"].tolist()))
+
+
+def by_arm(rows: Iterable[Mapping]) -> dict[str, dict[str, list[Mapping]]]:
+    """Arm's name on the board -> test corpus -> rows, one per seed: what `compare` takes.
+
+    For committed rows; `finals` finds those of runs on this machine.
+    """
+    by_id = {row["run_id"]: row for row in rows}
+    frame = results(by_id.values())
+    tests = frame[frame["split"] == "test"].drop_duplicates(["name", "corpus", "run_id"])
+    arms: dict[str, dict[str, list[Mapping]]] = {}
+    for line in tests.itertuples():
+        arms.setdefault(line.name, {}).setdefault(line.corpus, []).append(by_id[line.run_id])
+    return arms
+
+
+def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
+    """Test F1 per arm, corpus and type with its 95 % interval: what `plots.f1_dots` draws.
+
+    Columns: name, corpus, type (`micro` where there are several types), official, seeds, f1, low,
+    high (0 to 1). Documents and seeds count as luck: see `statistics.f1_interval`.
+
+    Raises WorkbookError for rows without predictions or committed counts, and for runs of one arm
+    that were tested on different documents.
+    """
+    rows = {row["run_id"]: row for row in rows}
+    frame = results(rows.values())
+    tests = frame[(frame["split"] == "test") & (frame["type"] != "macro")]
+    lines = []
+    for (name, corpus), part in tests.groupby(["name", "corpus"]):
+        counts = [counts_of(rows[run_id], corpus) for run_id in dict.fromkeys(part["run_id"])]
+        if len({one.documents for one in counts}) > 1:
+            raise WorkbookError(f"{corpus}: the runs of {name} were tested on different documents")
+        types = [type for type in dict.fromkeys(part["type"]) if type != "micro"]
+        micro = {"micro": types} if len(types) > 1 and "micro" in set(part["type"]) else {}
+        for type, counted in ({type: [type] for type in types} | micro).items():
+            found = f1_interval(np.stack([one.of(counted) for one in counts]), resamples)
+            about = {"name": name, "corpus": corpus, "type": type, "seeds": len(counts)}
+            lines.append(about | {"official": part["official"].all(), **found})
+    return pd.DataFrame(lines)
 
 
 def compare_arms(arms: Mapping[str, ByCorpus], base: ByCorpus) -> pd.DataFrame:

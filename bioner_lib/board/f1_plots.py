@@ -1,6 +1,6 @@
 """Figures of F1: systems by corpus and type, beside published figures."""
 
-from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -47,7 +47,13 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
                 markersize=4,
             )
             shown.append(name)
-    _published(table, groups, anchors, ax)
+    official = table.groupby(["corpus", "type"])["official"].all()
+    places = {group: i for i, group in enumerate(groups) if official[group]}
+    for line, mark, style in _published(anchors, places, ax):
+        # the hollow ones stand to the right, and neighbours in F1 beside each other
+        strip = places[line.corpus, line.type] + (0.42 if line.comparable else 0.49)
+        x = strip + 0.035 * (line.rank % 2)
+        ax.plot(x, 100 * line.f1, marker=mark, **style)
     ax.set(xticks=range(len(groups)), ylabel="test F1 (strict spans, x 100)")
     many = len(groups) > 8
     ax.set_xticklabels(
@@ -58,43 +64,79 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
     low = 100 * min(value for values in table["values"] for value in values)
     ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
     ax.grid(False, axis="x")
+    _legend(ax, below=0.52 if many else 0.2)
+    return ax
+
+
+def f1_dots(frame: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Test F1 with its 95 % interval, one line per corpus and type, one colour per system.
+
+    `frame` is `comparison.intervals`'. Published figures stand below the systems, as in `f1_bars`.
+    """
+    groups = list(dict.fromkeys(zip(frame["corpus"], frame["type"], strict=True)))
+    names = list(dict.fromkeys(frame["name"]))
+    step = 0.5 / len(names)
+    for line in frame.itertuples():
+        k, x = names.index(line.name), 100 * line.f1
+        ax.errorbar(
+            x,
+            groups.index((line.corpus, line.type)) - 0.35 + step * (k + 0.5),
+            xerr=[[x - 100 * line.low], [100 * line.high - x]],
+            fmt="o",
+            markersize=5,
+            capsize=3,
+            color=PALETTE[k % len(PALETTE)],
+        )
+    for k, name in enumerate(names):
+        ax.plot([], [], "o-", color=PALETTE[k % len(PALETTE)], label=name)
+    official = frame.groupby(["corpus", "type"])["official"].all()
+    places = {group: i for i, group in enumerate(groups) if official[group]}
+    for line, mark, style in _published(anchors, places, ax):
+        y = places[line.corpus, line.type] + (0.24 if line.comparable else 0.36)
+        ax.plot(100 * line.f1, y, marker=mark, **style)
+    ax.set_yticks(range(len(groups)), [f"{corpus} {type}" for corpus, type in groups])
+    ax.set(ylim=(len(groups) - 0.5, -0.5), xlabel="test F1 (strict spans, x 100)")
+    ax.set_xlim(max(0, 10 * ((100 * frame["low"].min() - 5) // 10)), 100)
+    ax.grid(False, axis="y")
+    for line in range(1, len(groups)):
+        ax.axhline(line - 0.5, color="0.85", linewidth=0.8)
+    # what lies below doesn't depend on the figure's height
+    _legend(ax, below=0.6 / ax.figure.get_figheight() + 0.02)
+    return ax
+
+
+def _published(anchors: pd.DataFrame, places: Mapping, ax: plt.Axes) -> Iterator[tuple]:
+    """(line, mark, style) of each anchor of these places (corpus, type), and the legend's entries.
+
+    `rank` of a line counts the anchors of its place that are as comparable, by F1.
+    """
+    keys = list(zip(anchors["corpus"], anchors["type"], strict=True))
+    drawn = anchors[[key in places for key in keys]]
+    marks = dict(zip(dict.fromkeys(drawn["system"]), cycle(_MARKS), strict=False))
+    by_place = drawn.groupby(["corpus", "type", "comparable"])["f1"]
+    for line in drawn.assign(rank=by_place.rank(method="first")).itertuples():
+        yield line, marks[line.system], _MARK | ({} if line.comparable else _HOLLOW)
+    for system, mark in marks.items():
+        own = drawn[drawn["system"] == system]
+        style = _MARK | ({} if own["comparable"].any() else _HOLLOW)
+        ax.plot([], [], marker=mark, label=f"{system}, {own['source'].iloc[0]}", **style)
+    if not drawn["comparable"].all():
+        ax.plot([], [], " ", label="hollow: published under another protocol, not comparable")
+
+
+def _legend(ax: plt.Axes, below: float) -> None:
+    """The legend below the axes: our systems, then the published ones."""
     handles, labels = ax.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda k: isinstance(handles[k], plt.Line2D))
+    is_grey = [isinstance(h, plt.Line2D) and h.get_linestyle() == "None" for h in handles]
+    order = sorted(range(len(labels)), key=lambda k: is_grey[k])
     ax.legend(
         [handles[k] for k in order],
         [labels[k] for k in order],
         fontsize="small",
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.52 if many else -0.2),
+        bbox_to_anchor=(0.5, -below),
         ncols=2,
     )
-    return ax
-
-
-def _published(
-    table: pd.DataFrame, groups: list[tuple[str, str]], anchors: pd.DataFrame, ax: plt.Axes
-) -> None:
-    """Grey marks at the right of each group, in the legend after the systems of the table."""
-    official = table.groupby(["corpus", "type"])["official"].all()
-    places = {group: i for i, group in enumerate(groups) if official[group]}
-    keys = list(zip(anchors["corpus"], anchors["type"], strict=True))
-    drawn = anchors[[key in places for key in keys]]
-    marks = dict(zip(dict.fromkeys(drawn["system"]), cycle(_MARKS), strict=False))
-    drawn_at = Counter()
-    for line in drawn.sort_values("f1").itertuples():
-        i = places[line.corpus, line.type]
-        # the hollow ones stand to the right, and neighbours in F1 beside each other
-        strip = i + (0.42 if line.comparable else 0.49)
-        x = strip + 0.035 * (drawn_at[strip] % 2)
-        drawn_at[strip] += 1
-        hollow = {} if line.comparable else _HOLLOW
-        ax.plot(x, 100 * line.f1, marker=marks[line.system], **_MARK | hollow)
-    for system, mark in marks.items():
-        own = drawn[drawn["system"] == system]
-        hollow = {} if own["comparable"].any() else _HOLLOW
-        ax.plot([], [], marker=mark, label=f"{system}, {own['source'].iloc[0]}", **_MARK | hollow)
-    if not drawn["comparable"].all():
-        ax.plot([], [], " ", label="hollow: published under another protocol, not comparable")
 
 
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:

@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 
 from .f1_plots import f1_bars as f1_bars
+from .f1_plots import f1_dots as f1_dots
 from .f1_plots import f1_heatmap as f1_heatmap
 from .f1_plots import f1_radar as f1_radar
 from .style import PALETTE, heatmap

@@ -72,6 +72,26 @@ def paired_difference(
     }
 
 
+def f1_interval(
+    table: np.ndarray, resamples: int = 1_000, seed: int = 13, level: float = 0.95
+) -> dict[str, float]:
+    """Mean F1 of one system over seeds, with its interval.  (S D 3)
+
+    Documents and seeds count as luck, as in `paired_difference`; with one seed the interval is for
+    that seed only. Intervals of two systems may overlap although their paired difference is clear.
+    """
+    rng = np.random.default_rng(seed)
+    weights = _resampled(table.shape[1], resamples, rng)
+    by_seed = np.concatenate([_f1_by_seed(table, drawn) for drawn in weights])  # (R S)
+    each = f1(table.sum(1))
+    error, freedom = _error_of_seeds([each], [by_seed])
+    moved = by_seed.mean(1)
+    if error:
+        moved = moved + error * rng.standard_t(freedom, resamples)
+    low, high = np.quantile(moved, [(1 - level) / 2, (1 + level) / 2])
+    return {"f1": float(each.mean()), "low": max(0.0, float(low)), "high": min(1.0, float(high))}
+
+
 def _same_gold(a: np.ndarray, b: np.ndarray) -> None:
     """Raises WorkbookError unless all seeds of both sides have the same gold per document."""
     gold = [side[..., 0] + side[..., 2] for side in (a, b)]  # tp + fn
@@ -87,9 +107,9 @@ def _same_gold(a: np.ndarray, b: np.ndarray) -> None:
 def _error_of_seeds(
     sides: Sequence[np.ndarray], resampled: Sequence[np.ndarray]
 ) -> tuple[float, float]:
-    """What seeds add to the error of the difference, and its degrees of freedom (Welch).
+    """What seeds add to the error of a difference or mean, and its degrees of freedom (Welch).
 
-    two (S), two (R S)
+    (S), (R S) of each system
 
     It is the variance of F1 over seeds, less the part that would vanish on a larger test set: how
     far a seed's F1 moves from its system's mean when documents are drawn again. That part is in the
