@@ -233,6 +233,10 @@ def test_rows_by_arm_are_what_compare_takes(outputs):
     }
     base = arms.pop("minilm per-type single-task")
     assert len(compare_arms(arms, base)) == 1
+    twice = [other | {"table": "first"}, other | {"table": "second"}]
+    for function in (by_arm, intervals):
+        with pytest.raises(WorkbookError, match=r"two rows of run .* \['first', 'second'\]"):
+            function(twice)
 
 
 def test_intervals_of_several_types_have_micro_where_every_type_was_asked_for(outputs):

@@ -89,8 +89,10 @@ def by_arm(rows: Iterable[Mapping]) -> dict[str, dict[str, list[Mapping]]]:
     """Arm's name on the board -> test corpus -> rows, one per seed: what `compare` takes.
 
     For committed rows; `finals` finds those of runs on this machine.
+
+    Raises WorkbookError for two rows of one run.
     """
-    by_id = {row["run_id"]: row for row in rows}
+    by_id = _by_id(rows)
     frame = results(by_id.values())
     tests = frame[frame["split"] == "test"].drop_duplicates(["name", "corpus", "run_id"])
     arms: dict[str, dict[str, list[Mapping]]] = {}
@@ -99,16 +101,30 @@ def by_arm(rows: Iterable[Mapping]) -> dict[str, dict[str, list[Mapping]]]:
     return arms
 
 
+def _by_id(rows: Iterable[Mapping]) -> dict[str, Mapping]:
+    """Run id -> row. The rows of one run in two committed tables may have other scores."""
+    by_id: dict[str, Mapping] = {}
+    for row in rows:
+        if row["run_id"] in by_id:
+            tables = [by_id[row["run_id"]].get("table", ""), row.get("table", "")]
+            raise WorkbookError(
+                f"two rows of run {row['run_id']!r}, of the tables {tables}; give the rows of one "
+                "table"
+            )
+        by_id[row["run_id"]] = row
+    return by_id
+
+
 def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
     """Test F1 per arm, corpus and type with its 95 % interval: what `plots.f1_dots` draws.
 
     Columns: name, corpus, type (`micro` where there are several types), official, seeds, f1, low,
     high (0 to 1). Documents and seeds count as luck: see `statistics.f1_interval`.
 
-    Raises WorkbookError for rows without predictions or committed counts, and for runs of one arm
-    that were tested on different documents.
+    Raises WorkbookError for rows without predictions or committed counts, two rows of one run, and
+    runs of one arm that were tested on different documents.
     """
-    rows = {row["run_id"]: row for row in rows}
+    rows = _by_id(rows)
     frame = results(rows.values())
     tests = frame[(frame["split"] == "test") & (frame["type"] != "macro")]
     lines = []
