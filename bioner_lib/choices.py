@@ -18,8 +18,7 @@ DECODERS = ("softmax", "crf")
 SHARING = ("hard", "private", "adversarial", "cross", "moe")
 UNANNOTATED = ("mask", "marginal", "negative")
 CHARACTERS = ("none", "case", "cnn", "case+cnn")
-SENTENCE_HEADS = ("none", "types")
-SENTENCE_USES = ("auxiliary", "router")
+SENTENCE_HEADS = ("none", "types", "types-router")  # a kind; as a router it weighs the mentions
 DENOISING = ("drop", "relabel")
 ENCODERS = {  # alias -> name on the Hugging Face hub; minilm lies in an installed package too
     "minilm": "sentence-transformers/all-MiniLM-L6-v2",

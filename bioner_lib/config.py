@@ -21,7 +21,6 @@ from .choices import (
     SAMPLING,
     SCHEMES,
     SENTENCE_HEADS,
-    SENTENCE_USES,
     SHARING,
     SYSTEMS,
     UNANNOTATED,
@@ -74,9 +73,7 @@ class RunConfig:
     # types of the joint head, if it is to have more than the training corpora annotate
     types: tuple[str, ...] = _bound(default=())
     characters: str = _one_of(CHARACTERS)  # what heads read of a word beside the encoder
-    # a head for whole sentences: trained beside the others, or also weighing their mentions
-    sentence_head: str = _one_of(SENTENCE_HEADS)
-    sentence_use: str = _one_of(SENTENCE_USES)
+    sentence_head: str = _one_of(SENTENCE_HEADS)  # a head for whole sentences
     sentence_weight: float = _number(0.1, 0, 100)  # of its loss
     # between encoder and heads
     sharing: str = _one_of(SHARING)
@@ -210,10 +207,6 @@ class RunConfig:
             raise WorkbookError(
                 f"types={list(self.types)} declares the types of a joint head, but "
                 f"heads={self.heads!r}; take heads='joint', or leave types out"
-            )
-        if self.sentence_use == "router" and self.sentence_head == "none":
-            raise WorkbookError(
-                "sentence_use='router' needs a sentence head; set sentence_head='types'"
             )
         for name in ("label_smoothing", "r_drop"):
             if getattr(self, name) and self.decoder == "crf":

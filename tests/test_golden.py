@@ -28,7 +28,6 @@ MATTERS = {
     "types": (("Gene", "Disease", "Virus"), {"heads": "joint"}),
     "characters": ("case+cnn", {}),
     "sentence_head": ("types", {}),
-    "sentence_use": ("router", {"sentence_head": "types"}),
     "sentence_weight": (5.0, {"sentence_head": "types"}),
     "sharing": ("private", {}),
     "reversal": (1.0, {"sharing": "adversarial"}),

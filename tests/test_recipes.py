@@ -48,9 +48,9 @@ def test_hyper_parameters_of_biojointbert_and_multi_bioner():
     (joint,) = recipe("biojointbert")
     assert fields_of(joint, *names, "epochs") == (3e-5, 0.1, 0.01, 0.1, 256, 16, 10)
     (router,) = recipe("biojointbert-router")
-    assert fields_of(router, "sentence_head", "sentence_use") == ("types", "router")
+    assert router.sentence_head == "types-router"
     (auxiliary,) = recipe("biojointbert-auxiliary")
-    assert fields_of(auxiliary, "sentence_head", "sentence_use") == ("types", "auxiliary")
+    assert auxiliary.sentence_head == "types"
     (multi,) = recipe("multi-bioner")
     names = ("encoder", "scheme", "learning_rate", "batch_size", "epochs", "heads")
     assert fields_of(multi, *names) == ("biobert-1.1", "IOBES", 5e-5, 8, 3, "per-corpus")

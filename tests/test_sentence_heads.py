@@ -8,7 +8,7 @@ import torch
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.models.batching import IGNORED
 from bioner_lib.models.heads import plan_heads
-from bioner_lib.models.sentence_heads import SentenceLoss, SentenceTypes
+from bioner_lib.models.sentence_heads import SentenceLoss, SentenceTypes, make_sentence_head
 from bioner_lib.runs.scored import _sentence_scores
 
 
@@ -74,7 +74,7 @@ def test_sentence_scores_by_hand():
 def test_a_run_records_the_sentence_scores_and_its_tagger_keeps_the_head(outputs, tiny):
     base = {"corpora": ["sample-gene", "sample-disease"], "encoder": tiny, "epochs": 1, "limit": 24}
     base |= {"max_length": 64, "overlap": 8}
-    config = RunConfig(**base, sentence_head="types", sentence_use="router")
+    config = RunConfig(**base, sentence_head="types-router")
     row = run(config, progress=False)
     for corpus, type in (("sample-gene", "Gene"), ("sample-disease", "Disease")):
         said = row["scores"][corpus]["test"]["sentence"]
@@ -91,6 +91,13 @@ def test_a_run_records_the_sentence_scores_and_its_tagger_keeps_the_head(outputs
         MultiTaskTagger.from_pretrained(plain["run_id"]).sentence_types([["a"]])
 
 
-def test_a_router_without_a_head_is_refused():
-    with pytest.raises(WorkbookError, match="'router' needs a sentence head"):
-        RunConfig(corpora="sample", sentence_use="router")
+def test_an_unknown_head_is_refused(two):
+    with pytest.raises(WorkbookError, match="unknown sentence_head 'types-gate'"):
+        RunConfig(corpora="sample", sentence_head="types-gate")
+    with pytest.raises(WorkbookError, match="unknown sentence_head 'types-gate'"):
+        make_sentence_head("types-gate", 4, plan_heads("joint", two), "IOB2")
+    plain, router = (
+        make_sentence_head(name, 4, plan_heads("joint", two), "IOB2")
+        for name in ("types", "types-router")
+    )
+    assert (plain.is_router, router.is_router) == (False, True)

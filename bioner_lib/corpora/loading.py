@@ -81,6 +81,9 @@ def _load(base: str, options: dict) -> Corpus:
 def _hint(name: str) -> str:
     if " " in name:
         return "; several corpora are a list"
+    if name.endswith("-labelled"):
+        gold = name.removesuffix("-labelled")
+        return f"; 71_silver_text with gold={gold!r} labels its text (bioner_lib.silver.label_gold)"
     return "; 71_silver_text makes silver corpora" if "silver" in name else ""
 
 

@@ -35,7 +35,7 @@ _NEEDED = {
     "sharing": ("hard", "puts a layer between encoder and head"),
     "decoder": ("softmax", "scores transitions, and a pipeline takes the most probable tags"),
     "characters": ("none", "lets heads read the characters of words"),
-    "sentence_use": ("auxiliary", "lets a sentence head weigh the mentions"),
+    "sentence_head": ("none", "is a head that a token classifier has no place for"),
 }
 
 

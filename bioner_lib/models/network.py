@@ -22,9 +22,9 @@ from .sharing import make_sharing
 class Network(nn.Module):
     """Any Hugging Face encoder, a sharing design, and one head per plan.
 
-    `characters`, `sentence_head` and `sentence_use` are values of `choices`; `sharing_options` are
-    the design's coefficients; `encoder_name` is only remembered. Raises WorkbookError for windows
-    longer than the encoder's positions.
+    `characters` and `sentence_head` are values of `choices`; `sharing_options` are the design's
+    coefficients; `encoder_name` is only remembered. Raises WorkbookError for windows longer than
+    the encoder's positions.
     """
 
     def __init__(
@@ -43,7 +43,6 @@ class Network(nn.Module):
         sharing_options: Mapping[str, float] | None = None,
         characters: str = "none",
         sentence_head: str = "none",
-        sentence_use: str = "auxiliary",
     ):
         super().__init__()
         longest = longest_window(encoder)
@@ -78,7 +77,6 @@ class Network(nn.Module):
             "sharing_options": dict(sharing_options or {}),
             "characters": characters,
             "sentence_head": sentence_head,
-            "sentence_use": sentence_use,
         }
 
     is_quantized = False  # `quantization.quantized` makes such a twin, whose products are in int8
@@ -121,7 +119,7 @@ class Network(nn.Module):
         logits, tables = {}, {}
         for (name, head), view in zip(self.named_heads, views, strict=True):
             logits[name] = head(view)
-            if self.settings["sentence_use"] == "router" and sentence is not None:
+            if sentence is not None and self.sentence_head.is_router:
                 logits[name] = self.sentence_head.gate(logits[name], sentence, name)
             if (table := head.table()) is not None:
                 tables[name] = table

@@ -27,6 +27,8 @@ class SentenceTypes(nn.Module):
     the word vectors (Kim 2014, D14-1181).
     """
 
+    is_router = False  # whether it weighs the mentions of the token heads
+
     def __init__(self, hidden: int, plans: Sequence[HeadPlan], scheme: str):
         super().__init__()
         self.types = list(dict.fromkeys(type for plan in plans for type in plan.types))
@@ -75,12 +77,18 @@ SENTENCE_HEADS = {"types": SentenceTypes}
 def make_sentence_head(
     name: str, hidden: int, plans: Sequence[HeadPlan], scheme: str
 ) -> SentenceTypes | None:
-    """The sentence head of this name; None for "none". Raises WorkbookError for an unknown one."""
+    """The sentence head of this name; None for "none".
+
+    "types-router" is the kind "types" as a router. Raises WorkbookError for an unknown one.
+    """
     if name == "none":
         return None
-    if name not in SENTENCE_HEADS:
+    kind, _, use = name.partition("-")
+    if kind not in SENTENCE_HEADS or use not in ("", "router"):
         raise unknown("sentence_head", name, ["none", *SENTENCE_HEADS])
-    return SENTENCE_HEADS[name](hidden, plans, scheme)
+    head = SENTENCE_HEADS[kind](hidden, plans, scheme)
+    head.is_router = use == "router"
+    return head
 
 
 class SentenceLoss(nn.Module):

@@ -99,6 +99,8 @@ class _Plan:
         # a recipe without a second corpus ignores `added`, so that a family shares its arguments
         takes_added = "needs" in table or table.get("added")
         self.added = (added or table["added"]) if takes_added else []
+        # the corpora whose steps a control makes too
+        self.more = (added or table["equal_steps"]) if "equal_steps" in table else []
         self.encoder = encoder or table["encoder"]
         self.epochs = _per_phase("epochs", epochs or table.get("epochs", 0))
         keeps_encoder = self.encoder == table["encoder"]
@@ -129,8 +131,8 @@ class _Plan:
     def _two_phases(
         self, first: Sequence[str], second: Sequence[str], **of_first
     ) -> list[RunConfig]:
-        if self.table.get("equal_steps"):
-            of_first["epoch_size"] = self._sentences([*first, *self.table["equal_steps"]])
+        if self.more:
+            of_first["epoch_size"] = self._sentences([*first, *self.more])
         begun = self._run(first, 0, **of_first)
         # the first corpora are scored again, to show what the second phase cost them
         again = [corpus for corpus in first if corpus in self.corpora and corpus not in second]

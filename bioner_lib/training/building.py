@@ -45,7 +45,7 @@ def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
 def _settings(config: RunConfig) -> dict:
     """The fields of a configuration that a tagger takes."""
     names = ("scheme", "dropout", "max_length", "overlap", "label_pieces", "decoder", "sharing")
-    names += ("characters", "sentence_head", "sentence_use")
+    names += ("characters", "sentence_head")
     coefficients = ("reversal", "orthogonality", "experts", "balance")
     settings = {name: getattr(config, name) for name in names}
     settings["sharing_options"] = {name: getattr(config, name) for name in coefficients}
@@ -65,7 +65,7 @@ def _check_continues(config: RunConfig, first: MultiTaskTagger) -> None:
             f"{start} has another tokenizer than encoder {config.encoder!r} has now"
         )
     kept = ("scheme", "label_pieces", "decoder", "sharing", "characters", "sentence_head")
-    kept += ("sentence_use", *OPTIONS[config.sharing])
+    kept += OPTIONS[config.sharing]
     then = first.settings | first.settings["sharing_options"]
     now = {name: getattr(config, name) for name in kept} | {"heads": config.heads}
     then["heads"] = layout_of(first.plans)
