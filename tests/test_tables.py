@@ -185,3 +185,27 @@ def test_results_line_by_line():
     assert frame["trained_on"].iloc[-1] == "sample + sample-gene"
     with pytest.raises(WorkbookError, match=r"^no finished runs yet; run 30_single_task first"):
         results([])
+
+
+def test_what_second_phases_forget_is_a_table_and_a_figure():
+    import matplotlib.pyplot as plt
+
+    from bioner_lib.board import forgotten, plots
+
+    lost = {"before": 0.8, "after": 0.1, "forgotten": 0.7}
+    rows = [
+        {"config": {"seed": seed}, "forgotten": {"bc5cdr": {"Chemical": lost, "micro": lost}}}
+        for seed in (13, 42)
+    ]
+    frame = forgotten({"one head": rows, "heads": [{"config": {"seed": 13}}]})
+    assert frame[["name", "seed", "corpus", "type", "forgotten"]].to_numpy().tolist() == [
+        ["one head", 13, "bc5cdr", "Chemical", 0.7],
+        ["one head", 42, "bc5cdr", "Chemical", 0.7],
+    ]
+    _, ax = plt.subplots()
+    plots.forgetting(frame, ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one head, Chemical"]
+    assert "+70.0" in [text.get_text() for text in ax.texts]
+    plt.close("all")
+    with pytest.raises(WorkbookError, match="none of these runs is a second phase"):
+        forgotten({"heads": [{"config": {"seed": 13}}]})

@@ -171,7 +171,7 @@ def test_a_perfect_tagger_needs_no_repair(tiny, monkeypatch, scheme, label_piece
             "joint"
         ]
 
-    def oracle(input_ids, attention_mask, positions, valid, corpus):
+    def oracle(input_ids, attention_mask, positions, valid, corpus, characters):
         logits = torch.zeros(*positions.shape, len(tagger.heads[0].tags))
         for row in range(len(positions)):
             ids = tuple(input_ids[row][attention_mask[row].bool()].tolist())

@@ -257,6 +257,30 @@ def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     return ax
 
 
+def forgetting(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """`forgotten`: an arrow from the first phase's test F1 to the second's, mean over seeds.
+
+    One line per arm and type; the number beside it is the forgetting score, in points.
+    """
+    means = frame.groupby(["name", "type"], sort=False)[["before", "after"]].mean() * 100
+    types = list(dict.fromkeys(frame["type"]))
+    for y, ((_, type), line) in enumerate(means.iterrows()):
+        colour = PALETTE[types.index(type) % len(PALETTE)]
+        arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 2}
+        ax.annotate("", (line["after"], y), (line["before"], y), arrowprops=arrow)
+        ax.plot(line["before"], y, "o", color=colour)
+        lost = f"{line['before'] - line['after']:+.1f}"
+        ax.annotate(lost, (102, y), va="center", fontsize="small", annotation_clip=False)
+    ax.set_yticks(range(len(means)), [f"{name}, {type}" for name, type in means.index])
+    ax.set(
+        xlabel="test F1 after the first phase (dot) and after the second (arrow)",
+        xlim=(-2, 100),
+        ylim=(len(means) - 0.5, -0.5),
+    )
+    ax.set_title("forgotten", loc="right", fontsize="small")
+    return ax
+
+
 def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """`transfer`: test F1 minus the single-task tagger's, in points; blank where no run exists."""
     bound = max(1.0, float(np.nanmax(np.abs(100 * frame.to_numpy()))))

@@ -11,6 +11,7 @@ from ..errors import WorkbookError, unknown
 from ..home import exists, home
 from ..runs.recipes import RECIPES
 from ..silver.corpus_folders import silver_folder
+from ..silver.labelled_gold import labelled_name
 from .jobs import Job
 from .parameters import default_of
 
@@ -61,7 +62,7 @@ def _made_by(job: Job) -> list[str]:
 
     if job.notebook.stem == "71_silver_text":
         silver_folder(value("name"))  # refuses what can't be a corpus's name
-        return [value("name")]
+        return [value("name"), *map(labelled_name, value("gold").split())]
     if job.notebook.stem == "72_second_opinion":
         return [f"{value('silver')}-{value('denoising')}"]
     return []
