@@ -54,9 +54,9 @@ def test_figures_are_drawn_from_rows(outputs):
         for e in (2, 3)
     ]
     table = aggregate(results(rows))
-    bars = plots.f1_bars(table, anchors(), plt.subplots()[1])
+    bars = plots.f1_means(table, anchors(), plt.subplots()[1])
     assert bars.get_ylabel() == "test F1 (strict spans, x 100)"
-    assert len(bars.patches) == 6
+    assert len(bars.containers) == 6
     curve = pd.DataFrame(
         {"name": ["mask", "mask", "negative"], "ratio": [0, 1, 1], "recall": [0.8, 0.7, 0.5]}
     )
@@ -118,7 +118,7 @@ def test_published_figures_that_are_not_comparable_are_hollow():
     lines = [published("fair", 0.81, True), published("other", 0.92, False)]
     lines.append(published("fair", 0.83, False, corpus="sample-gene"))
     lines.append(published("elsewhere", 0.9, True, corpus="bc2gm"))
-    ax = plots.f1_bars(table, pd.DataFrame(lines), plt.subplots()[1])
+    ax = plots.f1_means(table, pd.DataFrame(lines), plt.subplots()[1])
     marks = {}
     for line in ax.lines:
         if line.get_color() == "0.35" and len(line.get_ydata()):
@@ -134,7 +134,7 @@ def test_published_figures_that_are_not_comparable_are_hollow():
     assert {"fair, a paper", "other, a paper"} <= set(told)
     assert "hollow: published under another protocol, not comparable" in told
     assert "elsewhere, a paper" not in told
-    fair = plots.f1_bars(table, pd.DataFrame(lines[:1]), plt.subplots()[1])
+    fair = plots.f1_means(table, pd.DataFrame(lines[:1]), plt.subplots()[1])
     assert not [t for t in fair.get_legend().get_texts() if "hollow" in t.get_text()]
 
 
@@ -163,12 +163,12 @@ def test_dots_show_intervals_beside_published_figures():
 def test_every_published_system_has_its_own_mark():
     systems = [published(f"system {k}", 0.8, True) for k in range(16)]
     table = aggregate(results([row(1, 0.7)]))
-    ax = plots.f1_bars(table, pd.DataFrame(systems), plt.subplots()[1])
+    ax = plots.f1_means(table, pd.DataFrame(systems), plt.subplots()[1])
     drawn = [line.get_marker() for line in ax.lines if line.get_label().startswith("system")]
     assert len(set(drawn)) == len(drawn) == 16
     assert anchors()["system"].nunique() <= 16, "a mark of its own for every system"
     limited = aggregate(results([row(1, 0.7, official=False)]))
-    ax = plots.f1_bars(limited, pd.DataFrame(systems), plt.subplots()[1])
+    ax = plots.f1_means(limited, pd.DataFrame(systems), plt.subplots()[1])
     assert not [line for line in ax.lines if line.get_label().startswith("system")]
 
 

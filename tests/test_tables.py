@@ -46,7 +46,7 @@ def test_two_arms_never_share_a_name():
     assert frame["name"].nunique() == 4
     table = aggregate(frame)
     assert all(figure in markdown(table) for figure in ("30.0", "40.0", "60.0", "70.0"))
-    assert len(plots.f1_bars(table, anchors(), plt.subplots()[1]).patches) == 4
+    assert len(plots.f1_means(table, anchors(), plt.subplots()[1]).containers) == 4
     alone = results([row(1, 0.6), in_precision(row(2, 0.6), "auto")])
     assert set(alone["name"]) == {"minilm per-type single-task"}, "nothing to tell apart"
 
@@ -108,7 +108,7 @@ def test_an_arm_is_named_only_on_the_corpora_it_is_given_for():
         made["data"]["sample-virus"] = {"official": True, "types": ["Gene"]}
     frame = named({"single-task": {name: [made] for name, made in rows.items()}})
     assert set(frame["corpus"]) == {"sample", "sample-gene"}
-    assert len(plots.f1_bars(aggregate(frame), anchors(), plt.subplots()[1]).patches) == 2
+    assert len(plots.f1_means(aggregate(frame), anchors(), plt.subplots()[1]).containers) == 2
 
 
 def test_anchors_are_published_figures_with_their_source():

@@ -16,8 +16,8 @@ _MARK = {"color": "0.35", "markersize": 5.5, "linestyle": "none", "clip_on": Fal
 _HOLLOW = {"markerfacecolor": "none"}
 
 
-def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean test F1 per corpus and type, with sd; dots are seeds, marks published figures.
+def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Mean test F1 (a dash) per corpus and type, with sd; dots are seeds, marks published figures.
 
     `table` is `tables.aggregate`'s. Only official splits get marks. A hollow mark isn't comparable
     with our runs: `why` in `anchors` says why not.
@@ -30,22 +30,19 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
         here = table[(table["corpus"] == corpus) & (table["type"] == kind)].set_index("name")
         for k, name in enumerate(name for name in names if name in here.index):
             line, x = here.loc[name], i + width * (k + 0.5 - len(here) / 2)
-            ax.bar(
+            colour = PALETTE[names.index(name) % len(PALETTE)]
+            ax.errorbar(
                 x,
                 100 * line["f1_mean"],
-                width,
-                color=PALETTE[names.index(name) % len(PALETTE)],
-                label=None if name in shown else name,
                 yerr=None if line["runs"] == 1 else 100 * line["f1_sd"],
-                capsize=3,
+                fmt="_",
+                color=colour,
+                markersize=13,
+                markeredgewidth=2.5,
+                label=None if name in shown else name,
             )
-            ax.plot(
-                [x] * len(line["values"]),
-                100 * np.array(line["values"]),
-                ".",
-                color="black",
-                markersize=4,
-            )
+            seeds = 100 * np.array(line["values"])
+            ax.plot([x] * len(seeds), seeds, "o", color=colour, markersize=3.5, alpha=0.7)
             shown.append(name)
     official = table.groupby(["corpus", "type"])["official"].all()
     places = {group: i for i, group in enumerate(groups) if official[group]}
@@ -71,7 +68,7 @@ def f1_bars(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axe
 def f1_dots(frame: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Test F1 with its 95 % interval, one line per corpus and type, one colour per system.
 
-    `frame` is `comparison.intervals`'. Published figures stand below the systems, as in `f1_bars`.
+    `frame` is `comparison.intervals`'. Published figures stand below the systems, as in `f1_means`.
     """
     groups = list(dict.fromkeys(zip(frame["corpus"], frame["type"], strict=True)))
     names = list(dict.fromkeys(frame["name"]))

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from .f1_plots import f1_bars as f1_bars
 from .f1_plots import f1_dots as f1_dots
 from .f1_plots import f1_heatmap as f1_heatmap
+from .f1_plots import f1_means as f1_means
 from .f1_plots import f1_radar as f1_radar
 from .style import PALETTE, heatmap
 from .style import colours_of as colours_of
