@@ -283,3 +283,12 @@ def test_unknown_sweep(tmp_path):
         read_sweep(tmp_path / "nowhere.yaml")
     with pytest.raises(WorkbookError, match="unknown sweep 'quik'; did you mean 'quick'"):
         read_sweep("quik")
+
+
+def test_two_jobs_label_one_gold_text_with_one_lexicon_only(tmp_path):
+    step = "{{notebook: 71_silver_text, parameters: {{name: {}, lexicon: {}, gold: sample-gene}}}}"
+    same = f"steps: [{step.format('a', 'x')}, {step.format('b', 'x')}]"
+    assert sum(map(len, read_sweep(sweep(tmp_path, same)))) == 2
+    other = f"steps: [{step.format('a', 'x')}, {step.format('b', 'y')}]"
+    with pytest.raises(WorkbookError, match="make one corpus, 'sample-gene-labelled'"):
+        read_sweep(sweep(tmp_path, other))

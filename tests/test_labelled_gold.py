@@ -89,6 +89,7 @@ def test_names():
     assert labelled_name("bc5cdr") == "bc5cdr-labelled"
     assert labelled_name("bc5cdr@50%:Disease") == "bc5cdr-50-Disease-labelled"
     assert labelled_name("some/where/mine") == "mine-labelled"
+    assert labelled_name("sample@1/2:Gene+Virus") == "sample-1-2-Gene+Virus-labelled"
 
 
 def test_what_cant_be_labelled_is_refused(outputs, lexicon, tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.registry import split_name
 from ..corpora.schemes import Span, to_tags
 from ..errors import DataError
 from .corpus_folders import record, silver_folder, write_corpus
@@ -19,7 +20,9 @@ from .lexicons import Lexicon, Match
 
 def labelled_name(corpus: str) -> str:
     """The name of a gold corpus's labelled text, such as bc5cdr-labelled for bc5cdr."""
-    return re.sub(r"[^\w.+-]+", "-", Path(corpus).name if "/" in corpus else corpus) + "-labelled"
+    base = split_name(corpus)[0]
+    short = Path(base).name + corpus[len(base) :]  # of a folder its last part
+    return re.sub(r"[^\w.+-]+", "-", short) + "-labelled"
 
 
 def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = False) -> dict:

@@ -33,7 +33,7 @@ def check_values(jobs: Sequence[Job], path: Path) -> None:
     """Raises WorkbookError for values that the workbook's own notebooks would refuse later.
 
     Corpora that an earlier job makes exist by then. Two jobs that make one silver corpus are
-    refused.
+    refused; two that label one gold text with one lexicon are not.
     """
     known = dict.fromkeys([*CORPORA, *silver_corpora()])
     makers: dict[str, dict] = {}
@@ -44,27 +44,37 @@ def check_values(jobs: Sequence[Job], path: Path) -> None:
             _check_job(job, known)
         except WorkbookError as error:
             raise WorkbookError(f"{path}: {job.notebook.stem}: {error}") from None
-        for name in _made_by(job):
-            if name in makers:
+        labelled = _labelled_by(job)
+        for name in [*_made_by(job), *labelled]:
+            if name in makers and not makers[name] == labelled.get(name):
                 raise WorkbookError(
                     f"{path}: two jobs of {job.notebook.stem} make one corpus, {name!r}: "
                     f"{makers[name]} and {dict(job.parameters)}; give each a name"
                 )
-            makers[name] = dict(job.parameters)
+            makers[name] = labelled.get(name, dict(job.parameters))
             known[name] = None
+
+
+def _labelled_by(job: Job) -> dict[str, dict]:
+    """The gold texts that a job labels, by the name of the result: gold corpus and lexicon."""
+    if job.notebook.stem != "71_silver_text":
+        return {}
+    lexicon = _value(job, "lexicon")
+    golds = str(_value(job, "gold")).split()
+    return {labelled_name(gold): {"gold": gold, "lexicon": lexicon} for gold in golds}
+
+
+def _value(job: Job, parameter: str) -> object:
+    return job.parameters.get(parameter, default_of(job.notebook, parameter))
 
 
 def _made_by(job: Job) -> list[str]:
     """The silver corpora that a job makes."""
-
-    def value(parameter: str) -> object:
-        return job.parameters.get(parameter, default_of(job.notebook, parameter))
-
     if job.notebook.stem == "71_silver_text":
-        silver_folder(value("name"))  # refuses what can't be a corpus's name
-        return [value("name"), *map(labelled_name, value("gold").split())]
+        silver_folder(_value(job, "name"))  # refuses what can't be a corpus's name
+        return [_value(job, "name")]
     if job.notebook.stem == "72_second_opinion":
-        return [f"{value('silver')}-{value('denoising')}"]
+        return [f"{_value(job, 'silver')}-{_value(job, 'denoising')}"]
     return []
 
 
