@@ -129,7 +129,7 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
     "abbreviations grounding graph",
-    "board": "published_files tables comparison leaderboard publishing style "
+    "board": "published_files tables comparison leaderboard publishing costs style "
     "f1_plots plots corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report",
     "__main__": "",

@@ -19,6 +19,7 @@ from bioner_lib.board.tables import (
     named,
     only_corpora,
     results,
+    short_names,
 )
 
 
@@ -209,3 +210,12 @@ def test_what_second_phases_forget_is_a_table_and_a_figure():
     plt.close("all")
     with pytest.raises(WorkbookError, match="none of these runs is a second phase"):
         forgotten({"heads": [{"config": {"seed": 13}}]})
+
+
+def test_short_names_leave_out_what_all_trained_arms_share():
+    names = ["minilm joint limit=9 epochs=3", "minilm joint epochs=3 limit=9 decoder=crf"]
+    short, shared = short_names([*names, "dictionary"])
+    assert list(short.values()) == ["minilm joint", "minilm joint decoder=crf", "dictionary"]
+    assert shared == "limit=9 epochs=3"
+    assert short_names(["one epochs=3"]) == ({"one epochs=3": "one epochs=3"}, "")
+    assert short_names([]) == ({}, "")

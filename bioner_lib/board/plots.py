@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from .costs import on_front
 from .f1_plots import f1_dots as f1_dots
 from .f1_plots import f1_heatmap as f1_heatmap
 from .f1_plots import f1_means as f1_means
@@ -18,6 +19,7 @@ from .style import PALETTE, heatmap
 from .style import colours_of as colours_of
 from .style import save_figure as save_figure
 from .style import use_style as use_style
+from .tables import short_names
 
 
 def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> plt.Axes:
@@ -278,6 +280,26 @@ def forgetting(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
         ylim=(len(means) - 0.5, -0.5),
     )
     ax.set_title("forgotten", loc="right", fontsize="small")
+    return ax
+
+
+def pareto(frame: pd.DataFrame, ax: plt.Axes, cost: str = "training seconds") -> plt.Axes:
+    """`systems` of one set of corpora: mean test F1 against a cost; the line is the front.
+
+    A system above the line or on it isn't beaten: no other is as good for less.
+    """
+    short, shared = short_names(frame["name"])
+    front = frame[on_front(frame[cost], frame["F1"])].sort_values(cost)
+    ax.plot(front[cost], 100 * front["F1"], color="0.6", linewidth=1, zorder=1)
+    for k, line in enumerate(frame.itertuples(index=False)):
+        x, y = frame[cost].iloc[k], 100 * line.F1
+        marker = "o" if line.taggers == 1 else "s"
+        ax.plot(x, y, marker, color=PALETTE[k % len(PALETTE)], label=short[line.name], zorder=2)
+    ax.set(xlabel=f"{cost} of all taggers together", ylabel="mean test F1 (strict spans, x 100)")
+    ax.set_xlim(0, 1.1 * frame[cost].max())
+    title = f"all: {shared}" if shared else None
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
+    ax.legend(fontsize="x-small", title=title, title_fontsize="x-small", **place)
     return ax
 
 

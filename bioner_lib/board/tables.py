@@ -3,6 +3,7 @@
 An *arm* is a configuration without its seed; the runs of one arm are repetitions.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from ..runs.rows import PARENTS, arm_of, config_of, precision_of
 MEASURES = ("precision", "recall", "f1")
 # fields that an arm's name shows by itself, or not at all
 _NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
+
+
+_FIELD = re.compile(r"(?<= )\w+=[^ ]+")  # of an arm's name, such as epochs=3
 
 
 def arm_name(
@@ -41,6 +45,24 @@ def arm_name(
             parts.append(f"{key}={value}")
     parts += [f"{key}={parent['name']}" for key, parent in (parents or {}).items()]
     return " ".join(parts)
+
+
+def short_names(names: Iterable[str]) -> tuple[dict[str, str], str]:
+    """Arms' names without the fields that all trained arms share, and those fields in one text.
+
+    >>> short_names(["a seed=1 epochs=3", "b epochs=3", "dictionary"])
+    ({'a seed=1 epochs=3': 'a seed=1', 'b epochs=3': 'b', 'dictionary': 'dictionary'}, 'epochs=3')
+    """
+    names = list(dict.fromkeys(names))
+    fields = {name: _FIELD.findall(name) for name in names}
+    given = [set(found) for found in fields.values() if found]
+    shared = set.intersection(*given) if len(given) > 1 else set()
+    short = {}
+    for name in names:
+        kept = [part for part in name.split(" ") if part not in shared]
+        short[name] = " ".join(kept)
+    order = next((found for found in fields.values() if found), [])
+    return short, " ".join(field for field in order if field in shared)
 
 
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:

@@ -1,0 +1,93 @@
+"""What F1 costs: time, memory, energy and parameters of runs, and which systems are worth it.
+
+A system answers for a set of corpora: one multi-task tagger, or one single-task tagger per corpus.
+The costs of the taggers of one system are added.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..runs.rows import config_of
+from .tables import arm_name, results
+
+_GIB = 2**30
+_COLUMNS = ["training seconds", "pieces per second", "peak memory (GiB)", "joules", "parameters"]
+
+
+def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """One line per arm and set of training corpora: its cost, mean over seeds.
+
+    Columns: name, trained_on, runs, device (name, threads, precision: only lines with one device
+    can be compared), training seconds, pieces per second, peak memory (GiB; on a CPU that of the
+    whole process), joules (NaN where the machine doesn't tell), parameters, F1 (mean over test
+    corpora that it was trained on, micro average, 0 to 1). Systems without training are left out.
+    """
+    lines = [_cost(row) for row in rows if row["config"]["system"] == "tagger"]
+    frame = pd.DataFrame(lines, columns=["name", "trained_on", "seed", "device", *_COLUMNS, "F1"])
+    groups = frame.groupby(["name", "trained_on", "device"], sort=False)
+    table = groups[[*_COLUMNS, "F1"]].mean()
+    table.insert(0, "runs", groups.size())
+    return table.reset_index()
+
+
+def _cost(row: Mapping) -> dict:
+    cost, device = row["cost"], row["device"]
+    frame = results([row])
+    own = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
+    is_test = (frame["split"] == "test") & (frame["type"] == "micro") & frame["corpus"].isin(own)
+    energy, config = cost.get("joules"), config_of(row)
+    # a single-task tagger's name without its corpus, whatever part of it was trained on
+    name = arm_name(config, config.corpora[0], row.get("parents", {}))
+    return {
+        "name": row.get("name") or name,
+        "trained_on": " + ".join(own),
+        "seed": row["config"]["seed"],
+        "device": f"{device['name']}, {device['threads']} threads, {device['precision']}",
+        "training seconds": cost["seconds"],
+        "pieces per second": cost.get("pieces_per_second", np.nan),
+        "peak memory (GiB)": cost["peak_memory_bytes"] / _GIB,
+        "joules": np.nan if energy is None else energy,
+        "parameters": sum(row["parameters"].values()),
+        "F1": frame.loc[is_test, "f1"].mean(),
+    }
+
+
+def systems(table: pd.DataFrame) -> pd.DataFrame:
+    """`cost_table` -> what answers for the corpora of each multi-task tagger: it, or N taggers.
+
+    Columns: corpora, device, name, taggers, training seconds, joules, parameters, F1. Single-task
+    taggers form a system where one arm has a tagger for every corpus, on the same device.
+    """
+    lines = []
+    together = table[table["trained_on"].str.contains(" + ", regex=False)]
+    alone = table[~table["trained_on"].str.contains(" + ", regex=False)]
+    for (trained_on, device), arms in together.groupby(["trained_on", "device"], sort=False):
+        corpora = trained_on.split(" + ")
+        for _, arm in arms.iterrows():
+            lines.append(_system(trained_on, device, f"one: {arm['name']}", [arm]))
+        rivals = alone[(alone["device"] == device) & alone["trained_on"].isin(corpora)]
+        for name, parts in rivals.groupby("name", sort=False):
+            if set(parts["trained_on"]) == set(corpora):
+                members = [part for _, part in parts.iterrows()]
+                lines.append(_system(trained_on, device, f"{len(corpora)}: {name}", members))
+    columns = ["corpora", "device", "name", "taggers", "training seconds", "joules", "parameters"]
+    return pd.DataFrame(lines, columns=[*columns, "F1"])
+
+
+def _system(corpora: str, device: str, name: str, members: Sequence[pd.Series]) -> dict:
+    line = {"corpora": corpora, "device": device, "name": name, "taggers": len(members)}
+    for column in ("training seconds", "joules", "parameters"):
+        line[column] = sum(member[column] for member in members)
+    return line | {"F1": float(np.mean([member["F1"] for member in members]))}
+
+
+def on_front(cost: Sequence[float], f1: Sequence[float]) -> list[bool]:
+    """Whether no other system is at least as good in both, and better in one (Pareto front)."""
+    points = list(zip(cost, f1, strict=True))
+
+    def is_beaten(c: float, f: float) -> bool:
+        return any(a <= c and b >= f and (a, b) != (c, f) for a, b in points)
+
+    return [not is_beaten(c, f) for c, f in points]

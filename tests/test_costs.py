@@ -1,0 +1,80 @@
+"""What F1 costs: systems of one or several taggers, and the Pareto front."""
+
+import math
+
+import matplotlib.pyplot as plt
+import pytest
+from conftest import row, small
+
+from bioner_lib import run
+from bioner_lib.board import cost_table, on_front, plots, systems
+
+DEVICE = {"name": "x", "threads": 1, "precision": "fp32"}
+
+
+def made(seed, corpora, seconds, f1s, device=DEVICE):
+    line = row(seed, f1s[0], corpus=corpora[0])
+    line["config"] = line["config"] | {"corpora": list(corpora)}
+    line["run_id"] = f"{'+'.join(corpora)}-{seed}-{device['name']}"
+    types = line["scores"][corpora[0]]["test"]["types"]
+    line["scores"], line["data"] = {}, {}
+    for corpus, f1 in zip(corpora, f1s, strict=True):
+        scored = {"types": {name: values | {"f1": f1} for name, values in types.items()}}
+        line["scores"][corpus] = {"dev": scored, "test": scored}
+        line["data"][corpus] = {"official": True, "types": ["Gene"]}
+    cost = {"seconds": seconds, "pieces_per_second": 10, "peak_memory_bytes": 2**31, "joules": None}
+    return line | {"cost": cost, "device": device, "parameters": {"encoder": 100, "heads": 5}}
+
+
+def test_n_taggers_cost_their_sum_and_one_tagger_its_own():
+    rows = [made(s, ["sample-gene"], 10 + s, [0.5]) for s in (1, 3)]
+    rows += [made(1, ["sample-disease"], 20, [0.7])]
+    rows += [made(1, ["sample-gene", "sample-disease"], 25, [0.5, 0.6])]
+    rows += [row(1, 0.4, system="dictionary")]
+    table = cost_table(rows)
+    assert set(table["trained_on"]) == {
+        "sample-gene",
+        "sample-disease",
+        "sample-gene + sample-disease",
+    }
+    gene = table[table["trained_on"] == "sample-gene"].iloc[0]
+    assert (gene["runs"], gene["training seconds"], gene["parameters"]) == (2, 12, 105)
+    assert gene["peak memory (GiB)"] == 2
+    assert math.isnan(gene["joules"])
+    found = systems(table)
+    assert found["taggers"].tolist() == [1, 2]
+    assert found["training seconds"].tolist() == [25, 32]
+    assert found["parameters"].tolist() == [105, 210]
+    assert found["F1"].tolist() == pytest.approx([0.55, 0.6])
+    ax = plots.pareto(found, plt.subplots()[1])
+    assert ax.get_xlabel() == "training seconds of all taggers together"
+    assert [t.get_text()[:2] for t in ax.get_legend().get_texts()] == ["on", "2:"]
+
+
+def test_another_machine_is_another_line_and_no_rival():
+    other = DEVICE | {"name": "y"}
+    rows = [made(1, ["sample-gene"], 10, [0.5], other), made(1, ["sample-disease"], 9, [0.5])]
+    rows += [made(1, ["sample-gene", "sample-disease"], 25, [0.5, 0.6])]
+    found = systems(cost_table(rows))
+    assert found["taggers"].tolist() == [1], "no machine has both single-task taggers"
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(1, 0.5), (2, 0.6), (3, 0.55)], [True, True, False]),
+        ([(1, 0.5), (1, 0.6)], [False, True]),
+        ([(1, 0.5), (1, 0.5)], [True, True]),
+        ([(2, 0.9), (1, 0.9)], [False, True]),
+        ([], []),
+    ],
+)
+def test_the_front(points, front):
+    assert on_front([c for c, _ in points], [f for _, f in points]) == front
+
+
+def test_rows_of_real_runs_have_what_it_takes(tiny, outputs):
+    rows = [run(small(tiny, c), progress=False) for c in ("sample-gene", "sample-disease")]
+    rows.append(run(small(tiny, ["sample-gene", "sample-disease"]), progress=False))
+    assert systems(cost_table(rows))["taggers"].tolist() == [1, 2]
+    assert len(systems(cost_table([]))) == 0
