@@ -35,7 +35,7 @@ def test_n_taggers_cost_their_sum_and_one_tagger_its_own():
     assert set(table["trained_on"]) == {
         "sample-gene",
         "sample-disease",
-        "sample-gene + sample-disease",
+        "sample-disease + sample-gene",
     }
     gene = table[table["trained_on"] == "sample-gene"].iloc[0]
     assert (gene["runs"], gene["training seconds"], gene["parameters"]) == (2, 12, 105)

@@ -4,6 +4,7 @@ A system answers for a set of corpora: one multi-task tagger, or one single-task
 The costs of the taggers of one system are added.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..runs.rows import config_of
 from .tables import arm_name, results
 
 _GIB = 2**30
+_TASK = re.compile(r" (multi|single)-task( \([^)]*\))?")
 _COLUMNS = ["training seconds", "pieces per second", "peak memory (GiB)", "joules", "parameters"]
 
 
@@ -42,7 +44,7 @@ def _cost(row: Mapping) -> dict:
     name = arm_name(config, config.corpora[0], row.get("parents", {}))
     return {
         "name": row.get("name") or name,
-        "trained_on": " + ".join(own),
+        "trained_on": " + ".join(sorted(own)),
         "seed": row["config"]["seed"],
         "device": f"{device['name']}, {device['threads']} threads, {device['precision']}",
         "training seconds": cost["seconds"],
@@ -77,7 +79,8 @@ def systems(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _system(corpora: str, device: str, name: str, members: Sequence[pd.Series]) -> dict:
-    line = {"corpora": corpora, "device": device, "name": name, "taggers": len(members)}
+    short = _TASK.sub("", name)  # the line itself says the corpora
+    line = {"corpora": corpora, "device": device, "name": short, "taggers": len(members)}
     for column in ("training seconds", "joules", "parameters"):
         line[column] = sum(member[column] for member in members)
     return line | {"F1": float(np.mean([member["F1"] for member in members]))}

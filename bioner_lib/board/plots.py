@@ -298,7 +298,7 @@ def pareto(frame: pd.DataFrame, ax: plt.Axes, cost: str = "training seconds") ->
     ax.set(xlabel=f"{cost} of all taggers together", ylabel="mean test F1 (strict spans, x 100)")
     ax.set_xlim(0, 1.1 * frame[cost].max())
     title = f"all: {shared}" if shared else None
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.25)}
     ax.legend(fontsize="x-small", title=title, title_fontsize="x-small", **place)
     return ax
 
