@@ -8,6 +8,7 @@ from bioner_lib.corpora.corpus import Corpus, Split
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.look import explore, explore_runs, runs_html, sentence_html, split_html
 from bioner_lib.look.highlighting import highlighted, words_html
+from bioner_lib.look.pages import KINDS, page_html
 from bioner_lib.look.records import GOLD, Record, Records
 
 
@@ -103,6 +104,18 @@ def test_errors_are_found_by_kind_and_type(records):
     assert list(records.find(kind="spurious", type="Gene")) == [2]
     assert list(records.find(text="CANCER", kind="type")) == [1]
     assert records.types == ["Disease", "Gene"]
+
+
+def test_a_split_mention_is_found_by_its_kind():
+    gold, pieces = [(0, 3, "Gene")], [(0, 1, "Gene", 0.9), (2, 3, "Gene", 0.9)]
+    words = ["BRCA", "-", "1"]
+    sides = [{GOLD: gold, "one": pieces}, {GOLD: pieces, "one": gold}, {GOLD: gold, "one": gold}]
+    records = Records(3, [GOLD, "one"], lambda i: Record("d", words, sides[i]))
+    assert list(records.find(kind="split")) == [0]
+    assert list(records.find(kind="merged")) == [1]
+    assert list(records.find(kind="boundary")) == []
+    assert "split 2 · merged 1" in page_html(records, range(3), {}, "title")
+    assert {"split", "merged"} <= set(KINDS)
 
 
 def test_errors_are_counted_for_what_was_found(records):

@@ -81,6 +81,8 @@ def test_figures_are_drawn_from_rows(outputs):
         .get_xlabel()
         .startswith("errors")
     )
+    ax = plots.error_kinds({"a": {"split": 3, "merged": 1}}, plt.subplots()[1])
+    assert max(bar.get_x() + bar.get_width() for bar in ax.patches) == 4, "no kind is left out"
     with pytest.raises(WorkbookError, match="three spokes"):
         plots.f1_radar(
             aggregate(results([row(1, 0.5)])), plt.subplots(subplot_kw={"projection": "polar"})[1]

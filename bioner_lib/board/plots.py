@@ -42,8 +42,11 @@ def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> 
 
 
 def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axes:
-    """How predictions go wrong, one stacked bar a system; `kinds`: system -> kind -> count."""
-    order = ["boundary", "type", "both", "spurious", "missed"]
+    """How predictions go wrong, one stacked bar per system; `kinds`: system -> kind -> count.
+
+    The kinds are those of `scoring.kinds`. Older rows count `split` and `merged` as `boundary`.
+    """
+    order = ["boundary", "split", "merged", "type", "both", "spurious", "missed"]
     frame = pd.DataFrame(
         {name: {kind: counts.get(kind, 0) for kind in order} for name, counts in kinds.items()}
     ).T

@@ -6,6 +6,7 @@ are scored, in gold and predictions alike.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,6 +61,47 @@ def score(
     return scores
 
 
+def relaxed_score(
+    gold: Sequence[Spans], predicted: Sequence[Spans], types: Sequence[str]
+) -> dict[str, Score]:
+    """type, `micro` -> relaxed_precision, relaxed_recall, relaxed_f1 (0 to 1), support.
+
+    RELAXED, never a headline: a span counts if it shares a word with a span of its type on the
+    other side. So one prediction over two mentions finds both, and one word of a long name finds
+    it. Precision is over predictions, recall over gold spans ("type matching" of SemEval-2013 task
+    9.1, Segura-Bedmar et al. 2013, S13-2056).
+
+    Raises ValueError unless there are as many gold as predicted sentences.
+    """
+    if len(gold) != len(predicted):
+        raise ValueError(f"{len(gold)} gold sentences but {len(predicted)} predicted ones")
+    totals = {}
+    for type in types:
+        total = np.zeros(4, dtype=int)  # predictions that touch, predictions, gold touched, gold
+        for a, b in zip(gold, predicted, strict=True):
+            right, found = set(_of_type(a, type)), set(_of_type(b, type))
+            total += [_touching(found, right), len(found), _touching(right, found), len(right)]
+        totals[type] = total
+    totals["micro"] = sum(totals.values(), np.zeros(4, dtype=int))
+    return {type: _relaxed_measures(*map(int, total)) for type, total in totals.items()}
+
+
+def _touching(spans: Iterable[tuple], others: Iterable[tuple]) -> int:
+    return sum(any(_overlap(span, other) for other in others) for span in spans)
+
+
+def _relaxed_measures(right: int, predicted: int, found: int, support: int) -> Score:
+    precision = right / predicted if predicted else 0.0
+    recall = found / support if support else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    return {
+        "relaxed_precision": precision,
+        "relaxed_recall": recall,
+        "relaxed_f1": f1,
+        "support": support,
+    }
+
+
 def seqeval_f1(
     gold: Sequence[Spans],
     predicted: Sequence[Spans],
@@ -99,37 +141,94 @@ def check_referee(scores: dict[str, Score], referee: dict[str, float]) -> None:
 
 
 def errors(gold: Iterable[tuple], predicted: Iterable[tuple]) -> Counter:
-    """How many spans of one sentence are correct, and how the others are wrong, by kind."""
+    """How many spans of one sentence are correct, and how the others are wrong, by kind.
+
+    These are the spans of `classified`: all predictions, and the missed gold spans. Rows that were
+    written before `split` and `merged` existed count both under `boundary`.
+    """
     counts = Counter(correct=0, missed=0)
     counts.update(kind for kind, _ in classified(gold, predicted))
     return counts
 
 
 def classified(gold: Iterable[tuple], predicted: Iterable[tuple]) -> list[tuple[str, tuple]]:
-    """(kind, span) for every span of one sentence, in order.
+    """(kind, span) for every prediction of one sentence and every missed gold span, in order."""
+    by_gold, by_prediction = kinds(gold, predicted)
+    found = [(kind, span) for span, kind in by_prediction.items()]
+    found += [(kind, span) for span, kind in by_gold.items() if kind == "missed"]
+    return sorted(found, key=lambda item: (item[1], item[0]))
 
-    correct    predicted and gold
-    boundary   a prediction that overlaps a gold span of its type
-    type       the words of a gold span, another type
-    both       overlaps gold spans, but with neither right
-    spurious   overlaps nothing
-    missed     a gold span that no wrong prediction overlaps
+
+class Kinds(NamedTuple):
+    """One sentence: span (start, end, type) -> its kind, for gold and for predicted spans."""
+
+    gold: dict[tuple, str]
+    predicted: dict[tuple, str]
+
+
+def kinds(gold: Iterable[tuple], predicted: Iterable[tuple]) -> Kinds:
+    """The one kind of every gold and of every predicted span of a sentence.
+
+    correct    gold and predicted. Correct spans explain nothing else: all that follows is about
+               the other spans
+    boundary   one prediction overlaps one gold span of its type, or several overlap several
+    split      several predictions overlap one gold span of their type
+    merged     one prediction overlaps several gold spans of its type
+    type       no overlap within the type, but the same words have another type
+    both       no overlap within the type and not the same words, but an overlap
+    spurious   a prediction that overlaps nothing
+    missed     a gold span that nothing overlaps
+
+    Spans of one type overlap directly or through others: two gold spans whose common border was
+    moved are one group with two predictions, `boundary` all four.
+
+    The counts of `correct` are tp; all other kinds add up to fp (predicted) and fn (gold).
     """
     gold = {tuple(span[:3]) for span in gold}
     predicted = {tuple(span[:3]) for span in predicted}
-    found, touched = [("correct", span) for span in gold & predicted], set()
-    for start, end, type in predicted - gold:
-        near = [span for span in gold - predicted if span[0] < end and start < span[1]]
-        touched |= set(near)
+    lost, wrong = sorted(gold - predicted), sorted(predicted - gold)
+    found = Kinds(dict.fromkeys(gold & predicted, "correct"), {})
+    found.predicted.update(found.gold)
+    for own, others in _groups(lost, wrong):
+        shape = "boundary"
+        if len(own) == 1 < len(others):
+            shape = "split"
+        elif len(others) == 1 < len(own):
+            shape = "merged"
+        found.gold.update(dict.fromkeys(own, shape))
+        found.predicted.update(dict.fromkeys(others, shape))
+    for span in lost:
+        found.gold.setdefault(span, _kind_across_types(span, wrong, "missed"))
+    for span in wrong:
+        found.predicted.setdefault(span, _kind_across_types(span, lost, "spurious"))
+    return found
+
+
+def _groups(lost: Sequence[tuple], wrong: Sequence[tuple]) -> list[tuple[list, list]]:
+    """Gold spans and predictions of one type that overlap, directly or through others."""
+    groups: list[tuple[list, list]] = []
+    for span in lost:
+        near = [other for other in wrong if other[2] == span[2] and _overlap(span, other)]
         if not near:
-            kind = "spurious"
-        elif any(span[:2] == (start, end) for span in near):
-            kind = "type"
-        else:
-            kind = "boundary" if any(span[2] == type for span in near) else "both"
-        found.append((kind, (start, end, type)))
-    found += [("missed", span) for span in gold - predicted - touched]
-    return sorted(found, key=lambda item: (item[1], item[0]))
+            continue
+        joined = ([span], near)
+        for group in [group for group in groups if set(group[1]) & set(near)]:
+            groups.remove(group)
+            joined[0].extend(group[0])
+            joined[1].extend(other for other in group[1] if other not in near)
+        groups.append(joined)
+    return groups
+
+
+def _kind_across_types(span: tuple, others: Sequence[tuple], alone: str) -> str:
+    near = [other for other in others if _overlap(span, other)]
+    if not near:
+        return alone
+    return "type" if any(other[:2] == span[:2] for other in near) else "both"
+
+
+def _overlap(a: tuple, b: tuple) -> bool:
+    return a[0] < b[1] and b[0] < a[1]
 
 
 def token_accuracy(

@@ -10,7 +10,7 @@ from .highlighting import legend_html, words_html
 from .records import GOLD, Record, Records
 
 PAGE = 10  # sentences per page
-KINDS = ("boundary", "type", "both", "missed", "spurious")
+KINDS = ("boundary", "split", "merged", "type", "both", "missed", "spurious")
 
 
 def sentence_html(sentence: Sentence, colours: Mapping[str, str]) -> str:
