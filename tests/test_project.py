@@ -115,11 +115,12 @@ ROOMS = {
     "lazy": "",
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
-    "dataset_files readers lines corpus fetching registry own loading inspection documents",
+    "dataset_files readers lines corpus fetching registry concepts own loading inspection "
+    "documents",
     "config": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network saving hub exporting importing onnx_export entities tagger quantization",
-    "evaluation": "scoring statistics",
+    "evaluation": "scoring statistics generalization",
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
