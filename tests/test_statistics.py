@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bioner_lib.evaluation.statistics import (
     f1_interval,
     holm,
     paired_difference,
+    smallest_difference,
 )
 
 
@@ -222,3 +224,91 @@ def test_an_f1_interval_without_luck_is_a_point_and_seeds_widen_it():
     assert wide["low"] == pytest.approx(max(0, mean - 4.303 * sd / 3**0.5), abs=0.05)
     assert wide["high"] == 1.0, "no F1 is above 1"
     assert f1_interval(apart[:1], resamples=50)["low"] == pytest.approx(f1(apart[0].sum(0)))
+
+
+def test_resampling_ten_thousand_times_takes_little_time_and_equals_scipy():
+    """The documents that scipy's bootstrap draws with this seed are those drawn here."""
+    from scipy.stats import bootstrap
+
+    rng = np.random.default_rng(7)
+    q = quality(rng, 60)
+    a, b = arm(rng, q, seeds=1), arm(rng, q - 0.05, seeds=1)
+
+    def difference(documents, axis=-1):
+        drawn = documents.astype(int)
+        return f1(a[0][drawn].sum(-2)) - f1(b[0][drawn].sum(-2))
+
+    theirs = bootstrap(
+        (np.arange(60),),
+        difference,
+        n_resamples=2_000,
+        method="percentile",
+        rng=np.random.default_rng(13),
+    ).confidence_interval
+    ours = paired_difference(a, b, 2_000)
+    assert (ours["low"], ours["high"]) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+    large = np.clip(rng.normal(0.8, 0.1, 4_797), 0.05, 0.98)
+    many = [arm(rng, large, 0.01), arm(rng, large, 0.01)]
+    seconds = []
+    for _ in range(3):  # the best of three: other processes slow this one down
+        started = time.process_time()
+        paired_difference(*many, resamples=10_000)
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 1.5
+
+
+def test_the_smallest_difference_by_hand():
+    """One of n documents decides: the variance of a mean is known, and so is the formula."""
+    rng = np.random.default_rng(8)
+    n = 400
+    right = rng.random((2, n)) < 0.7
+    # precision is 1 and every document has one mention, so that F1 = 2 tp / (tp + n)
+    a, b = (np.stack([r, 0 * r, 1 - r], -1)[None].astype(int) for r in right)
+    moved = [f1(side[0].sum(0)) for side in (a, b)]
+    # dF1/dtp = 2 n / (tp + n)^2, tp has variance n p (1 - p) over resamples
+    gradients = [2 * n / (r.sum() + n) ** 2 for r in right]
+    spread = np.cov(right.astype(float)) * n
+    error = np.sqrt(
+        gradients[0] ** 2 * spread[0, 0]
+        + gradients[1] ** 2 * spread[1, 1]
+        - 2 * gradients[0] * gradients[1] * spread[0, 1]
+    )
+    found = smallest_difference(a, b)
+    assert found == pytest.approx((1.96 + 0.8416) * error, rel=0.03)
+    assert moved[0] != moved[1]
+    assert smallest_difference(a, b, power=0.5) == pytest.approx(1.96 * error, rel=0.03)
+    assert smallest_difference(a, a) == 0.0
+
+
+def test_a_true_difference_of_that_size_is_found_as_often_as_it_says():
+    rng = np.random.default_rng(9)
+    q = np.clip(rng.normal(0.8, 0.1, 150), 0.05, 0.95)
+    sizes = [smallest_difference(arm(rng, q), arm(rng, q), 500) for _ in range(20)]
+    size = float(np.mean(sizes))
+    found = 0
+    for k in range(200):
+        found += paired_difference(arm(rng, q), arm(rng, q - size), 400, k)["p"] < 0.05
+    # a little below 0.8: two seeds more or less are a rough guess of how far seeds spread
+    assert 0.65 <= found / 200 <= 0.9
+
+
+def test_more_documents_show_less_and_seeds_that_spread_show_more():
+    rng = np.random.default_rng(10)
+    few, many = quality(rng, 60), quality(rng, 960)
+    sizes = []
+    for q in (few, many):
+        sizes.append(smallest_difference(arm(rng, q, seeds=1), arm(rng, q, seeds=1), 1_000))
+    assert 3 < sizes[0] / sizes[1] < 5.5, "about 4, the root of the number of documents"
+    wild = smallest_difference(arm(rng, many, 0.05), arm(rng, many, 0.05), 1_000)
+    assert wild > 3 * sizes[1]
+
+
+def test_the_smallest_difference_refuses_what_it_cannot_compute():
+    a, b = np.array([[[1, 0, 0]] * 3]), np.array([[[1, 0, 0]] * 2])
+    with pytest.raises(WorkbookError, match="got 3 and 2 documents"):
+        smallest_difference(a, b)
+    with pytest.raises(WorkbookError, match="power=80; expected a number between 0 and 1"):
+        smallest_difference(a, a, power=80)
+    with pytest.raises(WorkbookError, match="alpha=0; expected"):
+        smallest_difference(a, a, alpha=0)
