@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy(
         "runs.recipes": "recipe",
         "runs.run": "run",
         "runs.scored": "read_tagger evaluate",
+        "runs.calibrated": "calibrate",
         "runs.search": "search",
         "sweeps.parameters": "check_parameters",
         "sweeps.executors": "opened",

@@ -165,7 +165,13 @@ def _add_tag(commands) -> None:
     tag.add_argument("--email", default="", help="your address; NCBI wants it with --pmids")
     tag.add_argument("--types", nargs="+", help="only entities of these types")
     tag.add_argument("--flat", help="of overlapping entities keep by: score, or longest")
-    tag.add_argument("--threshold", type=float, help="the lowest score, 0 to 1")
+    tag.add_argument(
+        "--threshold",
+        type=_threshold,
+        help="the lowest score, 0 to 1; dev takes the threshold of each type with the highest F1 "
+        "on dev (a run that `calibrate` was called for: its scores are probabilities of being "
+        "right)",
+    )
     tag.add_argument("--precision", default="auto", help="auto, bf16 or fp32 (default: auto)")
     tag.add_argument("--int8", action="store_true", help="8-bit products, for a CPU without bf16")
     tag.add_argument(
@@ -173,6 +179,16 @@ def _add_tag(commands) -> None:
     )
     tag.add_argument("--workers", type=int, default=2, help="of the executor (default: 2)")
     tag.add_argument("--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)")
+
+
+def _threshold(text: str) -> float | str:
+    """An argument of --threshold."""
+    if text == "dev":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1, or dev") from None
 
 
 def _fetch(given: argparse.Namespace) -> int:

@@ -119,13 +119,14 @@ ROOMS = {
     "documents",
     "config": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
-    "packing network saving hub exporting importing onnx_export entities tagger quantization",
-    "evaluation": "scoring statistics generalization",
+    "packing network span_scores saving hub exporting importing onnx_export entities "
+    "tagger quantization",
+    "evaluation": "scoring statistics generalization calibration",
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels objective tracking loop",
-    "runs": "rows cards recipes provenance leaks scored run logs search",
+    "runs": "rows cards recipes provenance leaks scored calibrated run logs search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ..corpora.documents import Document, Entity, document_of
 from ..errors import WorkbookError, unknown
 from .heads import Prediction
+from .span_scores import Calibration
 
 FLAT = ("score", "longest")
 
@@ -13,29 +14,35 @@ FLAT = ("score", "longest")
 class EntityFilter:
     """Which mentions become entities.
 
-    threshold   the lowest score, a number or one for each type; None keeps all
-    flat        of overlapping entities keeps the one with the highest "score", or the "longest"
-                one; None keeps all
+    threshold     the lowest score, a number or one for each type; "dev" takes the thresholds of
+                  `calibration`; None keeps all
+    flat          of overlapping entities keeps the one with the highest "score", or the "longest"
+                  one; None keeps all
+    calibration   turns scores into probabilities first; None leaves them
 
-    Raises WorkbookError for thresholds outside 0 to 1 or of a type that isn't among `types`, and
-    for another value of `flat`.
+    Raises WorkbookError for thresholds outside 0 to 1 or of a type that isn't among `types`, for
+    "dev" without calibration, and for another value of `flat`.
     """
 
     def __init__(
         self,
         types: Sequence[str],
-        threshold: float | Mapping[str, float] | None = None,
+        threshold: float | str | Mapping[str, float] | None = None,
         flat: str | None = None,
+        calibration: Calibration | None = None,
     ):
         if flat is not None and flat not in FLAT:
             raise unknown("flat", flat, FLAT)
+        self.calibration = calibration
+        if threshold == "dev":
+            threshold = _dev_thresholds(calibration, types)
         given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(types, threshold)
         self.lowest = {type: lowest for type, lowest in given.items() if lowest is not None}
         for type, lowest in self.lowest.items():
             if type not in types:
                 raise unknown("type in threshold", type, types)
             if not isinstance(lowest, int | float) or not 0 <= lowest <= 1:
-                raise WorkbookError(f"threshold={lowest!r} for {type}; expected 0 to 1")
+                raise WorkbookError(f"threshold={lowest!r} for {type}; expected 0 to 1, or 'dev'")
         self.flat = flat
 
     def entities(
@@ -44,7 +51,7 @@ class EntityFilter:
         """The entities of a document, from the mentions of each of its sentences."""
         for sentence, found in enumerate(mentions):
             offsets = document.tokens[sentence]
-            for start, end, type, score in self._kept(found):
+            for start, end, type, score in self._kept(self._calibrated(found)):
                 first, last = offsets[start][0], offsets[end - 1][1]
                 yield {
                     "entity_group": type,
@@ -54,6 +61,12 @@ class EntityFilter:
                     "end": last,
                     "sentence": sentence,
                 }
+
+    def _calibrated(self, mentions: Sequence[Prediction]) -> Sequence[Prediction]:
+        if self.calibration is None:
+            return mentions
+        known = self.calibration
+        return [m._replace(score=known.probability(m.type, m.score)) for m in mentions]
 
     def _kept(self, mentions: Iterable[Prediction]) -> list[Prediction]:
         sure = [m for m in mentions if m.score >= self.lowest.get(m.type, 0.0)]
@@ -69,6 +82,16 @@ class EntityFilter:
     def _worth(self, mention: Prediction) -> tuple[float, float]:
         length = mention.end - mention.start
         return (mention.score, length) if self.flat == "score" else (length, mention.score)
+
+
+def _dev_thresholds(calibration: Calibration | None, types: Sequence[str]) -> dict[str, float]:
+    if calibration is None:
+        raise WorkbookError(
+            "threshold='dev' needs a calibrated tagger, and this one has no calibration.json; make "
+            "it from the run's dev predictions and load the tagger again: from bioner_lib import "
+            "calibrate; calibrate('<run id>')"
+        )
+    return {type: t for type, t in calibration.thresholds.items() if type in types}
 
 
 def in_batches(

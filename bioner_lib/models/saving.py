@@ -5,6 +5,7 @@
     encoder/             the encoder's config.json, and the tokenizer
     config.json          a model type that stock loaders refuse, as they would invent weights for
                          the heads
+    calibration.json     what dev taught about its scores, if `calibrate` was called
     README.md            the model card, if one was given
 
 Format 1 (version 0.4.0 and earlier): tagger.json has no format number, the weights are in
@@ -22,9 +23,12 @@ import torch
 from ..errors import WorkbookError
 from .encoders import SAFE, for_words, with_dropout, without_pooler
 from .heads import HeadPlan
+from .span_scores import FILE as CALIBRATION
+from .span_scores import write_calibration
 
 FORMAT = 3  # 3: characters and a sentence head
-FILES = ("tagger.json", "tagger.safetensors", "encoder/*")  # what loading needs
+# what loading reads
+FILES = ("tagger.json", "tagger.safetensors", "encoder/*", CALIBRATION)
 _MODEL_TYPE = "bioner-multitask"
 
 
@@ -48,6 +52,10 @@ def write_tagger(tagger, folder: Path, card: object = "") -> None:
     }
     (folder / "config.json").write_text(json.dumps({"model_type": _MODEL_TYPE}))
     (folder / "tagger.json").write_text(json.dumps(description, indent=1))
+    if tagger.calibration is None:
+        (folder / CALIBRATION).unlink(missing_ok=True)  # of other weights
+    else:
+        write_calibration(tagger.calibration.about, folder)
     write_card(card, folder)
 
 

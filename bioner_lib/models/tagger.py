@@ -26,6 +26,7 @@ from .heads import HeadPlan, Prediction, heads_for
 from .hub import find_tagger, upload
 from .network import Network
 from .saving import read_description, read_encoder, read_weights, write_tagger
+from .span_scores import Calibration, read_calibration
 
 BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
 BATCH = 1_024  # sentences of texts that are tagged together
@@ -61,15 +62,18 @@ class Cut(list):
 class MultiTaskTagger(Network):
     """A network that tags words and texts, and that is saved and loaded.
 
+    `calibration` is what dev taught about its scores, or None; `tag` uses it, `predict` doesn't.
     Raises WorkbookError for windows longer than the encoder's positions.
     """
+
+    calibration: Calibration | None = None
 
     def tag(
         self,
         texts: str | Iterable[str],
         types: Sequence[str] | None = None,
         flat: str | None = None,
-        threshold: float | Mapping[str, float] | None = None,
+        threshold: float | str | Mapping[str, float] | None = None,
         batch: int = BATCH,
         precision: str = "auto",
     ) -> list[dict] | list[list[dict]] | Iterator[list[dict]]:
@@ -79,10 +83,14 @@ class MultiTaskTagger(Network):
         (0 to 1), `word`, `start`, `end` (characters of the text, end exclusive), and `sentence`,
         the index of its sentence. Texts of an iterator are read as entities are asked for.
 
+        The score of a calibrated tagger (`calibrate`) is the probability that the entity is right;
+        of any other it is the mean probability of its tags.
+
         types       keeps only entities of these types
         flat        entities of different types may overlap: "score" keeps the most probable of
                     them, "longest" the longest
-        threshold   the lowest score, one number or one for each type
+        threshold   the lowest score, one number or one for each type; "dev" takes the ones with the
+                    highest F1 on dev, of a calibrated tagger
         batch       sentences that are tagged together: more is faster and takes more memory
         precision   "auto" takes bf16 where the hardware has it; or "fp32", "bf16"
 
@@ -101,7 +109,7 @@ class MultiTaskTagger(Network):
         texts: Iterable[str | Document],
         types: Sequence[str] | None = None,
         flat: str | None = None,
-        threshold: float | Mapping[str, float] | None = None,
+        threshold: float | str | Mapping[str, float] | None = None,
         batch: int = BATCH,
         precision: str = "auto",
     ) -> Iterator[Document]:
@@ -114,7 +122,8 @@ class MultiTaskTagger(Network):
             raise unknown("precision", precision, PRECISIONS)
         if batch < 1:
             raise WorkbookError(f"batch={batch}; expected 1 or more sentences")
-        wanted, autocast = EntityFilter(types, threshold, flat), autocast_dtype(precision)
+        wanted = EntityFilter(types, threshold, flat, self.calibration)
+        autocast = autocast_dtype(precision)
         return self._tag_documents(texts, types, wanted, batch, autocast)
 
     def _tag_documents(
@@ -328,8 +337,9 @@ class MultiTaskTagger(Network):
     def from_pretrained(cls, name: str | Path, dropout: float | None = None) -> "MultiTaskTagger":
         """A saved tagger: a run id, a folder, or owner/name on the Hugging Face hub.
 
-        `dropout` is for further training. Raises WorkbookError for an unknown name, for a format
-        that a newer version wrote, and for damaged files.
+        `dropout` is for further training, which a calibration doesn't survive. Raises
+        WorkbookError for an unknown name, for a format that a newer version wrote, and for damaged
+        files.
         """
         folder = find_tagger(name)
         description, plans = read_description(folder)
@@ -339,6 +349,8 @@ class MultiTaskTagger(Network):
         encoder_name = description.pop("encoder")
         tagger = cls(encoder, tokenizer, plans, encoder_name=encoder_name, **description)
         read_weights(tagger, folder)
+        if dropout is None:
+            tagger.calibration = read_calibration(folder)
         return tagger.eval()
 
     def extended(self, plans: Sequence[HeadPlan]) -> "MultiTaskTagger":

@@ -110,12 +110,38 @@ def phases(row: Mapping) -> list[dict]:
 
 
 def read_predictions(run_id: str, corpus: str, role: str) -> list[dict]:
-    """One dict per sentence: doc, tokens, gold [[start, end, type]] and predicted [[…, score]]."""
+    """One dict per sentence: doc, tokens, gold [[start, end, type]] and predicted [[…, score]].
+
+    Raises WorkbookError for a missing file, and for a damaged one.
+    """
     path = runs_folder() / run_id / "predictions" / f"{file_name(corpus)}.{role}.jsonl"
     if not path.exists():
         found = sorted(p.name for p in path.parent.glob("*.jsonl"))
         raise WorkbookError(f"{path} is missing; the run holds {found}")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except UnicodeDecodeError as error:
+        is_last = error.end == len(error.object)
+        reason = "ends in the middle of a line" if is_last else f"is not UTF-8 ({error})"
+        raise damaged_predictions(path, run_id, reason) from None
+    predictions = []
+    for number, line in enumerate(lines, 1):
+        try:
+            predictions.append(json.loads(line))
+        except ValueError as error:
+            is_last = number == len(lines)
+            reason = f"is damaged (line {number}: {error})"
+            if is_last:
+                reason = "ends in the middle of a line"
+            raise damaged_predictions(path, run_id, reason) from None
+    return predictions
+
+
+def damaged_predictions(path: Path, run_id: str, reason: str) -> WorkbookError:
+    """The error for a file of predictions that can't be read."""
+    return WorkbookError(
+        f"{path} {reason}; copy it again, or delete the run and make it again: {delete_run(run_id)}"
+    )
 
 
 def predicted_splits(run_id: str) -> list[tuple[str, str]]:
