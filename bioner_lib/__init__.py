@@ -37,6 +37,7 @@ __getattr__, __dir__, __all__ = lazy(
         "runs.run": "run",
         "runs.scored": "read_tagger evaluate",
         "runs.calibrated": "calibrate",
+        "runs.evaluations": "cross_corpus",
         "runs.search": "search",
         "sweeps.parameters": "check_parameters",
         "sweeps.executors": "opened",

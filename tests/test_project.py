@@ -126,13 +126,13 @@ ROOMS = {
     "lexicon_quality denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels objective tracking loop",
-    "runs": "rows cards recipes provenance leaks scored calibrated run logs search",
+    "runs": "rows cards recipes provenance leaks scored evaluations calibrated run logs search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
     "abbreviations grounding graph",
     "board": "published_files tables comparison leaderboard publishing costs style "
-    "f1_plots plots corpus_plots graph_plots",
+    "f1_plots generalization_plots plots corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report",
     "__main__": "",
 }

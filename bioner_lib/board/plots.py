@@ -1,6 +1,7 @@
 """One function per figure: it takes data and an ax, and returns the ax.
 
-Notebooks name all figures of rows plots.<name>, so those of f1_plots and style are given here too.
+Notebooks name all figures of rows plots.<name>, so those of f1_plots, generalization_plots and
+style are given here too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,10 @@ from .f1_plots import f1_dots as f1_dots
 from .f1_plots import f1_heatmap as f1_heatmap
 from .f1_plots import f1_means as f1_means
 from .f1_plots import f1_radar as f1_radar
+from .generalization_plots import cross_matrix as cross_matrix
+from .generalization_plots import recall_dots as recall_dots
+from .generalization_plots import recall_panels as recall_panels
+from .generalization_plots import reliability_diagram as reliability_diagram
 from .style import PALETTE, heatmap
 from .style import colours_of as colours_of
 from .style import save_figure as save_figure

@@ -12,7 +12,7 @@ Mentions that a tagger didn't predict have no score and don't count here; recall
 S spans of one type
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ def span_scores(predictions: Sequence[Mapping], types: Sequence[str]) -> dict[st
     }
 
 
-def joined(parts: Sequence[SpanScores]) -> SpanScores:
+def joined(parts: Iterable[SpanScores]) -> SpanScores:
     """The spans of one type from several corpora."""
     scores, right, support = zip(*parts, strict=True)
     return SpanScores(np.concatenate(scores), np.concatenate(right), sum(support))

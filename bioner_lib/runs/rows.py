@@ -118,12 +118,17 @@ def read_predictions(run_id: str, corpus: str, role: str) -> list[dict]:
     if not path.exists():
         found = sorted(p.name for p in path.parent.glob("*.jsonl"))
         raise WorkbookError(f"{path} is missing; the run holds {found}")
+    return read_prediction_file(path, run_id)
+
+
+def read_prediction_file(path: Path, run_id: str) -> list[dict]:
+    """A file as `read_predictions` reads it; raises WorkbookError for a damaged one."""
     try:
         lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
     except UnicodeDecodeError as error:
         is_last = error.end == len(error.object)
         reason = "ends in the middle of a line" if is_last else f"is not UTF-8 ({error})"
-        raise damaged_predictions(path, run_id, reason) from None
+        raise _damaged_predictions(path, run_id, reason) from None
     predictions = []
     for number, line in enumerate(lines, 1):
         try:
@@ -133,11 +138,11 @@ def read_predictions(run_id: str, corpus: str, role: str) -> list[dict]:
             reason = f"is damaged (line {number}: {error})"
             if is_last:
                 reason = "ends in the middle of a line"
-            raise damaged_predictions(path, run_id, reason) from None
+            raise _damaged_predictions(path, run_id, reason) from None
     return predictions
 
 
-def damaged_predictions(path: Path, run_id: str, reason: str) -> WorkbookError:
+def _damaged_predictions(path: Path, run_id: str, reason: str) -> WorkbookError:
     """The error for a file of predictions that can't be read."""
     return WorkbookError(
         f"{path} {reason}; copy it again, or delete the run and make it again: {delete_run(run_id)}"

@@ -49,11 +49,19 @@ def evaluate(
         asked,
         autocast=autocast_dtype(precision),
     )
-    parts = [file_name(loaded.name), role, f"first-{limit}" * bool(limit), "int8" * int8]
-    path = folder / "evaluations" / f"{'.'.join(part for part in parts if part)}.jsonl"
+    path = evaluation_file(run_id, loaded.name, role, limit, int8)
     result = scored(loaded, role, asked, found, path)
     replace_text(path.with_suffix(".json"), json.dumps(result, indent=1))
     return result
+
+
+def evaluation_file(
+    run_id: str, corpus: str, role: str, limit: int = 0, int8: bool = False
+) -> Path:
+    """Where `evaluate` leaves its predictions; `corpus` is the name of the loaded corpus."""
+    parts = [file_name(corpus), role, f"first-{limit}" * bool(limit), "int8" * int8]
+    name = ".".join(part for part in parts if part)
+    return runs_folder() / run_id / "evaluations" / f"{name}.jsonl"
 
 
 def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:

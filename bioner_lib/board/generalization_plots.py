@@ -1,0 +1,118 @@
+"""Figures of what generalizes: recall by group, F1 across corpora, reliability of scores."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ..evaluation.calibration import SpanScores, expected_calibration_error, reliability
+from ..evaluation.generalization import GoldMention, recall_by
+from .style import PALETTE, heatmap
+
+_LABELS = {
+    "familiarity": "name or concept in train",
+    "frequency": "times in train",
+    "length": "words",
+    "case": "letters",
+    "abbreviation": "form",
+}
+
+
+def recall_dots(
+    mentions: Mapping[str, Sequence[GoldMention]], by: str, ax: plt.Axes, legend: bool = True
+) -> plt.Axes:
+    """Strict recall by group, one dot per system and group; whiskers are 95 % intervals (Wilson).
+
+    `mentions`: system -> its `gold_mentions`; `by` is a grouping of `recall_by`. The number beside
+    a dot counts its gold mentions.
+    """
+    groups = {name: recall_by(own, by) for name, own in mentions.items()}
+    order = list(dict.fromkeys(group for own in groups.values() for group in own))
+    step = 0.6 / len(groups)
+    for k, (name, own) in enumerate(groups.items()):
+        for group, line in own.items():
+            y = order.index(group) - 0.3 + step * (k + 0.5)
+            x, low, high = 100 * np.array(
+                [line["recall"], *_wilson(line["found"], line["support"])]
+            )
+            style = {"color": PALETTE[k % len(PALETTE)], "markersize": 5, "capsize": 3}
+            ax.errorbar(x, y, xerr=[[x - low], [high - x]], fmt="o", **style)
+            ax.text(101, y, f"{line['support']:,}", va="center", fontsize="x-small", color="0.3")
+        ax.plot([], [], "o-", color=PALETTE[k % len(PALETTE)], label=name)
+    ax.set_yticks(range(len(order)), order)
+    ax.set(xlim=(0, 100), ylim=(len(order) - 0.5, -0.5), xlabel="recall (strict spans, %)")
+    ax.set_ylabel(_LABELS[by])
+    ax.grid(False, axis="y")
+    for line in range(1, len(order)):
+        ax.axhline(line - 0.5, color="0.85", linewidth=0.8)
+    if legend:
+        ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    return ax
+
+
+def recall_panels(
+    mentions: Mapping[str, Sequence[GoldMention]], groupings: Sequence[str], axes: np.ndarray
+) -> np.ndarray:
+    """`recall_dots` for several groupings, one panel each; there is one legend."""
+    for ax, by in zip(axes.flat, groupings, strict=True):
+        recall_dots(mentions, by, ax, legend=ax is axes.flat[0])
+    for ax in axes[:-1].flat:
+        ax.set(xlabel="")
+    return axes
+
+
+def _wilson(found: int, support: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927), which holds for few mentions too."""
+    share = found / support
+    middle = (share + z**2 / (2 * support)) / (1 + z**2 / support)
+    root = np.sqrt(share * (1 - share) / support + z**2 / (4 * support**2))
+    half = z * root / (1 + z**2 / support)
+    return min(share, middle - half), max(share, middle + half)
+
+
+def cross_matrix(lines: Sequence[Mapping], axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
+    """`cross_corpus`: training corpora down, test corpora across, strict on the left.
+
+    Relaxed F1 on the right counts every overlap within the type. Blank: no head knows a type.
+    """
+    frame = pd.DataFrame(lines)
+    rows, columns = (list(dict.fromkeys(frame[key])) for key in ("trained_on", "tested_on"))
+    for ax, measure in zip(axes, ("f1", "relaxed_f1"), strict=True):
+        wide = frame.pivot_table(index="trained_on", columns="tested_on", values=measure)
+        name = "strict" if measure == "f1" else "relaxed (any overlap)"
+        # one scale for both, so that a colour means one F1
+        heatmap(
+            100 * wide.reindex(rows)[columns],
+            ax,
+            "test F1 (x 100)",
+            vmin=0,
+            vmax=100,
+            cbar=ax is axes[1],
+        )
+        ax.set(title=name, xlabel="tested on", ylabel="trained on")
+        ax.tick_params(axis="x", rotation=35)
+        plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
+    axes[1].set(ylabel="", yticklabels=[])
+    return axes
+
+
+def reliability_diagram(spans: Mapping[str, SpanScores], ax: plt.Axes, bins: int = 10) -> plt.Axes:
+    """Precision by mean score of the spans in each bin; on the diagonal scores are probabilities.
+
+    `spans`: name -> scores, e.g. raw and calibrated. A dot's area grows with its spans; the legend
+    gives the expected calibration error (ECE).
+    """
+    ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--")
+    most = max(len(own.scores) for own in spans.values())
+    for k, (name, own) in enumerate(spans.items()):
+        found = pd.DataFrame(reliability(own, bins))
+        error = expected_calibration_error(own, bins)
+        label = f"{name}, ECE {error:.2f}"
+        ax.plot(found["score"], found["precision"], color=PALETTE[k], linewidth=1, alpha=0.4)
+        sizes = 6 + 300 * found["spans"] / most
+        ax.scatter(found["score"], found["precision"], sizes, color=PALETTE[k], marker="os^"[k % 3])
+        ax.plot([], [], "os^"[k % 3], linestyle="-", color=PALETTE[k], label=label)
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean score", ylabel="precision")
+    ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1))
+    return ax
