@@ -143,8 +143,16 @@ def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
 
 def compare_arms(arms: Mapping[str, ByCorpus], base: ByCorpus) -> pd.DataFrame:
     """`compare` of each arm with one base: a line per arm and corpus, corrected together."""
-    parts = [compare(rows, base).assign(arm=name) for name, rows in arms.items()]
-    parts = [part for part in parts if len(part)]
+    return _together({name: compare(rows, base) for name, rows in arms.items()})
+
+
+def compare_rivals(own: ByCorpus, rivals: Mapping[str, ByCorpus]) -> pd.DataFrame:
+    """`compare` of one arm with each rival, own minus rival, corrected together."""
+    return _together({name: compare(own, rows) for name, rows in rivals.items()})
+
+
+def _together(compared: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    parts = [part.assign(arm=name) for name, part in compared.items() if len(part)]
     if not parts:
         return pd.DataFrame(columns=[*_COLUMNS, "arm"])
     return _corrected(pd.concat(parts, ignore_index=True))
