@@ -136,3 +136,6 @@ def test_the_reliability_diagram_shows_precision_by_score():
     ax = plots.reliability_diagram({"raw": sure}, plt.subplots()[1])
     assert ax.collections[0].get_offsets().tolist() == [[pytest.approx(0.95), 0.75]]
     assert ax.get_legend().texts[0].get_text() == "raw, ECE 0.20"
+    none = SpanScores(np.zeros(0), np.zeros(0, dtype=bool), 3)
+    ax = plots.reliability_diagram({"raw": none}, plt.subplots()[1])
+    assert ax.get_legend().texts[0].get_text() == "raw, ECE nan"

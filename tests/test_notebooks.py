@@ -217,6 +217,7 @@ RUNS = [
     ("52_search", ".", (*TINY, "-y", "{search: {dropout: [0.0, 0.3]}, lambdas: [0.5, 1.0]}")),
     ("55_partial_labels", ".", (*TINY, "-y", ARMS)),
     ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", GENERAL)),
+    ("80_generalization", ".", (*TINY, "-p", "corpora", "sample-gene", "-p", "tested_on", TWO)),
     ("85_throughput", ".", ("-p", "limit", "16")),
 ]
 

@@ -104,9 +104,10 @@ def reliability_diagram(spans: Mapping[str, SpanScores], ax: plt.Axes, bins: int
     gives the expected calibration error (ECE).
     """
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--")
-    most = max(len(own.scores) for own in spans.values())
+    most = max(1, *(len(own.scores) for own in spans.values()))
     for k, (name, own) in enumerate(spans.items()):
-        found = pd.DataFrame(reliability(own, bins))
+        columns = ["score", "precision", "spans"]
+        found = pd.DataFrame(reliability(own, bins), columns=columns, dtype=float)
         error = expected_calibration_error(own, bins)
         label = f"{name}, ECE {error:.2f}"
         ax.plot(found["score"], found["precision"], color=PALETTE[k], linewidth=1, alpha=0.4)
