@@ -115,7 +115,12 @@ def test_recall_dots_by_hand():
     assert (low, high) == pytest.approx((9.45, 90.55), abs=0.01), "Wilson's interval of 1 of 2"
     axes = plots.recall_panels(MENTIONS, ["frequency", "case"], plt.subplots(1, 2)[1])
     assert dots(axes[0]) == [(100.0, "0"), (50.0, "2-5"), (100.0, "2-5")]
-    assert axes[0].get_legend() and not axes[1].get_legend()
+    assert [text.get_text() for text in axes[0].figure.legends[0].texts] == ["one", "other"]
+    assert not axes[0].get_legend()
+    swapped = dict(reversed(MENTIONS.items()))
+    ax = plots.recall_dots(swapped, "frequency", plt.subplots()[1])
+    assert dots(ax) == [(100.0, "2-5"), (100.0, "0"), (50.0, "2-5")]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "2-5"], "in their order"
 
 
 def test_the_matrix_shows_strict_beside_relaxed_and_blanks():

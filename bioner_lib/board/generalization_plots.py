@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation.calibration import SpanScores, expected_calibration_error, reliability
-from ..evaluation.generalization import GoldMention, recall_by
+from ..evaluation.generalization import GROUPINGS, GoldMention, recall_by
 from .style import PALETTE, heatmap
 
 _LABELS = {
@@ -28,7 +28,7 @@ def recall_dots(
     a dot counts its gold mentions.
     """
     groups = {name: recall_by(own, by) for name, own in mentions.items()}
-    order = list(dict.fromkeys(group for own in groups.values() for group in own))
+    order = [group for group in GROUPINGS[by] if any(group in own for own in groups.values())]
     step = 0.6 / len(groups)
     for k, (name, own) in enumerate(groups.items()):
         for group, line in own.items():
@@ -38,10 +38,10 @@ def recall_dots(
             )
             style = {"color": PALETTE[k % len(PALETTE)], "markersize": 5, "capsize": 3}
             ax.errorbar(x, y, xerr=[[x - low], [high - x]], fmt="o", **style)
-            ax.text(101, y, f"{line['support']:,}", va="center", fontsize="x-small", color="0.3")
+            ax.text(105, y, f"{line['support']:,}", va="center", fontsize="x-small", color="0.3")
         ax.plot([], [], "o-", color=PALETTE[k % len(PALETTE)], label=name)
     ax.set_yticks(range(len(order)), order)
-    ax.set(xlim=(0, 100), ylim=(len(order) - 0.5, -0.5), xlabel="recall (strict spans, %)")
+    ax.set(xlim=(-4, 104), ylim=(len(order) - 0.5, -0.5), xlabel="recall (strict spans, %)")
     ax.set_ylabel(_LABELS[by])
     ax.grid(False, axis="y")
     for line in range(1, len(order)):
@@ -56,9 +56,13 @@ def recall_panels(
 ) -> np.ndarray:
     """`recall_dots` for several groupings, one panel each; there is one legend."""
     for ax, by in zip(axes.flat, groupings, strict=True):
-        recall_dots(mentions, by, ax, legend=ax is axes.flat[0])
+        recall_dots(mentions, by, ax, legend=False)
     for ax in axes[:-1].flat:
         ax.set(xlabel="")
+    # a legend of one panel would take that panel's width from its neighbour
+    entries = axes.flat[0].get_legend_handles_labels()
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 3}
+    axes.flat[0].figure.legend(*entries, fontsize="small", **place)
     return axes
 
 

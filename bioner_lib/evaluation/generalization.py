@@ -117,7 +117,7 @@ def frequency_group(count: int) -> str:
 
 def length_group(text: str) -> str:
     """How many words (signs count as words): 1, 2, 3, 4+."""
-    words = len(text.split())
+    words = len(text.split(" "))
     return str(words) if words < 4 else "4+"
 
 
@@ -162,7 +162,8 @@ _GROUPS: dict[str, tuple[Callable[[GoldMention], str], tuple[str, ...]]] = {
         ("abbreviation", "other name"),
     ),
 }
-GROUPINGS = tuple(_GROUPS)
+# grouping -> its groups, in their order
+GROUPINGS = {by: order for by, (_, order) in _GROUPS.items()}
 
 
 def recall_by(mentions: Sequence[GoldMention], by: str) -> dict[str, dict[str, float | int]]:
