@@ -257,6 +257,8 @@ def test_the_command_takes_dev_thresholds(graded, run_id, tmp_path, capsys):
     assert main([*call, "--threshold", "dev"]) == 0
     assert main([*call, "--threshold", "high"]) == MISTAKE
     assert "'high'; expected 0 to 1, or dev" in capsys.readouterr().err
+    main(["tag", "--help"])
+    assert "probabilities of being right" in " ".join(capsys.readouterr().out.split())
     _tagger.cache_clear()
 
 
