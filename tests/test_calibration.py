@@ -8,7 +8,7 @@ from conftest import run_in, small, tagger_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioner_lib import MultiTaskTagger, WorkbookError, calibrate, load_corpus, read_predictions
+from bioner_lib import MultiTaskTagger, WorkbookError, calibrate, load_corpus, read_predictions, run
 from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.errors import SelectionError
 from bioner_lib.evaluation.calibration import (
@@ -286,6 +286,19 @@ def test_what_cannot_be_calibrated_is_named(made, run_id, tiny):
     dictionary = run_in(made[0], RunConfig(corpora="sample", system="dictionary"))
     with pytest.raises(WorkbookError, match=r"left no tagger in .*nothing to calibrate"):
         calibrate(dictionary["run_id"])
+
+
+def test_dev_predictions_of_all_training_corpora_are_joined(tiny, outputs):
+    config = small(tiny, corpora=["sample-disease", "sample:Gene+Disease"], epochs=4, limit=0)
+    run_id = run(config, progress=False)["run_id"]
+    about = calibrate(run_id)
+    assert about["fitted_on"] == ["sample-disease", "sample:Gene+Disease"]
+    both = 0
+    for corpus in about["fitted_on"]:
+        lines = read_predictions(run_id, corpus, "dev")
+        both += sum(span[2] == "Disease" for line in lines for span in line["predicted"])
+    assert about["types"]["Disease"]["spans"] == both > 0
+    assert set(about["types"]) == {"Disease", "Gene"}
 
 
 @pytest.mark.parametrize("cut", [b'{"doc": "d1", "tok', '{"doc": "é'.encode()[:-1]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import run_in, small
 
-from bioner_lib import WorkbookError, cross_corpus, load_corpus, read_predictions
+from bioner_lib import RunConfig, WorkbookError, cross_corpus, load_corpus, read_predictions
 from bioner_lib.board import plots
 from bioner_lib.evaluation.calibration import SpanScores
 from bioner_lib.evaluation.generalization import GoldMention
@@ -75,11 +75,14 @@ def test_stored_predictions_are_read_and_only_missing_ones_made(made, run_ids, m
     path.unlink()
 
 
-def test_unknown_runs_and_corpora_are_named(run_ids):
+def test_unknown_runs_and_corpora_are_named(made, run_ids):
     with pytest.raises(WorkbookError, match="unknown run 'x'"):
         cross_corpus(["x"], ["sample"])
     with pytest.raises(WorkbookError, match="unknown corpus 'sampel'"):
         cross_corpus(run_ids, ["sampel"])
+    dictionary = run_in(made[0], RunConfig(corpora="sample", system="dictionary"))
+    with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
+        cross_corpus([dictionary["run_id"]], ["sample"])
 
 
 def mention(found, familiarity, count=0, text="TP53"):

@@ -122,10 +122,10 @@ def brier(spans: SpanScores) -> float:
 def fit(by_type: Mapping[str, SpanScores], role: str) -> dict[str, Fitted]:
     """Exponent and threshold of each type, from the predictions of split `role`.
 
-    The exponent has the lowest negative log likelihood. One number per type: a mention is right
-    only if all its tags are, and a power of their mean probability says how many of them are
-    chances of their own. Temperature on the logit can't move a score across 0.5, and small
-    taggers' scores have to be moved there.
+    The exponent has the lowest negative log likelihood. It is a power because a mention is right
+    only if all its tags are right, so its probability is a product, while its score is a mean. A
+    temperature on the logit would keep each score on its side of 0.5: after a short training, more
+    than half of the mentions with a score below 0.5 may be right.
 
     A type with fewer than 20 predicted spans keeps its raw scores, and all of them.
 
