@@ -115,7 +115,8 @@ ROOMS = {
     "lazy": "",
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
-    "dataset_files readers lines corpus fetching registry own loading inspection documents",
+    "dataset_files readers lines corpus fetching registry own loading concepts "
+    "inspection documents",
     "config": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network saving hub exporting importing onnx_export entities tagger quantization",
