@@ -116,7 +116,7 @@ ROOMS = {
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
     "dataset_files readers lines corpus fetching registry own loading concepts "
-    "inspection documents",
+    "inspection names overlap publications glance facts documents",
     "config": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network saving hub exporting importing onnx_export entities tagger quantization",
@@ -132,7 +132,8 @@ ROOMS = {
     "abbreviations grounding graph",
     "board": "published_files tables comparison leaderboard publishing style "
     "f1_plots plots corpus_plots graph_plots",
-    "look": "highlighting records pages explorer verification text_view report",
+    "look": "highlighting records pages explorer verification text_view report disagreement "
+    "coverage",
     "__main__": "",
 }
 

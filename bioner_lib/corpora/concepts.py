@@ -47,12 +47,10 @@ def concepts(corpus_name: str) -> Concepts:
     Raises DataError for a corpus whose files hold no identifiers, and names the form that does;
     WorkbookError for an unknown name.
     """
-    base = split_name(str(corpus_name))[0]
-    while "view" in CORPORA.get(base, {}):
-        base = split_name(CORPORA[base]["view"])[0]
+    base = _base_of(corpus_name)
     wanted = set(CORPORA.get(base, {}).get("concepts", ()))
     found: Concepts = {}
-    for path, reader, labels in _sources(base):
+    for path, reader, labels in sources(base):
         read = {"pubtator": _pubtator_mentions, "bioc": _bioc_mentions}.get(reader)
         if read is None:
             raise _without_identifiers(base, reader)
@@ -99,8 +97,13 @@ def identified(
             yield name, span.type, concepts_of(sentence, span, found)
 
 
-def _sources(base: str) -> Iterator[tuple[Path, str, Labels]]:
-    """(file, reader, label map) of each split."""
+def sources(corpus_name: str) -> Iterator[tuple[Path, str, Labels]]:
+    """(file, reader, label map) of each split; only PubTator and BioC files are fetched.
+
+    Raises DataError for a corpus without files of its own (silver text, a data set of the hub), and
+    WorkbookError for an unknown name.
+    """
+    base = _base_of(corpus_name)
     if base in CORPORA:
         entry = CORPORA[base]
         for role in entry["files"]:
@@ -113,6 +116,14 @@ def _sources(base: str) -> Iterator[tuple[Path, str, Labels]]:
         raise _without_identifiers(base, "tags only")
     else:
         raise unknown("corpus", base, CORPORA)
+
+
+def _base_of(corpus_name: str) -> str:
+    """The corpus that a name of a view or a part stands for."""
+    base = split_name(str(corpus_name))[0]
+    while "view" in CORPORA.get(base, {}):
+        base = split_name(CORPORA[base]["view"])[0]
+    return base
 
 
 def _without_identifiers(base: str, what: str) -> DataError:
