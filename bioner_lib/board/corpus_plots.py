@@ -102,6 +102,73 @@ def label_balance(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     return ax
 
 
+def portraits(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
+    """Corpora (rows) by measure: one ax per column of the table, a dot and its value per corpus.
+
+    A dash stands for what can't be measured. Each ax starts at 0 and has its own scale.
+    """
+    names, places = list(table.index), range(len(table))
+    for ax, measure in zip(axes, table.columns, strict=True):
+        values = table[measure].to_numpy(dtype=float)
+        top = max(np.nanmax(values, initial=0), 1e-9)
+        digits = 1 if top < 20 else 0
+        ax.hlines(places, 0, np.nan_to_num(values), color="0.8", linewidth=2)
+        ax.plot(values, places, "o", color=PALETTE[0], markersize=7)
+        for y, value in zip(places, values, strict=True):
+            is_known = not np.isnan(value)
+            told = f"{value:.{digits}f}" if is_known else "–"
+            x = (value if is_known else 0) + 0.1 * top
+            ax.text(x, y, told, va="center", fontsize="medium")
+        ax.set(xlim=(-0.05 * top, 1.65 * top), ylim=(len(table) - 0.5, -0.5), xticks=[])
+        ax.set_title(measure.replace(" (%)", ",\n%"), fontsize="medium", loc="left")
+        ax.set_yticks(places, names if ax is axes[0] else [""] * len(names))
+        ax.grid(False)
+        ax.spines["bottom"].set_visible(False)
+    return axes
+
+
+def pairs(table: pd.DataFrame, ax: plt.Axes, digits: int = 0, most: float = 0) -> plt.Axes:
+    """A matrix of corpora by corpora with its numbers; grey and a dash: not known.
+
+    The colour scale ends at `most`, 0: at the largest value.
+    """
+    ax.set_facecolor("0.92")
+    words = table.map(lambda value: "–" if np.isnan(value) else f"{value:,.{digits}f}")
+    top = most or np.nanmax(table.to_numpy(dtype=float), initial=0) or 1
+    size = "medium" if len(table) < 9 else "small"
+    style = {"cmap": "crest", "linewidths": 1, "cbar": False, "vmin": 0, "vmax": top}
+    sns.heatmap(
+        table, annot=words, fmt="", annot_kws={"fontsize": size}, mask=table.isna(), ax=ax, **style
+    )
+    for y, x in np.argwhere(table.isna().to_numpy()):
+        ax.text(x + 0.5, y + 0.5, "–", ha="center", va="center", color="0.5", fontsize=size)
+    ax.tick_params(axis="y", rotation=0)
+    ax.set_xticklabels(ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    ax.grid(False)
+    return ax
+
+
+def mention_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
+    """Share of train mentions with 1, 2, 3, 4, 5 and more words, one bar per corpus."""
+    shares = np.zeros((len(corpora), 5))
+    for i, corpus in enumerate(corpora):
+        for sentence in corpus.splits.get("train", ()):
+            for start, end, _ in sentence.spans:
+                shares[i, min(end - start, 5) - 1] += 1
+    shares = 100 * shares / np.maximum(1, shares.sum(axis=1, keepdims=True))
+    left, colours = np.zeros(len(corpora)), sns.color_palette("crest", 5)
+    for k in range(5):
+        label = f"{k + 1} word" + "s" * (k > 0) + " or more" * (k == 4)
+        places = [corpus.name for corpus in corpora]
+        ax.barh(places, shares[:, k], left=left, color=colours[k], label=label)
+        left += shares[:, k]
+    ax.set(xlabel="share of train mentions (%)", xlim=(0, 100))
+    ax.grid(False, axis="y")
+    ax.invert_yaxis()
+    ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    return ax
+
+
 def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Axes:
     """Share of words by their number of pieces; `counts`: label -> one number a word."""
     for i, (label, numbers) in enumerate(counts.items()):

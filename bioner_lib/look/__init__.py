@@ -9,5 +9,8 @@ __getattr__, __dir__, __all__ = lazy(
         "explorer": "explore explore_runs",
         "text_view": "TextView document_html",
         "verification": "verify",
+        "disagreement": "cross_matches differing_share disagreeing_names disagreements "
+        "disagreements_html",
+        "coverage": "named_lexicon",
     },
 )

@@ -1,0 +1,173 @@
+"""Names of one corpus in another one's text, and in a lexicon."""
+
+import time
+
+import pytest
+from test_inspection import corpus, sentences
+
+from bioner_lib import Lexicon, load_corpus
+from bioner_lib.corpora.text import tokenize
+from bioner_lib.errors import DataError, SelectionError, WorkbookError
+from bioner_lib.home import outputs as outputs_folder
+from bioner_lib.look.coverage import coverage, named_lexicon
+from bioner_lib.look.disagreement import (
+    READINGS,
+    cross_matches,
+    cut_like_running_text,
+    differing_share,
+    disagreeing_names,
+    disagreements,
+    disagreements_html,
+)
+from bioner_lib.silver.lexicons import Entry, save_entries
+
+FIRST = corpus(
+    "first",
+    ("Gene",),
+    train=sentences("interleukin-2/Gene and insulin/Gene", "insulin/Gene", "plasma or insulin"),
+)
+SECOND = corpus(
+    "second",
+    train=sentences(
+        "interleukin - 2 now",  # nothing
+        "insulin/Chemical",  # other type
+        "insulin/Gene receptor/Gene",  # other boundaries
+        "human/Chemical insulin/Chemical",  # overlaps another type
+        "Insulin/Gene",  # same
+    ),
+)
+THIRD = corpus("third", ("Disease",), train=sentences("insulin", "insulin/Disease shock/Disease"))
+ALL = [FIRST, SECOND, THIRD]
+
+
+def test_readings_by_hand():
+    matches = cross_matches([FIRST, SECOND])
+    abroad = matches[(matches["names of"] == "first") & (matches["text of"] == "second")]
+    assert abroad["reading"].tolist() == [
+        "nothing",
+        "other type",
+        "other boundaries",
+        "overlaps another type",
+        "same",
+    ]
+    assert abroad["name"].tolist()[0] == "interleukin - 2"
+    table = disagreements(matches, [FIRST, SECOND]).set_index(["names of", "text of"])
+    line = table.loc[("first", "second")]
+    assert line["matches"].item() == 5
+    assert line["differ (%)"].item() == 60
+    assert table.loc[("first", "first"), "nothing"].item() == 1  # plasma or insulin
+    assert (table[list(READINGS)].sum(axis=1) == table["matches"]).all()
+
+
+def test_what_nobody_annotated_is_silence():
+    matches = cross_matches(ALL)
+    abroad = matches[matches["text of"] == "third"]
+    assert set(abroad["names of"]) == {"third"}, "third annotates no gene and no chemical"
+    shares = differing_share(matches, ALL)
+    assert shares.loc["first", "second"] == 60
+    assert shares.loc["first", "third"] != shares.loc["first", "third"], "NaN"
+    conflict = corpus("conflict", ("Disease",), train=sentences("insulin/Disease"))
+    table = disagreements(cross_matches([FIRST, conflict]), [FIRST, conflict])
+    [line] = (
+        table[table["text of"] != table["names of"]]
+        .query("`names of` == 'first'")
+        .to_dict("records")
+    )
+    assert line["other type"] == line["matches"] == 1
+    assert line["differ (%)"] != line["differ (%)"], "no share: the text annotates no gene"
+
+
+def test_names_are_those_that_differ_most():
+    names = disagreeing_names(cross_matches([FIRST, SECOND]), most=1)
+    line = names[names["names of"] == "first"].iloc[0]
+    assert (line["name"], line["matches"], line["differ"]) == ("insulin", 4, 2)
+    assert line["at home (%)"] == pytest.approx(200 / 3)
+    alone = disagreeing_names(cross_matches([FIRST]))
+    assert alone.empty and "at home (%)" in alone
+
+
+def test_a_corpus_agrees_with_itself_under_another_name():
+    sample = load_corpus("sample")
+    again = corpus("again", sample.types, train=sample.train)
+    matches = cross_matches([sample, again])
+    table = disagreements(matches, [sample, again]).drop(columns=["names of", "text of"])
+    parts = [part.reset_index(drop=True) for _, part in table.groupby(table.index // 4)]
+    assert len(parts) == 4
+    assert all(part.equals(parts[0]) for part in parts)
+
+
+def test_cutting_keeps_the_mentions():
+    [sentence] = cut_like_running_text(
+        corpus(train=sentences("a interleukin-2/Gene receptor/Gene x/y")).train
+    )
+    assert sentence.tokens == ["a", "interleukin", "-", "2", "receptor", "x"]
+    assert [tuple(span) for span in sentence.spans] == [(1, 5, "Gene"), (5, 6, "y")]
+    for cut in cut_like_running_text(load_corpus("sample").train):
+        assert cut.tokens == tokenize(" ".join(cut.tokens))
+
+
+def test_corpora_that_cannot_be_compared():
+    with pytest.raises(SelectionError):
+        cross_matches([load_corpus("sample")], "test")
+    with pytest.raises(DataError, match="may be named once"):
+        cross_matches([FIRST, FIRST])
+    only_dev = corpus("only", train=sentences("a/Gene")).splits
+    nothing = corpus("dev-only", dev=only_dev["train"])
+    matches = cross_matches([nothing])
+    assert matches.empty
+    assert disagreements(matches, [nothing]).empty
+    assert disagreeing_names(matches).empty
+    assert differing_share(matches, [nothing]).isna().all(axis=None)
+    assert disagreements_html([nothing], matches, disagreeing_names(matches)) == ""
+
+
+def test_markup_in_a_corpus_is_shown_and_not_run():
+    evil = "<script>alert(1)</script>"
+    first = corpus("<b>first", ("Gene",), train=sentences(f"see {evil}|/Gene".replace("</", "<")))
+    second = corpus("second", ("Gene",), train=sentences("see <script>alert(1)<script>|", "x/Gene"))
+    matches = cross_matches([first, second])
+    names = disagreeing_names(matches)
+    assert len(names) == 1
+    page = disagreements_html([first, second], matches, names)
+    assert "script" in page and "<script" not in page and "<b>first" not in page
+    assert ">?</small>" in page and ">Gene</small>" in page
+    assert "<script" not in names._repr_html_()
+
+
+def test_coverage_by_hand():
+    entries = [Entry(["interleukin", "-", "2"], "Gene"), Entry(["insulin"], "Chemical")]
+    lexicon = Lexicon(entries)
+    table = coverage(lexicon, [FIRST, corpus(test=FIRST.train)])
+    assert table.to_dict("records") == [
+        {
+            "corpus": "first",
+            "type": "Gene",
+            "mentions": 3,
+            "held (%)": pytest.approx(100 / 3),
+            "as another type (%)": pytest.approx(200 / 3),
+        }
+    ]
+    assert coverage(None, [FIRST]).empty
+
+
+def test_a_lexicon_is_found_by_its_name(outputs):
+    assert named_lexicon("") is None
+    entries = [Entry(["insulin"], "Gene")]
+    save_entries(entries, outputs_folder(write=True) / "lexicons" / "mine.gz", [])
+    assert coverage(named_lexicon("mine"), [FIRST])["held (%)"].tolist() == [pytest.approx(200 / 3)]
+    with pytest.raises(WorkbookError, match="did you mean 'mine'"):
+        named_lexicon("mien")
+
+
+@pytest.mark.real
+def test_real_corpora_disagree_where_it_is_known(mirror):
+    names = ["ncbi-disease", "bc5cdr", "bc2gm", "jnlpba", "linnaeus", "s800"]
+    corpora = [load_corpus(name) for name in names]
+    started = time.process_time()
+    matches = cross_matches(corpora)
+    assert time.process_time() - started < 60
+    table = disagreements(matches, corpora).set_index(["names of", "text of", "type"])
+    assert table.loc[("linnaeus", "s800", "Species"), "differ (%)"] > 25
+    assert table.loc[("linnaeus", "linnaeus", "Species"), "differ (%)"] < 5
+    found = disagreeing_names(matches, most=1).set_index(["names of", "text of"])["name"]
+    assert found["linnaeus", "s800"] == "patients"  # one species for LINNAEUS, none for S800
