@@ -2,14 +2,18 @@
 
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 from test_inspection import corpus, sentences
 
 from bioner_lib import Lexicon, load_corpus
+from bioner_lib.corpora.glance import MEASURES
 from bioner_lib.corpora.text import tokenize
 from bioner_lib.errors import DataError, SelectionError, WorkbookError
 from bioner_lib.home import outputs as outputs_folder
-from bioner_lib.look.coverage import coverage, named_lexicon
+from bioner_lib.look.conclusion import in_words
+from bioner_lib.look.coverage import lexicon_coverage, named_lexicon
 from bioner_lib.look.disagreement import (
     READINGS,
     cross_matches,
@@ -81,9 +85,12 @@ def test_names_are_those_that_differ_most():
     names = disagreeing_names(cross_matches([FIRST, SECOND]), most=1)
     line = names[names["names of"] == "first"].iloc[0]
     assert (line["name"], line["matches"], line["differ"]) == ("insulin", 4, 2)
-    assert line["at home (%)"] == pytest.approx(200 / 3)
+    assert line["mention (%)"] == pytest.approx(200 / 3)
+    assert line["at home"] == 3
+    rare = disagreeing_names(cross_matches([FIRST, SECOND]), at_least=1)
+    assert "interleukin - 2" in set(rare["name"]) - set(names["name"])
     alone = disagreeing_names(cross_matches([FIRST]))
-    assert alone.empty and "at home (%)" in alone
+    assert alone.empty and "at home" in alone
 
 
 def test_a_corpus_agrees_with_itself_under_another_name():
@@ -126,7 +133,7 @@ def test_markup_in_a_corpus_is_shown_and_not_run():
     first = corpus("<b>first", ("Gene",), train=sentences(f"see {evil}|/Gene".replace("</", "<")))
     second = corpus("second", ("Gene",), train=sentences("see <script>alert(1)<script>|", "x/Gene"))
     matches = cross_matches([first, second])
-    names = disagreeing_names(matches)
+    names = disagreeing_names(matches, at_least=1)
     assert len(names) == 1
     page = disagreements_html([first, second], matches, names)
     assert "script" in page and "<script" not in page and "<b>first" not in page
@@ -137,7 +144,7 @@ def test_markup_in_a_corpus_is_shown_and_not_run():
 def test_coverage_by_hand():
     entries = [Entry(["interleukin", "-", "2"], "Gene"), Entry(["insulin"], "Chemical")]
     lexicon = Lexicon(entries)
-    table = coverage(lexicon, [FIRST, corpus(test=FIRST.train)])
+    table = lexicon_coverage(lexicon, [FIRST, corpus(test=FIRST.train)])
     assert table.to_dict("records") == [
         {
             "corpus": "first",
@@ -147,16 +154,39 @@ def test_coverage_by_hand():
             "as another type (%)": pytest.approx(200 / 3),
         }
     ]
-    assert coverage(None, [FIRST]).empty
+    assert lexicon_coverage(None, [FIRST]).empty
 
 
 def test_a_lexicon_is_found_by_its_name(outputs):
     assert named_lexicon("") is None
     entries = [Entry(["insulin"], "Gene")]
     save_entries(entries, outputs_folder(write=True) / "lexicons" / "mine.gz", [])
-    assert coverage(named_lexicon("mine"), [FIRST])["held (%)"].tolist() == [pytest.approx(200 / 3)]
+    assert lexicon_coverage(named_lexicon("mine"), [FIRST])["held (%)"].tolist() == [
+        pytest.approx(200 / 3)
+    ]
     with pytest.raises(WorkbookError, match="did you mean 'mine'"):
         named_lexicon("mien")
+
+
+def test_the_conclusion_names_extremes_and_what_is_unknown():
+    measures = [[2.0, 1.0, 50, 5, 60, 0], [4.0, 1.0, 50, 5, 70, 1.5]]
+    glance = pd.DataFrame(measures, ["a", "<b>"], MEASURES)
+    shared = pd.DataFrame([[0, 3], [0, 0]], glance.index, glance.index, dtype=float)
+    differing = pd.DataFrame([[1, 30], [2, 4]], glance.index, glance.index, dtype=float)
+    lines = in_words(glance, shared, differing).splitlines()
+    a, b = "<code>a</code>", "<code>&lt;b&gt;</code>"
+    assert lines == [
+        f"- Mentions per 100 words: from **2.0** in {a} to **4.0** in {b}.",
+        f"- Test mentions whose name train has shown: from **60 %** in {a} to **70 %** in {b}.",
+        f"- Test sentences of eight or more words that stand in train: **1.5 %** in {b}.",
+        f"- Shared documents: train of {a} holds **3** documents of the test split of {b}. "
+        "Don't train on the one and test on the other.",
+        f"- Unmarked or of another type: **30 %** of the places with names of {a} in the text "
+        f"of {b} (in its own text 1 %).",
+    ]
+    nothing = in_words(glance * np.nan, shared * np.nan, differing * np.nan)
+    assert nothing.count("unknown") == 4 and "No two corpora" in nothing
+    assert "share no document" in in_words(glance, shared * 0, differing)
 
 
 @pytest.mark.real
@@ -167,7 +197,12 @@ def test_real_corpora_disagree_where_it_is_known(mirror):
     matches = cross_matches(corpora)
     assert time.process_time() - started < 60
     table = disagreements(matches, corpora).set_index(["names of", "text of", "type"])
-    assert table.loc[("linnaeus", "s800", "Species"), "differ (%)"] > 25
-    assert table.loc[("linnaeus", "linnaeus", "Species"), "differ (%)"] < 5
+    shares = differing_share(matches, corpora).round()
+    # what 10_explore_corpora quotes
+    assert shares.loc["linnaeus", "s800"] == 33
+    assert shares.loc["bc2gm", "jnlpba"] == 27
+    assert shares.loc["jnlpba", "bc2gm"] == 21
+    assert shares.loc["linnaeus", "linnaeus"] == shares.loc["bc2gm", "bc2gm"] == 1
+    assert table.loc[("bc2gm", "jnlpba", "Gene"), "overlaps another type"] == 4_210
     found = disagreeing_names(matches, most=1).set_index(["names of", "text of"])["name"]
     assert found["linnaeus", "s800"] == "patients"  # one species for LINNAEUS, none for S800

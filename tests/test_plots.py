@@ -176,9 +176,7 @@ def test_corpus_figures():
     corpora = [load_corpus("sample"), load_corpus("sample-gene")]
     for draw in (
         corpus_plots.split_sizes,
-        corpus_plots.sentence_lengths,
         corpus_plots.types_matrix,
-        corpus_plots.label_balance,
         corpus_plots.mention_lengths,
     ):
         assert draw(corpora, plt.subplots()[1]) is not None
@@ -195,7 +193,7 @@ def test_corpora_at_a_glance_show_every_value_and_what_is_missing():
     told = [[text.get_text() for text in ax.texts] for ax in axes]
     assert told == [["1.2", "–"], ["40", "0"]]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["x", "y"]
-    assert [ax.get_title(loc="left") for ax in axes] == ["a,\n%", "b"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["a (%)", "b"]
     nothing = pd.DataFrame({"a": [np.nan]}, index=["x"])
     [text] = corpus_plots.portraits(nothing, [plt.subplots()[1]])[0].texts
     assert text.get_text() == "–"

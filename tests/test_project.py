@@ -133,7 +133,7 @@ ROOMS = {
     "board": "published_files tables comparison leaderboard publishing style "
     "f1_plots plots corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report disagreement "
-    "coverage",
+    "coverage conclusion",
     "__main__": "",
 }
 

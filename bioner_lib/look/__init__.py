@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy(
         "verification": "verify",
         "disagreement": "cross_matches differing_share disagreeing_names disagreements "
         "disagreements_html",
-        "coverage": "named_lexicon",
+        "coverage": "lexicon_coverage named_lexicon",
+        "conclusion": "in_words",
     },
 )

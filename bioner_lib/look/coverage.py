@@ -27,7 +27,7 @@ def named_lexicon(name: str) -> Lexicon | None:
     return Lexicon.load(known[name])
 
 
-def coverage(
+def lexicon_coverage(
     lexicon: Lexicon | None, corpora: Sequence[Corpus], role: str = "train"
 ) -> pd.DataFrame:
     """One line per corpus and type: how many mentions the lexicon holds by name.

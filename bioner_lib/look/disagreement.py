@@ -134,22 +134,24 @@ def differing_share(matches: pd.DataFrame, corpora: Sequence[Corpus]) -> pd.Data
     return table.rename_axis("names of", axis=0).rename_axis("text of", axis=1)
 
 
-def disagreeing_names(matches: pd.DataFrame, most: int = 3) -> pd.DataFrame:
+def disagreeing_names(matches: pd.DataFrame, most: int = 3, at_least: int = 3) -> pd.DataFrame:
     """For each pair of corpora the names that the second one most often reads differently.
 
+    Only names with `at_least` so many matches in their own corpus: a rare one shows no rule.
     Columns: names of, text of, type, name, matches, differ (how many of them), as (the most
-    frequent of the differing readings), at home (%): how often the name is a mention in its own
-    corpus.
+    frequent of the differing readings), at home (matches in its own corpus), mention (%): how
+    often it is a mention of its type there.
     Short names are compared with their case, longer ones without.
     """
-    columns = ["names of", "text of", "type", "name", "matches", "differ", "as", "at home (%)"]
+    columns = ["names of", "text of", "type", "name", "matches", "differ", "as"]
+    columns += ["at home", "mention (%)"]
     keys = ["names of", "text of", "type", "name"]
     if matches.empty:
         return pd.DataFrame(columns=columns)
     frame = matches.assign(name=matches["name"].map(_folded))
     same = frame["reading"] == SAME
     home = same[frame["names of"] == frame["text of"]]
-    home = home.groupby([frame["names of"], frame["type"], frame["name"]]).mean()
+    home = home.groupby([frame["names of"], frame["type"], frame["name"]]).agg(["size", "mean"])
     abroad = frame[frame["names of"] != frame["text of"]]
     if abroad.empty:
         return pd.DataFrame(columns=columns)
@@ -160,7 +162,9 @@ def disagreeing_names(matches: pd.DataFrame, most: int = 3) -> pd.DataFrame:
     table["as"] = counts[DIFFERENT].idxmax(axis=1)
     table = table[table["differ"] > 0].reset_index()
     own = pd.MultiIndex.from_frame(table[["names of", "type", "name"]])
-    table["at home (%)"] = 100 * home.reindex(own).to_numpy()
+    table["at home"] = home["size"].reindex(own).fillna(0).astype(int).to_numpy()
+    table["mention (%)"] = 100 * home["mean"].reindex(own).astype(float).to_numpy()
+    table = table[table["at home"] >= at_least]
     table = table.sort_values(["differ", "name"], ascending=[False, True])
     return table.groupby(["names of", "text of"]).head(most).reset_index(drop=True)[columns]
 
@@ -186,7 +190,7 @@ def disagreements_html(
     matches = matches.assign(name=matches["name"].map(_folded))
     parts = []
     for line in names.head(most).itertuples(index=False):
-        names_of, text_of, type, name, *_, reading, _ = line
+        names_of, text_of, type, name, *_, reading, _, _ = line
         of_name = matches[
             (matches["names of"] == names_of)
             & (matches["type"] == type)
