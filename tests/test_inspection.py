@@ -30,6 +30,7 @@ from bioner_lib.corpora import (
     tag_balance,
 )
 from bioner_lib.corpora.corpus import Split
+from bioner_lib.home import home
 
 TYPES = ("Chemical", "Gene")
 
@@ -322,4 +323,22 @@ def test_real_documents_are_shared_between_corpora(mirror):
     table = shared_documents([load_corpus(name) for name in names])
     assert table.loc["biored", "bc5cdr"] == 53
     assert table.loc["nlm-gene", "biored"] == 19
+    assert table.loc["biored", "nlm-gene"] == 16
     assert pd.isna(table.loc["bc2gm", "biored"])
+
+
+@pytest.mark.real
+def test_real_names_are_as_10_explore_corpora_says(mirror):
+    [seen] = seen_by_type([load_corpus("ncbi-disease-pubtator")]).round().to_dict("records")
+    assert (seen["concept seen (%)"], seen["new name of it (%)"]) == (83, 20)
+    names = name_structure([load_corpus("linnaeus"), load_corpus("bc2gm")])
+    assert names["top ten (%)"].round().tolist() == [52, 3]
+
+
+@pytest.mark.real
+def test_real_portraits_are_the_committed_ones(mirror):
+    """After a change of a measure: portraits(corpora).round(1).to_csv(path)."""
+    path = home() / "outputs" / "published" / "corpora.csv"
+    committed = pd.read_csv(path, index_col="corpus")
+    counted = portraits([load_corpus(name) for name in committed.index]).round(1)
+    pd.testing.assert_frame_equal(counted, committed)
