@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioner_lib import CORPORA, WorkbookError, load_corpus
-from bioner_lib.corpora.concepts import concepts_of, identifiers_in, surface
 from bioner_lib.corpora.corpus import Corpus, Split
 from bioner_lib.corpora.schemes import to_tags
 from bioner_lib.corpora.text import Sentence
@@ -20,6 +19,7 @@ from bioner_lib.evaluation.generalization import (
     leak_free,
     length_group,
     recall_by,
+    surface,
 )
 
 
@@ -130,24 +130,7 @@ def test_memorized_synonym_and_new_concept_by_hand(toy):
     assert toy.fingerprint == fingerprint == load_corpus("toy").fingerprint
 
 
-def test_identifiers_are_read_by_document_and_for_views(toy):
-    concepts = concepts_of(toy)
-    assert concepts["2", "Disease", "bc/oc"] == {"D010051", "D001943"}
-    assert concepts["1", "Disease", "flu"] == frozenset()
-    assert len(concepts) == 7
-    assert concepts_of(toy.only("Disease")) == concepts
-    assert concepts_of(load_corpus("sample")) == {}
-
-
-def test_concepts_outside_of_the_registrys_list_are_left_out(toy, monkeypatch):
-    monkeypatch.setitem(CORPORA["toy"], "concepts", ["D001259"])
-    assert set(concepts_of(toy)) == {("2", "Disease", "ataxia")}
-
-
-def test_identifiers_of_a_cell():
-    assert identifiers_in("MESH:D1| OMIM:2+D3;4,-1") == {"D1", "OMIM:2", "D3", "4"}
-    assert identifiers_in("p|SUB|R|42|W", "Variant") == {"p|SUB|R|42|W"}
-    assert identifiers_in(" - ") == identifiers_in("None") == frozenset()
+def test_a_surface_has_no_blanks_and_no_case():
     assert surface(["IL", "-", "2"]) == surface(["il-2"]) == surface(["IL -", "2"])
 
 
@@ -228,15 +211,8 @@ def test_predictions_as_json_gives_them_work():
 @pytest.mark.parametrize(
     "name", ["ncbi-disease-pubtator", "bc5cdr-pubtator", "nlm-gene", "biored", "s800-virus"]
 )
-def test_nearly_all_mentions_of_real_corpora_have_their_identifiers(mirror, name):
+def test_recall_by_familiarity_on_real_corpora(mirror, name):
     corpus = load_from(mirror, name)
-    concepts = concepts_of(corpus)
-    keys = [
-        (s.doc, type, surface(s.tokens[start:end]))
-        for s in corpus.test
-        for start, end, type in s.spans
-    ]
-    assert sum(key in concepts for key in keys) > 0.97 * len(keys)
     predictions = predictions_of(corpus.test, [s.spans for s in corpus.test])
     groups = recall_by(gold_mentions(corpus, predictions), "familiarity")
     assert {"memorized", "synonym", "new concept"} <= set(groups)

@@ -178,12 +178,37 @@ def test_corpus_figures():
     corpora = [load_corpus("sample"), load_corpus("sample-gene")]
     for draw in (
         corpus_plots.split_sizes,
-        corpus_plots.sentence_lengths,
         corpus_plots.types_matrix,
-        corpus_plots.label_balance,
+        corpus_plots.mention_lengths,
     ):
         assert draw(corpora, plt.subplots()[1]) is not None
     assert (
         corpus_plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel()
         == "share of words"
     )
+
+
+def test_corpora_at_a_glance_show_every_value_and_what_is_missing():
+    table = pd.DataFrame({"a (%)": [1.25, np.nan], "b": [40, 0]}, index=["x", "y"])
+    _, axes = plt.subplots(1, 2)
+    corpus_plots.portraits(table, axes)
+    told = [[text.get_text() for text in ax.texts] for ax in axes]
+    assert told == [["1.2", "–"], ["40", "0"]]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["x", "y"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["a (%)", "b"]
+    nothing = pd.DataFrame({"a": [np.nan]}, index=["x"])
+    [text] = corpus_plots.portraits(nothing, [plt.subplots()[1]])[0].texts
+    assert text.get_text() == "–"
+
+
+def test_pairs_of_corpora_tell_zero_from_unknown():
+    table = pd.DataFrame([[0, np.nan], [1_234, 5]], index=["x", "y"], columns=["x", "y"])
+    ax = corpus_plots.pairs(table, plt.subplots()[1])
+    assert sorted(text.get_text() for text in ax.texts if text.get_text()) == [
+        "0",
+        "1,234",
+        "5",
+        "–",
+    ]
+    unknown = pd.DataFrame([[np.nan]], index=["x"], columns=["x"])
+    assert [t.get_text() for t in corpus_plots.pairs(unknown, plt.subplots()[1]).texts] == ["–"]

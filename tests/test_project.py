@@ -115,8 +115,8 @@ ROOMS = {
     "lazy": "",
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
-    "dataset_files readers lines corpus fetching registry concepts own loading inspection "
-    "documents",
+    "dataset_files readers lines corpus fetching registry own loading concepts "
+    "inspection names overlap publications glance facts documents",
     "config": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network span_scores saving hub exporting importing onnx_export entities "
@@ -133,7 +133,8 @@ ROOMS = {
     "abbreviations grounding graph",
     "board": "published_files tables comparison leaderboard publishing costs style "
     "f1_plots generalization_plots plots corpus_plots graph_plots",
-    "look": "highlighting records pages explorer verification text_view report",
+    "look": "highlighting records pages explorer verification text_view report disagreement "
+    "coverage conclusion",
     "__main__": "",
 }
 

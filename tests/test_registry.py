@@ -9,8 +9,8 @@ import pytest
 from conftest import load_from, small_registry
 
 from bioner_lib import CORPORA, RunConfig, load_corpus, run
-from bioner_lib.corpora.inspection import duplicates
 from bioner_lib.corpora.loading import evaluation_documents
+from bioner_lib.corpora.overlap import duplicates
 from bioner_lib.corpora.text import Sentence, tokenize
 from bioner_lib.errors import DataError
 

@@ -1,12 +1,12 @@
 """Figures of corpora: one function per figure; it takes data and an ax, and returns the ax."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..corpora.corpus import Corpus
 from ..corpora.text import Sentence
@@ -26,21 +26,6 @@ def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     )
     ax.set(xlabel="sentences", ylabel="")
     ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-    return ax
-
-
-def sentence_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Share of sentences with at most x words."""
-    for corpus in corpora:
-        lengths = np.sort(
-            [len(sentence.tokens) for split in corpus.splits.values() for sentence in split]
-        )
-        ax.step(lengths, np.arange(1, len(lengths) + 1) / len(lengths), label=corpus.name)
-    ax.set(xlabel="words per sentence", ylabel="share of sentences", xscale="log", ylim=(0, 1.02))
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.legend(fontsize="small")
     return ax
 
 
@@ -67,38 +52,75 @@ def types_matrix(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
     )
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="y", rotation=0)
+    if len(types) > 5:
+        ax.set_xticklabels(types, rotation=30, ha="right", rotation_mode="anchor")
     ax.grid(False)
     return ax
 
 
-def label_balance(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
-    """Share of train words that carry a tag other than O, by type."""
-    types, left = (
-        list(dict.fromkeys(name for corpus in corpora for name in corpus.types)),
-        np.zeros(len(corpora)),
+def portraits(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
+    """Corpora (rows) by measure: one ax per column of the table, a dot and its value per corpus.
+
+    A dash stands for what can't be measured. Each ax starts at 0 and has its own scale.
+    """
+    names, places = list(table.index), range(len(table))
+    for ax, measure in zip(axes, table.columns, strict=True):
+        values = table[measure].to_numpy(dtype=float)
+        top = max(np.nanmax(values, initial=0), 1e-9)
+        digits = 1 if top < 20 else 0
+        ax.hlines(places, 0, np.nan_to_num(values), color="0.8", linewidth=2)
+        ax.plot(values, places, "o", color=PALETTE[0], markersize=7, clip_on=False)
+        for y, value in zip(places, values, strict=True):
+            is_known = not np.isnan(value)
+            told = f"{value:.{digits}f}" if is_known else "–"
+            x = (value if is_known else 0) + 0.14 * top
+            ax.text(x, y, told, va="center", fontsize="medium")
+        ax.set(xlim=(-0.08 * top, 1.7 * top), ylim=(len(table) - 0.5, -0.5), xticks=[])
+        ax.set_title(fill(measure, 10), fontsize="medium", loc="left")
+        ax.set_yticks(places, names if ax is axes[0] else [""] * len(names))
+        ax.grid(False)
+        ax.spines["bottom"].set_visible(False)
+    return axes
+
+
+def pairs(table: pd.DataFrame, ax: plt.Axes, digits: int = 0, most: float = 0) -> plt.Axes:
+    """A matrix of corpora by corpora with its numbers; grey and a dash: not known.
+
+    The colour scale ends at `most`, 0: at the largest value.
+    """
+    ax.set_facecolor("0.92")
+    words = table.map(lambda value: "–" if np.isnan(value) else f"{value:,.{digits}f}")
+    top = most or np.nanmax(table.to_numpy(dtype=float), initial=0) or 1
+    size = "medium" if len(table) < 9 else "small"
+    style = {"cmap": "crest", "linewidths": 1, "cbar": False, "vmin": 0, "vmax": top}
+    sns.heatmap(
+        table, annot=words, fmt="", annot_kws={"fontsize": size}, mask=table.isna(), ax=ax, **style
     )
-    for i, name in enumerate(types):
-        inside = [
-            sum(end - start for s in corpus.train for start, end, kind in s.spans if kind == name)
-            for corpus in corpora
-        ]
-        shares = [
-            100 * n / sum(len(s.tokens) for s in corpus.train)
-            for n, corpus in zip(inside, corpora, strict=True)
-        ]
-        ax.barh(
-            [corpus.name for corpus in corpora],
-            shares,
-            left=left,
-            label=name,
-            color=PALETTE[i % 10],
-            hatch="//" if i >= 10 else None,
-        )
-        left += shares
-    ax.set(xlabel="words inside a mention (%)")
+    for y, x in np.argwhere(table.isna().to_numpy()):
+        ax.text(x + 0.5, y + 0.5, "–", ha="center", va="center", color="0.5", fontsize=size)
+    ax.tick_params(axis="y", rotation=0)
+    ax.set_xticklabels(ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    ax.grid(False)
+    return ax
+
+
+def mention_lengths(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
+    """Share of train mentions with 1, 2, 3, 4, 5 and more words, one bar per corpus."""
+    shares = np.zeros((len(corpora), 5))
+    for i, corpus in enumerate(corpora):
+        for sentence in corpus.splits.get("train", ()):
+            for start, end, _ in sentence.spans:
+                shares[i, min(end - start, 5) - 1] += 1
+    shares = 100 * shares / np.maximum(1, shares.sum(axis=1, keepdims=True))
+    left, colours = np.zeros(len(corpora)), sns.color_palette("viridis_r", 5)
+    for k in range(5):
+        label = f"{k + 1} word" + "s" * (k > 0) + " or more" * (k == 4)
+        places = [corpus.name for corpus in corpora]
+        ax.barh(places, shares[:, k], left=left, color=colours[k], label=label)
+        left += shares[:, k]
+    ax.set(xlabel="share of train mentions (%)", xlim=(0, 100), ylim=(len(corpora) - 0.5, -0.5))
     ax.grid(False, axis="y")
-    ax.invert_yaxis()
-    ax.legend(fontsize="small", ncols=5, loc="lower left", bbox_to_anchor=(0, 1))
+    ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
 
 

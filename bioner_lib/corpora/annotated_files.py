@@ -34,7 +34,7 @@ def read_pubtator(
     """
     path, reading, surfaces = Path(path), Reading(), Surfaces()
     seen: dict[str, str] = {}
-    for block in _blocks(path):
+    for block in blocks(path):
         document = _PubtatorDocument(path, block, labels, set(concepts or ()))
         document.read(reading, surfaces)
         reading.mentions.update(type for _, _, type in document.mentions)
@@ -48,8 +48,8 @@ def read_pubtator(
     return reading
 
 
-def _blocks(path: Path) -> Iterator[list[Line]]:
-    """The lines of each document; empty lines separate documents."""
+def blocks(path: Path) -> Iterator[list[Line]]:
+    """The lines of each PubTator document; empty lines separate documents."""
     block: list[Line] = []
     for line, text in numbered_lines(path):
         if text.strip():
@@ -141,11 +141,11 @@ def read_bioc(path: Path, labels: Labels = None) -> Reading:
     """
     path, reading, surfaces = Path(path), Reading(), Surfaces()
     seen: dict[str, str] = {}
-    for number, document in enumerate(_bioc_documents(path), 1):
+    for number, document in enumerate(bioc_documents(path), 1):
         name = document_name(document.id) if document.id else f"{path.stem}-{number}"
         where = f"{path}: document {name}"
         passages = [_BiocPassage(passage, where) for passage in document.passages]
-        for annotation, own in _bioc_annotations(document):
+        for annotation, own in bioc_annotations(document):
             first = [] if own is None else [passages[own]]
             _place(annotation, [*first, *passages], labels, where, reading, surfaces)
         whole = "\n".join(passage.text for passage in passages)
@@ -166,7 +166,8 @@ def read_bioc(path: Path, labels: Labels = None) -> Reading:
     return reading
 
 
-def _bioc_documents(path: Path) -> list:
+def bioc_documents(path: Path) -> list:
+    """The documents of a BioC file; raises DataError for any other file."""
     from bioc import biocjson, biocxml
 
     load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
@@ -201,7 +202,7 @@ class _BiocPassage:
             self.bounds.append((start, len(self.text)))
 
 
-def _bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
+def bioc_annotations(document) -> Iterator[tuple[object, int | None]]:
     """(annotation, index of the passage that it belongs to, or None)."""
     for annotation in document.annotations:
         yield annotation, None

@@ -95,6 +95,7 @@ class Corpus:
     incomplete   split -> (mentions that the tags hold, official mentions), where these differ
     source       of a silver corpus: where its text and its labels come from
     carved       where the test split comes from, in words, if `carve_test` made it
+    base         what `load_corpus` was given, without part and types: a name or a path
     """
 
     name: str
@@ -109,6 +110,7 @@ class Corpus:
     incomplete: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     source: Mapping[str, Mapping] = field(default_factory=dict)
     carved: str = ""
+    base: str = field(default="", compare=False)
 
     @property
     def note(self) -> str:

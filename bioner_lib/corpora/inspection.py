@@ -1,6 +1,6 @@
-"""What is in a corpus before anything is trained: sizes, ambiguous words, what test shares."""
+"""What is in a corpus before anything is trained: sizes, density, tags, pieces."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .corpus import Corpus
-from .schemes import Span
+from .schemes import to_tags
 from .text import Sentence
 
 Pieces = Sequence[Sequence[int]]  # the piece ids of each word of a sentence
@@ -39,62 +39,51 @@ def summary(corpora: Sequence[Corpus]) -> pd.DataFrame:
     return pd.DataFrame(lines).astype({"documents": "Int64"})
 
 
-def ambiguous_surfaces(corpus: Corpus, role: str = "train", most: int = 15) -> pd.DataFrame:
-    """One-word mentions that elsewhere have another type or none, with a count per reading.
+def density(corpora: Sequence[Corpus]) -> pd.DataFrame:
+    """One line per corpus and split: how many mentions there are, and how long they are.
 
-    Ordered by how often the rarer reading occurs. Case matters.
+    Columns: mentions, per sentence, per 100 words, words per mention (mean), longest mention,
+    one word (share of mentions, %), and the share of sentences without a mention (%).
     """
-    inside_name, outside_name = "part of a longer mention", "no mention"
-    readings: dict[str, Counter] = defaultdict(Counter)
-    for sentence in corpus.splits[role]:
-        reading = [outside_name] * len(sentence.tokens)
-        for start, end, type in sentence.spans:
-            one_word = end - start == 1
-            reading[start:end] = [type if one_word else inside_name] * (end - start)
-        for token, name in zip(sentence.tokens, reading, strict=True):
-            readings[token][name] += 1
     lines = []
-    for surface, counts in readings.items():
-        types = [type for type in corpus.types if counts[type]]
-        rivals = sorted(counts[name] for name in [*types, outside_name] if counts[name])
-        if types and len(rivals) > 1:
-            lines.append({"surface": surface, "rarer": rivals[-2], **counts})
-    columns = ["surface", "rarer", *corpus.types, inside_name, outside_name]
-    frame = pd.DataFrame(lines, columns=columns)
-    frame = frame.sort_values(["rarer", "surface"], ascending=[False, True]).head(most)
-    return frame.drop(columns="rarer").fillna(0).set_index("surface").astype(int)
-
-
-def _text(sentence: Sentence) -> str:
-    return " ".join(sentence.tokens)
-
-
-def duplicates(corpora: Sequence[Corpus]) -> pd.DataFrame:
-    """How many test sentences (rows) occur word for word in a train split (columns)."""
-    train = {}
     for corpus in corpora:
-        train[corpus.name] = {_text(sentence) for sentence in corpus.splits.get("train", ())}
-    table = {}
+        for role, split in corpus.splits.items():
+            words = sum(len(sentence.tokens) for sentence in split)
+            by_sentence = [[span.end - span.start for span in s.spans] for s in split]
+            lengths = np.array([n for own in by_sentence for n in own])
+            lines.append(
+                {
+                    "corpus": corpus.name,
+                    "split": role,
+                    "mentions": len(lengths),
+                    "per sentence": len(lengths) / len(split),
+                    "per 100 words": 100 * len(lengths) / words,
+                    "words per mention": lengths.mean() if len(lengths) else np.nan,
+                    "longest": max(lengths, default=0),
+                    "one word (%)": 100 * np.mean(lengths == 1) if len(lengths) else np.nan,
+                    "sentences without (%)": 100 * sum(not own for own in by_sentence) / len(split),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def tag_balance(corpora: Sequence[Corpus], role: str = "train") -> pd.DataFrame:
+    """One line per corpus: counts of B, I, E, S and O in IOBES, and the share of O (%).
+
+    B + S is the number of mentions, and all five together the number of words. A corpus without
+    this split has no line.
+    """
+    lines = {}
     for corpus in corpora:
-        if "test" in corpus.splits:
-            test = [_text(sentence) for sentence in corpus.test]
-            table[corpus.name] = {
-                name: sum(text in texts for text in test) for name, texts in train.items()
-            }
-    frame = pd.DataFrame(table).T
-    return frame.rename_axis("test of", axis=0).rename_axis("occurs in train of", axis=1)
-
-
-def seen_in_train(corpus: Corpus) -> float:
-    """Share of test mentions whose case-folded surface is a mention of the same type in train."""
-
-    def surface(sentence: Sentence, span: Span) -> tuple[str, str]:
-        words = sentence.tokens[span.start : span.end]
-        return span.type, " ".join(words).casefold()
-
-    seen = {surface(s, span) for s in corpus.train for span in s.spans}
-    test = [surface(s, span) for s in corpus.test for span in s.spans]
-    return sum(mention in seen for mention in test) / max(1, len(test))
+        if role in corpus.splits:
+            counts: Counter = Counter()
+            for sentence in corpus.split(role):
+                tags = to_tags(sentence.spans, len(sentence.tokens), "IOBES")
+                counts.update(tag[0] for tag in tags)
+            own = {prefix: counts[prefix] for prefix in "BIESO"}
+            lines[corpus.name] = own | {"O (%)": 100 * counts["O"] / counts.total()}
+    frame = pd.DataFrame.from_dict(lines, orient="index", columns=[*"BIESO", "O (%)"])
+    return frame.rename_axis("corpus")
 
 
 def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Pieces]) -> dict[str, list[int]]:

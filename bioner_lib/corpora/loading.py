@@ -48,7 +48,7 @@ def load_corpus(
     base, part, shown = split_name(str(name))
     given = {"types": types, "reader": reader, **options}
     given = {key: value for key, value in given.items() if value is not None}
-    corpus = _load(base, given)
+    corpus = replace(_load(base, given), base=base)
     # a part of a silver corpus is as large as it says
     if not (corpus.silver and part):
         corpus = corpus.limit(limit)

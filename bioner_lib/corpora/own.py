@@ -5,7 +5,7 @@ Of a brat corpus each split is a folder.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -68,6 +68,13 @@ def load_own(path: Path, options: Mapping[str, object]) -> Corpus:
             # silver corpora may be made again meanwhile: then read the new one
             if read_corpus_toml(path) == settings:
                 raise
+
+
+def source_files(path: Path) -> Iterator[tuple[Path, str, Mapping[str, str] | None]]:
+    """(file, reader, label map) of each split of a user's own corpus, without reading it."""
+    own = _OwnCorpus(path, read_corpus_toml(path))
+    for file in own.files.values():
+        yield file, own.reader or guess_reader(file), own.options.get("labels")
 
 
 class _OwnCorpus:

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..corpora.concepts import Concepts, concepts_of, surface
+from ..corpora.concepts import Concepts, NoIdentifiers, concepts, concepts_of
 from ..corpora.corpus import Corpus
+from ..corpora.schemes import Span
+from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
 from .scoring import Score, score
 
@@ -22,7 +24,7 @@ class GoldMention(NamedTuple):
     sentence      its index in the split
     text          its words, joined by blanks
     found         whether a prediction has its start, end and type
-    familiarity   memorized: its surface (`concepts.surface`) is a mention of its type in train
+    familiarity   memorized: its surface (`surface`) is a mention of its type in train
                   synonym: its surface isn't, but one of its identifiers is
                   new concept: neither is
                   no identifier: its surface isn't, and the corpus names no concept for it
@@ -36,6 +38,11 @@ class GoldMention(NamedTuple):
     found: bool
     familiarity: str
     frequency: int
+
+
+def surface(words: Sequence[str]) -> str:
+    """The words of a mention as one text without blanks and case: IL-2 and "il - 2" are equal."""
+    return "".join("".join(words).split()).casefold()
 
 
 def gold_mentions(
@@ -55,17 +62,18 @@ def gold_mentions(
     """
     _same_sentences(corpus, predictions, role)
     sources = trained_on or (corpus,)
-    concepts = concepts_of(corpus)
+    identifiers = _identifiers(corpus)
     surfaces, taught = _train_text(sources)
     found = []
-    for i, prediction in enumerate(predictions):
+    pairs = zip(corpus.split(role), predictions, strict=True)
+    for i, (sentence, prediction) in enumerate(pairs):
         predicted = {tuple(span[:3]) for span in prediction["predicted"]}
         for start, end, type in map(tuple, prediction["gold"]):
             words = prediction["tokens"][start:end]
             frequency = surfaces[type, surface(words)]
-            own = concepts.get((prediction["doc"], type, surface(words)), frozenset())
+            own = _concepts(sentence, Span(start, end, type), identifiers)
             is_taught = any((type, concept) in taught for concept in own)
-            familiarity = _familiarity(frequency, bool(concepts), own, is_taught)
+            familiarity = _familiarity(frequency, bool(identifiers), own, is_taught)
             is_found = (start, end, type) in predicted
             found.append(GoldMention(i, " ".join(words), type, is_found, familiarity, frequency))
     return found
@@ -86,18 +94,29 @@ def _train_text(corpora: Sequence[Corpus]) -> tuple[Counter, set[tuple[str, str]
     surfaces: Counter = Counter()
     taught: set[tuple[str, str]] = set()
     for corpus in corpora:
-        concepts: Concepts = concepts_of(corpus)
+        identifiers = _identifiers(corpus)
         for sentence in corpus.train:
-            for start, end, type in sentence.spans:
-                name = surface(sentence.tokens[start:end])
-                surfaces[type, name] += 1
-                own = concepts.get((sentence.doc, type, name), ())
-                taught.update((type, concept) for concept in own)
+            for span in sentence.spans:
+                surfaces[span.type, surface(sentence.tokens[span.start : span.end])] += 1
+                own = _concepts(sentence, span, identifiers)
+                taught.update((span.type, concept) for concept in own)
     return surfaces, taught
 
 
+def _identifiers(corpus: Corpus) -> Concepts:
+    """The identifiers of a corpus's mentions; empty where it has no files, or none with them."""
+    try:
+        return concepts(corpus.base) if corpus.base else {}
+    except NoIdentifiers:
+        return {}
+
+
+def _concepts(sentence: Sentence, span: Span, identifiers: Concepts) -> tuple[str, ...]:
+    return concepts_of(sentence, span, identifiers) if identifiers else ()
+
+
 def _familiarity(
-    frequency: int, has_concepts: bool, concepts: frozenset[str], is_taught: bool
+    frequency: int, has_concepts: bool, concepts: Sequence[str], is_taught: bool
 ) -> str:
     if not has_concepts:
         return "seen" if frequency else "unseen"

@@ -18,11 +18,14 @@ def sentence_html(sentence: Sentence, colours: Mapping[str, str]) -> str:
     return _record_html(Record(sentence.doc, sentence.tokens, {GOLD: sentence.spans}), colours)
 
 
-def split_html(corpus: Corpus, role: str, type: str = "", text: str = "", page: int = 0) -> str:
-    """One page of the sentences of a split that hold a type and a text, with a legend."""
+def split_html(
+    corpus: Corpus, role: str, type: str = "", text: str = "", page: int = 0, size: int = PAGE
+) -> str:
+    """One page of `size` sentences of a split that hold a type and a text, with a legend."""
     records = Records.of_split(corpus.splits[role])
     found = records.find(text, type)
-    return page_html(records, found, colours_of(corpus.types), f"{corpus.name} {role}", page)
+    title = f"{corpus.name} {role}"
+    return page_html(records, found, colours_of(corpus.types), title, page, size=size)
 
 
 def page_html(
@@ -32,12 +35,13 @@ def page_html(
     title: str,
     page: int = 0,
     type: str = "",
+    size: int = PAGE,
 ) -> str:
     """One page of the records that were found, with how many there are; it needs no kernel.
 
     Where records have predictions, their errors are counted too, those of `type` where it is given.
     """
-    last = max(0, -(-len(found) // PAGE) - 1)
+    last = max(0, -(-len(found) // size) - 1)
     page = min(page, last)
     head = (
         f"<p><b>{escape(title)}</b>: {len(found):,} sentences, page {page + 1} of {last + 1} "
@@ -45,7 +49,7 @@ def page_html(
     )
     if len(records.sides) > 1:
         head += _counts_html(records.counts(found, type))
-    shown = found[page * PAGE : (page + 1) * PAGE]
+    shown = found[page * size : (page + 1) * size]
     return head + "".join(_record_html(records[i], colours) for i in shown)
 
 

@@ -1,0 +1,139 @@
+"""What a test split shares with train: names, concepts, sentences, documents."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..errors import WorkbookError
+from .concepts import concepts, identified
+from .corpus import Corpus
+from .loading import load_corpus
+from .names import mentions
+from .registry import CORPORA, split_name
+
+LONG = 8  # words; a shorter sentence, such as a heading, may recur by chance
+
+
+def duplicates(corpora: Sequence[Corpus], shortest: int = 0) -> pd.DataFrame:
+    """How many test sentences (rows) occur word for word in a train split (columns).
+
+    Only sentences of at least `shortest` words are counted.
+    """
+    train = {}
+    for corpus in corpora:
+        train[corpus.name] = {" ".join(s.tokens) for s in corpus.splits.get("train", ())}
+    table = {}
+    for corpus in corpora:
+        if "test" in corpus.splits:
+            test = [" ".join(s.tokens) for s in corpus.test if len(s.tokens) >= shortest]
+            table[corpus.name] = {
+                name: sum(text in texts for text in test) for name, texts in train.items()
+            }
+    frame = pd.DataFrame(table).T
+    return frame.rename_axis("test of", axis=0).rename_axis("occurs in train of", axis=1)
+
+
+def leaked_sentences(corpora: Sequence[Corpus], shortest: int = LONG) -> pd.DataFrame:
+    """One line per corpus: test sentences that are in its own train split word for word.
+
+    Columns: test sentences, in train, those of at least `shortest` words, in train (of these),
+    leaked (%): the share of the long test sentences. A corpus without train or test has no line.
+    """
+    of_long, long_in_train = f"of ≥ {shortest} words", f"≥ {shortest} words, in train"
+    lines = []
+    for corpus in corpora:
+        if {"train", "test"} <= set(corpus.splits):
+            [[every]] = duplicates([corpus]).to_numpy()
+            [[long]] = duplicates([corpus], shortest).to_numpy()
+            of = sum(len(sentence.tokens) >= shortest for sentence in corpus.test)
+            share = 100 * long / of if of else np.nan
+            lines.append((corpus.name, len(corpus.test), every, of, long, share))
+    columns = ["corpus", "test sentences", "in train", of_long, long_in_train, "leaked (%)"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def seen_in_train(corpus: Corpus) -> float:
+    """Share of test mentions whose case-folded surface is a mention of the same type in train."""
+    seen = {(surface.casefold(), type) for surface, type in mentions(corpus, "train")}
+    test = [(surface.casefold(), type) for surface, type in mentions(corpus, "test")]
+    return sum(mention in seen for mention in test) / max(1, len(test))
+
+
+def seen_by_type(corpora: Sequence[Corpus]) -> pd.DataFrame:
+    """One line per corpus and type: how many test mentions train has shown already.
+
+    name seen (%)             the case-folded name is a mention of the same type in train
+    concept seen (%)          so is every identifier of the mention; blank without identifiers
+    new name of it (%)        the concept was seen, the name wasn't: a synonym
+
+    Mentions without an identifier count in the first share only. A corpus without train or test
+    has no line.
+    """
+    lines = []
+    for corpus in corpora:
+        if {"train", "test"} <= set(corpus.splits):
+            names = {(surface.casefold(), type) for surface, type in mentions(corpus, "train")}
+            known, test = _with_concepts(corpus)
+            for type in corpus.types:
+                own = [(name, ids) for name, of, ids in test if of == type]
+                lines.append(
+                    {"corpus": corpus.name, "type": type, **_seen_line(own, type, names, known)}
+                )
+    columns = ["corpus", "type", "test mentions", "name seen (%)", "concept seen (%)"]
+    return pd.DataFrame(lines, columns=[*columns, "new name of it (%)"])
+
+
+def _with_concepts(corpus: Corpus) -> tuple[set, list[tuple[str, str, tuple[str, ...]]]]:
+    """((type, identifier) of train, the mentions of test): without identifiers, () for each."""
+    try:
+        found = concepts(corpus.base or corpus.name)
+    except WorkbookError:
+        return set(), [(surface.casefold(), type, ()) for surface, type in mentions(corpus, "test")]
+    train = {(type, own) for _, type, ids in identified(corpus, "train", found) for own in ids}
+    return train, list(identified(corpus, "test", found))
+
+
+def _seen_line(own: list, type: str, names: set, known: set) -> dict[str, float]:
+    by_name = [(name, type) in names for name, _ in own]
+    of_concepts = [(name, ids) for name, ids in own if ids]
+    by_concept = [all((type, one) in known for one in ids) for _, ids in of_concepts]
+    new_names = [(name, type) not in names for name, _ in of_concepts]
+    synonyms = [seen and new for seen, new in zip(by_concept, new_names, strict=True)]
+    return {
+        "test mentions": len(own),
+        "name seen (%)": 100 * np.mean(by_name) if by_name else np.nan,
+        "concept seen (%)": 100 * np.mean(by_concept) if by_concept else np.nan,
+        "new name of it (%)": 100 * np.mean(synonyms) if synonyms else np.nan,
+    }
+
+
+def shared_documents(corpora: Sequence[Corpus]) -> pd.DataFrame:
+    """PMIDs that a train split (rows) shares with a test split (columns); NaN where unknown.
+
+    A registered corpus that doesn't name its documents is compared by its `documents` form, which
+    has the same splits. Without such a form, or where it can't be loaded, nothing is known.
+    """
+    pmids = {corpus.name: _pmids(corpus) for corpus in corpora}
+    table = pd.DataFrame(index=list(pmids), columns=list(pmids), dtype=float)
+    for row, trained in pmids.items():
+        for column, tested in pmids.items():
+            if trained.get("train") and tested.get("test"):
+                table.loc[row, column] = len(trained["train"] & tested["test"])
+    return table.rename_axis("train of", axis=0).rename_axis("test of", axis=1)
+
+
+def _pmids(corpus: Corpus) -> dict[str, set[str]]:
+    """Split -> its PMIDs; {} where the corpus has none."""
+    form = CORPORA.get(split_name(corpus.name)[0], {}).get("documents")
+    if form and not corpus.documented:
+        try:
+            corpus = load_corpus(form)
+        except WorkbookError:
+            return {}
+    if not corpus.documented:
+        return {}
+    named = {
+        role: {s.doc for s in split if s.doc.isdecimal()} for role, split in corpus.splits.items()
+    }
+    return named if any(named.values()) else {}
