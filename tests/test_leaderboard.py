@@ -156,3 +156,10 @@ def test_types_stand_in_the_order_that_is_asked_for():
     assert by_type(results([made]), ["Gene", "Antigen"]).startswith(
         "| arm | runs | Gene F1 | Antigen F1 |"
     )
+
+
+def test_the_board_says_where_seeds_are_too_few_for_a_claim():
+    few = board_text(aggregate(results([row(s, 0.5) for s in (1, 2)])))
+    assert "**No claim**: 1 of 1 systems have fewer than 3 runs" in few
+    enough = [row(s, 0.5) for s in (1, 2, 3)] + [row(1, 0.4, system="dictionary")]
+    assert "No claim" not in board_text(aggregate(results(enough)))

@@ -212,3 +212,18 @@ def test_pairs_of_corpora_tell_zero_from_unknown():
     ]
     unknown = pd.DataFrame([[np.nan]], index=["x"], columns=["x"])
     assert [t.get_text() for t in corpus_plots.pairs(unknown, plt.subplots()[1]).texts] == ["–"]
+
+
+def test_facets_have_a_row_for_each_of_many_arms():
+    rows = [row(s, 0.4 + k / 100, epochs=k) for s in (1, 2, 3) for k in range(1, 31)]
+    rows += [row(1, 0.9, corpus="sample-gene", epochs=1)]
+    table = aggregate(results(rows))
+    pairs = plots.facets(table)
+    assert pairs == [("sample", "Gene"), ("sample-gene", "Gene")]
+    _, axes = plt.subplots(1, 2, sharey=True)
+    plots.f1_facets(table, axes)
+    names = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert len(names) == 30, "a single-task arm has one name on all corpora"
+    assert [len(ax.containers) for ax in axes] == [30, 1]
+    assert axes[0].get_ylim()[0] > axes[0].get_ylim()[1], "the best arm stands on top"
+    assert names[0].endswith("epochs=30")

@@ -25,7 +25,8 @@ from .tables import results
 
 Rows = Sequence[Mapping]
 ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed
-_COLUMNS = ("corpus", "seeds", "difference", "low", "high", "p", "p_holm")
+_COLUMNS = ("corpus", "seeds", "difference", "low", "high", "p", "p_holm", "note")
+ENOUGH = 3  # seeds for a claim
 
 
 def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
@@ -50,7 +51,7 @@ def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
         tables = _counts_of_pairs(pairs, seeds, corpus)
         difference = paired_difference(*tables, resamples=resamples)
         lines.append({"corpus": corpus, "seeds": len(seeds), **difference})
-    return _corrected(pd.DataFrame(lines, columns=_COLUMNS[:-1]))
+    return _corrected(pd.DataFrame(lines, columns=_COLUMNS[:-2]))
 
 
 def _by_seed(rows: Rows, corpus: str) -> dict[int, Mapping]:
@@ -82,7 +83,10 @@ def _counts_of_pairs(
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(p_holm=holm(frame["p"].tolist()))
+    """With Holm's p, and a note beside what too few seeds stand behind."""
+    few = f"fewer than {ENOUGH} seeds: no claim"
+    notes = [few if seeds < ENOUGH else "" for seeds in frame["seeds"]]
+    return frame.assign(p_holm=holm(frame["p"].tolist()), note=notes)
 
 
 def by_arm(rows: Iterable[Mapping]) -> dict[str, dict[str, list[Mapping]]]:

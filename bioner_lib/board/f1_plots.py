@@ -1,6 +1,6 @@
 """Figures of F1: systems by corpus and type, beside published figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -63,6 +63,34 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     ax.grid(False, axis="x")
     _legend(ax, below=0.52 if many else 0.2)
     return ax
+
+
+def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
+    """Mean test F1 of many arms: one panel per corpus and type, one row per arm, dots are seeds.
+
+    `table` is `tables.aggregate`'s; as many axes, with one y axis, as `facets` lists. The best arm
+    over all panels stands on top.
+    """
+    table = _main(table)
+    order = table.groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
+    place = {name: i for i, name in enumerate(order)}
+    for ax, (corpus, type) in zip(axes, facets(table), strict=True):
+        own = table[(table["corpus"] == corpus) & (table["type"] == type)]
+        for line in own.itertuples():
+            y, spread = place[line.name], 0 if line.runs == 1 else 100 * line.f1_sd
+            ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="|", color=PALETTE[0], markersize=9)
+            ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.4", markersize=4)
+        ax.set_title(f"{corpus}\n{type}", fontsize="small")
+        ax.set_xlabel("test F1", fontsize="small")
+    axes[0].set_yticks(range(len(order)), order, fontsize="small")
+    axes[0].set_ylim(len(order) - 0.5, -0.5)
+    return axes
+
+
+def facets(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The (corpus, type) pairs that get a panel each."""
+    table = _main(table)
+    return list(dict.fromkeys(zip(table["corpus"], table["type"], strict=True)))
 
 
 def f1_dots(frame: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:

@@ -7,11 +7,10 @@ import pandas as pd
 
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
-from .comparison import equal_budgets
+from .comparison import ENOUGH, equal_budgets
 from .tables import aggregate, apart_by_corpus, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
-ENOUGH = 3  # seeds for a claim
 ACCURACY = "token accuracy †"
 
 
@@ -91,6 +90,12 @@ def board_text(table: pd.DataFrame) -> str:
         f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold "
         "spans. Precision and recall stand in leaderboard.csv and .json.\n"
     )
+    few = table[(table["system"] == "tagger") & (table["runs"] < ENOUGH)]
+    if len(few):
+        note += (
+            f"\n**No claim**: {few['name'].nunique()} of {table['name'].nunique()} systems have "
+            f"fewer than {ENOUGH} runs (column runs).\n"
+        )
     if table["token_accuracy_mean"].notna().any():
         note += (
             "\n† share of words with the right tag, O included; it is high for any tagger and "

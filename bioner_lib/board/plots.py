@@ -13,9 +13,11 @@ import seaborn as sns
 
 from .costs import on_front
 from .f1_plots import f1_dots as f1_dots
+from .f1_plots import f1_facets as f1_facets
 from .f1_plots import f1_heatmap as f1_heatmap
 from .f1_plots import f1_means as f1_means
 from .f1_plots import f1_radar as f1_radar
+from .f1_plots import facets as facets
 from .generalization_plots import cross_matrix as cross_matrix
 from .generalization_plots import recall_dots as recall_dots
 from .generalization_plots import recall_panels as recall_panels
@@ -257,9 +259,7 @@ def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
         ax=ax,
     )
     sns.scatterplot(shown, x="sentences", y="percent", hue="name", legend=False, s=15, ax=ax)
-    ax.set(
-        xscale="log", xlabel="biomedical training sentences", ylabel="test F1 (strict spans, x 100)"
-    )
+    ax.set(xscale="log", xlabel="training sentences", ylabel="test F1 (strict spans, x 100)")
     ticks = sorted(set(shown["sentences"]))
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
