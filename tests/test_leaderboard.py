@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 from conftest import row
 
-from bioner_lib.board.leaderboard import board_text, by_type, leaders, markdown, write_leaderboard
+from bioner_lib.board.leaderboard import (
+    board_text,
+    by_corpus,
+    by_type,
+    leaders,
+    markdown,
+    write_leaderboard,
+)
 from bioner_lib.board.tables import (
     aggregate,
     results,
@@ -163,3 +170,16 @@ def test_the_board_says_where_seeds_are_too_few_for_a_claim():
     assert "**No claim**: 1 of 1 systems have fewer than 3 runs" in few
     enough = [row(s, 0.5) for s in (1, 2, 3)] + [row(1, 0.4, system="dictionary")]
     assert "No claim" not in board_text(aggregate(results(enough)))
+
+
+def test_a_line_per_corpus_type_and_system_with_precision_and_recall():
+    rows = [row(s, f1) for s, f1 in ((1, 0.5), (2, 0.7))] + [row(1, 0.25, system="dictionary")]
+    table = aggregate(results(rows))
+    about = {"corpus": "sample", "type": "Gene", "name": "dictionary", "low": 0.2, "high": 0.31}
+    text = by_corpus(table, pd.DataFrame([about])).splitlines()
+    assert text[0].startswith("| corpus | type | system | runs | precision | recall | F1 | 95 %")
+    tagger = "60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 |  |"
+    assert text[2] == f"| sample | Gene | minilm per-type single-task | 2 | {tagger}"
+    expected = "| sample | Gene | dictionary | 1 | 25.0 | 25.0 | 25.0 | 20.0 to 31.0 |"
+    assert text[3] == expected
+    assert by_corpus(table).splitlines()[3] == expected.removesuffix(" 20.0 to 31.0 |")

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy(
         "short_names anchors",
         "comparison": "best_dev by_arm check_budgets comparable compare compare_arms "
         "compare_rivals finals intervals repetitions transfer",
-        "leaderboard": "board_text by_type leaders markdown write_leaderboard",
+        "leaderboard": "board_text by_corpus by_type leaders markdown write_leaderboard",
         "published_files": "published_counts published_rows published_tables",
         "publishing": "publish",
         "costs": "cost_table on_front systems",

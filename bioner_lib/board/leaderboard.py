@@ -8,7 +8,7 @@ import pandas as pd
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
 from .comparison import ENOUGH, equal_budgets
-from .tables import aggregate, apart_by_corpus, results
+from .tables import MEASURES, aggregate, apart_by_corpus, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 ACCURACY = "token accuracy †"
@@ -161,6 +161,34 @@ def _epochs(arms: Sequence[pd.DataFrame]) -> int:
     """The budget of arms; 0 where none of them is trained."""
     trained = [group["epochs"].max() for group in arms if "tagger" in set(group["system"])]
     return max(trained, default=0)
+
+
+def by_corpus(table: pd.DataFrame, intervals: pd.DataFrame | None = None) -> str:
+    """Markdown with a line per corpus, type and system: precision, recall, F1 x 100, mean ± sd.
+
+    `table` is `aggregate`'s; `intervals`, of `comparison.intervals`, adds the 95 % interval of F1.
+    """
+    shown = _without_repeated_micro(table)
+    head = ["corpus", "type", "system", "runs", "precision", "recall", "F1"]
+    low_high = {}
+    if intervals is not None:
+        head.append("95 % interval")
+        for line in intervals.itertuples():
+            key = (line.corpus, line.type, line.name)
+            low_high[key] = f"{100 * line.low:.1f} to {100 * line.high:.1f}"
+    lines = []
+    order = {"tagger": 0, "dictionary": 1}
+    shown = shown.assign(order=shown["system"].map(order))
+    for line in shown.sort_values(["corpus", "type", "order", "name"]).itertuples():
+        cells = [line.corpus, line.type, line.name, str(line.runs)]
+        for measure in MEASURES:
+            mean, sd = getattr(line, f"{measure}_mean"), getattr(line, f"{measure}_sd")
+            spread = f" ± {100 * sd:.1f}" if line.runs > 1 else ""
+            cells.append(f"{100 * mean:.1f}{spread}" if line.support >= FEW else "N/A")
+        if intervals is not None:
+            cells.append(low_high.get((line.corpus, line.type, line.name), ""))
+        lines.append(cells)
+    return _markdown_table(head, lines)
 
 
 def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
