@@ -72,19 +72,27 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
     over all panels stands on top.
     """
     table = _main(table)
+    table = table.assign(name=table["name"].map(_cut))
     order = table.groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
     place = {name: i for i, name in enumerate(order)}
     for ax, (corpus, type) in zip(axes, facets(table), strict=True):
         own = table[(table["corpus"] == corpus) & (table["type"] == type)]
         for line in own.itertuples():
             y, spread = place[line.name], 0 if line.runs == 1 else 100 * line.f1_sd
-            ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="|", color=PALETTE[0], markersize=9)
-            ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.4", markersize=4)
+            ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="o", color=PALETTE[0], markersize=4)
+            ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.5", markersize=3)
+        low, high = 100 * own["f1_mean"].min(), 100 * own["f1_mean"].max()
+        ax.set_xlim(max(-2, low - 5), min(102, high + 5))
         ax.set_title(f"{corpus}\n{type}", fontsize="small")
         ax.set_xlabel("test F1", fontsize="small")
     axes[0].set_yticks(range(len(order)), order, fontsize="small")
     axes[0].set_ylim(len(order) - 0.5, -0.5)
     return axes
+
+
+def _cut(name: str) -> str:
+    """A name of one line; its end tells more than its middle."""
+    return name if len(name) <= 64 else f"{name[:28]} … {name[-33:]}"
 
 
 def facets(table: pd.DataFrame) -> list[tuple[str, str]]:

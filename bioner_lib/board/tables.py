@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import RunConfig
+from ..config import BUDGET, RunConfig
 from ..corpora.corpus import AVERAGES
 from ..errors import WorkbookError, unknown
 from ..runs.rows import PARENTS, arm_of, config_of, precision_of
@@ -19,6 +19,7 @@ MEASURES = ("precision", "recall", "f1")
 _NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
 
 
+_BUDGET = {*BUDGET} - {"epochs"}
 _FIELD = re.compile(r"(?<= )\w+=[^ ]+")  # of an arm's name, such as epochs=3
 
 
@@ -48,21 +49,31 @@ def arm_name(
 
 
 def short_names(names: Iterable[str]) -> tuple[dict[str, str], str]:
-    """Arms' names without the fields that all trained arms share, and those fields in one text.
+    """Arms' names without the fields that don't tell them apart; the fields that all share.
 
-    >>> short_names(["a seed=1 epochs=3", "b epochs=3", "dictionary"])
-    ({'a seed=1 epochs=3': 'a seed=1', 'b epochs=3': 'b', 'dictionary': 'dictionary'}, 'epochs=3')
+    Left out are fields that all trained arms share and, where names stay different without them,
+    those of the budget (batch size, learning rate …; epochs stay).
+
+    >>> short_names(["a seed=1 epochs=3", "b batch_size=2 epochs=3", "dictionary"])
+    ({'a seed=1 epochs=3': 'a seed=1', 'b batch_size=2 epochs=3': 'b', 'dictionary': 'dictionary'},\
+ 'epochs=3')
     """
     names = list(dict.fromkeys(names))
     fields = {name: _FIELD.findall(name) for name in names}
     given = [set(found) for found in fields.values() if found]
     shared = set.intersection(*given) if len(given) > 1 else set()
-    short = {}
+    hidden = {f for found in given for f in found if f.partition("=")[0] in _BUDGET}
+    short = {name: _without(name, shared) for name in names}
+    shortest = {name: _without(name, shared | hidden) for name in names}
     for name in names:
-        kept = [part for part in name.split(" ") if part not in shared]
-        short[name] = " ".join(kept)
+        if len([other for other in names if shortest[other] == shortest[name]]) == 1:
+            short[name] = shortest[name]
     order = next((found for found in fields.values() if found), [])
     return short, " ".join(field for field in order if field in shared)
+
+
+def _without(name: str, fields: set[str]) -> str:
+    return " ".join(part for part in name.split(" ") if part not in fields)
 
 
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:
