@@ -73,6 +73,12 @@ def test_the_front(points, front):
     assert on_front([c for c, _ in points], [f for _, f in points]) == front
 
 
+def test_an_old_row_without_parameters_has_a_cost():
+    line = made(1, ["sample-gene"], 10, [0.5])
+    del line["parameters"]
+    assert math.isnan(cost_table([line]).iloc[0]["parameters"])
+
+
 def test_rows_of_real_runs_have_what_it_takes(tiny, outputs):
     rows = [run(small(tiny, c), progress=False) for c in ("sample-gene", "sample-disease")]
     rows.append(run(small(tiny, ["sample-gene", "sample-disease"]), progress=False))

@@ -23,8 +23,9 @@ def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
 
     Columns: name, trained_on, runs, device (name, threads, precision: only lines with one device
     can be compared), training seconds, pieces per second, peak memory (GiB; on a CPU that of the
-    whole process), joules (NaN where the machine doesn't tell), parameters, F1 (mean over test
-    corpora that it was trained on, micro average, 0 to 1). Systems without training are left out.
+    whole process), joules (NaN where the machine doesn't tell), parameters (NaN in old rows), F1
+    (mean over test corpora that it was trained on, micro average, 0 to 1). Systems without training
+    are left out.
     """
     lines = [_cost(row) for row in rows if row["config"]["system"] == "tagger"]
     frame = pd.DataFrame(lines, columns=["name", "trained_on", "seed", "device", *_COLUMNS, "F1"])
@@ -51,7 +52,7 @@ def _cost(row: Mapping) -> dict:
         "pieces per second": cost.get("pieces_per_second", np.nan),
         "peak memory (GiB)": cost["peak_memory_bytes"] / _GIB,
         "joules": np.nan if energy is None else energy,
-        "parameters": sum(row["parameters"].values()),
+        "parameters": sum(row["parameters"].values()) if "parameters" in row else np.nan,
         "F1": frame.loc[is_test, "f1"].mean(),
     }
 

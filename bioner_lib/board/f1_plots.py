@@ -66,7 +66,7 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
 
 
 def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
-    """Mean test F1 of many arms: one panel per corpus and type, one row per arm, dots are seeds.
+    """Mean test F1 of many arms: one panel per corpus, one row per arm, small dots are seeds.
 
     `table` is `tables.aggregate`'s; as many axes, with one y axis, as `facets` lists. The best arm
     over all panels stands on top.
@@ -96,9 +96,11 @@ def _cut(name: str) -> str:
 
 
 def facets(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The (corpus, type) pairs that get a panel each."""
+    """The (corpus, type) pairs that get a panel each: the only type, or `micro` of several."""
     table = _main(table)
-    return list(dict.fromkeys(zip(table["corpus"], table["type"], strict=True)))
+    pairs = dict(zip(table["corpus"], table["type"], strict=True))
+    averaged = set(table.loc[table["type"] == "micro", "corpus"])
+    return [(corpus, "micro" if corpus in averaged else type) for corpus, type in pairs.items()]
 
 
 def f1_dots(frame: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
