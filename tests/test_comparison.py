@@ -11,6 +11,7 @@ from conftest import answers, environment, in_precision, predicted, row
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board import plots
 from bioner_lib.board.comparison import (
+    against_single,
     by_arm,
     check_budgets,
     comparable,
@@ -237,6 +238,21 @@ def test_rows_by_arm_are_what_compare_takes(outputs):
     for function in (by_arm, intervals):
         with pytest.raises(WorkbookError, match=r"two rows of run .* \['first', 'second'\]"):
             function(twice)
+
+
+def test_multi_task_arms_against_single_task_arms_of_equal_budget(outputs):
+    single = predicted(outputs, row(1, 0.5), answers(20))
+    multi = row(1, 0.5, epochs=8)
+    multi["config"]["corpora"] = ["sample", "sample-gene"]
+    multi["run_id"] = "both"
+    multi = predicted(outputs, multi | {"name": "both"}, answers(30))
+    longer = predicted(outputs, row(1, 0.5, epochs=9), answers(10))
+    assert single["config"]["epochs"] == 8
+    tested = against_single(by_arm([single, multi, longer]))
+    assert tested["arm"].tolist() == ["both against minilm per-type single-task"]
+    assert tested["difference"].iloc[0] > 0
+    assert tested["note"].tolist() == ["fewer than 3 seeds: no claim"]
+    assert len(against_single(by_arm([single]))) == 0
 
 
 def test_intervals_of_several_types_have_micro_where_every_type_was_asked_for(outputs):

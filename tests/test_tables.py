@@ -16,6 +16,7 @@ from bioner_lib.board.tables import (
     anchors,
     apart_by_corpus,
     arm_name,
+    learning,
     named,
     only_corpora,
     results,
@@ -210,6 +211,22 @@ def test_what_second_phases_forget_is_a_table_and_a_figure():
     plt.close("all")
     with pytest.raises(WorkbookError, match="none of these runs is a second phase"):
         forgotten({"heads": [{"config": {"seed": 13}}]})
+
+
+def test_learning_curves_from_rows_of_parts_of_one_corpus():
+    def part(corpora, sentences, f1, **config):
+        made = row(13, f1, **config)
+        made["config"]["corpora"] = [corpora]
+        made["scores"]["sample"]["dev"] = made["scores"]["sample"]["test"]
+        made["data"]["sample"]["sentences"] = {"train": sentences}
+        return made
+
+    rows = [part("sample@1/2", 5, 0.4), part("sample", 10, 0.6), part("sample", 10, 0.7, epochs=1)]
+    frame = learning([*rows, row(1, 0.2, system="dictionary")])
+    assert frame["sentences"].tolist() == [5, 10]
+    assert frame["f1"].tolist() == [0.4, 0.6]
+    assert frame["name"].nunique() == 1
+    assert len(learning([])) == 0
 
 
 def test_short_names_leave_out_what_all_trained_arms_share():

@@ -6,9 +6,9 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "tables": "results aggregate named only_corpora apart_by_corpus by_ratio forgotten "
-        "short_names anchors",
-        "comparison": "best_dev by_arm check_budgets comparable compare compare_arms "
-        "compare_rivals finals intervals repetitions transfer",
+        "learning short_names anchors",
+        "comparison": "against_single best_dev by_arm check_budgets comparable compare "
+        "compare_arms compare_rivals finals intervals repetitions transfer",
         "leaderboard": "board_text by_corpus by_type leaders markdown write_leaderboard",
         "published_files": "published_counts published_rows published_tables",
         "publishing": "publish",

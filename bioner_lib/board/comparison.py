@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from ..runs.rows import (
     read_rows,
 )
 from .published_files import asked_of, counts_of
-from .tables import results
+from .tables import results, short_names
 
 Rows = Sequence[Mapping]
 ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed
@@ -153,6 +154,30 @@ def compare_arms(arms: Mapping[str, ByCorpus], base: ByCorpus) -> pd.DataFrame:
 def compare_rivals(own: ByCorpus, rivals: Mapping[str, ByCorpus]) -> pd.DataFrame:
     """`compare` of one arm with each rival, own minus rival, corrected together."""
     return _together({name: compare(own, rows) for name, rows in rivals.items()})
+
+
+def against_single(arms: Mapping[str, ByCorpus]) -> pd.DataFrame:
+    """Each multi-task arm minus each single-task arm of equal budget, where both were tested.
+
+    `arms` is `by_arm`'s. The column `arm` says "multi against single", in `short_names`. Pairs that
+    can't be compared (no common seed or types) are left out.
+    """
+    short, _ = short_names(arms)
+    tasks = {name: _is_multi(by_corpus) for name, by_corpus in arms.items()}
+    pairs = {}
+    for multi in (name for name, is_multi in tasks.items() if is_multi):
+        for single in (name for name, is_multi in tasks.items() if is_multi is False):
+            if comparable(arms[multi], arms[single]):
+                with suppress(WorkbookError):  # asked for other types, or other documents
+                    name = f"{short[multi]} against {short[single]}"
+                    pairs[name] = compare(arms[multi], arms[single])
+    return _together(pairs)
+
+
+def _is_multi(by_corpus: ByCorpus) -> bool | None:
+    """Whether an arm's taggers have several training corpora; None for a dictionary."""
+    config = next(iter(by_corpus.values()))[0]["config"]
+    return len(config["corpora"]) > 1 if config["system"] == "tagger" else None
 
 
 def _together(compared: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

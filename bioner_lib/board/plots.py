@@ -263,7 +263,8 @@ def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     ticks = sorted(set(shown["sentences"]))
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
-    ax.legend(fontsize="small", title=None)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.25)}
+    ax.legend(fontsize="small", title=None, **place)
     return ax
 
 

@@ -211,6 +211,30 @@ def forgotten(arms: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def learning(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Test F1 by training sentences, for single-task taggers trained on parts of one corpus.
+
+    One line per run: name (corpus, and what isn't at its default), sentences, f1 (micro, 0 to 1).
+    Only arms with at least two sizes are kept; a run that is another one's second phase is left
+    out. The frame is what `plots.share_curve` draws.
+    """
+    lines = []
+    for row in rows:
+        config = config_of(row)
+        if config.system != "tagger" or len(config.corpora) > 1 or config.start_from:
+            continue
+        (corpus,) = [name for name, splits in row["scores"].items() if "dev" in splits] or [""]
+        scored = row["scores"].get(corpus, {}).get("test")
+        if scored:
+            name = f"{corpus}: {arm_name(config, config.corpora[0], row.get('parents', {}))}"
+            size = row["data"][corpus]["sentences"]["train"]
+            f1 = scored["types"]["micro"]["f1"]
+            lines.append({"name": name, "sentences": size, "f1": f1})
+    frame = pd.DataFrame(lines, columns=["name", "sentences", "f1"])
+    sizes = frame.groupby("name")["sentences"].transform("nunique")
+    return frame[sizes > 1].reset_index(drop=True)
+
+
 def apart_by_corpus(frame: pd.DataFrame) -> pd.DataFrame:
     """A type that is scored on several corpora gets the corpus's name added.
 
