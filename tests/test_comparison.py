@@ -217,7 +217,7 @@ def test_intervals_by_arm_corpus_and_type(outputs):
     perfect = frame.loc["minilm per-type single-task decoder=crf"]
     assert perfect[["f1", "low", "high"]].tolist() == [1, 1, 1]
     predicted(outputs, rows[1], answers(38, of=39))
-    with pytest.raises(WorkbookError, match=r"sample: the runs of minilm .* different documents"):
+    with pytest.raises(WorkbookError, match=r"sample: the runs of minilm .* different text"):
         intervals(rows)
 
 
@@ -238,6 +238,17 @@ def test_rows_by_arm_are_what_compare_takes(outputs):
     for function in (by_arm, intervals):
         with pytest.raises(WorkbookError, match=r"two rows of run .* \['first', 'second'\]"):
             function(twice)
+
+
+def test_other_words_in_documents_of_the_same_names_are_another_test_text(outputs):
+    def text(word):
+        return [{**answer, "tokens": [word]} for answer in answers(30)]
+
+    rows = [predicted(outputs, row(1, 0.5), text("one"))]
+    rows.append(predicted(outputs, row(1, 0.5, decoder="crf"), text("other")))
+    arms = list(by_arm(rows).values())
+    with pytest.raises(WorkbookError, match="sample: these runs were tested on different text"):
+        compare(*arms)
 
 
 def test_multi_task_arms_against_single_task_arms_of_equal_budget(outputs):
@@ -274,9 +285,7 @@ def test_compare_refuses_other_documents_and_other_types(outputs):
     other = predicted(
         outputs, row(1, 0.5, scheme="IOB2"), [p | {"doc": f"e{p['doc']}"} for p in answers(30)]
     )
-    with pytest.raises(
-        WorkbookError, match="sample: these runs were tested on different documents"
-    ):
+    with pytest.raises(WorkbookError, match="sample: these runs were tested on different text"):
         compare({"sample": [mine]}, {"sample": [other]})
     fewer = predicted(outputs, row(1, 0.5, decoder="crf"), answers(30))
     fewer["data"]["sample"]["types"] = ["Gene", "Virus"]

@@ -78,7 +78,7 @@ def _counts_of_pairs(
     sides = [[counts_of(by_seed[seed], corpus) for seed in seeds] for by_seed in pairs]
     if len({counts.documents for side in sides for counts in side}) > 1:
         raise WorkbookError(
-            f"{corpus}: these runs were tested on different documents; they can't be compared there"
+            f"{corpus}: these runs were tested on different text; they can't be compared there"
         )
     return [np.stack([counts.of(types) for counts in side]) for side in sides]
 
@@ -136,7 +136,7 @@ def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
     for (name, corpus), part in tests.groupby(["name", "corpus"]):
         counts = [counts_of(rows[run_id], corpus) for run_id in dict.fromkeys(part["run_id"])]
         if len({one.documents for one in counts}) > 1:
-            raise WorkbookError(f"{corpus}: the runs of {name} were tested on different documents")
+            raise WorkbookError(f"{corpus}: the runs of {name} were tested on different text")
         types = [type for type in dict.fromkeys(part["type"]) if type != "micro"]
         micro = {"micro": types} if len(types) > 1 and "micro" in set(part["type"]) else {}
         for type, counted in ({type: [type] for type in types} | micro).items():

@@ -30,7 +30,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class Counts:
     """tp, fp, fn of one run on the test documents of one corpus.
 
-    documents   hash of the documents' names: equal for runs tested on the same documents
+    documents   hash of documents and words: equal for runs tested on the same text
     types       type -> counts per document.  (D 3)
     """
 
@@ -88,8 +88,8 @@ def asked_of(row: Mapping, corpus: str) -> list[str]:
 
 def counted(predictions: Sequence[Mapping], types: Sequence[str]) -> Counts:
     """Predictions (dicts with doc, gold and predicted) -> counts."""
-    names = json.dumps(sorted({p["doc"] for p in predictions}))
-    documents = hashlib.sha256(names.encode()).hexdigest()[:16]
+    text = json.dumps([[p["doc"], p.get("tokens")] for p in predictions])
+    documents = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Counts(documents, {type: document_counts(predictions, [type]) for type in types})
 
 
