@@ -21,6 +21,8 @@ from bioner_lib.board.comparison import (
     intervals,
     repetitions,
     transfer,
+    transfers,
+    weight_grids,
 )
 from bioner_lib.board.leaderboard import by_type
 from bioner_lib.board.tables import (
@@ -348,3 +350,31 @@ def test_transfer_by_hand():
     assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
     with pytest.raises(WorkbookError, match="no single-task tagger"):
         transfer(rows[2:])
+
+
+def test_transfer_matrices_and_weight_grids_are_found_among_all_rows():
+    def trained(corpora, f1, **config):
+        made = row(13, f1, corpus=corpora[0], **config)
+        made["config"]["corpora"] = list(corpora)
+        scored = made["scores"][corpora[0]]["test"]
+        made["scores"] = {corpus: {"dev": scored, "test": scored} for corpus in corpora}
+        made["data"] = {corpus: {"official": True, "types": ["Gene"]} for corpus in corpora}
+        return made | {"run_id": f"{'+'.join(corpora)}{config}"}
+
+    both = ["sample-gene", "sample-disease"]
+    rows = [trained(both[:1], 0.5), trained(both[1:], 0.4), trained(both, 0.6)]
+    rows.append(trained(both, 0.9, epochs=9))
+    (matrix,) = transfers(rows)
+    assert matrix.loc["sample-gene + sample-disease"].round(2).to_dict() == {
+        "sample-gene": 0.1,
+        "sample-disease": 0.2,
+    }
+    assert transfers(rows[:2]) == []
+    assert weight_grids(rows) == []
+    for gene in (0.5, 2.0):
+        for disease in (0.5, 2.0):
+            weights = {"Gene": gene, "Disease": disease}
+            rows.append(trained(both, gene / 10, loss_weights=weights))
+    (grid,) = weight_grids(rows)
+    assert (grid.index.name, grid.columns.name) == ("Disease", "Gene")
+    assert grid.to_numpy().round(2).tolist() == [[0.05, 0.2], [0.05, 0.2]]

@@ -311,3 +311,47 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
         )
     order = sorted(wide.index, key=lambda name: (name.count(" + "), name))
     return (wide[list(alone)] - pd.Series(alone)).loc[order]
+
+
+def transfers(rows: Iterable[Mapping]) -> list[pd.DataFrame]:
+    """`transfer` of each design that was trained on single corpora and on several."""
+    by_design: dict[str, list[Mapping]] = {}
+    for row in rows:
+        config = RunConfig(**row["config"])
+        if config.system == "tagger" and not any(row.get("parents", {})):
+            left_out = ("corpora", "also_test", "seed", "precision")
+            key = f"{config.digest(left_out)} {precision_of(row)}"
+            by_design.setdefault(key, []).append(row)
+    found = []
+    for own in by_design.values():
+        sizes = {len(row["config"]["corpora"]) for row in own}
+        if 1 in sizes and max(sizes) > 1:
+            found.append(transfer(own))
+    return found
+
+
+def weight_grids(rows: Iterable[Mapping]) -> list[pd.DataFrame]:
+    """Mean dev F1 over the loss weights of two heads: one grid per configuration that varies them.
+
+    Only whole grids of at least two by two weights; what `plots.weight_heatmap` draws.
+    """
+    by_rest: dict[str, list[Mapping]] = {}
+    for row in rows:
+        config = RunConfig(**row["config"])
+        if config.system == "tagger" and not isinstance(config.loss_weights, str):
+            by_rest.setdefault(config.digest(("loss_weights", "seed", "precision")), []).append(row)
+    grids = []
+    for own in by_rest.values():
+        heads = sorted({head for row in own for head in row["config"]["loss_weights"]})
+        if len(heads) == 2:
+            lines = []
+            for row in own:
+                weights = [row["config"]["loss_weights"].get(head, 1.0) for head in heads]
+                lines.append([*weights, best_dev(row)])
+            frame = pd.DataFrame(lines, columns=[*heads, "dev"])
+            grid = frame.pivot_table(index=heads[0], columns=heads[1], values="dev")
+            # a run with both weights at 1 may stand outside of the grid
+            whole = grid.dropna(axis=0, thresh=2).dropna(axis=1, thresh=2)
+            if min(whole.shape) > 1 and not whole.isna().any(axis=None):
+                grids.append(whole)
+    return grids
