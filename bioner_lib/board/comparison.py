@@ -326,7 +326,11 @@ def transfers(rows: Iterable[Mapping]) -> list[pd.DataFrame]:
     for own in by_design.values():
         sizes = {len(row["config"]["corpora"]) for row in own}
         if 1 in sizes and max(sizes) > 1:
-            found.append(transfer(own))
+            matrix = transfer(own)
+            shared = matrix[matrix.index.str.contains(" + ", regex=False)]
+            # a multi-task arm may be tested on other corpora than the single-task ones
+            if shared.notna().any(axis=None):
+                found.append(matrix)
     return found
 
 
