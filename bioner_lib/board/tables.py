@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..choices import SYSTEMS
 from ..config import BUDGET, RunConfig
 from ..corpora.corpus import AVERAGES
 from ..errors import WorkbookError, unknown
@@ -60,9 +61,10 @@ def short_names(names: Iterable[str]) -> tuple[dict[str, str], str]:
     """
     names = list(dict.fromkeys(names))
     fields = {name: _FIELD.findall(name) for name in names}
-    given = [set(found) for found in fields.values() if found]
+    # an arm without fields has the default in each, so nothing is shared with it
+    given = [set(found) for name, found in fields.items() if name not in SYSTEMS[1:]]
     shared = set.intersection(*given) if len(given) > 1 else set()
-    hidden = {f for found in given for f in found if f.partition("=")[0] in _BUDGET}
+    hidden = {f for found in fields.values() for f in found if f.partition("=")[0] in _BUDGET}
     short = {name: _without(name, shared) for name in names}
     shortest = {name: _without(name, shared | hidden) for name in names}
     for name in names:
