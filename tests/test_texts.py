@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from bioner_lib.corpora.text import sentence_bounds
 from bioner_lib.errors import WorkbookError
 from bioner_lib.tagging.texts import Problem, Text, read_texts
 
@@ -69,3 +70,12 @@ def test_standard_input(monkeypatch):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(WorkbookError, match="No such file"):
         list(read_texts(tmp_path / "nothing.txt"))
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u0085", "\u2003", "\u3000"])
+def test_an_initial_between_wide_blanks_is_a_sentence_like_any_other(blank):
+    """The library for sentences breaks off at such text."""
+    text = f"Low vitamin{blank}A{blank}. It was treated."
+    bounds = sentence_bounds(text)
+    assert bounds == sentence_bounds(text.replace(blank, " "))
+    assert bounds[-1][1] == len(text)
