@@ -210,7 +210,7 @@ def _fetch(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from .config import read_config
+    from .config_files import read_config
     from .runs.logs import logged
     from .runs.run import run
     from .training import processes

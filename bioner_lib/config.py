@@ -6,7 +6,7 @@ One flat, frozen record per run; its hash is part of the run's name.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -355,67 +355,3 @@ def _whole_encoder(name: str) -> str:
 
 def _revive(given: dict) -> RunConfig:
     return RunConfig(**given)
-
-
-def read_config(parts: Sequence[str]) -> RunConfig:
-    """A configuration from `field=value` (values as in YAML) and YAML or JSON files.
-
-    Later parts replace earlier ones. A file may say `extends: other.yaml`, relative to its own
-    folder: the fields of that file come first, and a field that both have is replaced whole.
-
-    Raises WorkbookError for a part that is neither, for an `extends` that names no file or leads
-    back to a file that was read, and for fields or values that RunConfig refuses.
-    """
-    given = {}
-    for part in parts:
-        given |= _read_part(part)
-    return RunConfig(**given)
-
-
-def _read_part(part: str) -> dict:
-    name, equals, value = part.partition("=")
-    if equals and not exists(part):
-        if name == "extends":
-            raise WorkbookError(
-                f"{part!r}: only a file can say extends; name the file itself before the fields "
-                f"that replace its own, e.g. {value or 'base.yaml'} seed=42"
-            )
-        return {name: _parsed(part, lambda: value)}
-    if not (exists(part) and Path(part).is_file()):
-        raise WorkbookError(f"{part!r} is neither field=value nor a file")
-    return _read_file(Path(part), [])
-
-
-def _read_file(path: Path, earlier: Sequence[Path]) -> dict:
-    """The fields of a file, and of those that it extends; `earlier` files have led to it."""
-    content = _parsed(str(path), lambda: path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise WorkbookError(f"{path}: expected fields of RunConfig with their values")
-    if "extends" not in content:
-        return content
-    base = content.pop("extends")
-    if not isinstance(base, str):
-        raise WorkbookError(
-            f"{path}: extends={base!r}; expected the path of one file, relative to this one"
-        )
-    extended, chain = path.parent / expanded(base), [*earlier, path]
-    if not (exists(extended) and extended.is_file()):
-        raise WorkbookError(
-            f"{path}: extends {base!r}, but there is no file {extended}; "
-            "the path starts at the folder of the file that says it"
-        )
-    if extended.resolve() in [file.resolve() for file in chain]:
-        names = " -> ".join(str(file) for file in [*chain, extended])
-        raise WorkbookError(f"extends leads in a circle: {names}; remove one extends")
-    return _read_file(extended, chain) | content
-
-
-def _parsed(where: str, read: Callable[[], str]) -> object:
-    """What a YAML text holds; raises WorkbookError where it can't be read."""
-    import yaml
-
-    try:
-        return yaml.safe_load(read())
-    # PyYAML raises ValueError for 2026-13-45 and for bytes that aren't UTF-8
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise WorkbookError(f"{where[:200]}: not YAML: {error}") from None

@@ -20,11 +20,9 @@ from bioner_lib.board.comparison import (
     finals,
     intervals,
     repetitions,
-    transfer,
-    transfers,
-    weight_grids,
 )
 from bioner_lib.board.leaderboard import by_type
+from bioner_lib.board.matrices import transfer, transfers, weight_grids
 from bioner_lib.board.tables import (
     aggregate,
     by_ratio,

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError
-from bioner_lib.config import read_config
+from bioner_lib.config_files import read_config
 
 
 def test_run_id_is_stable_and_names_the_run():

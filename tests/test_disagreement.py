@@ -8,20 +8,20 @@ import pytest
 from test_inspection import corpus, sentences
 
 from bioner_lib import Lexicon, load_corpus
+from bioner_lib.corpora.conclusion import in_words
 from bioner_lib.corpora.glance import MEASURES
 from bioner_lib.corpora.text import tokenize
 from bioner_lib.errors import DataError, SelectionError, WorkbookError
 from bioner_lib.home import outputs as outputs_folder
-from bioner_lib.look.conclusion import in_words
-from bioner_lib.look.coverage import lexicon_coverage, named_lexicon
-from bioner_lib.look.disagreement import (
+from bioner_lib.look.disagreeing import disagreements_html
+from bioner_lib.silver.coverage import lexicon_coverage, named_lexicon
+from bioner_lib.silver.disagreement import (
     READINGS,
     cross_matches,
     cut_like_running_text,
     differing_share,
     disagreeing_names,
     disagreements,
-    disagreements_html,
 )
 from bioner_lib.silver.lexicons import Entry, save_entries
 

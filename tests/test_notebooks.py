@@ -18,7 +18,7 @@ NOTEBOOKS = sorted((home() / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 MODULES = 4  # of the library that a notebook may import from
 WORDS = range(500, 1_201)
-PIECES, PIECES_OF_QUICK = 60_000, 450_000
+PIECES, PIECES_OF_QUICK = 60_000, 400_000
 KILOBYTES = 400
 # notebooks with committed rows behind their last cell: the table, and the types of `by_type`
 TABLES = {

@@ -116,14 +116,16 @@ ROOMS = {
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
     "dataset_files readers lines corpus fetching registry own loading concepts "
-    "inspection names overlap publications glance facts documents",
+    "inspection names overlap publications glance facts conclusion "
+    "documents",
     "config": "",
+    "config_files": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network span_scores saving hub exporting importing onnx_export entities "
     "tagger quantization",
     "evaluation": "scoring statistics generalization calibration",
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
-    "lexicon_quality denoising",
+    "lexicon_quality disagreement coverage denoising",
     "training": "energy progress processes building optimization embedding_rows checkpoint "
     "self_labels objective tracking loop",
     "runs": "rows cards recipes provenance leaks scored evaluations calibrated run logs search",
@@ -131,10 +133,9 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
     "abbreviations grounding graph",
-    "board": "published_files tables comparison leaderboard publishing costs style "
+    "board": "published_files tables comparison matrices leaderboard publishing costs style "
     "f1_plots generalization_plots plots corpus_plots graph_plots",
-    "look": "highlighting records pages explorer verification text_view report disagreement "
-    "coverage conclusion",
+    "look": "highlighting records pages explorer verification text_view report disagreeing",
     "__main__": "",
 }
 

@@ -8,8 +8,8 @@ __getattr__, __dir__, __all__ = lazy(
         "tables": "results aggregate named only_corpora apart_by_corpus by_ratio forgotten "
         "learning short_names anchors",
         "comparison": "against_single best_dev by_arm check_budgets comparable compare "
-        "compare_arms compare_rivals finals intervals repetitions transfer "
-        "transfers weight_grids",
+        "compare_arms compare_rivals finals intervals repetitions",
+        "matrices": "transfer transfers weight_grids",
         "leaderboard": "board_text by_corpus by_type leaders markdown write_leaderboard",
         "published_files": "published_counts published_rows published_tables",
         "publishing": "publish",

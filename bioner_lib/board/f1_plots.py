@@ -27,22 +27,14 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     names = list(dict.fromkeys(table["name"]))
     width, shown = 0.8 / table.groupby(["corpus", "type"]).size().max(), []
     for i, (corpus, kind) in enumerate(groups):
-        here = table[(table["corpus"] == corpus) & (table["type"] == kind)].set_index("name")
-        for k, name in enumerate(name for name in names if name in here.index):
-            line, x = here.loc[name], i + width * (k + 0.5 - len(here) / 2)
+        is_here = (table["corpus"] == corpus) & (table["type"] == kind)
+        here = table[is_here].set_index("name")
+        present = [name for name in names if name in here.index]
+        for k, name in enumerate(present):
+            x = i + width * (k + 0.5 - len(here) / 2)
             colour = PALETTE[names.index(name) % len(PALETTE)]
-            ax.errorbar(
-                x,
-                100 * line["f1_mean"],
-                yerr=None if line["runs"] == 1 else 100 * line["f1_sd"],
-                fmt="_",
-                color=colour,
-                markersize=13,
-                markeredgewidth=2.5,
-                label=None if name in shown else name,
-            )
-            seeds = 100 * np.array(line["values"])
-            ax.plot([x] * len(seeds), seeds, "o", color=colour, markersize=3.5, alpha=0.7)
+            label = None if name in shown else name
+            _mean_and_seeds(ax, x, here.loc[name], colour, label)
             shown.append(name)
     official = table.groupby(["corpus", "type"])["official"].all()
     places = {group: i for i, group in enumerate(groups) if official[group]}
@@ -65,6 +57,17 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     return ax
 
 
+def _mean_and_seeds(
+    ax: plt.Axes, x: float, line: pd.Series, colour: tuple, label: str | None
+) -> None:
+    """A dash for the mean with its sd, and a dot per seed; `line` is one of `aggregate`'s."""
+    spread = None if line["runs"] == 1 else 100 * line["f1_sd"]
+    dash = {"fmt": "_", "markersize": 13, "markeredgewidth": 2.5}
+    ax.errorbar(x, 100 * line["f1_mean"], yerr=spread, color=colour, label=label, **dash)
+    seeds = 100 * np.array(line["values"])
+    ax.plot([x] * len(seeds), seeds, "o", color=colour, markersize=3.5, alpha=0.7)
+
+
 def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
     """Mean test F1 of many arms: one panel per corpus, one row per arm, small dots are seeds.
 
@@ -76,12 +79,15 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
     order = table.groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
     place = {name: i for i, name in enumerate(order)}
     for ax, (corpus, type) in zip(axes, facets(table), strict=True):
-        own = table[(table["corpus"] == corpus) & (table["type"] == type)]
+        is_here = (table["corpus"] == corpus) & (table["type"] == type)
+        own = table[is_here]
         for line in own.itertuples():
-            y, spread = place[line.name], 0 if line.runs == 1 else 100 * line.f1_sd
+            y = place[line.name]
+            spread = 0 if line.runs == 1 else 100 * line.f1_sd
             ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="o", color=PALETTE[0], markersize=4)
             ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.5", markersize=3)
-        low, high = 100 * own["f1_mean"].min(), 100 * own["f1_mean"].max()
+        low = 100 * own["f1_mean"].min()
+        high = 100 * own["f1_mean"].max()
         ax.set_xlim(max(-2, low - 5), min(102, high + 5))
         ax.set_title(f"{corpus}\n{type}", fontsize="small")
         ax.set_xlabel("test F1", fontsize="small")

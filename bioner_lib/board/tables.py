@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..choices import SYSTEMS
 from ..config import BUDGET, RunConfig
 from ..corpora.corpus import AVERAGES
 from ..errors import WorkbookError, unknown
@@ -62,7 +61,7 @@ def short_names(names: Iterable[str]) -> tuple[dict[str, str], str]:
     names = list(dict.fromkeys(names))
     fields = {name: _FIELD.findall(name) for name in names}
     # an arm without fields has the default in each, so nothing is shared with it
-    given = [set(found) for name, found in fields.items() if name not in SYSTEMS[1:]]
+    given = [set(found) for name, found in fields.items() if not name.startswith("dictionary")]
     shared = set.intersection(*given) if len(given) > 1 else set()
     hidden = {f for found in fields.values() for f in found if f.partition("=")[0] in _BUDGET}
     short = {name: _without(name, shared) for name in names}

@@ -17,5 +17,6 @@ __getattr__, __dir__, __all__ = lazy(
         "publications": "metadata stated_publications",
         "glance": "portraits",
         "facts": "beside_published",
+        "conclusion": "in_words",
     },
 )

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from ..corpora.concepts import Concepts, NoIdentifiers, concepts, concepts_of
 from ..corpora.corpus import Corpus
+from ..corpora.names import is_abbreviation
+from ..corpora.overlap import LONG
 from ..corpora.schemes import Span
 from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
@@ -154,15 +156,11 @@ def case_group(text: str) -> str:
 
 
 def abbreviation_group(text: str) -> str:
-    """abbreviation: at most 10 signs, two capitals or more, and more capitals than small letters.
+    """abbreviation or other name, by the rule of `corpora.names.is_abbreviation`.
 
-    So a gene's symbol counts as an abbreviation. It is a rule for the eye: definitions in the text
-    aren't looked for (`tagging.abbreviations` does that).
+    Definitions in the text aren't looked for (`tagging.abbreviations` does that).
     """
-    capitals = sum(sign.isupper() for sign in text)
-    small = sum(sign.islower() for sign in text)
-    is_short = len(text.replace(" ", "")) <= 10 and capitals >= 2 and capitals > small
-    return "abbreviation" if is_short else "other name"
+    return "abbreviation" if is_abbreviation(text) else "other name"
 
 
 _GROUPS: dict[str, tuple[Callable[[GoldMention], str], tuple[str, ...]]] = {
@@ -215,7 +213,7 @@ def leak_free(
     predictions: Predictions,
     types: Sequence[str],
     role: str = "test",
-    words: int = 8,
+    words: int = LONG,
     trained_on: Sequence[Corpus] = (),
 ) -> dict[str, dict[str, Score] | int]:
     """Strict scores of a split with and without the sentences that train holds word for word.

@@ -9,9 +9,6 @@ __getattr__, __dir__, __all__ = lazy(
         "explorer": "explore explore_runs",
         "text_view": "TextView document_html",
         "verification": "verify",
-        "disagreement": "cross_matches differing_share disagreeing_names disagreements "
-        "disagreements_html",
-        "coverage": "lexicon_coverage named_lexicon",
-        "conclusion": "in_words",
+        "disagreeing": "disagreements_html",
     },
 )

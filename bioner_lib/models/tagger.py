@@ -251,6 +251,7 @@ class MultiTaskTagger(Network):
 
     @property
     def device_type(self) -> str:
+        """cpu, cuda …: where its weights are."""
         return next(self.parameters()).device.type
 
     def _batches(

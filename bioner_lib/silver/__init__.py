@@ -1,4 +1,7 @@
-"""Dictionaries -> labels that nobody checked: terms, lexicons, labelling, quality, denoising."""
+"""Dictionaries -> labels that nobody checked: terms, lexicons, labelling, quality, denoising.
+
+A dictionary may also be the names of a corpus, looked up in another one's text (disagreement).
+"""
 
 from ..lazy import lazy
 
@@ -13,6 +16,8 @@ __getattr__, __dir__, __all__ = lazy(
         "labelling": "label running_text text_source",
         "labelled_gold": "label_gold labelled_name",
         "lexicon_quality": "drop_noisy noisiest quality",
+        "disagreement": "cross_matches differing_share disagreeing_names disagreements",
+        "coverage": "lexicon_coverage named_lexicon",
         "denoising": "denoise",
     },
 )

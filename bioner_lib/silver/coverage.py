@@ -8,8 +8,8 @@ import pandas as pd
 from ..corpora.corpus import Corpus
 from ..errors import unknown
 from ..home import outputs
-from ..silver.lexicons import Lexicon
 from .disagreement import cut_like_running_text
+from .lexicons import Lexicon
 
 HELD, OTHER, MISSING = "held", "as another type", "missing"
 
