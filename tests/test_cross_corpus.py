@@ -9,7 +9,7 @@ from conftest import run_in, small
 
 from bioner_lib import RunConfig, WorkbookError, cross_corpus, load_corpus, read_predictions
 from bioner_lib.board import plots
-from bioner_lib.evaluation.calibration import SpanScores
+from bioner_lib.evaluation.calibration import SpanScores, reliability
 from bioner_lib.evaluation.generalization import GoldMention
 from bioner_lib.evaluation.scoring import relaxed_score, score
 from bioner_lib.runs import evaluations
@@ -140,10 +140,14 @@ def test_the_matrix_shows_strict_beside_relaxed_and_blanks():
 
 
 def test_the_reliability_diagram_shows_precision_by_score():
-    sure = SpanScores(np.full(4, 0.95), np.array([True, True, True, False]), 3)
-    ax = plots.reliability_diagram({"raw": sure}, plt.subplots()[1])
+    sure = SpanScores(np.full(12, 0.95), np.arange(12) < 9, 9)
+    few = SpanScores(np.full(9, 0.55), np.arange(9) < 3, 9)
+    bins = {"raw": reliability(sure), "few": [*reliability(few), *reliability(sure)]}
+    ax = plots.reliability_diagram(bins, plt.subplots()[1])
     assert ax.collections[0].get_offsets().tolist() == [[pytest.approx(0.95), 0.75]]
     assert ax.get_legend().texts[0].get_text() == "raw, ECE 0.20"
-    none = SpanScores(np.zeros(0), np.zeros(0, dtype=bool), 3)
-    ax = plots.reliability_diagram({"raw": none}, plt.subplots()[1])
+    assert len(ax.collections[1].get_offsets()) == 1, "nine spans are too few to be drawn"
+    error = (12 * 0.20 + 9 * (0.55 - 3 / 9)) / 21
+    assert ax.get_legend().texts[1].get_text() == f"few, ECE {error:.2f}", "but they count"
+    ax = plots.reliability_diagram({"raw": []}, plt.subplots()[1])
     assert ax.get_legend().texts[0].get_text() == "raw, ECE nan"

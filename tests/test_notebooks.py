@@ -31,6 +31,7 @@ TABLES = {
     "70_lexicons": "silver",
     "71_silver_text": "silver",
     "75_silver_ratio": "silver",
+    "80_generalization": "single_task",
     "85_throughput": "throughput",
 }
 # what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
@@ -178,7 +179,7 @@ def text_of_table(table):
     if not table:
         return markdown(aggregate(frame))
     if board.published_counts(table):
-        return board.by_corpus(aggregate(frame), board.intervals(published_rows(table)))
+        return board.page(table)
     return by_type(frame, ["Chemical", "Disease", "Gene", "Virus"])
 
 

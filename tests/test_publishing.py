@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from conftest import answers, predicted, row
+from conftest import answers, execute_job, predicted, row
 
 from bioner_lib import RunConfig, WorkbookError, forget
 from bioner_lib.__main__ import MISTAKE, main
+from bioner_lib.board import publishing
 from bioner_lib.board.comparison import compare
 from bioner_lib.board.published_files import (
     Counts,
@@ -19,6 +20,7 @@ from bioner_lib.board.published_files import (
     table_folder,
 )
 from bioner_lib.board.publishing import jobs_of, publish
+from bioner_lib.board.table_pages import page
 from bioner_lib.config import FIELDS
 from bioner_lib.home import home
 from bioner_lib.sweeps.execution import executed, failure, record_failure
@@ -33,21 +35,18 @@ def finished(outputs, right, **config):
     return predicted(outputs, made, answers(right))
 
 
-def execute(job, *runs):
-    """Leave a job's executed notebook, as a sweep would."""
-    executed(job.name).parent.mkdir(parents=True, exist_ok=True)
-    names = [made["run_id"] for made in runs]
-    text = json.dumps({"metadata": {"bioner": {"runs": names, "made": []}}, "cells": []})
-    executed(job.name).write_text(text)
-
-
 @pytest.fixture
-def sweep(outputs, published):
-    """The finished sweep published/tiny: a run per seed, and one that both jobs read."""
+def sweep(outputs, published, monkeypatch):
+    """The finished sweep published/tiny: a run per seed, and one that both jobs read.
+
+    Its predictions are of no corpus; `tests/test_published_measures.py` measures real ones.
+    """
+    monkeypatch.setattr(publishing, "measures_text", lambda row: "{}")
+    monkeypatch.setattr(publishing, "page", lambda table: "")
     shared = finished(outputs, 20, seed=13, scheme="IOB2")
     rows = [finished(outputs, right, seed=seed) for seed, right in ((1, 36), (2, 38))]
     for job, made in zip(jobs_of("tiny").values(), rows, strict=True):
-        execute(job, shared, made)
+        execute_job(job, shared, made)
     return [shared, *rows]
 
 
@@ -72,6 +71,11 @@ def check(table):
             assert any(config["corpora"] == [corpus] for config in configs), job
 
 
+def shown(table):
+    """A committed table's page is what its rows, counts and measures say."""
+    return (table_folder(table) / "README.md").read_text(encoding="utf-8") == page(table)
+
+
 def committed_tables():
     sweeps = (home() / "notebooks" / "sweeps" / "published").glob("*.yaml")
     return [path.stem for path in sweeps if path.stem in published_tables()]
@@ -80,6 +84,7 @@ def committed_tables():
 def test_committed_tables_are_what_their_sweeps_make():
     for table in committed_tables():
         check(table)
+        assert shown(table), f"publish {table} again"
 
 
 def test_publish_writes_rows_counts_and_jobs(outputs, published, sweep, capsys):
@@ -121,7 +126,7 @@ def test_intervals_are_computed_from_committed_files_alone(outputs, published, s
     ]
     at_home = compare({"sample": sweep[1:]}, {"sample": rivals}, resamples=300)
     for job, made in zip(jobs_of("tiny").values(), rivals, strict=True):
-        execute(job, *sweep, made)
+        execute_job(job, *sweep, made)
     publish("tiny")
     for made in (*sweep, *rivals):
         forget(made["run_id"])
@@ -206,8 +211,8 @@ def test_unfinished_jobs_are_named_with_the_command_that_goes_on(outputs, publis
     assert failure(first)
     with pytest.raises(WorkbookError, match=r"\(failed\).*sweep published/tiny --retry-failed"):
         publish("tiny")
-    execute(first)
-    execute(second)
+    execute_job(first)
+    execute_job(second)
     with pytest.raises(WorkbookError, match="makes a run"):
         publish("tiny")
     assert not published.exists()

@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..evaluation.calibration import SpanScores, expected_calibration_error, reliability
+from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS, GoldMention, recall_by
+from .leaderboard import FEW
 from .style import PALETTE, heatmap
 
 _LABELS = {
@@ -101,23 +102,54 @@ def cross_matrix(lines: Sequence[Mapping], axes: Sequence[plt.Axes]) -> Sequence
     return axes
 
 
-def reliability_diagram(spans: Mapping[str, SpanScores], ax: plt.Axes, bins: int = 10) -> plt.Axes:
+def reliability_diagram(bins: Mapping[str, Sequence[Mapping]], ax: plt.Axes) -> plt.Axes:
     """Precision by mean score of the spans in each bin; on the diagonal scores are probabilities.
 
-    `spans`: name -> scores, e.g. raw and calibrated. A dot's area grows with its spans; the legend
-    gives the expected calibration error (ECE).
+    `bins`: name -> `evaluation.reliability` of its spans, e.g. raw and calibrated. A dot's area
+    grows with its spans; bins of fewer than ten spans aren't drawn. The legend gives the expected
+    calibration error (ECE), which counts all spans.
     """
     ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--")
-    most = max(1, *(len(own.scores) for own in spans.values()))
-    for k, (name, own) in enumerate(spans.items()):
+    most = max([1, *(one["spans"] for own in bins.values() for one in own)])
+    for k, (name, own) in enumerate(bins.items()):
         columns = ["score", "precision", "spans"]
-        found = pd.DataFrame(reliability(own, bins), columns=columns, dtype=float)
-        error = expected_calibration_error(own, bins)
-        label = f"{name}, ECE {error:.2f}"
-        ax.plot(found["score"], found["precision"], color=PALETTE[k], linewidth=1, alpha=0.4)
-        sizes = 6 + 300 * found["spans"] / most
-        ax.scatter(found["score"], found["precision"], sizes, color=PALETTE[k], marker="os^"[k % 3])
-        ax.plot([], [], "os^"[k % 3], linestyle="-", color=PALETTE[k], label=label)
+        found = pd.DataFrame(own, columns=columns, dtype=float)
+        found = found[found["spans"] >= FEW]
+        label = f"{name}, ECE {error_of_bins(own):.2f}"
+        colour, mark = PALETTE[k % len(PALETTE)], "os^Dv"[k % 5]
+        ax.plot(found["score"], found["precision"], color=colour, linewidth=1, alpha=0.4)
+        sizes = 6 + 200 * found["spans"] / most
+        ax.scatter(found["score"], found["precision"], sizes, color=colour, marker=mark)
+        ax.plot([], [], mark, linestyle="-", color=colour, label=label)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean score", ylabel="precision")
     ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1))
     return ax
+
+
+def recall_by_corpus(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
+    """Recall of each group of names: a panel per arm, a line per corpus and type, a dot per group.
+
+    `table` is `published_measures.recall_of_groups`'s. A dot's area grows with the share of its
+    group among the mentions; groups of fewer than ten mentions aren't drawn.
+    """
+    table = table[table["mentions"] >= FEW]
+    groups = list(dict.fromkeys(table["group"]))
+    places = sorted(set(zip(table["corpus"], table["type"], strict=True)))
+    for ax, (name, arm) in zip(axes, table.groupby("name", sort=False), strict=True):
+        for (corpus, type), own in arm.groupby(["corpus", "type"]):
+            x, y = 100 * own["recall"], places.index((corpus, type))
+            ax.plot([x.min(), x.max()], [y, y], color="0.8", zorder=1)
+            sizes = 12 + 160 * own["mentions"] / own["mentions"].sum()
+            colours = [PALETTE[groups.index(group) % len(PALETTE)] for group in own["group"]]
+            ax.scatter(x, [y] * len(x), sizes, colours, zorder=2, clip_on=False)
+        ax.set(xlim=(0, 100), xlabel="test recall (%)")
+        ax.set_title(name, fontsize="small")
+    axes[0].set_yticks(range(len(places)), [" ".join(place) for place in places], fontsize="small")
+    axes[0].set_ylim(len(places) - 0.5, -0.5)
+    for group in groups:
+        colour = PALETTE[groups.index(group) % len(PALETTE)]
+        axes[0].plot([], [], "o", color=colour, label=group)
+    entries = axes[0].get_legend_handles_labels()
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": len(groups)}
+    axes[0].figure.legend(*entries, fontsize="small", **place)
+    return axes

@@ -38,7 +38,7 @@ def markdown(table: pd.DataFrame) -> str:
     lines = []
     for name in order:
         lines.append([name, runs[name], *(columns[head].get(name, "") for head in heads)])
-    return _markdown_table(["system", "runs", *map(" ".join, heads)], lines)
+    return markdown_table(["system", "runs", *map(" ".join, heads)], lines)
 
 
 def _without_repeated_micro(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +48,8 @@ def _without_repeated_micro(table: pd.DataFrame) -> pd.DataFrame:
     return shown[~(single & (shown["type"] == "micro"))]
 
 
-def _markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Cells -> a Markdown table."""
     rows = [head, *lines]
     text = ["| " + " | ".join(cells) + " |" for cells in rows]
     text.insert(1, "|" + "---|" * len(head))
@@ -188,7 +189,7 @@ def by_corpus(table: pd.DataFrame, intervals: pd.DataFrame | None = None) -> str
         if intervals is not None:
             cells.append(low_high.get((line.corpus, line.type, line.name), ""))
         lines.append(cells)
-    return _markdown_table(head, lines)
+    return markdown_table(head, lines)
 
 
 def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
@@ -212,7 +213,7 @@ def by_type(frame: pd.DataFrame, types: Sequence[str]) -> str:
             for type in columns:
                 cells.append(_mean_and_sd(part.loc[part["type"] == type, measure]))
         lines.append(cells)
-    return _markdown_table(head, lines)
+    return markdown_table(head, lines)
 
 
 def _mean_and_sd(values: pd.Series) -> str:

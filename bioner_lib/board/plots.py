@@ -19,6 +19,7 @@ from .f1_plots import f1_means as f1_means
 from .f1_plots import f1_radar as f1_radar
 from .f1_plots import facets as facets
 from .generalization_plots import cross_matrix as cross_matrix
+from .generalization_plots import recall_by_corpus as recall_by_corpus
 from .generalization_plots import recall_dots as recall_dots
 from .generalization_plots import recall_panels as recall_panels
 from .generalization_plots import reliability_diagram as reliability_diagram

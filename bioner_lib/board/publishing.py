@@ -16,15 +16,19 @@ from ..sweeps.execution import runs_of, state_of
 from ..sweeps.jobs import Job
 from ..sweeps.reading import read_sweep
 from .published_files import COUNTS, JOBS, Counts, counts_of, counts_text, table_folder
+from .published_measures import FOLDER as MEASURES
+from .published_measures import measures_text
+from .table_pages import page
 
 _SWEEPS = "published"  # folder of notebooks/sweeps
 _SHOWN = 8  # unfinished jobs that an error names
 
 
 def publish(table: str) -> list[Path]:
-    """Copy the rows of a table's sweep, and counts per test document; returns the rows' files.
+    """Copy the rows of a table's sweep, with counts and measures; returns the rows' files.
 
-    Files of the table's folder that the sweep no longer makes are deleted.
+    README.md in the table's folder shows them. Files of the folder that the sweep no longer makes
+    are deleted.
 
     Raises WorkbookError for an unknown table, jobs that aren't finished, missing predictions or
     such as don't give the row's scores, and taggers that computed in several precisions or on
@@ -39,20 +43,21 @@ def publish(table: str) -> list[Path]:
             f"no job of the sweep {_SWEEPS}/{table} makes a run: nothing to publish"
         )
     check_machines(rows)
-    counts = {row["run_id"]: _counts(row) for row in rows}
-    folder = table_folder(table)
-    (folder / COUNTS).mkdir(parents=True, exist_ok=True)
-    written = []
+    files = {JOBS: _jobs_text(jobs, made)}
     for row in rows:
-        written.append(folder / f"{row['run_id']}.json")
-        replace_text(written[-1], json.dumps(row, indent=1))
-        replace_text(folder / COUNTS / written[-1].name, counts_text(counts[row["run_id"]]))
-    replace_text(folder / JOBS, _jobs_text(jobs, made))
-    kept = {path.name for path in written}
-    for path in (*folder.glob("*.json"), *(folder / COUNTS).glob("*.json")):
-        if path.name not in kept and path != folder / JOBS:
+        name = f"{row['run_id']}.json"
+        files[name] = json.dumps(row, indent=1)
+        files[f"{COUNTS}/{name}"] = counts_text(_counts(row))
+        files[f"{MEASURES}/{name}"] = measures_text(row)
+    folder = table_folder(table)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        replace_text(folder / name, text)
+    for path in folder.rglob("*.json"):
+        if path.relative_to(folder).as_posix() not in files:
             path.unlink()
-    return written
+    replace_text(folder / "README.md", page(table))
+    return [folder / f"{row['run_id']}.json" for row in rows]
 
 
 def jobs_of(table: str) -> dict[str, Job]:

@@ -64,8 +64,9 @@ def seen_by_type(corpora: Sequence[Corpus]) -> pd.DataFrame:
     """One line per corpus and type: how many test mentions train has shown already.
 
     name seen (%)             the case-folded name is a mention of the same type in train
-    concept seen (%)          so is every identifier of the mention; blank without identifiers
-    new name of it (%)        the concept was seen, the name wasn't: a synonym
+    concept seen (%)          one of its identifiers is in train too; blank without identifiers
+    new name of it (%)        the concept was seen, the name wasn't: a synonym, as in
+                              `evaluation.generalization`
 
     Mentions without an identifier count in the first share only. A corpus without train or test
     has no line.
@@ -97,7 +98,7 @@ def _with_concepts(corpus: Corpus) -> tuple[set, list[tuple[str, str, tuple[str,
 def _seen_line(own: list, type: str, names: set, known: set) -> dict[str, float]:
     by_name = [(name, type) in names for name, _ in own]
     of_concepts = [(name, ids) for name, ids in own if ids]
-    by_concept = [all((type, one) in known for one in ids) for _, ids in of_concepts]
+    by_concept = [any((type, one) in known for one in ids) for _, ids in of_concepts]
     new_names = [(name, type) not in names for name, _ in of_concepts]
     synonyms = [seen and new for seen, new in zip(by_concept, new_names, strict=True)]
     return {

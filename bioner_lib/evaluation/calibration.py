@@ -106,10 +106,14 @@ def reliability(spans: SpanScores, bins: int = 10) -> list[dict[str, float | int
 
 def expected_calibration_error(spans: SpanScores, bins: int = 10) -> float:
     """ECE, 0 to 1; nan without a span."""
-    if not len(spans.scores):
-        return float("nan")
-    gaps = [one["spans"] * abs(one["precision"] - one["score"]) for one in reliability(spans, bins)]
-    return float(sum(gaps) / len(spans.scores))
+    return error_of_bins(reliability(spans, bins))
+
+
+def error_of_bins(bins: Sequence[Mapping[str, float | int]]) -> float:
+    """The ECE of the bins that `reliability` gives; nan without one."""
+    spans = sum(one["spans"] for one in bins)
+    gaps = [one["spans"] * abs(one["precision"] - one["score"]) for one in bins]
+    return float(sum(gaps) / spans) if spans else float("nan")
 
 
 def brier(spans: SpanScores) -> float:

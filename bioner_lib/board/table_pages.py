@@ -1,0 +1,74 @@
+"""The page of a committed table: outputs/published/<table>/README.md, written by `publish`."""
+
+from collections.abc import Sequence
+
+from ..evaluation.calibration import error_of_bins
+from ..evaluation.generalization import GROUPINGS
+from ..home import home
+from .comparison import intervals
+from .leaderboard import FEW, by_corpus, markdown_table
+from .published_files import published_rows
+from .published_measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
+from .tables import aggregate, results
+
+_NOTE = f"""
+Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents and seeds. N/A:
+fewer than {FEW} mentions. Written by `python -m bioner_lib publish`; a test compares it with the
+rows.
+
+## Known names, new names
+
+Test recall (%) of the mentions that training told (seen, or memorized), of new names for concepts
+that it told (synonym), and of the rest; in brackets: mentions. Means over runs.
+
+"""
+_SCORES = """
+## Scores and leaks
+
+ECE: expected calibration error of the raw scores, all runs together. Leaked: test sentences of
+eight words or more that train holds word for word; F1 with and without them.
+
+"""
+
+
+def page(table: str) -> str:
+    """The Markdown of a committed table, from its committed files alone.
+
+    Raises WorkbookError where its rows, counts or measures are missing.
+    """
+    rows = published_rows(table)
+    sweep = home() / "notebooks" / "sweeps" / "published" / f"{table}.yaml"
+    text = sweep.read_text(encoding="utf-8")
+    about = [line[2:] for line in text.splitlines() if line.startswith("# ")]
+    found = measured(rows)
+    scores = by_corpus(aggregate(results(rows)), intervals(rows))
+    head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
+    return head + scores + _NOTE + _recall_table(found) + _SCORES + _scores_table(found)
+
+
+def _recall_table(found: Sequence[Measured]) -> str:
+    table = recall_of_groups(found)
+    groups = [group for group in GROUPINGS["familiarity"] if group in set(table["group"])]
+    lines = []
+    for key, own in table.groupby(["corpus", "type", "name"]):
+        by_group = own.set_index("group")
+        cells = []
+        for group in groups:
+            if group not in by_group.index:
+                cells.append("")
+                continue
+            one = by_group.loc[group]
+            recall = f"{100 * one['recall']:.1f}" if one["mentions"] >= FEW else "N/A"
+            cells.append(f"{recall} ({one['mentions']:,})")
+        lines.append([*key, *cells])
+    return markdown_table(["corpus", "type", "system", *groups], lines)
+
+
+def _scores_table(found: Sequence[Measured]) -> str:
+    bins = score_bins(found)
+    lines = []
+    for one in leak_free_f1(found).sort_values(["corpus", "name"]).itertuples():
+        error = f"{error_of_bins(bins[one.name, one.corpus]):.2f}"
+        both = [f"{100 * f1:.1f}" for f1 in (one.official, one.leak_free)]
+        lines.append([one.corpus, one.name, error, str(one.leaked), *both])
+    return markdown_table(["corpus", "system", "ECE", "leaked", "F1", "F1 without"], lines)

@@ -1,0 +1,143 @@
+"""Measures of runs, committed or not: recall of known and new names, scores, leaked sentences."""
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from conftest import execute_job, run_in
+
+from bioner_lib import RunConfig, WorkbookError, forget, load_corpus
+from bioner_lib.board import plots
+from bioner_lib.board.published_files import published_rows
+from bioner_lib.board.published_measures import (
+    FOLDER,
+    Measured,
+    leak_free_f1,
+    measured,
+    measures_of,
+    recall_of_groups,
+    score_bins,
+)
+from bioner_lib.board.publishing import jobs_of, publish
+from bioner_lib.board.table_pages import page
+from bioner_lib.evaluation.generalization import gold_mentions
+from bioner_lib.runs.rows import read_predictions
+
+GROUPS = {"familiarity": {"seen": [3, 4], "unseen": [1, 2]}}
+BIN = {"low": 0.9, "high": 1.0}
+
+
+def one(name="an arm", corpus="sample", f1=0.5, **measures):
+    usual = {"recall": {"Gene": GROUPS}, "reliability": {}, "leak_free": 0.25, "leaked": 2}
+    return Measured(name, corpus, f1, usual | measures)
+
+
+def test_recall_by_hand():
+    other = {"familiarity": {"seen": [1, 4], "unseen": [2, 2]}}
+    table = recall_of_groups([one(), one(recall={"Gene": other}), one("other", "sample-gene")])
+    found = table.set_index(["name", "corpus", "group"])[["seeds", "mentions", "recall"]]
+    assert found.loc["an arm", "sample", "seen"].tolist() == [2, 4, 0.5]
+    assert found.loc["an arm", "sample", "unseen"].tolist() == [2, 2, 0.75]
+    assert found.loc["other", "sample-gene", "seen"].tolist() == [1, 4, 0.75]
+    assert table["sd"][0] == pytest.approx(0.5 / 2**0.5), "3/4 and 1/4"
+    with pytest.raises(WorkbookError, match="unknown grouping 'familarity'; did you mean"):
+        recall_of_groups([one()], "familarity")
+
+
+def test_bins_of_seeds_and_types_are_joined():
+    first = BIN | {"spans": 3, "score": 0.9, "precision": 1.0}
+    second = BIN | {"spans": 1, "score": 1.0, "precision": 0.0}
+    low = {"low": 0.1, "high": 0.2, "spans": 1, "score": 0.1, "precision": 0.0}
+    seeds = [
+        one(reliability={"Gene": [first], "Disease": [low]}),
+        one(reliability={"Gene": [second]}),
+    ]
+    (joined,) = score_bins(seeds).values()
+    assert joined == [low, BIN | {"spans": 4, "score": pytest.approx(0.925), "precision": 0.75}]
+
+
+def test_f1_without_leaks_stands_beside_the_official_one():
+    (line,) = leak_free_f1([one(f1=0.5), one(f1=0.7)]).itertuples(index=False)
+    assert line[:3] == ("an arm", "sample", 2)
+    assert line[3:] == (2, pytest.approx(0.6), 0.25)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The outputs and the row of a dictionary on the sample."""
+    folder = tmp_path_factory.mktemp("measured")
+    return folder, run_in(folder, RunConfig(corpora="sample", system="dictionary"))
+
+
+def test_a_run_is_measured_from_its_predictions(made, monkeypatch):
+    folder, row = made
+    monkeypatch.setenv("BIONER_OUTPUTS", str(folder))
+    corpus = load_corpus("sample")
+    mentions = gold_mentions(corpus, read_predictions(row["run_id"], "sample", "test"))
+    table = recall_of_groups(measured([row]))
+    for type in corpus.types:
+        own = [m for m in mentions if m.type == type and m.familiarity == "seen"]
+        line = table[(table["type"] == type) & (table["group"] == "seen")].iloc[0]
+        assert line["mentions"] == len(own)
+        assert line["recall"] == sum(m.found for m in own) / len(own) > 0
+    unseen = table[table["group"] == "unseen"]
+    assert unseen["recall"].max() == 0, "a dictionary knows what train told"
+    spans = sum(bin["spans"] for bin in score_bins(measured([row]))["dictionary", "sample"])
+    scores = row["scores"]["sample"]["test"]["types"]["micro"]
+    assert spans == scores["tp"] + scores["fp"]
+
+
+def test_a_second_phase_remembers_the_names_of_the_first(made, monkeypatch):
+    folder, row = made
+    monkeypatch.setenv("BIONER_OUTPUTS", str(folder))
+    first = row["config"] | {"corpora": ["sample"]}
+    half = row | {"config": row["config"] | {"corpora": ["sample@1/4"]}}
+    phased = half | {"parents": {"start_from": {"phases": [first]}}}
+    mentions = []
+    for one_row in (half, phased, row):
+        recall = measures_of(one_row, "sample")["recall"]
+        mentions.append(sum(own["familiarity"]["seen"][1] for own in recall.values()))
+    assert mentions[0] < mentions[1] == mentions[2]
+
+
+def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs, monkeypatch):
+    (published.parents[1] / "data").symlink_to(Path(__file__).parents[1] / "data")
+    config = RunConfig(corpora="sample", system="dictionary", seed=1)
+    row = run_in(outputs, config)
+    for job in jobs_of("tiny").values():
+        execute_job(job, row)
+    publish("tiny")
+    at_home = measured([row])
+    forget(row["run_id"])
+    monkeypatch.setattr("bioner_lib.board.published_measures.load_corpus", None)
+    assert measured(published_rows("tiny")) == at_home
+    text = (published / "tiny" / "README.md").read_text(encoding="utf-8")
+    assert text == page("tiny"), "from committed files"
+    f1 = f"{100 * row['scores']['sample']['test']['types']['Gene']['f1']:.1f}"
+    assert re.search(rf"\| sample \| Gene \| dictionary \| 1 \| [\d.]+ \| [\d.]+ \| {f1} \|", text)
+    assert re.search(r"\| sample \| Gene \| dictionary \| [\d.]+ \(\d+\) \| 0\.0 \(\d+\) \|", text)
+    (path,) = (published / "tiny" / FOLDER).glob("*.json")
+    assert path.stat().st_size < 8_000
+    for content in ("{", "{}"):
+        path.write_text(content)
+        with pytest.raises(WorkbookError, match=r"measures.*json holds no measures of 'sample'"):
+            measured(published_rows("tiny"))
+    path.unlink()
+    with pytest.raises(WorkbookError, match="publish its table again"):
+        measured(published_rows("tiny"))
+
+
+def test_the_figure_has_a_panel_per_arm_and_leaves_out_small_groups():
+    groups = {"familiarity": {"seen": [15, 20], "unseen": [5, 10]}}
+    few = {"familiarity": {"seen": [9, 30], "unseen": [4, 9]}}
+    arms = [one(recall={"Gene": groups, "Virus": few}), one("other", recall={"Virus": groups})]
+    axes = plots.recall_by_corpus(recall_of_groups(arms), plt.subplots(1, 2)[1])
+    dots = [[dot.get_offsets().tolist() for dot in ax.collections] for ax in axes]
+    assert dots[0] == [[[75.0, 0.0], [50.0, 0.0]], [[30.0, 1.0]]]
+    assert dots[1] == [[[75.0, 1.0], [50.0, 1.0]]]
+    assert [ax.get_title() for ax in axes] == ["an arm", "other"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == [
+        "sample Gene",
+        "sample Virus",
+    ]
