@@ -137,6 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what the sweeps of this folder are doing")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
     board = commands.add_parser("board", help="print the leaderboard")
+    board.add_argument(
+        "--intervals",
+        action="store_true",
+        help="with the 95 % interval of each F1 (reads predictions)",
+    )
     publish = commands.add_parser("publish", help="copy a finished table to outputs/published")
     publish.add_argument("table", help="the name of a sweep in notebooks/sweeps/published")
     report = commands.add_parser("report", help="executed notebooks as pages that open anywhere")
@@ -325,16 +330,16 @@ def _existing_outputs() -> Path:
 
 
 def _board(given: argparse.Namespace) -> int:
-    from .board.leaderboard import board_text, write_leaderboard
+    from .board.leaderboard import board_text, with_ranges, write_leaderboard
     from .board.tables import aggregate, results
     from .runs.rows import read_rows
 
     folder = _existing_outputs()
     rows = read_rows()
     try:
-        table = write_leaderboard(rows)
+        table = write_leaderboard(rows, given.intervals)
     except UnwritableError as error:  # a folder that may only be read still has its board
-        table = aggregate(results(rows))
+        table = with_ranges(aggregate(results(rows)), rows, given.intervals)
         print(f"{error}: the tables are only printed", file=sys.stderr)
     print(board_text(table))
     places = {

@@ -95,7 +95,11 @@ def test_command_line(outputs, capsys, monkeypatch):
     assert "did you mean 'quick'" in capsys.readouterr().err
     run(RunConfig(corpora="sample", system="dictionary"), progress=False)
     assert main(["board"]) == 0
-    assert "| dictionary | 1 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| dictionary | 1 |" in printed
+    assert "95 % interval" not in printed
+    assert main(["board", "--intervals"]) == 0
+    assert "95 % interval" in capsys.readouterr().out
     assert json.loads((outputs / "leaderboard.json").read_text())["runs"]
     assert main(["fetch", "sample"]) == 0
     assert "train 336 sentences" in capsys.readouterr().out

@@ -4,8 +4,9 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import row
+from conftest import answers, predicted, row
 
+from bioner_lib.board.comparison import intervals
 from bioner_lib.board.leaderboard import (
     board_text,
     by_corpus,
@@ -175,11 +176,25 @@ def test_the_board_says_where_seeds_are_too_few_for_a_claim():
 def test_a_line_per_corpus_type_and_system_with_precision_and_recall():
     rows = [row(s, f1) for s, f1 in ((1, 0.5), (2, 0.7))] + [row(1, 0.25, system="dictionary")]
     table = aggregate(results(rows))
-    about = {"corpus": "sample", "type": "Gene", "name": "dictionary", "low": 0.2, "high": 0.31}
-    text = by_corpus(table, pd.DataFrame([about])).splitlines()
+    is_dictionary = table["name"] == "dictionary"
+    ranges = {"low": [0.2 if is_one else None for is_one in is_dictionary], "high": 0.31}
+    text = by_corpus(table.assign(**ranges)).splitlines()
     assert text[0].startswith("| corpus | type | system | runs | precision | recall | F1 | 95 %")
     tagger = "60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 |  |"
     assert text[2] == f"| sample | Gene | minilm per-type single-task | 2 | {tagger}"
     expected = "| sample | Gene | dictionary | 1 | 25.0 | 25.0 | 25.0 | 20.0 to 31.0 |"
     assert text[3] == expected
     assert by_corpus(table).splitlines()[3] == expected.removesuffix(" 20.0 to 31.0 |")
+
+
+def test_the_board_can_show_intervals(outputs):
+    rows = [predicted(outputs, row(1, 0.5), answers(30))]
+    table = write_leaderboard(rows, with_intervals=True)
+    [found] = intervals(rows).itertuples()
+    of_gene = table.set_index("type").loc["Gene"]
+    assert (of_gene["low"], of_gene["high"]) == (found.low, found.high)
+    text = (outputs / "leaderboard.md").read_text()
+    assert f" {100 * found.low:.1f} to {100 * found.high:.1f} |" in text
+    assert "Intervals hold documents and seeds." in text
+    assert {"low", "high"} <= set(pd.read_csv(outputs / "leaderboard.csv"))
+    assert "interval" not in board_text(write_leaderboard(rows))

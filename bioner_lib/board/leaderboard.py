@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
-from .comparison import ENOUGH, equal_budgets
+from .comparison import ENOUGH, equal_budgets, intervals
 from .tables import MEASURES, aggregate, apart_by_corpus, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
@@ -71,10 +71,14 @@ def _with_sd(mean: float, sd: float, runs: int) -> str:
     return f"{100 * mean:.1f} ± {100 * sd:.1f}" if runs > 1 else f"{100 * mean:.1f}"
 
 
-def write_leaderboard(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Write leaderboard.csv, .json (with all raw values) and .md to outputs; returns the table."""
+def write_leaderboard(rows: Iterable[Mapping], with_intervals: bool = False) -> pd.DataFrame:
+    """Write leaderboard.csv, .json (with all raw values) and .md to outputs; returns the table.
+
+    With intervals the table has columns low and high (0 to 1), see `comparison.intervals`.
+    """
+    rows = list(rows)
     frame = results(rows)
-    table, folder = aggregate(frame), outputs(write=True)
+    table, folder = with_ranges(aggregate(frame), rows, with_intervals), outputs(write=True)
     csv = table.drop(columns=["values", "seeds"]).to_csv(index=False)
     records = {}
     for key, part in (("aggregated", table), ("runs", frame)):
@@ -85,8 +89,21 @@ def write_leaderboard(rows: Iterable[Mapping]) -> pd.DataFrame:
     return table
 
 
+def with_ranges(
+    table: pd.DataFrame, rows: Iterable[Mapping], with_intervals: bool = True
+) -> pd.DataFrame:
+    """`aggregate`'s table of these rows with the 95 % interval of each F1: columns low, high.
+
+    `macro`, and `micro` of a single type, have none. Without `with_intervals`, the table itself.
+    """
+    if not with_intervals:
+        return table
+    ranges = intervals(rows)[["name", "corpus", "type", "low", "high"]]
+    return table.merge(ranges, how="left", on=["name", "corpus", "type"])
+
+
 def board_text(table: pd.DataFrame) -> str:
-    """The board as Markdown, with its notes."""
+    """The board as Markdown, with its notes; with low and high also a line per system and type."""
     note = (
         f"\nStrict span F1 x 100 on test, mean ± sd over runs (n-1). N/A: fewer than {FEW} gold "
         "spans. Precision and recall stand in leaderboard.csv and .json.\n"
@@ -107,6 +124,8 @@ def board_text(table: pd.DataFrame) -> str:
             "\n\\* on a limited split, a corpus of your own, or one whose test split isn't scored "
             "whole: not comparable with published figures.\n"
         )
+    if "low" in table:
+        note += f"\nIntervals hold documents and seeds.\n\n{by_corpus(table)}"
     return markdown(table) + note
 
 
@@ -164,19 +183,16 @@ def _epochs(arms: Sequence[pd.DataFrame]) -> int:
     return max(trained, default=0)
 
 
-def by_corpus(table: pd.DataFrame, intervals: pd.DataFrame | None = None) -> str:
+def by_corpus(table: pd.DataFrame) -> str:
     """Markdown with a line per corpus, type and system: precision, recall, F1 x 100, mean ± sd.
 
-    `table` is `aggregate`'s; `intervals`, of `comparison.intervals`, adds the 95 % interval of F1.
+    `table` is `aggregate`'s; of `with_ranges` it also shows the 95 % interval of F1.
     """
     shown = _without_repeated_micro(table)
     head = ["corpus", "type", "system", "runs", "precision", "recall", "F1"]
-    low_high = {}
-    if intervals is not None:
+    has_ranges = "low" in shown
+    if has_ranges:
         head.append("95 % interval")
-        for line in intervals.itertuples():
-            key = (line.corpus, line.type, line.name)
-            low_high[key] = f"{100 * line.low:.1f} to {100 * line.high:.1f}"
     lines = []
     order = {"tagger": 0, "dictionary": 1}
     shown = shown.assign(order=shown["system"].map(order))
@@ -184,10 +200,10 @@ def by_corpus(table: pd.DataFrame, intervals: pd.DataFrame | None = None) -> str
         cells = [line.corpus, line.type, line.name, str(line.runs)]
         for measure in MEASURES:
             mean, sd = getattr(line, f"{measure}_mean"), getattr(line, f"{measure}_sd")
-            spread = f" ± {100 * sd:.1f}" if line.runs > 1 else ""
-            cells.append(f"{100 * mean:.1f}{spread}" if line.support >= FEW else "N/A")
-        if intervals is not None:
-            cells.append(low_high.get((line.corpus, line.type, line.name), ""))
+            cells.append(_with_sd(mean, sd, line.runs) if line.support >= FEW else "N/A")
+        if has_ranges:
+            is_known = line.support >= FEW and not pd.isna(line.low)
+            cells.append(f"{100 * line.low:.1f} to {100 * line.high:.1f}" if is_known else "")
         lines.append(cells)
     return markdown_table(head, lines)
 

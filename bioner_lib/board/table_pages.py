@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
 from ..home import home
-from .comparison import intervals
-from .leaderboard import FEW, by_corpus, markdown_table
+from .leaderboard import FEW, by_corpus, markdown_table, with_ranges
 from .published_files import published_rows
 from .published_measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
 from .tables import aggregate, results
@@ -41,7 +40,7 @@ def page(table: str) -> str:
     text = sweep.read_text(encoding="utf-8")
     about = [line[2:] for line in text.splitlines() if line.startswith("# ")]
     found = measured(rows)
-    scores = by_corpus(aggregate(results(rows)), intervals(rows))
+    scores = by_corpus(with_ranges(aggregate(results(rows)), rows))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
     return head + scores + _NOTE + _recall_table(found) + _SCORES + _scores_table(found)
 
