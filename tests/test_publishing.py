@@ -19,7 +19,7 @@ from bioner_lib.board.published_files import (
     published_tables,
     table_folder,
 )
-from bioner_lib.board.publishing import jobs_of, publish
+from bioner_lib.board.publishing import jobs_of, named_by_sweep, publish
 from bioner_lib.board.table_pages import page
 from bioner_lib.config import FIELDS
 from bioner_lib.home import home
@@ -57,6 +57,8 @@ def check(table):
     assert set(recorded) == set(jobs_of(table)), "the sweep has other jobs: publish it again"
     assert {run for job in recorded.values() for run in job["runs"]} == set(rows)
     assert set(published_counts(table)) == set(rows)
+    for made in named_by_sweep(table, [made | {"name": ""} for made in rows.values()]):
+        assert made["name"] == rows[made["run_id"]].get("name", ""), "publish it again"
     for run_id, made in rows.items():
         assert RunConfig(**made["config"]).run_id == run_id
         for corpus, splits in made["scores"].items():
@@ -190,6 +192,28 @@ def test_damaged_counts_are_named(outputs, published, sweep, content, message):
         path.write_text(content)
     with pytest.raises(WorkbookError, match=rf"counts.*json {message}"):
         counts_of(published_rows("tiny")[0], "sample")
+
+
+def test_a_sweep_names_arms(published, sweep):
+    path = home() / "notebooks" / "sweeps" / "published" / "tiny.yaml"
+    steps = path.read_text()
+    path.write_text(steps + "\nx-names: {other tags: {scheme: IOB2}, our tags: {scheme: IOBES}}")
+    publish("tiny")
+    names = {made["run_id"]: made["name"] for made in published_rows("tiny")}
+    assert names[sweep[0]["run_id"]] == "other tags"
+    assert [names[made["run_id"]] for made in sweep[1:]] == ["our tags"] * 2
+    check("tiny")
+    for names, message in (
+        (
+            "a: {schema: IOB2}",
+            "unknown field in x-names of tiny.yaml 'schema'; did you mean 'scheme'",
+        ),
+        ("a: {scheme: IOB2}, b: {epochs: 10}, c: {heads: per-type}", "the x-names .* all fit"),
+        ("a: {decoder: crf}", r"no run fits the x-names \['a'\]"),
+    ):
+        path.write_text(f"{steps}\nx-names: {{{names}}}")
+        with pytest.raises(WorkbookError, match=message):
+            publish("tiny")
 
 
 def test_an_unknown_table_is_named(outputs, published, capsys):

@@ -1,6 +1,11 @@
 """Publishing a table: the rows of a finished sweep become committed files.
 
-The sweep notebooks/sweeps/published/<table>.yaml says which jobs make the table.
+The sweep notebooks/sweeps/published/<table>.yaml says which jobs make the table. It may also name
+arms for tables and figures, by fields of their configurations:
+
+    x-names:
+      negative: {unannotated: negative}
+      mask: {unannotated: mask, heads: per-type}
 """
 
 import hashlib
@@ -9,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..config import FIELDS
 from ..errors import WorkbookError, delete_run, unknown
 from ..home import home, replace_text, runs_folder
 from ..runs.rows import precision_of, read_row
 from ..sweeps.execution import runs_of, state_of
 from ..sweeps.jobs import Job
-from ..sweeps.reading import read_sweep
+from ..sweeps.reading import parse_yaml, read_sweep
 from .published_files import COUNTS, JOBS, Counts, counts_of, counts_text, table_folder
 from .published_measures import FOLDER as MEASURES
 from .published_measures import measures_text
@@ -43,6 +49,7 @@ def publish(table: str) -> list[Path]:
             f"no job of the sweep {_SWEEPS}/{table} makes a run: nothing to publish"
         )
     check_machines(rows)
+    rows = named_by_sweep(table, rows)
     files = {JOBS: _jobs_text(jobs, made)}
     for row in rows:
         name = f"{row['run_id']}.json"
@@ -78,6 +85,28 @@ def jobs_of(table: str) -> dict[str, Job]:
         keys[job.name] = hashlib.sha256(text.encode()).hexdigest()[:8]
         jobs[keys[job.name]] = job
     return jobs
+
+
+def named_by_sweep(table: str, rows: Sequence[Mapping]) -> list[dict]:
+    """The rows with the names that their table's sweep gives to arms; the others as they are.
+
+    Raises WorkbookError for an unknown field, a name that fits no row, and a row that several fit.
+    """
+    path = home() / "notebooks" / "sweeps" / _SWEEPS / f"{table}.yaml"
+    names = parse_yaml(path.read_text(encoding="utf-8")).get("x-names", {})
+    for fields in names.values():
+        for field in fields:
+            if field not in FIELDS:
+                raise unknown(f"field in x-names of {path.name}", field, FIELDS)
+    found = []
+    for row in rows:
+        fitting = [name for name, own in names.items() if own.items() <= row["config"].items()]
+        if len(fitting) > 1:
+            raise WorkbookError(f"{path.name}: the x-names {fitting} all fit {row['run_id']}")
+        found.append(dict(row) | ({"name": fitting[0]} if fitting else {}))
+    if unused := set(names) - {row.get("name") for row in found}:
+        raise WorkbookError(f"{path.name}: no run fits the x-names {sorted(unused)}")
+    return found
 
 
 def check_machines(rows: Iterable[Mapping]) -> None:
