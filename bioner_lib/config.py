@@ -116,6 +116,8 @@ class RunConfig:
     label_smoothing: float = _number(0.0, 0, 0.9)  # share of the target spread over all tags
     r_drop: float = _number(0.0, 0, 100)  # weight of the divergence between two dropout masks
     embedding_noise: float = _number(0.0, 0, 100)  # norm of the worst noise on word embeddings
+    layer_decay: float = _number(1.0, 0.1, 1)  # learning rate of a layer over that of the next one
+    average: int = _number(1, 1, 100)  # last epochs whose mean weights dev judges
     precision: str = _one_of(PRECISIONS, budget=True)  # auto: bf16 where the hardware has it
     # silver text may hold documents of a test split; the row says how many
     allow_shared_documents: bool = field(default=False, metadata={"budget": True})

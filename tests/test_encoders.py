@@ -13,7 +13,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
-from bioner_lib.models.encoders import encoder_path, load_encoder, load_tokenizer
+from bioner_lib.models.encoders import (
+    encoder_path,
+    load_encoder,
+    load_tokenizer,
+    longest_window,
+)
 from bioner_lib.models.heads import plan_heads
 
 
@@ -77,6 +82,15 @@ def test_dropout_reaches_every_family(tmp_path, family):
         }
         assert layers
         assert {p for name, p in layers.items()} == {probability}, layers
+
+
+def test_an_encoder_with_relative_positions_takes_windows_of_any_length(tmp_path):
+    """XLNet's configuration says max_position_embeddings=-1."""
+    encoder, tokenizer = load_encoder(str(make_encoder("xlnet", tmp_path / "encoder")))
+    assert encoder.config.max_position_embeddings == -1
+    assert longest_window(encoder) is None
+    tagger = MultiTaskTagger(encoder, tokenizer, plan_heads("joint", [load_corpus("sample")]))
+    assert len(tagger.predict([["OPA1"] * 300])) == 1
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "deberta-v2"])

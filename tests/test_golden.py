@@ -60,6 +60,7 @@ MATTERS = {
     "label_smoothing": (0.2, {}),
     "r_drop": (1.0, {}),
     "embedding_noise": (0.5, {}),
+    "layer_decay": (0.5, {}),
     "epoch_size": (12, {}),
     "max_length": (24, {}),
     "overlap": (0, {}),
@@ -107,7 +108,8 @@ def numbers(tmp_path_factory, tiny):
 
 
 def test_every_field_is_tested():
-    assert {f.name for f in fields(RunConfig)} == {*MATTERS, *MUST_NOT, "encoder"}
+    elsewhere = {"encoder", "average"}  # tests/test_encoders.py, test_averaging.py
+    assert {f.name for f in fields(RunConfig)} == {*MATTERS, *MUST_NOT, *elsewhere}
 
 
 @pytest.mark.parametrize("field", MATTERS)

@@ -163,7 +163,8 @@ def loading(name: str, path: str) -> Iterator[None]:
 def longest_window(encoder) -> int | None:
     """How many pieces the encoder has positions for; None where positions are relative.
 
-    RoBERTa's positions start after that of padding. Batches are padded to a multiple of PAD_TO.
+    XLNet's configuration says -1 then. RoBERTa's positions start after that of padding. Batches
+    are padded to a multiple of PAD_TO.
     """
     for name, module in encoder.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
@@ -171,8 +172,8 @@ def longest_window(encoder) -> int | None:
             positions = module.num_embeddings - first
             break
     else:
-        positions = getattr(encoder.config, "max_position_embeddings", None)
-    return None if positions is None else positions // PAD_TO * PAD_TO
+        positions = getattr(encoder.config, "max_position_embeddings", None) or -1
+    return None if positions < 0 else positions // PAD_TO * PAD_TO
 
 
 def autocast_dtype(precision: str) -> torch.dtype | None:

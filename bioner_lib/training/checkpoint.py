@@ -2,7 +2,8 @@
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -24,25 +25,34 @@ class Checkpoint:
         self.folder, self.parts, self.tagger = folder, parts, parts["model"]
         self.best: dict | None = None
 
-    def save(self, history: list[dict]) -> None:
-        """Called by all processes: the first one writes, the others wait for it."""
+    def save(
+        self, history: list[dict], judged: Callable[[], AbstractContextManager] = nullcontext
+    ) -> None:
+        """Called by all processes: the first one writes, the others wait for it.
+
+        Within `judged()` the tagger has the weights that the last record's dev F1 belongs to.
+        """
         if self.folder is None or processes.rank() == 0:
-            self._save(history)
+            self._save(history, judged)
         processes.tell()
 
-    def _save(self, history: list[dict]) -> None:
-        is_best = _best_epoch(history) == len(history) - 1
-        weights = self.tagger.state_dict()
+    def _save(self, history: list[dict], judged: Callable[[], AbstractContextManager]) -> None:
+        if _best_epoch(history) == len(history) - 1:
+            with judged():
+                self._save_best(history)
         if self.folder is None:
-            if is_best:
-                self.best = {name: value.detach().clone() for name, value in weights.items()}
             return
-        if is_best:
-            _write(self._best_file(history), weights)
         state = {name: part.state_dict() for name, part in self.parts.items()}
         _write(self.folder / "last.pt", {**state, "history": json.dumps(history)})
         for old in set(self.folder.glob("best-*.pt")) - {self._best_file(history)}:
             old.unlink()
+
+    def _save_best(self, history: list[dict]) -> None:
+        weights = self.tagger.state_dict()
+        if self.folder:
+            _write(self._best_file(history), weights)
+        else:
+            self.best = {name: value.detach().clone() for name, value in weights.items()}
 
     def _best_file(self, history: list[dict]) -> Path:
         return self.folder / f"best-{_best_epoch(history)}.pt"

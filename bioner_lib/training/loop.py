@@ -7,7 +7,7 @@ last epoch ends as it would have ended.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +24,20 @@ from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
 from ..models.tagger import Cut, MultiTaskTagger
 from . import processes
+from .averaging import LastWeights
 from .building import build, earlier_tagger, seed_everything
 from .checkpoint import Checkpoint
 from .embedding_rows import EmbeddingRows
 from .energy import joules, used
 from .objective import Objective
-from .optimization import Finite, clip_gradient, make_optimizer, warm_up_and_decay
+from .optimization import (
+    EMBEDDINGS,
+    Finite,
+    clip_gradient,
+    layer_rates,
+    make_optimizer,
+    warm_up_and_decay,
+)
 from .progress import EpochBar, report
 from .self_labels import label_hidden
 from .tracking import Tracking
@@ -96,9 +104,11 @@ class Loop:
         self.model = self.accelerator.prepare(objective)
         steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
         factor = warm_up_and_decay(config.warmup, steps)
-        self.rows = self._embedding_rows([config.learning_rate * factor(i) for i in range(steps)])
+        lowest = config.learning_rate * layer_rates(self.tagger, config.layer_decay)[EMBEDDINGS]
+        self.rows = self._embedding_rows([lowest * factor(i) for i in range(steps)])
         table = self.rows.weight if self.rows else None
         self.optimizer = make_optimizer(config, self.tagger, self.loss_of, table)
+        self.last = LastWeights(self.tagger, config.average) if config.average > 1 else None
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.tracking.start(config.run_id)
 
@@ -127,7 +137,12 @@ class Loop:
             "optimizer": self.optimizer,
             "scheduler": self.scheduler,
         }
-        return parts | ({"rows": self.rows} if self.rows else {})
+        more = {"rows": self.rows, "last": self.last}
+        return parts | {name: part for name, part in more.items() if part}
+
+    def judged(self) -> AbstractContextManager:
+        """Within it the tagger has the weights that dev judges: the last ones, or their mean."""
+        return self.last.in_place() if self.last else nullcontext()
 
     def _embedding_rows(self, rates: Sequence[float]) -> EmbeddingRows | None:
         """The optimizer of the word embeddings; None where the dense one is as fast, or needed.
@@ -204,6 +219,8 @@ class Loop:
         finite.check()
         if self.rows:
             self.rows.catch_up()
+        if self.last:
+            self.last.add()
         total = self.accelerator.reduce(total, "mean")
         return {
             "loss": float(total) / len(batches),
@@ -344,7 +361,7 @@ def fit(
     for epoch in range(len(history), config.epochs):
         record, scores = _train_and_choose(loop, epoch, choosing, history)
         history.append(record)
-        checkpoint.save(history)
+        checkpoint.save(history, loop.judged)
         _tell(loop, record, scores)
         if after:
             after(epoch, record["dev"]["mean"])
@@ -374,7 +391,8 @@ def _train_and_choose(
     before = history[-1]["dev"]["mean"] if history else None
     record = {"epoch": epoch, **loop.one_epoch(epoch, before)}
     dev = [corpus.dev for corpus in choosing]
-    scores = dev_scores(loop.tagger, dev, choosing, loop.autocast, loop.cuts)
+    with loop.judged():
+        scores = dev_scores(loop.tagger, dev, choosing, loop.autocast, loop.cuts)
     record["dev"] = chosen_by(scores)
     record["seconds"] = time.perf_counter() - started
     record["process_seconds"] = time.process_time() - cpu

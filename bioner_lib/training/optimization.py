@@ -1,6 +1,7 @@
 """Optimizer and learning rate."""
 
 import math
+import re
 from collections.abc import Callable, Iterable
 
 import torch
@@ -13,6 +14,8 @@ from ..models.tagger import MultiTaskTagger
 
 _LOG_VARIANCES_RATE = 1e-2  # learning rate of learned loss weights
 _CHARACTERS_RATE = 1e-3  # of the character network, whose weights are new and few
+EMBEDDINGS, ABOVE = -1, -2  # below the encoder's layers, above them
+_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
 
 
 def make_optimizer(
@@ -22,25 +25,53 @@ def make_optimizer(
     table: nn.Parameter | None = None,
 ) -> torch.optim.Optimizer:
     """AdamW for all but `table`. Weight decay is for matrices only, as BERT was trained."""
-    decayed, others, characters = [], [], []
+    rates = layer_rates(tagger, config.layer_decay)
+    # learning rate, is it decayed -> parameters; heads first
+    parts = {(config.learning_rate, True): [], (config.learning_rate, False): []}
     for name, parameter in tagger.named_parameters():
         if parameter is table:
             continue
-        if name.startswith("characters."):
-            characters.append(parameter)
-            continue
         is_bias = name.endswith(("bias", "transitions")) or "gate_bias" in name
         is_decayed = parameter.ndim >= 2 and not is_bias
-        (decayed if is_decayed else others).append(parameter)
+        rate = config.learning_rate * rates[_layer(name)]
+        if name.startswith("characters."):
+            rate, is_decayed = _CHARACTERS_RATE, False
+        parts.setdefault((rate, is_decayed), []).append(parameter)
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": own, "weight_decay": config.weight_decay if is_decayed else 0.0, "lr": rate}
+        for (rate, is_decayed), own in parts.items()
     ]
-    if characters:
-        groups.append({"params": characters, "weight_decay": 0.0, "lr": _CHARACTERS_RATE})
     if learned := list(loss.parameters()):
         groups.append({"params": learned, "weight_decay": 0.0, "lr": _LOG_VARIANCES_RATE})
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+def layer_rates(tagger: MultiTaskTagger, decay: float) -> dict[int, float]:
+    """Layer of the encoder -> share of the learning rate; EMBEDDINGS and ABOVE belong to it.
+
+    Each layer learns `decay` times as fast as the one above it, and heads (ABOVE) at full rate:
+    Howard, Ruder 2018, arXiv 1801.06146; Clark and others 2020, arXiv 2003.10555.
+
+    Raises WorkbookError where the encoder's parameters name no layers.
+    """
+    layers = {_layer(name) for name, _ in tagger.named_parameters()} - {EMBEDDINGS, ABOVE}
+    if decay < 1 and not layers:
+        raise WorkbookError(
+            f"layer_decay={decay} needs an encoder whose parameters name its layers; "
+            f"{tagger.encoder.config.model_type!r} doesn't: leave layer_decay out"
+        )
+    count = len(layers)
+    rates = {layer: decay ** (count - layer) for layer in layers}
+    return rates | {EMBEDDINGS: decay ** (count + 1), ABOVE: 1.0}
+
+
+def _layer(name: str) -> int:
+    """The encoder's layer that a tagger's parameter belongs to."""
+    if not name.startswith("encoder."):
+        return ABOVE
+    if match := _LAYER.search(name):
+        return int(match[1])
+    return EMBEDDINGS if "embed" in name else ABOVE
 
 
 def warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
