@@ -33,6 +33,7 @@ TABLES = {
     "75_silver_ratio": "silver",
     "80_generalization": "single_task",
     "85_throughput": "throughput",
+    "97_small_encoder": "single_task",
 }
 # what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
 # (BMC 2022); AIONER, table 2; OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
