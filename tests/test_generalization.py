@@ -131,7 +131,7 @@ def test_memorized_synonym_and_new_concept_by_hand(toy):
 
 
 def test_a_surface_has_no_blanks_and_no_case():
-    assert surface(["IL", "-", "2"]) == surface(["il-2"]) == surface(["IL -", "2"])
+    assert surface("IL - 2") == surface("il-2") == surface("IL -2")
 
 
 def test_predictions_of_other_sentences_are_refused():

@@ -1,6 +1,7 @@
 """The names that a corpus annotates: how many, how often, how ambiguous, how many concepts.
 
-A name is a mention's words, joined by blanks and case-folded.
+A name is a mention's words, joined by blanks and case-folded. Two texts hold the same name if its
+`surface` is the same, because files cut words differently.
 """
 
 from collections import Counter, defaultdict
@@ -34,12 +35,17 @@ def mentions(corpus: Corpus, role: str) -> Iterator[tuple[str, str]]:
             yield " ".join(sentence.tokens[start:end]), type
 
 
-def is_abbreviation(surface: str) -> bool:
+def surface(name: str) -> str:
+    """A name without blanks and case: IL-2 and "il - 2" are equal."""
+    return "".join(name.split()).casefold()
+
+
+def is_abbreviation(name: str) -> bool:
     """2 to 10 characters without blanks; at least two capitals, and half of the letters are.
 
     A rule about form, so that it holds for every corpus: it takes gene symbols too.
     """
-    written = "".join(surface.split())
+    written = "".join(name.split())
     letters = [sign for sign in written if sign.isalpha()]
     capitals = sum(sign.isupper() for sign in letters)
     return 2 <= len(written) <= 10 and capitals >= 2 and 2 * capitals >= len(letters)
@@ -63,10 +69,10 @@ def name_structure(corpora: Sequence[Corpus], role: str = "train") -> pd.DataFra
         found = list(mentions(corpus, role)) if role in corpus.splits else []
         if not found:
             continue
-        counts = Counter(surface.casefold() for surface, _ in found)
+        counts = Counter(name.casefold() for name, _ in found)
         types = defaultdict(set)
-        for surface, type in found:
-            types[surface.casefold()].add(type)
+        for name, type in found:
+            types[name.casefold()].add(type)
         once = sum(count == 1 for count in counts.values())
         top = counts.most_common(10)
         several = sum(counts[name] for name, own in types.items() if len(own) > 1)
@@ -79,7 +85,7 @@ def name_structure(corpora: Sequence[Corpus], role: str = "train") -> pd.DataFra
                 "once (%)": 100 * once / len(counts),
                 "top ten (%)": 100 * sum(count for _, count in top) / len(found),
                 "most frequent": ", ".join(name for name, _ in top[:3]),
-                "abbreviations (%)": 100 * np.mean([is_abbreviation(s) for s, _ in found]),
+                "abbreviations (%)": 100 * np.mean([is_abbreviation(name) for name, _ in found]),
                 "several types (%)": 100 * several / len(found),
             }
         )

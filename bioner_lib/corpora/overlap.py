@@ -9,7 +9,7 @@ from ..errors import WorkbookError
 from .concepts import concepts, identified
 from .corpus import Corpus
 from .loading import load_corpus
-from .names import mentions
+from .names import mentions, surface
 from .registry import CORPORA, split_name
 
 LONG = 8  # words; a shorter sentence, such as a heading, may recur by chance
@@ -54,16 +54,16 @@ def leaked_sentences(corpora: Sequence[Corpus], shortest: int = LONG) -> pd.Data
 
 
 def seen_in_train(corpus: Corpus) -> float:
-    """Share of test mentions whose case-folded surface is a mention of the same type in train."""
-    seen = {(surface.casefold(), type) for surface, type in mentions(corpus, "train")}
-    test = [(surface.casefold(), type) for surface, type in mentions(corpus, "test")]
+    """Share of test mentions whose `surface` is a mention of the same type in train."""
+    seen = {(surface(name), type) for name, type in mentions(corpus, "train")}
+    test = [(surface(name), type) for name, type in mentions(corpus, "test")]
     return sum(mention in seen for mention in test) / max(1, len(test))
 
 
 def seen_by_type(corpora: Sequence[Corpus]) -> pd.DataFrame:
     """One line per corpus and type: how many test mentions train has shown already.
 
-    name seen (%)             the case-folded name is a mention of the same type in train
+    name seen (%)             its `surface` is a mention of the same type in train
     concept seen (%)          one of its identifiers is in train too; blank without identifiers
     new name of it (%)        the concept was seen, the name wasn't: a synonym, as in
                               `evaluation.generalization`
@@ -74,7 +74,7 @@ def seen_by_type(corpora: Sequence[Corpus]) -> pd.DataFrame:
     lines = []
     for corpus in corpora:
         if {"train", "test"} <= set(corpus.splits):
-            names = {(surface.casefold(), type) for surface, type in mentions(corpus, "train")}
+            names = {(surface(name), type) for name, type in mentions(corpus, "train")}
             known, test = _with_concepts(corpus)
             for type in corpus.types:
                 own = [(name, ids) for name, of, ids in test if of == type]
@@ -86,13 +86,14 @@ def seen_by_type(corpora: Sequence[Corpus]) -> pd.DataFrame:
 
 
 def _with_concepts(corpus: Corpus) -> tuple[set, list[tuple[str, str, tuple[str, ...]]]]:
-    """((type, identifier) of train, the mentions of test): without identifiers, () for each."""
+    """((type, identifier) of train, surface, type and identifiers of each mention of test)."""
     try:
         found = concepts(corpus.base or corpus.name)
     except WorkbookError:
-        return set(), [(surface.casefold(), type, ()) for surface, type in mentions(corpus, "test")]
+        return set(), [(surface(name), type, ()) for name, type in mentions(corpus, "test")]
     train = {(type, own) for _, type, ids in identified(corpus, "train", found) for own in ids}
-    return train, list(identified(corpus, "test", found))
+    test = identified(corpus, "test", found)
+    return train, [(surface(name), type, ids) for name, type, ids in test]
 
 
 def _seen_line(own: list, type: str, names: set, known: set) -> dict[str, float]:

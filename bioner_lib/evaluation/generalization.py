@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..corpora.concepts import Concepts, NoIdentifiers, concepts, concepts_of
 from ..corpora.corpus import Corpus
-from ..corpora.names import is_abbreviation
+from ..corpora.names import is_abbreviation, surface
 from ..corpora.overlap import LONG
 from ..corpora.schemes import Span
 from ..corpora.text import Sentence
@@ -42,11 +42,6 @@ class GoldMention(NamedTuple):
     frequency: int
 
 
-def surface(words: Sequence[str]) -> str:
-    """The words of a mention as one text without blanks and case: IL-2 and "il - 2" are equal."""
-    return "".join("".join(words).split()).casefold()
-
-
 def gold_mentions(
     corpus: Corpus,
     predictions: Predictions,
@@ -72,7 +67,7 @@ def gold_mentions(
         predicted = {tuple(span[:3]) for span in prediction["predicted"]}
         for start, end, type in map(tuple, prediction["gold"]):
             words = prediction["tokens"][start:end]
-            frequency = surfaces[type, surface(words)]
+            frequency = surfaces[type, surface(" ".join(words))]
             own = _concepts(sentence, Span(start, end, type), identifiers)
             is_taught = any((type, concept) in taught for concept in own)
             familiarity = _familiarity(frequency, bool(identifiers), own, is_taught)
@@ -99,7 +94,8 @@ def _train_text(corpora: Sequence[Corpus]) -> tuple[Counter, set[tuple[str, str]
         identifiers = _identifiers(corpus)
         for sentence in corpus.train:
             for span in sentence.spans:
-                surfaces[span.type, surface(sentence.tokens[span.start : span.end])] += 1
+                name = " ".join(sentence.tokens[span.start : span.end])
+                surfaces[span.type, surface(name)] += 1
                 own = _concepts(sentence, span, identifiers)
                 taught.update((span.type, concept) for concept in own)
     return surfaces, taught
