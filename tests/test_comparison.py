@@ -203,6 +203,22 @@ def test_compare_by_hand(outputs, tmp_path):
     )
 
 
+def test_a_system_without_seeds_stands_against_each_seed(outputs):
+    taggers = [
+        predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))
+    ]
+    baseline = [predicted(outputs, row(13, 0.5, system="dictionary"), answers(20))]
+    found = compare({"sample": taggers}, {"sample": baseline}, resamples=500).iloc[0]
+    f1 = {right: 2 * right / (40 + right) for right in (36, 38, 20)}
+    assert found["seeds"] == 2
+    assert found["difference"] == pytest.approx((f1[36] + f1[38]) / 2 - f1[20])
+    back = compare({"sample": baseline}, {"sample": taggers}, resamples=500).iloc[0]
+    assert back["difference"] == -found["difference"]
+    other = [predicted(outputs, row(13, 0.5, scheme="IOB2"), answers(20))]
+    with pytest.raises(WorkbookError, match="need a seed in common"):
+        compare({"sample": taggers}, {"sample": other})
+
+
 def test_intervals_by_arm_corpus_and_type(outputs):
     rows = [
         predicted(outputs, row(seed, 0.5), answers(right)) for seed, right in ((1, 36), (2, 38))

@@ -48,7 +48,18 @@ def test_n_taggers_cost_their_sum_and_one_tagger_its_own():
     assert found["F1"].tolist() == pytest.approx([0.55, 0.6])
     ax = plots.pareto(found, plt.subplots()[1])
     assert ax.get_xlabel() == "training seconds of all taggers together"
-    assert [t.get_text()[:2] for t in ax.get_legend().get_texts()] == ["on", "2:"]
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert [text.partition(":")[0] for text in texts] == ["1 tagger", "2 taggers"]
+
+
+def test_a_tagger_of_a_part_is_a_line_of_its_own():
+    whole, part = made(1, ["sample"], 10, [0.7]), made(1, ["sample"], 3, [0.3])
+    part["config"] = part["config"] | {"corpora": ["sample@1/4"]}
+    table = cost_table([whole, part | {"run_id": "other"}])
+    assert dict(zip(table["trained_on"], table["F1"], strict=True)) == {
+        "sample": 0.7,
+        "sample@1/4": 0.3,
+    }
 
 
 def test_another_machine_is_another_line_and_no_rival():

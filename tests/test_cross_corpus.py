@@ -145,9 +145,9 @@ def test_the_reliability_diagram_shows_precision_by_score():
     bins = {"raw": reliability(sure), "few": [*reliability(few), *reliability(sure)]}
     ax = plots.reliability_diagram(bins, plt.subplots()[1])
     assert ax.collections[0].get_offsets().tolist() == [[pytest.approx(0.95), 0.75]]
-    assert ax.get_legend().texts[0].get_text() == "raw, ECE 0.20"
+    assert ax.get_legend().texts[1].get_text() == "raw, ECE 0.20"
     assert len(ax.collections[1].get_offsets()) == 1, "nine spans are too few to be drawn"
     error = (12 * 0.20 + 9 * (0.55 - 3 / 9)) / 21
-    assert ax.get_legend().texts[1].get_text() == f"few, ECE {error:.2f}", "but they count"
+    assert ax.get_legend().texts[2].get_text() == f"few, ECE {error:.2f}", "but they count"
     ax = plots.reliability_diagram({"raw": []}, plt.subplots()[1])
-    assert ax.get_legend().texts[0].get_text() == "raw, ECE nan"
+    assert ax.get_legend().texts[1].get_text() == "raw, ECE nan"

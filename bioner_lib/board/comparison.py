@@ -33,8 +33,9 @@ ENOUGH = 3  # seeds for a claim
 def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
     """Test F1 of a minus b per corpus, with its 95 % interval and Holm-corrected p.
 
-    The seeds that both arms have are used. Documents (sentences, where a corpus has no documents)
-    and seeds count as luck: see `statistics.paired_difference`. Rows of `published_rows` need no
+    The seeds that both arms have are used; a system without seeds, such as the dictionary, stands
+    against each seed of the other arm. Documents (sentences, where a corpus has no documents) and
+    seeds count as luck: see `statistics.paired_difference`. Rows of `published_rows` need no
     predictions where their table has committed counts.
 
     Raises WorkbookError where budgets or asked types differ, and where no seed is shared.
@@ -42,7 +43,7 @@ def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
     lines = []
     for corpus in sorted(set(a) & set(b)):
         check_budgets([*a[corpus], *b[corpus]])
-        pairs = [_by_seed(side[corpus], corpus) for side in (a, b)]
+        pairs = _for_each_seed(*(_by_seed(side[corpus], corpus) for side in (a, b)))
         seeds = sorted(set(pairs[0]) & set(pairs[1]))
         if not seeds:
             raise WorkbookError(
@@ -62,6 +63,17 @@ def _by_seed(rows: Rows, corpus: str) -> dict[int, Mapping]:
         run_ids = sorted(row["run_id"] for row in rows)
         raise WorkbookError(f"{corpus}: two runs of one arm have one seed: {run_ids}")
     return by_seed
+
+
+def _for_each_seed(*sides: dict[int, Mapping]) -> list[dict[int, Mapping]]:
+    """Two sides; the one without seeds (one row, no tagger) gets every seed of the other."""
+    found = []
+    for own, other in (sides, sides[::-1]):
+        rows = list(own.values())
+        if len(rows) == 1 and rows[0]["config"]["system"] != "tagger":
+            own = dict.fromkeys(other, rows[0])
+        found.append(own)
+    return found
 
 
 def _counts_of_pairs(

@@ -19,7 +19,7 @@ _COLUMNS = ["training seconds", "pieces per second", "peak memory (GiB)", "joule
 
 
 def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """One line per arm and set of training corpora: its cost, mean over seeds.
+    """One line per arm and set of training corpora (or parts): its cost, mean over seeds.
 
     Columns: name, trained_on, runs, device (name, threads, precision: only lines with one device
     can be compared), training seconds, pieces per second, peak memory (GiB; on a CPU that of the
@@ -39,13 +39,14 @@ def _cost(row: Mapping) -> dict:
     cost, device = row["cost"], row["device"]
     frame = results([row])
     own = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
+    parts = dict(zip(row["data"], row["config"]["corpora"], strict=False))  # then also_test
     is_test = (frame["split"] == "test") & (frame["type"] == "micro") & frame["corpus"].isin(own)
     energy, config = cost.get("joules"), config_of(row)
     # a single-task tagger's name without its corpus, whatever part of it was trained on
     name = arm_name(config, config.corpora[0], row.get("parents", {}))
     return {
         "name": row.get("name") or name,
-        "trained_on": " + ".join(sorted(own)),
+        "trained_on": " + ".join(sorted(parts.get(corpus, corpus) for corpus in own)),
         "seed": row["config"]["seed"],
         "device": f"{device['name']}, {device['threads']} threads, {device['precision']}",
         "training seconds": cost["seconds"],
@@ -69,12 +70,14 @@ def systems(table: pd.DataFrame) -> pd.DataFrame:
     for (trained_on, device), arms in together.groupby(["trained_on", "device"], sort=False):
         corpora = trained_on.split(" + ")
         for _, arm in arms.iterrows():
-            lines.append(_system(trained_on, device, f"one: {arm['name']}", [arm]))
+            lines.append(_system(trained_on, device, f"1 tagger: {arm['name']}", [arm]))
         rivals = alone[(alone["device"] == device) & alone["trained_on"].isin(corpora)]
         for name, parts in rivals.groupby("name", sort=False):
             if set(parts["trained_on"]) == set(corpora):
                 members = [part for _, part in parts.iterrows()]
-                lines.append(_system(trained_on, device, f"{len(corpora)}: {name}", members))
+                lines.append(
+                    _system(trained_on, device, f"{len(corpora)} taggers: {name}", members)
+                )
     columns = ["corpora", "device", "name", "taggers", "training seconds", "joules", "parameters"]
     return pd.DataFrame(lines, columns=[*columns, "F1"])
 

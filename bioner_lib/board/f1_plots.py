@@ -20,7 +20,8 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     """Mean test F1 (a dash) per corpus and type, with sd; dots are seeds, marks published figures.
 
     `table` is `tables.aggregate`'s. Only official splits get marks. A hollow mark isn't comparable
-    with our runs: `why` in `anchors` says why not.
+    with our runs: `why` in `anchors` says why not. With more than eight groups only comparable
+    figures are shown.
     """
     table = _main(table)
     groups = list(dict.fromkeys(zip(table["corpus"], table["type"], strict=True)))
@@ -38,13 +39,14 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
             shown.append(name)
     official = table.groupby(["corpus", "type"])["official"].all()
     places = {group: i for i, group in enumerate(groups) if official[group]}
-    for line, mark, style in _published(anchors, places, ax):
+    many = len(groups) > 8
+    shown_anchors = anchors[anchors["comparable"]] if many else anchors
+    for line, mark, style in _published(shown_anchors, places, ax):
         # the hollow ones stand to the right, and neighbours in F1 beside each other
         strip = places[line.corpus, line.type] + (0.42 if line.comparable else 0.49)
         x = strip + 0.035 * (line.rank % 2)
         ax.plot(x, 100 * line.f1, marker=mark, **style)
     ax.set(xticks=range(len(groups)), ylabel="test F1 (strict spans, x 100)")
-    many = len(groups) > 8
     ax.set_xticklabels(
         [f"{corpus} {kind}" if many else f"{corpus}\n{kind}" for corpus, kind in groups],
         fontsize="small" if len(groups) < 6 else "x-small",
@@ -53,6 +55,8 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     low = 100 * min(value for values in table["values"] for value in values)
     ax.set_ylim(max(0, 10 * ((low - 5) // 10)), 100)
     ax.grid(False, axis="x")
+    for line in range(1, len(groups)):
+        ax.axvline(line - 0.44, color="0.85", linewidth=0.8)
     _legend(ax, below=0.52 if many else 0.2)
     return ax
 
@@ -72,11 +76,12 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
     """Mean test F1 of many arms: one panel per corpus, one row per arm, small dots are seeds.
 
     `table` is `tables.aggregate`'s; as many axes, with one y axis, as `facets` lists. The best arm
-    over all panels stands on top.
+    over its panels stands on top; first come the arms that are in most panels.
     """
     table = _main(table)
     table = table.assign(name=table["name"].map(_cut))
-    order = table.groupby("name")["f1_mean"].mean().sort_values(ascending=False).index
+    means = table.groupby("name")["f1_mean"].agg(["size", "mean"])
+    order = means.sort_values(["size", "mean"], ascending=False).index
     place = {name: i for i, name in enumerate(order)}
     for ax, (corpus, type) in zip(axes, facets(table), strict=True):
         is_here = (table["corpus"] == corpus) & (table["type"] == type)

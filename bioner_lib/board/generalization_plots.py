@@ -109,7 +109,8 @@ def reliability_diagram(bins: Mapping[str, Sequence[Mapping]], ax: plt.Axes) -> 
     grows with its spans; bins of fewer than ten spans aren't drawn. The legend gives the expected
     calibration error (ECE), which counts all spans.
     """
-    ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--")
+    style = {"color": "0.5", "linewidth": 1, "linestyle": "--"}
+    ax.plot([0, 1], [0, 1], label="scores are probabilities", **style)
     most = max([1, *(one["spans"] for own in bins.values() for one in own)])
     for k, (name, own) in enumerate(bins.items()):
         columns = ["score", "precision", "spans"]
@@ -118,7 +119,7 @@ def reliability_diagram(bins: Mapping[str, Sequence[Mapping]], ax: plt.Axes) -> 
         label = f"{name}, ECE {error_of_bins(own):.2f}"
         colour, mark = PALETTE[k % len(PALETTE)], "os^Dv"[k % 5]
         ax.plot(found["score"], found["precision"], color=colour, linewidth=1, alpha=0.4)
-        sizes = 6 + 200 * found["spans"] / most
+        sizes = 6 + 120 * found["spans"] / most
         ax.scatter(found["score"], found["precision"], sizes, color=colour, marker=mark)
         ax.plot([], [], mark, linestyle="-", color=colour, label=label)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean score", ylabel="precision")
@@ -142,7 +143,7 @@ def recall_by_corpus(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[
             sizes = 12 + 160 * own["mentions"] / own["mentions"].sum()
             colours = [PALETTE[groups.index(group) % len(PALETTE)] for group in own["group"]]
             ax.scatter(x, [y] * len(x), sizes, colours, zorder=2, clip_on=False)
-        ax.set(xlim=(0, 100), xlabel="test recall (%)")
+        ax.set(xlim=(-4, 104), xlabel="test recall (%)")
         ax.set_title(name, fontsize="small")
     axes[0].set_yticks(range(len(places)), [" ".join(place) for place in places], fontsize="small")
     axes[0].set_ylim(len(places) - 0.5, -0.5)

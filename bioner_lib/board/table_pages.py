@@ -1,24 +1,32 @@
 """The page of a committed table: outputs/published/<table>/README.md, written by `publish`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
 from ..home import home
+from .comparison import by_arm, compare_arms
 from .leaderboard import FEW, by_corpus, markdown_table, with_ranges
 from .published_files import published_rows
 from .published_measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
 from .tables import aggregate, results
 
 _NOTE = f"""
-Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents and seeds. N/A:
-fewer than {FEW} mentions. Written by `python -m bioner_lib publish`; a test compares it with the
-rows.
+Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents (sentences, where a
+corpus names no documents) and seeds. N/A: fewer than {FEW} mentions. Written by `python -m
+bioner_lib publish`; a test compares it with the rows.
+"""
+_AGAINST = """
+## Against the dictionary
 
+Points of F1 over all types, paired by document and seed.
+
+"""
+_KNOWN = """
 ## Known names, new names
 
-Test recall (%) of the mentions that training told (seen, or memorized), of new names for concepts
-that it told (synonym), and of the rest; in brackets: mentions. Means over runs.
+Test recall (%), mean over runs; in brackets: mentions. Seen, or memorized: the name is in train.
+Unseen: it isn't. With identifiers, an unseen name whose concept is in train is a synonym.
 
 """
 _SCORES = """
@@ -42,7 +50,24 @@ def page(table: str) -> str:
     found = measured(rows)
     scores = by_corpus(with_ranges(aggregate(results(rows)), rows))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
-    return head + scores + _NOTE + _recall_table(found) + _SCORES + _scores_table(found)
+    against = _baseline_table(rows)
+    known = _KNOWN + _recall_table(found)
+    return head + scores + _NOTE + against + known + _SCORES + _scores_table(found)
+
+
+def _baseline_table(rows: Sequence[Mapping]) -> str:
+    """Every arm minus the dictionary; empty where the table has none."""
+    arms = by_arm(rows)
+    base = arms.pop("dictionary", None)
+    if base is None:
+        return ""
+    lines = []
+    for one in compare_arms(arms, base).sort_values(["corpus", "arm"]).itertuples():
+        low_high = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
+        numbers = [f"{100 * one.difference:+.1f}", low_high, f"{one.p_holm:.3f}"]
+        lines.append([one.corpus, one.arm, str(one.seeds), *numbers])
+    head = ["corpus", "system", "runs", "difference", "95 % interval", "p (Holm)"]
+    return _AGAINST + markdown_table(head, lines)
 
 
 def _recall_table(found: Sequence[Measured]) -> str:
