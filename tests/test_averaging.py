@@ -10,7 +10,7 @@ from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.training import loop as training
 from bioner_lib.training.averaging import LastWeights
 from bioner_lib.training.loop import Loop, fit
-from bioner_lib.training.optimization import ABOVE, EMBEDDINGS, layer_rates
+from bioner_lib.training.optimization import ABOVE, EMBEDDINGS, layer_rates, make_optimizer
 
 
 def weights(tagger):
@@ -76,6 +76,12 @@ def test_dev_judges_the_mean_and_the_run_keeps_what_it_judged(tiny, tmp_path, mo
 
 def test_a_killed_run_remembers_its_last_weights(tiny, tmp_path, monkeypatch):
     config, corpora = small(tiny, epochs=3, average=3), [load_corpus("sample").limit(40)]
+    rising = iter(range(1, 100))  # so that the last epoch's mean is kept
+
+    def dev_scores(*_):
+        return {"sample": {"micro": {"f1": float(next(rising))}}}
+
+    monkeypatch.setattr(training, "dev_scores", dev_scores)
     whole = fit(config, corpora, progress=False)
     inner = Loop.one_epoch
 
@@ -89,7 +95,7 @@ def test_a_killed_run_remembers_its_last_weights(tiny, tmp_path, monkeypatch):
         fit(config, corpora, tmp_path, progress=False)
     monkeypatch.setattr(training.Loop, "one_epoch", inner)
     resumed = fit(config, corpora, tmp_path, progress=False)
-    assert [r["dev"] for r in resumed.history] == [r["dev"] for r in whole.history]
+    assert [r["loss"] for r in resumed.history] == [r["loss"] for r in whole.history]
     for name, value in whole.tagger.state_dict().items():
         assert torch.equal(resumed.tagger.state_dict()[name], value), name
 
@@ -117,14 +123,51 @@ def test_layers_learn_more_slowly_the_deeper_they_lie(tiny):
     assert ratio == pytest.approx([expected[EMBEDDINGS]] * len(ratio)), "the word embeddings too"
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "modernbert", "xlnet"])
+def test_weights_from_a_file_move_to_the_models_device():
+    """A checkpoint is read onto the CPU, wherever the training runs."""
+    model = nn.Linear(2, 1)
+    last = LastWeights(model, 2)
+    last.add()
+    state = last.state_dict()
+    moved = LastWeights(nn.Linear(2, 1, device="meta"), 2)
+    moved.load_state_dict(state)
+    assert {value.device.type for value in moved.kept[0].values()} == {"meta"}
+
+
+def test_weights_that_do_not_change_stay_to_the_bit():
+    model = nn.Linear(100, 100)
+    last = LastWeights(model, 3)
+    for _ in range(3):
+        last.add()
+    assert torch.equal(last.mean()["weight"], model.weight)
+
+
+@pytest.mark.parametrize(
+    "family", ["bert", "roberta", "electra", "deberta-v2", "distilbert", "modernbert", "xlnet"]
+)
 def test_every_family_names_its_layers(family, tmp_path):
     config = small(str(make_encoder(family, tmp_path)), layer_decay=0.9)
     rates = layer_rates(Loop(config, [load_corpus("sample").limit(8)]).tagger, 0.9)
-    assert len(rates) > 2
+    assert set(rates) == {0, 1, EMBEDDINGS, ABOVE}
 
 
-def test_an_encoder_without_layers_is_refused(tiny, tmp_path):
-    folder = str(make_encoder("albert", tmp_path))
-    with pytest.raises(WorkbookError, match=r"layer_decay=0.9 needs an encoder.*'albert'"):
+def test_what_is_read_before_the_layers_learns_most_slowly(tmp_path):
+    """On a GPU the word embeddings are in the dense optimizer; relative positions always are."""
+    config = small(str(make_encoder("deberta-v2", tmp_path)), layer_decay=0.5, learning_rate=0.1)
+    loop = Loop(config, [load_corpus("sample").limit(8)])
+    names = {id(p): name for name, p in loop.tagger.named_parameters()}
+    dense = make_optimizer(config, loop.tagger, loop.loss_of)
+    rates = {}
+    for group in dense.param_groups:
+        rates |= {names[id(p)]: group["lr"] for p in group["params"] if id(p) in names}
+    table = loop.tagger.encoder.get_input_embeddings().weight
+    assert rates[names[id(table)]] == pytest.approx(0.1 * 0.5**3)
+    relative = [rate for name, rate in rates.items() if name.endswith("rel_embeddings.weight")]
+    assert relative == [pytest.approx(0.1 * 0.5**3)] * len(relative)
+
+
+@pytest.mark.parametrize("family", ["albert", "funnel"])
+def test_an_encoder_without_one_stack_of_layers_is_refused(family, tmp_path):
+    folder = str(make_encoder(family, tmp_path))
+    with pytest.raises(WorkbookError, match=rf"layer_decay=0.9 needs an encoder.*'{family}'"):
         run_in(tmp_path, small(folder, layer_decay=0.9))

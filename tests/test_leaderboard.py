@@ -187,6 +187,14 @@ def test_a_line_per_corpus_type_and_system_with_precision_and_recall():
     assert by_corpus(table).splitlines()[3] == expected.removesuffix(" 20.0 to 31.0 |")
 
 
+def test_a_board_without_a_test_split_has_no_intervals(outputs):
+    made = row(1, 0.5)
+    made["scores"]["sample"] = {"dev": made["scores"]["sample"]["test"]}
+    table = write_leaderboard([made], with_intervals=True)
+    assert "95 % interval" in board_text(table)
+    assert len(table) == len(write_leaderboard([made]))
+
+
 def test_the_board_can_show_intervals(outputs):
     rows = [predicted(outputs, row(1, 0.5), answers(30))]
     table = write_leaderboard(rows, with_intervals=True)

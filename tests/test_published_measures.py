@@ -5,11 +5,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from conftest import execute_job, run_in
+from conftest import execute_job, own_corpus, run_in
 
 from bioner_lib import RunConfig, WorkbookError, forget, load_corpus
 from bioner_lib.board import plots
-from bioner_lib.board.published_files import published_rows
+from bioner_lib.board.published_files import published_rows, published_tables
 from bioner_lib.board.published_measures import (
     FOLDER,
     Measured,
@@ -88,17 +88,59 @@ def test_a_run_is_measured_from_its_predictions(made, monkeypatch):
     assert spans == scores["tp"] + scores["fp"]
 
 
-def test_a_second_phase_remembers_the_names_of_the_first(made, monkeypatch):
+@pytest.mark.parametrize("field", ["start_from", "teacher"])
+def test_what_taught_earlier_runs_is_known(made, monkeypatch, field):
     folder, row = made
     monkeypatch.setenv("BIONER_OUTPUTS", str(folder))
     first = row["config"] | {"corpora": ["sample"]}
-    half = row | {"config": row["config"] | {"corpora": ["sample@1/4"]}}
-    phased = half | {"parents": {"start_from": {"phases": [first]}}}
+    data = row["data"]["sample"] | {"fingerprint": load_corpus("sample@1/4").fingerprint}
+    half = row | {"config": row["config"] | {"corpora": ["sample@1/4"]}, "data": {"sample": data}}
+    limited = first | {"limit": 40}
+    phased = half | {"parents": {field: {"phases": [limited, first]}}}
     mentions = []
     for one_row in (half, phased, row):
         recall = measures_of(one_row, "sample")["recall"]
         mentions.append(sum(own["familiarity"]["seen"][1] for own in recall.values()))
     assert mentions[0] < mentions[1] == mentions[2]
+
+
+def test_a_corpus_that_has_changed_is_refused(tiny, tmp_path, outputs):
+    """Its test words are those of the run, but its train text isn't."""
+    corpus = load_corpus("sample")
+    mine = own_corpus(tmp_path / "mine", corpus.train[:20])
+    text = (tmp_path / "mine" / "dev.jsonl").read_text()
+    (tmp_path / "mine" / "test.jsonl").write_text(text)
+    row = run_in(outputs, RunConfig(corpora=mine, system="dictionary"))
+    assert len(measured([row])) == 1
+    path = tmp_path / "mine" / "train.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[1:]))
+    with pytest.raises(WorkbookError, match=r"has changed since .* was made; .*forget\("):
+        measured([row])
+
+
+def test_two_rows_of_one_run_are_refused(made, monkeypatch):
+    folder, row = made
+    monkeypatch.setenv("BIONER_OUTPUTS", str(folder))
+    with pytest.raises(WorkbookError, match="two rows of run"):
+        measured([row, row])
+
+
+def test_a_table_that_cannot_be_shown_leaves_the_old_one(published, outputs, monkeypatch):
+    (published.parents[1] / "data").symlink_to(Path(__file__).parents[1] / "data")
+    row = run_in(outputs, RunConfig(corpora="sample", system="dictionary", seed=1))
+    for job in jobs_of("tiny").values():
+        execute_job(job, row)
+    publish("tiny")
+    before = {path: path.read_text() for path in published.rglob("*") if path.is_file()}
+
+    def broken(*_):
+        raise WorkbookError("no page")
+
+    monkeypatch.setattr("bioner_lib.board.publishing.page", broken)
+    with pytest.raises(WorkbookError, match="no page"):
+        publish("tiny")
+    assert {path: path.read_text() for path in published.rglob("*") if path.is_file()} == before
+    assert published_tables() == ["tiny"]
 
 
 def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs, monkeypatch):
@@ -119,7 +161,7 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
     assert re.search(r"\| sample \| Gene \| dictionary \| [\d.]+ \(\d+\) \| 0\.0 \(\d+\) \|", text)
     (path,) = (published / "tiny" / FOLDER).glob("*.json")
     assert path.stat().st_size < 8_000
-    for content in ("{", "{}"):
+    for content in ("{", "{}", "[]", '{"sample": {}}', '{"sample": null}'):
         path.write_text(content)
         with pytest.raises(WorkbookError, match=r"measures.*json holds no measures of 'sample'"):
             measured(published_rows("tiny"))

@@ -42,7 +42,7 @@ def sweep(outputs, published, monkeypatch):
     Its predictions are of no corpus; `tests/test_published_measures.py` measures real ones.
     """
     monkeypatch.setattr(publishing, "measures_text", lambda row: "{}")
-    monkeypatch.setattr(publishing, "page", lambda table: "")
+    monkeypatch.setattr(publishing, "page", lambda table, folder: "")
     shared = finished(outputs, 20, seed=13, scheme="IOB2")
     rows = [finished(outputs, right, seed=seed) for seed, right in ((1, 36), (2, 38))]
     for job, made in zip(jobs_of("tiny").values(), rows, strict=True):

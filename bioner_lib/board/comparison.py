@@ -22,7 +22,7 @@ from ..runs.rows import (
     read_rows,
 )
 from .published_files import asked_of, counts_of
-from .tables import results, short_names
+from .tables import by_run, results, short_names
 
 Rows = Sequence[Mapping]
 ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed
@@ -109,27 +109,13 @@ def by_arm(rows: Iterable[Mapping]) -> dict[str, dict[str, list[Mapping]]]:
 
     Raises WorkbookError for two rows of one run.
     """
-    by_id = _by_id(rows)
+    by_id = by_run(rows)
     frame = results(by_id.values())
     tests = frame[frame["split"] == "test"].drop_duplicates(["name", "corpus", "run_id"])
     arms: dict[str, dict[str, list[Mapping]]] = {}
     for line in tests.itertuples():
         arms.setdefault(line.name, {}).setdefault(line.corpus, []).append(by_id[line.run_id])
     return arms
-
-
-def _by_id(rows: Iterable[Mapping]) -> dict[str, Mapping]:
-    """Run id -> row. The rows of one run in two committed tables may have other scores."""
-    by_id: dict[str, Mapping] = {}
-    for row in rows:
-        if row["run_id"] in by_id:
-            tables = [by_id[row["run_id"]].get("table", ""), row.get("table", "")]
-            raise WorkbookError(
-                f"two rows of run {row['run_id']!r}, of the tables {tables}; give the rows of one "
-                "table"
-            )
-        by_id[row["run_id"]] = row
-    return by_id
 
 
 def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
@@ -141,7 +127,7 @@ def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
     Raises WorkbookError for rows without predictions or committed counts, two rows of one run, and
     runs of one arm that were tested on different documents.
     """
-    rows = _by_id(rows)
+    rows = by_run(rows)
     frame = results(rows.values())
     tests = frame[(frame["split"] == "test") & (frame["type"] != "macro")]
     lines = []
@@ -155,7 +141,8 @@ def intervals(rows: Iterable[Mapping], resamples: int = 1_000) -> pd.DataFrame:
             found = f1_interval(np.stack([one.of(counted) for one in counts]), resamples)
             about = {"name": name, "corpus": corpus, "type": type, "seeds": len(counts)}
             lines.append(about | {"official": part["official"].all(), **found})
-    return pd.DataFrame(lines)
+    columns = ["name", "corpus", "type", "seeds", "official", "f1", "low", "high"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def compare_arms(arms: Mapping[str, ByCorpus], base: ByCorpus) -> pd.DataFrame:
@@ -216,11 +203,11 @@ def finals(configs: Sequence[RunConfig]) -> dict[str, list[dict]]:
                     key = "trained" if "dev" in splits else config.run_id
                     found.setdefault(corpus, {}).setdefault(key, []).append(row)
     chosen = {}
-    for corpus, by_run in found.items():
-        if "trained" in by_run:
-            chosen[corpus] = by_run["trained"]
-        elif len(by_run) == 1:
-            chosen[corpus] = next(iter(by_run.values()))
+    for corpus, of_runs in found.items():
+        if "trained" in of_runs:
+            chosen[corpus] = of_runs["trained"]
+        elif len(of_runs) == 1:
+            chosen[corpus] = next(iter(of_runs.values()))
     return chosen
 
 

@@ -49,7 +49,7 @@ def table_folder(table: str) -> Path:
 
 def published_tables() -> list[str]:
     """The names of the committed tables that hold rows."""
-    folders = sorted(path for path in table_folder("").glob("*") if path.is_dir())
+    folders = sorted(path for path in table_folder("").glob("[!.]*") if path.is_dir())
     return [folder.name for folder in folders if _row_files(folder)]
 
 

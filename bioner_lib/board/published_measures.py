@@ -5,7 +5,7 @@ predictions nor corpora are needed:
 
     corpus -> recall        type -> grouping -> group -> [found, mentions]
               reliability   type -> bins of scores, as `calibration.reliability` gives them
-              leak_free     F1 over all types without the test sentences that train holds too
+              leak_free     F1 over the types asked for, without test sentences that train holds too
               leaked        how many test sentences those are
 """
 
@@ -20,9 +20,11 @@ from ..corpora.loading import load_corpus
 from ..errors import WorkbookError, unknown
 from ..evaluation.calibration import reliability, span_scores
 from ..evaluation.generalization import GROUPINGS, gold_mentions, leak_free, recall_by
-from ..runs.rows import phases, read_predictions
+from ..runs.leaks import trained_before
+from ..runs.provenance import way_out
+from ..runs.rows import config_of, read_predictions
 from .published_files import asked_of, table_folder
-from .tables import results
+from .tables import by_run, results
 
 FOLDER = "measures"  # of a table's folder
 Measures = Mapping[str, Mapping | float | int]
@@ -32,10 +34,11 @@ def measures_of(row: Mapping, corpus: str) -> Measures:
     """The measures of a run on the test split of one corpus, as this module's text lists them.
 
     A row of `published_rows` takes them from its table's folder. Those of any other row are counted
-    from its predictions and the corpora of all its phases.
+    from its predictions and its corpora; what taught earlier phases and teachers counts as train
+    text too, where it is still on this machine.
 
-    Raises WorkbookError where a file is missing or damaged, and for predictions of other sentences
-    than the corpus holds.
+    Raises WorkbookError where a file is missing or damaged, and where a corpus has changed since
+    the run.
     """
     if "table" in row:
         return _committed(row, corpus)
@@ -58,13 +61,17 @@ def measures_of(row: Mapping, corpus: str) -> Measures:
 
 
 def _texts(row: Mapping, corpus: str) -> tuple[Corpus, list[Corpus]]:
-    """The corpus that a run was tested on, and those that it was trained on in all its phases."""
-    trained = {(name, one["limit"]): None for one in phases(row) for name in one["corpora"]}
-    trained_on = [load_corpus(name, limit=limit) for name, limit in trained]
-    limit = row["config"]["limit"]
-    also = [load_corpus(name, limit=limit) for name in row["config"]["also_test"]]
-    (tested, *_) = (one for one in reversed([*also, *trained_on]) if one.name == corpus)
-    return tested, trained_on
+    """The corpus that a run was tested on, and those that taught it and what it builds on."""
+    config = config_of(row)
+    loaded = [load_corpus(c, limit=config.limit) for c in (*config.corpora, *config.also_test)]
+    for one in loaded:
+        if one.fingerprint != row["data"][one.name]["fingerprint"]:
+            raise WorkbookError(
+                f"{one.name!r} has changed since {row['run_id']} was made; {way_out(row['run_id'])}"
+            )
+    before, _ = trained_before(config, row.get("parents", {}))
+    (tested, *_) = (one for one in loaded if one.name == corpus)
+    return tested, [*loaded[: len(config.corpora)], *before]
 
 
 def _found(groups: Mapping[str, Mapping]) -> dict[str, list[int]]:
@@ -81,8 +88,9 @@ def measures_text(row: Mapping) -> str:
 def _committed(row: Mapping, corpus: str) -> Measures:
     path = table_folder(row["table"]) / FOLDER / f"{row['run_id']}.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))[corpus]
-    except (OSError, ValueError, KeyError) as error:
+        measures = json.loads(path.read_text(encoding="utf-8"))[corpus]
+        return {key: measures[key] for key in ("recall", "reliability", "leak_free", "leaked")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkbookError(
             f"{path} holds no measures of {corpus!r} ({error!r}); get it again with git checkout, "
             "or publish its table again"
@@ -99,8 +107,11 @@ class Measured(NamedTuple):
 
 
 def measured(rows: Iterable[Mapping]) -> list[Measured]:
-    """`measures_of` all runs and their test corpora; raises WorkbookError where it does."""
-    by_id = {row["run_id"]: row for row in rows}
+    """`measures_of` all runs and their test corpora.
+
+    Raises WorkbookError where it does, and for two rows of one run.
+    """
+    by_id = by_run(rows)
     frame = results(by_id.values())
     found = []
     tests = frame[frame["split"] == "test"].drop_duplicates(["run_id", "corpus"])

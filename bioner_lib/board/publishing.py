@@ -10,6 +10,7 @@ arms for tables and figures, by fields of their configurations:
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +34,7 @@ _SHOWN = 8  # unfinished jobs that an error names
 def publish(table: str) -> list[Path]:
     """Copy the rows of a table's sweep, with counts and measures; returns the rows' files.
 
-    README.md in the table's folder shows them. Files of the folder that the sweep no longer makes
-    are deleted.
+    README.md in the table's folder shows them. The folder is replaced as a whole.
 
     Raises WorkbookError for an unknown table, jobs that aren't finished, missing predictions or
     such as don't give the row's scores, and taggers that computed in several precisions or on
@@ -56,15 +56,28 @@ def publish(table: str) -> list[Path]:
         files[name] = json.dumps(row, indent=1)
         files[f"{COUNTS}/{name}"] = counts_text(_counts(row))
         files[f"{MEASURES}/{name}"] = measures_text(row)
-    folder = table_folder(table)
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        replace_text(folder / name, text)
-    for path in folder.rglob("*.json"):
-        if path.relative_to(folder).as_posix() not in files:
-            path.unlink()
-    replace_text(folder / "README.md", page(table))
-    return [folder / f"{row['run_id']}.json" for row in rows]
+    _replace_folder(table, files)
+    return [table_folder(table) / f"{row['run_id']}.json" for row in rows]
+
+
+def _replace_folder(table: str, files: Mapping[str, str]) -> None:
+    """A table's folder with these files and its page; if anything fails, the old one stays."""
+    folder, aside, old = (table_folder(f"{before}{table}") for before in ("", ".new-", ".old-"))
+    for left in (aside, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        for name, text in files.items():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            replace_text(aside / name, text)
+        replace_text(aside / "README.md", page(table, aside.name))
+        if folder.exists():
+            folder.rename(old)
+        aside.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for left in (aside, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def jobs_of(table: str) -> dict[str, Job]:

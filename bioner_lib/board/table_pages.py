@@ -38,12 +38,13 @@ eight words or more that train holds word for word; F1 with and without them.
 """
 
 
-def page(table: str) -> str:
+def page(table: str, folder: str = "") -> str:
     """The Markdown of a committed table, from its committed files alone.
 
-    Raises WorkbookError where its rows, counts or measures are missing.
+    `folder` holds them, if it isn't called as the table is. Raises WorkbookError where its rows,
+    counts or measures are missing.
     """
-    rows = published_rows(table)
+    rows = published_rows(folder or table)
     sweep = home() / "notebooks" / "sweeps" / "published" / f"{table}.yaml"
     text = sweep.read_text(encoding="utf-8")
     about = [line[2:] for line in text.splitlines() if line.startswith("# ")]

@@ -77,6 +77,23 @@ def _without(name: str, fields: set[str]) -> str:
     return " ".join(part for part in name.split(" ") if part not in fields)
 
 
+def by_run(rows: Iterable[Mapping]) -> dict[str, Mapping]:
+    """Run id -> row.
+
+    Raises WorkbookError for two rows of one run: in two committed tables they may differ.
+    """
+    by_id: dict[str, Mapping] = {}
+    for row in rows:
+        if row["run_id"] in by_id:
+            tables = [by_id[row["run_id"]].get("table", ""), row.get("table", "")]
+            raise WorkbookError(
+                f"two rows of run {row['run_id']!r}, of the tables {tables}; give the rows of one "
+                "table"
+            )
+        by_id[row["run_id"]] = row
+    return by_id
+
+
 def results(rows: Iterable[Mapping]) -> pd.DataFrame:
     """One line per run x corpus x split x type, with `micro` and `macro`; measures from 0 to 1.
 

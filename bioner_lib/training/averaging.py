@@ -28,8 +28,11 @@ class LastWeights:
         """The mean of each tensor; of one that counts something, the last value."""
         mean = {}
         for name, last in self.kept[-1].items():
-            values = [weights[name] for weights in self.kept]
-            mean[name] = torch.stack(values).mean(0) if last.is_floating_point() else last
+            if last.is_floating_point():
+                values = torch.stack([weights[name] for weights in self.kept])
+                # in double precision the mean of equal values is that value
+                last = values.double().mean(0).to(last.dtype)
+            mean[name] = last
         return mean
 
     @contextmanager
@@ -45,7 +48,8 @@ class LastWeights:
         return {"kept": self.kept}
 
     def load_state_dict(self, state: dict[str, list[Weights]]) -> None:
-        self.kept = state["kept"]
+        now = self.model.state_dict()
+        self.kept = [{k: v.to(now[k].device) for k, v in one.items()} for one in state["kept"]]
 
 
 def _copy(model: nn.Module) -> Weights:

@@ -15,7 +15,8 @@ from ..models.tagger import MultiTaskTagger
 _LOG_VARIANCES_RATE = 1e-2  # learning rate of learned loss weights
 _CHARACTERS_RATE = 1e-3  # of the character network, whose weights are new and few
 EMBEDDINGS, ABOVE = -1, -2  # below the encoder's layers, above them
-_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
+_LAYER = re.compile(r"(encoder\.(?:.+?\.)?(?:layers?|h|blocks?))\.(\d+)\.")
+_EMBEDDED = re.compile(r"embed|wte|wpe|relative_attention_bias")
 
 
 def make_optimizer(
@@ -49,17 +50,21 @@ def make_optimizer(
 def layer_rates(tagger: MultiTaskTagger, decay: float) -> dict[int, float]:
     """Layer of the encoder -> share of the learning rate; EMBEDDINGS and ABOVE belong to it.
 
-    Each layer learns `decay` times as fast as the one above it, and heads (ABOVE) at full rate:
-    Howard, Ruder 2018, arXiv 1801.06146; Clark and others 2020, arXiv 2003.10555.
+    Each layer learns `decay` times as fast as the one above it. Heads, and what of the encoder is
+    in no layer (ABOVE), learn at full rate: Howard, Ruder 2018, arXiv 1801.06146; Clark and others
+    2020, arXiv 2003.10555.
 
-    Raises WorkbookError where the encoder's parameters name no layers.
+    Raises WorkbookError where the parameters don't name one stack of layers.
     """
-    layers = {_layer(name) for name, _ in tagger.named_parameters()} - {EMBEDDINGS, ABOVE}
-    if decay < 1 and not layers:
+    names = [name for name, _ in tagger.named_parameters()]
+    found = [match for name in names if (match := _LAYER.match(name))]
+    stacks = {match[1] for match in found}
+    if decay < 1 and len(stacks) != 1:
         raise WorkbookError(
-            f"layer_decay={decay} needs an encoder whose parameters name its layers; "
-            f"{tagger.encoder.config.model_type!r} doesn't: leave layer_decay out"
+            f"layer_decay={decay} needs an encoder with one stack of layers; the parameters of "
+            f"{tagger.encoder.config.model_type!r} name {len(stacks)}: leave layer_decay out"
         )
+    layers = {int(match[2]) for match in found}
     count = len(layers)
     rates = {layer: decay ** (count - layer) for layer in layers}
     return rates | {EMBEDDINGS: decay ** (count + 1), ABOVE: 1.0}
@@ -67,11 +72,10 @@ def layer_rates(tagger: MultiTaskTagger, decay: float) -> dict[int, float]:
 
 def _layer(name: str) -> int:
     """The encoder's layer that a tagger's parameter belongs to."""
-    if not name.startswith("encoder."):
-        return ABOVE
-    if match := _LAYER.search(name):
-        return int(match[1])
-    return EMBEDDINGS if "embed" in name else ABOVE
+    if match := _LAYER.match(name):
+        return int(match[2])
+    is_read_first = name.startswith("encoder.") and _EMBEDDED.search(name)
+    return EMBEDDINGS if is_read_first else ABOVE
 
 
 def warm_up_and_decay(warmup: float, steps: int) -> Callable[[int], float]:
