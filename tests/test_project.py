@@ -127,7 +127,7 @@ ROOMS = {
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality disagreement coverage denoising",
     "training": "energy progress processes building optimization embedding_rows averaging "
-    "checkpoint self_labels objective tracking loop",
+    "checkpoint choosing self_labels objective tracking loop",
     "runs": "rows cards recipes provenance leaks scored evaluations calibrated run logs search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",

@@ -24,8 +24,9 @@ from bioner_lib.models.heads import plan_heads
 from bioner_lib.runs.rows import file_name, forget
 from bioner_lib.training import loop as training
 from bioner_lib.training.building import build
+from bioner_lib.training.choosing import dev_f1
 from bioner_lib.training.energy import joules, used
-from bioner_lib.training.loop import dev_f1, fit
+from bioner_lib.training.loop import fit
 
 
 def test_a_run_leaves_a_complete_row(tiny, outputs, capsys):

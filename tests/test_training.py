@@ -12,7 +12,8 @@ from bioner_lib.models.batching import collate
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.training import loop as training
 from bioner_lib.training.building import build, seed_everything
-from bioner_lib.training.loop import Loop, dev_f1, fit
+from bioner_lib.training.choosing import dev_f1
+from bioner_lib.training.loop import Loop, fit
 
 NAMES = ("sample-gene", "sample-disease")
 

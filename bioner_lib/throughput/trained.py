@@ -11,7 +11,8 @@ from ..corpora.corpus import Corpus
 from ..models.encoders import autocast_dtype
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
-from ..training.loop import Loop, dev_f1, fit
+from ..training.choosing import dev_f1
+from ..training.loop import Loop, fit
 from .trainers import stock_trainer
 
 

@@ -6,18 +6,16 @@ last epoch ends as it would have ended.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..config import RunConfig
-from ..corpora.corpus import Corpus, Split, refuse_test
-from ..errors import WorkbookError
-from ..evaluation.scoring import Score, score
+from ..corpora.corpus import Corpus, refuse_test
+from ..evaluation.scoring import Score
 from ..models.batching import Example, collate, epoch_batches, make_examples
 from ..models.encoders import autocast_dtype
 from ..models.heads import plan_heads
@@ -27,6 +25,7 @@ from . import processes
 from .averaging import LastWeights
 from .building import build, earlier_tagger, seed_everything
 from .checkpoint import Checkpoint
+from .choosing import choosing_corpora, chosen_by, dev_scores
 from .embedding_rows import EmbeddingRows
 from .energy import joules, used
 from .objective import Objective
@@ -294,46 +293,6 @@ def share_of(examples: Sequence[Example]) -> Share:
     return Share(mine, max(1, words) / n, n * len(mine) / len(examples))
 
 
-def dev_scores(
-    tagger: MultiTaskTagger,
-    dev: Sequence[Split],
-    corpora: Sequence[Corpus],
-    autocast: torch.dtype | None,
-    cuts: dict[str, Cut] | None = None,
-) -> dict[str, dict[str, Score]]:
-    """Corpus -> type, micro or macro -> its measures on the dev split, as `score` gives them.
-
-    `cuts` keeps this process's part of each split, cut into windows, from one call to the next.
-    """
-    result, cuts = {}, {} if cuts is None else cuts
-    for split, corpus in zip(dev, corpora, strict=True):
-        refuse_test(split, "choosing an epoch")
-        if corpus.name not in cuts:
-            mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
-            cuts[corpus.name] = Cut(tagger.cut(mine))
-        found = tagger.predict(cuts[corpus.name], corpus.name, corpus.types, autocast=autocast)
-        gold = [sentence.spans for sentence in split]
-        result[corpus.name] = score(gold, processes.gather(found), corpus.types)
-    return result
-
-
-def chosen_by(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, float]:
-    """Corpus -> micro F1, and `mean` over corpora, by which an epoch is chosen."""
-    f1 = {name: measures["micro"]["f1"] for name, measures in scores.items()}
-    return f1 | {"mean": float(np.mean(list(f1.values())))}
-
-
-def dev_f1(
-    tagger: MultiTaskTagger,
-    dev: Sequence[Split],
-    corpora: Sequence[Corpus],
-    autocast: torch.dtype | None,
-    cuts: dict[str, Cut] | None = None,
-) -> dict[str, float]:
-    """Corpus -> micro F1 on its dev split, and their mean; see `dev_scores`."""
-    return chosen_by(dev_scores(tagger, dev, corpora, autocast, cuts))
-
-
 def fit(
     config: RunConfig,
     corpora: Sequence[Corpus],
@@ -354,7 +313,7 @@ def fit(
 
     Raises WorkbookError for a loss that isn't finite.
     """
-    choosing = _choosing(corpora, also)
+    choosing = choosing_corpora(corpora, also)
     loop = Loop(config, corpora, progress, track)
     checkpoint = Checkpoint(folder, loop.parts())
     history = checkpoint.restore()
@@ -369,18 +328,6 @@ def fit(
     loop.tracking.finish()
     whole = loop.cuts if processes.count() == 1 else {}
     return Fitted(loop.tagger, history, cost_of(history), loop.labelled, whole)
-
-
-def _choosing(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
-    """The corpora on whose dev splits an epoch is chosen."""
-    gold = [corpus for corpus in corpora if not corpus.silver]
-    gold = gold or [corpus for corpus in also if "dev" in corpus.splits and not corpus.silver]
-    if not gold:
-        raise WorkbookError(
-            f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on "
-            "labels that nobody checked; name a gold corpus with a dev split in also_test"
-        )
-    return gold
 
 
 def _train_and_choose(

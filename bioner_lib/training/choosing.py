@@ -1,0 +1,64 @@
+"""Which epoch is kept: scores on the dev splits of gold corpora, never on test."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ..corpora.corpus import Corpus, Split, refuse_test
+from ..errors import WorkbookError
+from ..evaluation.scoring import Score, score
+from ..models.tagger import Cut, MultiTaskTagger
+from . import processes
+
+
+def choosing_corpora(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
+    """The corpora on whose dev splits an epoch is chosen."""
+    gold = [corpus for corpus in corpora if not corpus.silver]
+    gold = gold or [corpus for corpus in also if "dev" in corpus.splits and not corpus.silver]
+    if not gold:
+        raise WorkbookError(
+            f"{[corpus.name for corpus in corpora]} are silver, and no epoch can be chosen on "
+            "labels that nobody checked; name a gold corpus with a dev split in also_test"
+        )
+    return gold
+
+
+def dev_scores(
+    tagger: MultiTaskTagger,
+    dev: Sequence[Split],
+    corpora: Sequence[Corpus],
+    autocast: torch.dtype | None,
+    cuts: dict[str, Cut] | None = None,
+) -> dict[str, dict[str, Score]]:
+    """Corpus -> type, micro or macro -> its measures on the dev split, as `score` gives them.
+
+    `cuts` keeps this process's part of each split, cut into windows, from one call to the next.
+    """
+    result, cuts = {}, {} if cuts is None else cuts
+    for split, corpus in zip(dev, corpora, strict=True):
+        refuse_test(split, "choosing an epoch")
+        if corpus.name not in cuts:
+            mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
+            cuts[corpus.name] = Cut(tagger.cut(mine))
+        found = tagger.predict(cuts[corpus.name], corpus.name, corpus.types, autocast=autocast)
+        gold = [sentence.spans for sentence in split]
+        result[corpus.name] = score(gold, processes.gather(found), corpus.types)
+    return result
+
+
+def chosen_by(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, float]:
+    """Corpus -> micro F1, and `mean` over corpora, by which an epoch is chosen."""
+    f1 = {name: measures["micro"]["f1"] for name, measures in scores.items()}
+    return f1 | {"mean": float(np.mean(list(f1.values())))}
+
+
+def dev_f1(
+    tagger: MultiTaskTagger,
+    dev: Sequence[Split],
+    corpora: Sequence[Corpus],
+    autocast: torch.dtype | None,
+    cuts: dict[str, Cut] | None = None,
+) -> dict[str, float]:
+    """Corpus -> micro F1 on its dev split, and their mean; see `dev_scores`."""
+    return chosen_by(dev_scores(tagger, dev, corpora, autocast, cuts))
