@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
 from ..home import home
-from .comparison import by_arm, compare_arms
+from .comparison import against_single, by_arm, compare_arms
 from .leaderboard import FEW, by_corpus, markdown_table, with_ranges
 from .published_files import published_rows
 from .published_measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
@@ -20,6 +22,12 @@ _AGAINST = """
 ## Against the dictionary
 
 Points of F1 over all types, paired by document and seed.
+
+"""
+_MULTI = """
+## Multi-task against single-task
+
+Arms of equal budget; points of F1 over all types, paired by document and seed.
 
 """
 _KNOWN = """
@@ -51,24 +59,28 @@ def page(table: str, folder: str = "") -> str:
     found = measured(rows)
     scores = by_corpus(with_ranges(aggregate(results(rows)), rows))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
-    against = _baseline_table(rows)
     known = _KNOWN + _recall_table(found)
-    return head + scores + _NOTE + against + known + _SCORES + _scores_table(found)
+    return head + scores + _NOTE + _comparisons(rows) + known + _SCORES + _scores_table(found)
 
 
-def _baseline_table(rows: Sequence[Mapping]) -> str:
-    """Every arm minus the dictionary; empty where the table has none."""
+def _comparisons(rows: Sequence[Mapping]) -> str:
+    """Every arm minus the dictionary, and multi-task minus single-task arms of equal budget."""
     arms = by_arm(rows)
-    base = arms.pop("dictionary", None)
-    if base is None:
-        return ""
+    base = arms.get("dictionary")
+    trained = {name: own for name, own in arms.items() if name != "dictionary"}
+    against = compare_arms(trained, base) if base else pd.DataFrame()
+    parts = [(_AGAINST, against), (_MULTI, against_single(arms))]
+    return "".join(head + _differences(frame) for head, frame in parts if len(frame))
+
+
+def _differences(frame: pd.DataFrame) -> str:
     lines = []
-    for one in compare_arms(arms, base).sort_values(["corpus", "arm"]).itertuples():
+    for one in frame.sort_values(["corpus", "arm"]).itertuples():
         low_high = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
         numbers = [f"{100 * one.difference:+.1f}", low_high, f"{one.p_holm:.3f}"]
         lines.append([one.corpus, one.arm, str(one.seeds), *numbers])
     head = ["corpus", "system", "runs", "difference", "95 % interval", "p (Holm)"]
-    return _AGAINST + markdown_table(head, lines)
+    return markdown_table(head, lines)
 
 
 def _recall_table(found: Sequence[Measured]) -> str:
