@@ -25,9 +25,9 @@ TABLES = {
     "00_quickstart": "single_task",
     "10_explore_corpora": "corpora",
     "30_single_task": "single_task",
-    "40_multi_task": "",
-    "90_leaderboard": " single_task",
-    "55_partial_labels": "halves",
+    "40_multi_task": "multi_task",
+    "90_leaderboard": "multi_task single_task",
+    "55_partial_labels": "partial_labels",
     "70_lexicons": "silver",
     "71_silver_text": "silver",
     "75_silver_ratio": "silver",
@@ -161,13 +161,13 @@ def test_make_workbook_trains_on_few_pieces():
 
 @cache
 def committed(tables):
-    """The texts of committed tables (blanks between their names; "" is the oldest)."""
+    """The texts of committed tables (blanks between their names)."""
     return "\n".join(map(text_of_table, tables.split(" ")))
 
 
 def text_of_table(table):
     from bioner_lib import board
-    from bioner_lib.board import aggregate, by_type, markdown, published_rows, results
+    from bioner_lib.board import by_type, published_rows, results
     from bioner_lib.throughput import ratios, read_stored
 
     if table == "corpora":  # tests/test_inspection.py counts them again
@@ -176,12 +176,9 @@ def text_of_table(table):
         by_arm = read_stored(published=True, what="f1").groupby("arm")["f1"]
         spread = [f"{100 * f1.mean():.1f} ± {100 * f1.std():.1f}" for _, f1 in by_arm]
         return ratios(read_stored(published=True)).round(2).to_csv() + "\n".join(spread)
-    frame = results(published_rows(table) if table else published_rows())
-    if not table:
-        return markdown(aggregate(frame))
     if board.published_counts(table):
         return board.page(table)
-    return by_type(frame, ["Chemical", "Disease", "Gene", "Virus"])
+    return by_type(results(published_rows(table)), ["Chemical", "Disease", "Gene", "Virus"])
 
 
 @each_notebook

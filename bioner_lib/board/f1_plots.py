@@ -57,7 +57,8 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     ax.grid(False, axis="x")
     for line in range(1, len(groups)):
         ax.axvline(line - 0.44, color="0.85", linewidth=0.8)
-    _legend(ax, below=0.52 if many else 0.2)
+    longest = max(len(f"{corpus} {kind}") for corpus, kind in groups)
+    _legend(ax, below=max(0.52, 0.1 + 0.021 * longest) if many else 0.2)
     return ax
 
 

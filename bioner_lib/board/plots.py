@@ -316,13 +316,15 @@ def pareto(frame: pd.DataFrame, ax: plt.Axes, cost: str = "training seconds") ->
 def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """`transfer`: test F1 minus the single-task tagger's, in points.
 
-    Blank where no run exists, and where the single-task tagger stands against itself.
+    Blank where no run exists, and where the single-task tagger stands against itself; lines that
+    are blank everywhere are left out.
     """
-    bound = max(2.0, float(np.nanmax(np.abs(100 * frame.to_numpy()))))
-    colours = {"cmap": "vlag_r", "vmin": -bound, "vmax": bound, "center": 0}
     itself = np.array([[row == column for column in frame.columns] for row in frame.index])
-    label = "difference in test F1 (points)"
-    heatmap(100 * frame, ax, label, fmt="+.1f", mask=itself | frame.isna().to_numpy(), **colours)
+    shown = 100 * frame.mask(itself)
+    shown = shown.dropna(how="all").dropna(how="all", axis=1)
+    bound = max(2.0, float(shown.abs().max(axis=None)))
+    colours = {"cmap": "vlag_r", "vmin": -bound, "vmax": bound, "center": 0}
+    heatmap(shown, ax, "difference in test F1 (points)", fmt="+.1f", **colours)
     ax.set(xlabel="tested on", ylabel="trained on")
     return ax
 
