@@ -339,7 +339,9 @@ def _board(given: argparse.Namespace) -> int:
     try:
         table = write_leaderboard(rows, given.intervals)
     except UnwritableError as error:  # a folder that may only be read still has its board
-        table = with_ranges(aggregate(results(rows)), rows, given.intervals)
+        table = aggregate(results(rows))
+        if given.intervals:
+            table = with_ranges(table, rows)
         print(f"{error}: the tables are only printed", file=sys.stderr)
     print(board_text(table))
     places = {

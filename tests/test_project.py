@@ -133,7 +133,7 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
     "abbreviations grounding graph",
-    "board": "published_files tables published_measures comparison matrices leaderboard "
+    "board": "published_files tables measures comparison matrices leaderboard "
     "table_pages publishing costs style f1_plots generalization_plots plots corpus_plots "
     "graph_plots",
     "look": "highlighting records pages explorer verification text_view report disagreeing",

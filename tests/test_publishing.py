@@ -39,7 +39,7 @@ def finished(outputs, right, **config):
 def sweep(outputs, published, monkeypatch):
     """The finished sweep published/tiny: a run per seed, and one that both jobs read.
 
-    Its predictions are of no corpus; `tests/test_published_measures.py` measures real ones.
+    Its predictions are of no corpus; `tests/test_measures.py` measures real ones.
     """
     monkeypatch.setattr(publishing, "measures_text", lambda row: "{}")
     monkeypatch.setattr(publishing, "page", lambda table, folder: "")

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy(
         "matrices": "transfer transfers weight_grids",
         "leaderboard": "board_text by_corpus by_type leaders markdown write_leaderboard",
         "published_files": "published_counts published_rows published_tables",
-        "published_measures": "leak_free_f1 measured recall_of_groups score_bins",
+        "measures": "leak_free_f1 measured recall_of_groups score_bins",
         "table_pages": "page",
         "publishing": "publish",
         "costs": "cost_table on_front systems",

@@ -39,7 +39,8 @@ def _cost(row: Mapping) -> dict:
     cost, device = row["cost"], row["device"]
     frame = results([row])
     own = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
-    parts = dict(zip(row["data"], row["config"]["corpora"], strict=False))  # then also_test
+    # row["data"] lists the training corpora first, then those that are only tested on
+    parts = dict(zip(row["data"], row["config"]["corpora"], strict=False))
     is_test = (frame["split"] == "test") & (frame["type"] == "micro") & frame["corpus"].isin(own)
     energy, config = cost.get("joules"), config_of(row)
     # a single-task tagger's name without its corpus, whatever part of it was trained on

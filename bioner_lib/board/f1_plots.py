@@ -76,8 +76,8 @@ def _mean_and_seeds(
 def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
     """Mean test F1 of many arms: one panel per corpus, one row per arm, small dots are seeds.
 
-    `table` is `tables.aggregate`'s; as many axes, with one y axis, as `facets` lists. The best arm
-    over its panels stands on top; first come the arms that are in most panels.
+    `table` is `tables.aggregate`'s; as many axes, with one y axis, as `facets` lists. Arms in
+    most panels stand on top, and among them the one with the best mean over its panels.
     """
     table = _main(table)
     table = table.assign(name=table["name"].map(_cut))

@@ -130,7 +130,7 @@ def reliability_diagram(bins: Mapping[str, Sequence[Mapping]], ax: plt.Axes) -> 
 def recall_by_corpus(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
     """Recall of each group of names: a panel per arm, a line per corpus and type, a dot per group.
 
-    `table` is `published_measures.recall_of_groups`'s. A dot's area grows with the share of its
+    `table` is `measures.recall_of_groups`'s. A dot's area grows with the share of its
     group among the mentions; groups of fewer than ten mentions aren't drawn.
     """
     table = table[table["mentions"] >= FEW]

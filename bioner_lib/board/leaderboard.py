@@ -78,7 +78,9 @@ def write_leaderboard(rows: Iterable[Mapping], with_intervals: bool = False) -> 
     """
     rows = list(rows)
     frame = results(rows)
-    table, folder = with_ranges(aggregate(frame), rows, with_intervals), outputs(write=True)
+    table, folder = aggregate(frame), outputs(write=True)
+    if with_intervals:
+        table = with_ranges(table, rows)
     csv = table.drop(columns=["values", "seeds"]).to_csv(index=False)
     records = {}
     for key, part in (("aggregated", table), ("runs", frame)):
@@ -89,15 +91,11 @@ def write_leaderboard(rows: Iterable[Mapping], with_intervals: bool = False) -> 
     return table
 
 
-def with_ranges(
-    table: pd.DataFrame, rows: Iterable[Mapping], with_intervals: bool = True
-) -> pd.DataFrame:
+def with_ranges(table: pd.DataFrame, rows: Iterable[Mapping]) -> pd.DataFrame:
     """`aggregate`'s table of these rows with the 95 % interval of each F1: columns low, high.
 
-    `macro`, and `micro` of a single type, have none. Without `with_intervals`, the table itself.
+    `macro`, and `micro` of a single type, have none.
     """
-    if not with_intervals:
-        return table
     ranges = intervals(rows)[["name", "corpus", "type", "low", "high"]]
     return table.merge(ranges, how="left", on=["name", "corpus", "type"])
 

@@ -22,6 +22,7 @@ from ..runs.rows import read_predictions
 
 JOBS = "jobs.json"
 COUNTS = "counts"
+SWEEPS = "published"  # folder of notebooks/sweeps
 _KINDS = ("tp", "fp", "fn")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -45,6 +46,11 @@ class Counts:
 def table_folder(table: str) -> Path:
     """The folder of a committed table; "" is the folder of all tables."""
     return home() / "outputs" / "published" / table
+
+
+def sweep_file(table: str) -> Path:
+    """The YAML file whose jobs make a table."""
+    return home() / "notebooks" / "sweeps" / SWEEPS / f"{table}.yaml"
 
 
 def published_tables() -> list[str]:

@@ -17,17 +17,25 @@ from pathlib import Path
 
 from ..config import FIELDS
 from ..errors import WorkbookError, delete_run, unknown
-from ..home import home, replace_text, runs_folder
+from ..home import replace_text, runs_folder
 from ..runs.rows import precision_of, read_row
 from ..sweeps.execution import runs_of, state_of
 from ..sweeps.jobs import Job
 from ..sweeps.reading import parse_yaml, read_sweep
-from .published_files import COUNTS, JOBS, Counts, counts_of, counts_text, table_folder
-from .published_measures import FOLDER as MEASURES
-from .published_measures import measures_text
+from .measures import FOLDER as MEASURES
+from .measures import measures_text
+from .published_files import (
+    COUNTS,
+    JOBS,
+    SWEEPS,
+    Counts,
+    counts_of,
+    counts_text,
+    sweep_file,
+    table_folder,
+)
 from .table_pages import page
 
-_SWEEPS = "published"  # folder of notebooks/sweeps
 _SHOWN = 8  # unfinished jobs that an error names
 
 
@@ -45,9 +53,7 @@ def publish(table: str) -> list[Path]:
     made = {key: runs_of(job) for key, job in jobs.items()}
     rows = [_row(run_id) for run_id in dict.fromkeys(run for runs in made.values() for run in runs)]
     if not rows:
-        raise WorkbookError(
-            f"no job of the sweep {_SWEEPS}/{table} makes a run: nothing to publish"
-        )
+        raise WorkbookError(f"no job of the sweep {SWEEPS}/{table} makes a run: nothing to publish")
     check_machines(rows)
     rows = named_by_sweep(table, rows)
     files = {JOBS: _jobs_text(jobs, made)}
@@ -87,12 +93,11 @@ def jobs_of(table: str) -> dict[str, Job]:
 
     Raises WorkbookError for an unknown table.
     """
-    folder = home() / "notebooks" / "sweeps" / _SWEEPS
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    known = sorted(path.stem for path in sweep_file(table).parent.glob("*.yaml"))
     if table not in known:
         raise unknown("published table", table, known)
     jobs, keys = {}, {"": ""}
-    for job in (job for step in read_sweep(f"{_SWEEPS}/{table}") for job in step):
+    for job in (job for step in read_sweep(f"{SWEEPS}/{table}") for job in step):
         about = [job.notebook.stem, dict(job.parameters), keys[job.parent]]
         text = json.dumps(about, sort_keys=True)
         keys[job.name] = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -105,7 +110,7 @@ def named_by_sweep(table: str, rows: Sequence[Mapping]) -> list[dict]:
 
     Raises WorkbookError for an unknown field, a name that fits no row, and a row that several fit.
     """
-    path = home() / "notebooks" / "sweeps" / _SWEEPS / f"{table}.yaml"
+    path = sweep_file(table)
     names = parse_yaml(path.read_text(encoding="utf-8")).get("x-names", {})
     for fields in names.values():
         for field in fields:
@@ -149,7 +154,7 @@ def _check_finished(table: str, jobs: Mapping[str, Job]) -> None:
         retry = " --retry-failed" if "failed" in states.values() else ""
         raise WorkbookError(
             f"{unfinished} of {len(jobs)} jobs aren't finished: {', '.join(missing)}; this goes "
-            f"on: python -m bioner_lib sweep {_SWEEPS}/{table}{retry}"
+            f"on: python -m bioner_lib sweep {SWEEPS}/{table}{retry}"
         )
 
 

@@ -6,11 +6,10 @@ import pandas as pd
 
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
-from ..home import home
 from .comparison import against_single, by_arm, compare_arms
 from .leaderboard import FEW, by_corpus, markdown_table, with_ranges
-from .published_files import published_rows
-from .published_measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
+from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
+from .published_files import published_rows, sweep_file
 from .tables import aggregate, results
 
 _NOTE = f"""
@@ -53,8 +52,7 @@ def page(table: str, folder: str = "") -> str:
     counts or measures are missing.
     """
     rows = published_rows(folder or table)
-    sweep = home() / "notebooks" / "sweeps" / "published" / f"{table}.yaml"
-    text = sweep.read_text(encoding="utf-8")
+    text = sweep_file(table).read_text(encoding="utf-8")
     about = [line[2:] for line in text.splitlines() if line.startswith("# ")]
     found = measured(rows)
     scores = by_corpus(with_ranges(aggregate(results(rows)), rows))

@@ -22,7 +22,7 @@ class LastWeights:
 
     def add(self) -> None:
         """Called after each epoch."""
-        self.kept = [*self.kept, _copy(self.model)][-self.count :]
+        self.kept = [*self.kept, copied_weights(self.model)][-self.count :]
 
     def mean(self) -> Weights:
         """The mean of each tensor; of one that counts something, the last value."""
@@ -52,5 +52,6 @@ class LastWeights:
         self.kept = [{k: v.to(now[k].device) for k, v in one.items()} for one in state["kept"]]
 
 
-def _copy(model: nn.Module) -> Weights:
+def copied_weights(model: nn.Module) -> Weights:
+    """The model's weights as they are now, which later steps don't change."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -11,6 +11,7 @@ import torch
 from ..errors import damaged
 from ..home import replacing
 from . import processes
+from .averaging import copied_weights
 
 
 class Checkpoint:
@@ -48,11 +49,10 @@ class Checkpoint:
             old.unlink()
 
     def _save_best(self, history: list[dict]) -> None:
-        weights = self.tagger.state_dict()
         if self.folder:
-            _write(self._best_file(history), weights)
+            _write(self._best_file(history), self.tagger.state_dict())
         else:
-            self.best = {name: value.detach().clone() for name, value in weights.items()}
+            self.best = copied_weights(self.tagger)
 
     def _best_file(self, history: list[dict]) -> Path:
         return self.folder / f"best-{_best_epoch(history)}.pt"

@@ -42,8 +42,15 @@ def measures_of(row: Mapping, corpus: str) -> Measures:
     """
     if "table" in row:
         return _committed(row, corpus)
+    return _counted(row, corpus, *_texts(row))
+
+
+def _counted(
+    row: Mapping, corpus: str, own: Mapping[str, Corpus], trained_on: Sequence[Corpus]
+) -> Measures:
+    """The measures on one of a run's own corpora, from its predictions; see `_texts`."""
     predictions = read_predictions(row["run_id"], corpus, "test")
-    tested, trained_on = _texts(row, corpus)
+    tested = own[corpus]
     types = asked_of(row, corpus)
     mentions = gold_mentions(tested, predictions, "test", trained_on)
     recall = {}
@@ -60,8 +67,8 @@ def measures_of(row: Mapping, corpus: str) -> Measures:
     }
 
 
-def _texts(row: Mapping, corpus: str) -> tuple[Corpus, list[Corpus]]:
-    """The corpus that a run was tested on, and those that taught it and what it builds on."""
+def _texts(row: Mapping) -> tuple[dict[str, Corpus], list[Corpus]]:
+    """A run's own corpora by name, and those that taught it and what it builds on."""
     config = config_of(row)
     loaded = [load_corpus(c, limit=config.limit) for c in (*config.corpora, *config.also_test)]
     for one in loaded:
@@ -70,8 +77,8 @@ def _texts(row: Mapping, corpus: str) -> tuple[Corpus, list[Corpus]]:
                 f"{one.name!r} has changed since {row['run_id']} was made; {way_out(row['run_id'])}"
             )
     before, _ = trained_before(config, row.get("parents", {}))
-    (tested, *_) = (one for one in loaded if one.name == corpus)
-    return tested, [*loaded[: len(config.corpora)], *before]
+    own = {one.name: one for one in loaded}
+    return own, [*loaded[: len(config.corpora)], *before]
 
 
 def _found(groups: Mapping[str, Mapping]) -> dict[str, list[int]]:
@@ -81,7 +88,8 @@ def _found(groups: Mapping[str, Mapping]) -> dict[str, list[int]]:
 def measures_text(row: Mapping) -> str:
     """The JSON of a row's file of measures: a line per corpus."""
     tested = [corpus for corpus, splits in row["scores"].items() if "test" in splits]
-    lines = [f"{json.dumps(name)}: {json.dumps(measures_of(row, name))}" for name in tested]
+    texts = _texts(row)
+    lines = [f"{json.dumps(name)}: {json.dumps(_counted(row, name, *texts))}" for name in tested]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -102,7 +110,7 @@ class Measured(NamedTuple):
 
     name: str
     corpus: str
-    f1: float  # official: strict, over all types
+    f1: float  # official: strict, over the types asked for
     measures: Measures
 
 
@@ -167,7 +175,7 @@ def _joined(bins: Sequence[Mapping]) -> dict[str, float | int]:
 
 
 def leak_free_f1(found: Iterable[Measured]) -> pd.DataFrame:
-    """Test F1 over all types (0 to 1, mean over seeds) with and without leaked sentences.
+    """Test F1 over the types asked for (0 to 1, mean over seeds), with and without leaks.
 
     Columns: name, corpus, seeds, leaked (test sentences that train holds too, of eight words or
     more), official, leak_free.

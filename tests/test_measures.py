@@ -9,8 +9,7 @@ from conftest import execute_job, own_corpus, run_in
 
 from bioner_lib import RunConfig, WorkbookError, forget, load_corpus
 from bioner_lib.board import plots
-from bioner_lib.board.published_files import published_rows, published_tables
-from bioner_lib.board.published_measures import (
+from bioner_lib.board.measures import (
     FOLDER,
     Measured,
     leak_free_f1,
@@ -19,6 +18,7 @@ from bioner_lib.board.published_measures import (
     recall_of_groups,
     score_bins,
 )
+from bioner_lib.board.published_files import published_rows, published_tables
 from bioner_lib.board.publishing import jobs_of, publish
 from bioner_lib.board.table_pages import page
 from bioner_lib.evaluation.generalization import gold_mentions
@@ -152,7 +152,7 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
     publish("tiny")
     at_home = measured([row])
     forget(row["run_id"])
-    monkeypatch.setattr("bioner_lib.board.published_measures.load_corpus", None)
+    monkeypatch.setattr("bioner_lib.board.measures.load_corpus", None)
     assert measured(published_rows("tiny")) == at_home
     text = (published / "tiny" / "README.md").read_text(encoding="utf-8")
     assert text == page("tiny"), "from committed files"
