@@ -64,9 +64,11 @@ class RunConfig:
     'ncbi-disease-minilm-per-type-s42-...'
     """
 
-    # what is trained on, chosen on (their dev splits) and scored (their test splits)
-    corpora: tuple[str, ...] = _bound()
-    also_test: tuple[str, ...] = _bound(default=())  # scored after training, never chosen on
+    corpora: tuple[str, ...] = _bound()  # trained on and scored (their test splits)
+    also_test: tuple[str, ...] = _bound(default=())  # further corpora that are scored
+    # corpora of both whose dev splits choose the epoch; () takes the gold ones that are trained on,
+    # or, where all of those are silver, the gold ones of also_test
+    chosen_on: tuple[str, ...] = _bound(default=())
     system: str = _one_of(SYSTEMS)  # "dictionary" is the baseline without a neural network
     encoder: str = "minilm"  # alias, hub name or folder
     heads: str = _one_of(LAYOUTS)
@@ -133,13 +135,13 @@ class RunConfig:
         return super().__new__(cls)
 
     def __post_init__(self):
-        for name in ("corpora", "also_test"):
+        for name in ("corpora", "also_test", "chosen_on"):
             self._set(name, _names(name, getattr(self, name)))
         self._set("types", _listed("types", self.types, "'Gene'"))
         self._check_types()
         self._set("encoder", _whole_encoder(self.encoder))
         self._set("start_from", _whole_encoder(self.start_from))
-        if is_released(self.start_from) and not is_tagger(self.start_from):
+        if is_checkpoint(self.start_from):
             if self.encoder not in (FIELDS["encoder"].default, self.start_from):
                 raise WorkbookError(
                     f"start_from={self.start_from!r} brings its own encoder; leave out "
@@ -158,8 +160,7 @@ class RunConfig:
             entries = [CORPORA.get(split_name(name)[0], {}) for name in self.corpora]
             self._set("epochs", max(entry.get("epochs", _DEFAULT_EPOCHS) for entry in entries))
         if self.learning_rate == 0:
-            rate = _LEARNING_RATES.get(self.encoder, _DEFAULT_LEARNING_RATE)
-            self._set("learning_rate", rate)
+            self._set("learning_rate", default_learning_rate(self.encoder))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -173,10 +174,12 @@ class RunConfig:
                     self._set(f.name, float(value))
         if not all(isinstance(type, str) for type in self.types):
             raise WorkbookError(f"types={self.types!r}; expected names such as 'Gene'")
-        if not all(isinstance(name, str) for name in self.corpora + self.also_test):
-            raise WorkbookError(
-                f"corpora={self.corpora!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'"
-            )
+        for listed in ("corpora", "also_test", "chosen_on"):
+            names = getattr(self, listed)
+            if not all(isinstance(name, str) for name in names):
+                raise WorkbookError(
+                    f"{listed}={names!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'"
+                )
         if self.loss_weights != "uncertainty":
             _check_weights("loss_weights", self.loss_weights, "head", ", or 'uncertainty'")
         _check_weights("corpus_weights", self.corpus_weights, "corpus")
@@ -226,6 +229,9 @@ class RunConfig:
                 "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
                 "learn from the teacher's labels"
             )
+        for name in self.chosen_on:
+            if name not in trained + tested:
+                raise unknown("corpus in chosen_on", name, trained + tested)
         for name in self.corpus_weights:
             if name not in self.corpora:
                 raise unknown("corpus in corpus_weights", name, self.corpora)
@@ -339,6 +345,11 @@ def _whole_path(name: str) -> str:
     return f"{expanded(base).resolve()}{name[len(base) :]}"
 
 
+def default_learning_rate(encoder: str) -> float:
+    """The learning rate of a run that gives none."""
+    return _LEARNING_RATES.get(encoder, _DEFAULT_LEARNING_RATE)
+
+
 def is_released(start: str) -> bool:
     """Whether `start_from` names a released checkpoint, a folder or owner/name, and not a run."""
     return "/" in start
@@ -347,6 +358,11 @@ def is_released(start: str) -> bool:
 def is_tagger(start: str) -> bool:
     """Whether `start_from` is the folder of a tagger that this workbook saved."""
     return exists(start) and (Path(start) / "tagger.json").exists()
+
+
+def is_checkpoint(start: str) -> bool:
+    """Whether `start_from` names a released token classifier, which brings its own encoder."""
+    return is_released(start) and not is_tagger(start)
 
 
 def _whole_encoder(name: str) -> str:

@@ -135,8 +135,8 @@ def test_several_arms_against_one_base(tiny, outputs):
     frame = named(arms | {"base": base})
     arms = pd.DataFrame(
         {
-            "name": ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type"],
-            "f1": [1, 2, 3, 4],
+            "name": ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type", "in turn"],
+            "f1": [1, 2, 3, 4, 5],
         }
     )
     ratios = {

@@ -8,7 +8,7 @@ from conftest import text_of
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.corpora.corpus import Split
-from bioner_lib.corpora.text import Sentence
+from bioner_lib.corpora.text import Sentence, tokenize
 from bioner_lib.errors import DataError
 from bioner_lib.silver import label_gold, labelled_name, silver_folder
 from bioner_lib.silver.lexicons import save_entries
@@ -19,7 +19,7 @@ def lexicon(tmp_path):
     entries = [
         (("OPA1",), "Gene", "HGNC:8140", True),
         (("optic",), "Gene", "x", False),
-        (("SARS-CoV-2",), "Virus", "2697049", False),
+        (tokenize("SARS-CoV-2"), "Virus", "2697049", False),
         (("fever",), "Disease", "y", False),
     ]
     save_entries(entries, tmp_path / "lexicon.gz", [])
@@ -71,6 +71,29 @@ def test_no_gold_mention_is_lost_on_the_whole_sample(outputs, lexicon):
         assert set(before.spans) == {span for span in after.spans if span.type == "Disease"}
         kept += len(before.spans)
     assert audit["kept"] == kept > 0
+
+
+def test_words_that_a_file_cuts_otherwise_are_found_whole(outputs, tmp_path):
+    entries = [(tokenize(term), "Gene", "", True) for term in ("IL-2", "p53")]
+    save_entries(entries, tmp_path / "lexicon.gz", [])
+    gold = corpus(
+        ("IL-2 and p53 - like", "O O O O O", "1"),
+        ("IL-2-dependent p53", "O O", "2"),
+    )
+    audit = label_gold(gold, "sample-disease", tmp_path / "lexicon.gz")
+    assert audit["added Gene"] == 3, "IL-2 in IL-2-dependent is no whole word of the file"
+    [first, second] = load_corpus("sample-disease-labelled").train
+    assert first.tags == ["B-Gene", "O", "B-Gene", "O", "O"]
+    assert second.tags == ["O", "B-Gene"]
+
+
+def test_two_folders_of_one_name_dont_share_a_labelled_text(outputs, lexicon):
+    one = corpus(("OPA1 here", "O O", "1"))
+    label_gold(one, "/a/x", lexicon)
+    with pytest.raises(DataError, match="labelled text of /a/x, and /b/x would get the same name"):
+        label_gold(corpus(("other OPA1", "O O", "1")), "/b/x", lexicon, replace=True)
+    assert label_gold(one, "/a/x", lexicon, replace=True)["sentences"] == 1
+    assert load_corpus("x-labelled").train[0].tokens == ["OPA1", "here"]
 
 
 def test_a_run_trains_on_it_and_its_row_says_where_it_comes_from(outputs, lexicon, tiny):

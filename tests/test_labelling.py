@@ -14,6 +14,7 @@ from bioner_lib.errors import DataError
 from bioner_lib.silver.corpus_folders import save_sentences
 from bioner_lib.silver.labelling import (
     QUERIES,
+    clean,
     label,
     read_lines,
     running_text,
@@ -154,9 +155,8 @@ def test_sources_of_any_name_are_recorded(tmp_path):
     source.write_text("x")
     save_entries([(["OPA1"], "Gene", "\U0001f9ec", True)], tmp_path / "lexicon.gz", [source])
     label([("1", "OPA1")], tmp_path / "lexicon.gz", tmp_path / "mine")
-    assert list(tomllib.loads((tmp_path / "mine" / "corpus.toml").read_text())["lexicon"]) == [
-        source.name
-    ]
+    lexicon = tomllib.loads((tmp_path / "mine" / "corpus.toml").read_text())["lexicon"]
+    assert list(lexicon["sources"]) == [source.name]
     assert len(load_corpus(tmp_path / "mine").train) == 1
 
 
@@ -169,6 +169,19 @@ def test_a_silver_dev_file_chooses_no_epoch(tiny, outputs, tmp_path, lexicon):
         (other / f"{role}.tsv").write_text("OPA1\tB-Gene\nx\tO\n\n")
     with pytest.raises(WorkbookError, match="no epoch can be chosen on labels that nobody checked"):
         run(small(tiny, corpora=silver, also_test=str(other)), progress=False)
+
+
+def test_a_run_may_name_the_corpora_that_choose_its_epoch(tiny, outputs, tmp_path, lexicon):
+    silver = silver_corpus(tmp_path, lexicon, ["1", "2"])
+    known = {"corpora": ["sample-gene", silver], "also_test": ["sample-disease@50%"]}
+    config = small(tiny, **known, chosen_on=["sample-disease@50%", "sample-gene"])
+    row = run(config, progress=False)
+    assert set(row["history"][0]["dev"]) == {"sample-disease", "sample-gene", "mean"}
+    assert config.run_id != small(tiny, **known).run_id
+    with pytest.raises(WorkbookError, match="which is silver; an epoch is chosen on the dev split"):
+        run(small(tiny, **known, chosen_on=silver), progress=False)
+    with pytest.raises(WorkbookError, match="unknown corpus in chosen_on 'sample-gen'; did you"):
+        small(tiny, **known, chosen_on="sample-gen")
 
 
 def test_running_text_is_a_search_a_file_or_plain_sentences(tmp_path):
@@ -191,11 +204,17 @@ def test_where_the_text_comes_from_is_kept_with_the_corpus(tmp_path, lexicon):
     searched = text_source("sample", query="bioner-ds", dates="2022-01-01", limit=5)
     assert searched["query"] == QUERIES["bioner-ds"]
     assert {"source", "dates", "most_abstracts", "day"} < set(searched)
-    label([("1", "OPA1 here")], lexicon, tmp_path / "mine", text=searched)
+    skipped = Counter()
+    text = clean([("1", "OPA1 here"), ("2", " ")], skipped)
+    label(text, lexicon, tmp_path / "mine", text=searched | {"dropped": skipped})
     source = load_corpus(tmp_path / "mine").source
-    assert source["text"] == searched
+    assert source["text"] == searched | {"dropped": {"empty": 1}}
     assert source["labelled"]["sentences"] == 1
-    assert source["lexicon"]
+    assert source["lexicon"]["sources"]
+    filters = {"least_precision": 0.3, "kept": Counter(Gene=1), "priority": ""}
+    save_entries([(["OPA1"], "Gene", "", True)], tmp_path / "again.gz", [], filters)
+    label([("1", "OPA1 here")], tmp_path / "again.gz", tmp_path / "again")
+    assert load_corpus(tmp_path / "again").source["lexicon"] == {"sources": {}} | filters
 
 
 def test_a_published_search_goes_by_its_name(monkeypatch):

@@ -18,7 +18,7 @@ from bioner_lib.board.measures import (
     recall_of_groups,
     score_bins,
 )
-from bioner_lib.board.published_files import published_rows, published_tables
+from bioner_lib.board.published_files import published_rows, published_tables, table_folder
 from bioner_lib.board.publishing import jobs_of, publish
 from bioner_lib.board.table_pages import page
 from bioner_lib.evaluation.generalization import gold_mentions
@@ -168,6 +168,25 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
     path.unlink()
     with pytest.raises(WorkbookError, match="publish its table again"):
         measured(published_rows("tiny"))
+
+
+def test_the_page_of_all_tables_quotes_the_committed_measures():
+    """What scores above 0.9 and from 0.7 to 0.8 are worth, and the recall of new names."""
+    found = [one for one in measured(published_rows("single_task")) if one.name != "dictionary"]
+    quoted = []
+    for low in (0.9, 0.7):
+        bins = [own for by_corpus in score_bins(found).values() for own in by_corpus]
+        right = [100 * own["precision"] for own in bins if own["low"] == pytest.approx(low)]
+        quoted.append((f"{min(right):.0f}", f"{max(right):.0f}"))
+    recall = recall_of_groups(found)
+    general = recall["corpus"].isin(["conll2003", "wnut17"])
+    new = 100 * recall[(recall["group"] == "unseen") & ~general].set_index("corpus")["recall"]
+    others = new.drop("linnaeus")
+    text = " ".join((table_folder("") / "README.md").read_text(encoding="utf-8").split())
+    assert f"above 0.9, between {quoted[0][0]} and {quoted[0][1]} % are right" in text
+    assert f"between 0.7 and 0.8 {quoted[1][0]} to {quoted[1][1]} %" in text
+    assert f"{min(others):.1f} to {max(others):.1f} % on the other biomedical corpora" in text
+    assert f"{new['linnaeus']:.1f} % on LINNAEUS" in text
 
 
 def test_the_figure_has_a_panel_per_arm_and_leaves_out_small_groups():

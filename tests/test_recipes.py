@@ -87,10 +87,18 @@ def test_gerbera_has_eight_types_and_two_controls():
     first, second = recipe("gerbera", corpora="bc2gm", corpus_weights={"conll2003": 0.5})
     assert dict(first.corpus_weights) == {"conll2003": 0.5}
     assert not second.corpus_weights
+
+
+@pytest.mark.parametrize("encoder", ["", "minilm"])
+def test_a_released_model_brings_its_encoder_to_both_phases(encoder):
+    """The call that the `changed` line of gerbera gives; 45 names minilm where nobody chose."""
     released = "Euanyu/GERBERA-NCBI"
-    first, second = recipe("gerbera", corpora="ncbi-disease", start_from=released, encoder=released)
-    assert first.start_from == released
-    assert second.start_from == first.run_id
+    phases = recipe("gerbera", corpora="ncbi-disease", start_from=released, encoder=encoder)
+    assert [phase.start_from for phase in phases] == [released, phases[0].run_id]
+    assert [phase.encoder for phase in phases] == [released, released]
+    assert [phase.learning_rate for phase in phases] == [3e-5, 3e-5], "the recipe's own"
+    with pytest.raises(WorkbookError, match="brings its own encoder; leave out encoder='bert'"):
+        recipe("gerbera", corpora="ncbi-disease", start_from=released, encoder="bert")
 
 
 def test_the_six_configurations_of_bionerds():
@@ -117,6 +125,9 @@ def test_the_six_configurations_of_bionerds():
     (marginal,) = recipe("bionerds-marginal", added="sample-virus")
     assert marginal.unannotated == "marginal"
     assert marginal.also_test == ("nlm-gene", "s800-virus")
+    assert marginal.chosen_on == ("bc5cdr", "nlm-gene", "s800-virus"), "as bionerds-5 is"
+    (own,) = recipe("bionerds-mask", added="sample-virus", chosen_on="bc5cdr")
+    assert own.chosen_on == ("bc5cdr",)
     assert list(family("bionerds-2", encoder="minilm")) == ["bionerds-2"], (
         "with one encoder three recipes are one run"
     )
@@ -173,6 +184,11 @@ def test_mistakes_are_named():
         recipe("bionerds-5")
     with pytest.raises(WorkbookError, match=r"epochs=\[3\]; expected one number, or two"):
         recipe("gerbera", epochs=[3])
+    weights = {"ncbi-diseas": 2.0}
+    with pytest.raises(WorkbookError, match="'ncbi-diseas'; did you mean 'ncbi-disease'"):
+        recipe("biojointbert", corpus_weights=weights)
+    with pytest.raises(WorkbookError, match=r"'bc5cdr'.*known: .*bc5cdr-labelled"):
+        recipe("bionerds-5", added="sample-virus", corpus_weights={"bc5cdr": 2.0})
     with pytest.raises(WorkbookError, match="unknown RunConfig field 'sharings'"):
         recipe("proposal", sharings="cross")
 

@@ -4,7 +4,7 @@ from bioner_lib import RunConfig, WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Corpus
 
 pytest.importorskip("optuna")
-from bioner_lib.runs.search import search
+from bioner_lib.runs.search import _with, search
 
 
 @pytest.fixture
@@ -80,6 +80,23 @@ def test_bad_trials_are_pruned(base, monkeypatch):
 def test_mistakes_are_found_before_the_first_trial(base, space, message):
     with pytest.raises(WorkbookError, match=message):
         search(base, space, 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [("limit", [10, 20]), ("corpora", ["sample-gene", "sample-virus"]), ("seed", [13, 42])],
+)
+def test_trials_share_what_they_train_on(base, field, values):
+    with pytest.raises(WorkbookError, match=f"search {field}=.*all trials share corpora"):
+        search(base, {field: values}, 1)
+
+
+def test_an_encoder_brings_its_learning_rate():
+    plain = RunConfig(corpora="sample")
+    assert _with(plain, {"encoder": "biobert"}).learning_rate == 3e-5
+    assert _with(plain, {"encoder": "biobert", "learning_rate": 1e-4}).learning_rate == 1e-4
+    own = RunConfig(corpora="sample", learning_rate=1e-3)
+    assert _with(own, {"encoder": "biobert"}).learning_rate == 1e-3
 
 
 def test_loss_weights_of_heads_that_the_search_varies(base):

@@ -34,6 +34,21 @@ def test_quality_by_hand(corpus):
     )
 
 
+def test_words_that_the_gold_file_cuts_otherwise():
+    """A lexicon has IL, - and 2; the file has IL-2."""
+    sentences = [
+        Sentence(["IL-2", "binds", "IL-2"], ["B-Gene", "O", "O"], "1"),
+        Sentence(["IL-2", "too"], ["O", "O"], "2"),
+    ]
+    gold = Corpus("x", ("Gene",), {"train": Split(sentences, "train", "x")})
+    entries = [(["IL", "-", "2"], "Gene", "1", False)]
+    (line,) = quality(Lexicon(entries), [gold]).to_dict("records")
+    assert (line["precision"], line["recall"]) == (pytest.approx(1 / 3), 1.0)
+    assert term_precision(Lexicon(entries), gold.train) == {("il - 2", "Gene"): (3, 1)}
+    kept, dropped = drop_noisy(entries, [gold], precision=0.5)
+    assert (kept, list(dropped["term"])) == ([], ["il - 2"])
+
+
 def test_the_noisiest_terms_come_with_a_sentence(corpus):
     (line,) = noisiest(LEXICON, corpus.train, "Chemical").to_dict("records")
     assert (line["term"], line["matches"], line["right"], line["in"]) == (

@@ -270,11 +270,12 @@ def by_ratio(frame: pd.DataFrame) -> pd.DataFrame:
     """Arms called "mask 4:1" or "mask per-type 4:1" -> name without ratio, and the column `ratio`.
 
     "gold only" (or "gold only per-type") has ratio 0 and starts every arm with the same heads.
+    Other arms without a ratio are left out.
     """
     parts = frame["name"].str.extract(r"(?P<name>.*?)(?: (?P<ratio>[\d.]+):1)?$")
-    frame = frame.assign(name=parts["name"], ratio=parts["ratio"].astype(float).fillna(0.0))
+    frame = frame.assign(name=parts["name"], ratio=parts["ratio"].astype(float))
     is_gold = frame["name"].str.startswith("gold only")
-    gold, mixed = frame[is_gold], frame[~is_gold]
+    gold, mixed = frame[is_gold].fillna({"ratio": 0.0}), frame[frame["ratio"].notna()]
     starts = []
     for name in mixed["name"].unique():
         own = " ".join(["gold only", *name.split()[1:]])

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,6 +41,11 @@ def words(text: str) -> list[Characters]:
 def tokenize(text: str) -> list[str]:
     """The words of a text, as strings."""
     return _WORD.findall(text)
+
+
+def cut_again(tokens: Sequence[str]) -> list[list[str]]:
+    """Per word of a file its words as `tokenize` cuts them: IL-2 becomes IL, - and 2."""
+    return [tokenize(token) or [token] for token in tokens]
 
 
 def sentence_bounds(text: str) -> list[Characters]:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..config import RunConfig
+from ..config import FIELDS, RunConfig, is_checkpoint
 from ..corpora.loading import load_corpus
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
@@ -30,6 +30,7 @@ _OWN_KEYS = (
     "labelled",
     "equal_steps",
     "also_test",
+    "chosen_on_tests",
     "encoder",
     "epochs",
     "learning_rate",
@@ -61,14 +62,14 @@ def recipe(
     Arguments replace what the recipe says:
 
     corpora     also replace its further test corpora
-    encoder     brings its own learning rate
+    encoder     brings its own learning rate, the same for both phases
     epochs      one number for all phases, or one per phase
     added       the general-domain or silver corpus, for a recipe that has one
-    start_from  what the first phases start with
+    start_from  what the first phases start with; a released checkpoint brings its encoder
     fields      any other field of RunConfig
 
-    Raises WorkbookError for an unknown recipe, for one that needs `added`, and for a wrong number
-    of `epochs`.
+    Raises WorkbookError for an unknown recipe, for one that needs `added`, for a wrong number of
+    `epochs`, and for a corpus in `corpus_weights` that no run trains on.
 
     >>> [config.sharing for config in recipe("cross-sharing", encoder="minilm")]
     ['cross']
@@ -76,7 +77,11 @@ def recipe(
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     plan = _Plan(name, _listed(corpora), _listed(added), encoder, epochs, fields | {"seed": seed})
-    return plan.runs()
+    configs = plan.runs()
+    for corpus in fields.get("corpus_weights", {}):
+        if corpus not in plan.trained_on:
+            raise unknown(f"corpus in corpus_weights of recipe {name!r}", corpus, plan.trained_on)
+    return configs
 
 
 class _Plan:
@@ -101,12 +106,15 @@ class _Plan:
         self.added = (added or table["added"]) if takes_added else []
         # the corpora whose steps a control makes too
         self.more = (added or table["equal_steps"]) if "equal_steps" in table else []
-        self.encoder = encoder or table["encoder"]
+        start, default = fields.get("start_from", ""), FIELDS["encoder"].default
+        brings = start if is_checkpoint(start) and encoder in ("", default) else ""
+        self.encoder = brings or encoder or table["encoder"]
         self.epochs = _per_phase("epochs", epochs or table.get("epochs", 0))
-        keeps_encoder = self.encoder == table["encoder"]
+        keeps_encoder = self.encoder in (table["encoder"], brings)
         own_rates = table.get("learning_rate", 0.0) if keeps_encoder else 0.0
         self.rates = _per_phase("learning_rate", fields.pop("learning_rate", own_rates))
         self.also_test = fields.pop("also_test", None)
+        self.trained_on: list[str] = []  # by the runs that were made
         self.fields = {key: value for key, value in table.items() if key not in _OWN_KEYS} | fields
 
     def runs(self) -> list[RunConfig]:
@@ -144,6 +152,7 @@ class _Plan:
         weights = self.fields.get("corpus_weights", {})
         if not weights and "added_weight" in self.table:
             weights = dict.fromkeys(self.added, self.table["added_weight"])
+        self.trained_on += trained_on
         own = {corpus: weight for corpus, weight in weights.items() if corpus in trained_on}
         values = {
             "corpora": list(trained_on),
@@ -153,6 +162,9 @@ class _Plan:
             "learning_rate": self.rates[phase],
             "corpus_weights": own,
         }
+        if self.table.get("chosen_on_tests") and "chosen_on" not in self.fields:
+            gold = [corpus for corpus in trained_on if corpus not in self.added]
+            values["chosen_on"] = [*gold, *values["also_test"]]
         return RunConfig(**self.fields | values | more)
 
     def _also_test(self, trained_on: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import RunConfig, number_hint
+from ..config import RunConfig, default_learning_rate, number_hint
 from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from ..home import outputs
@@ -24,6 +24,8 @@ from .run import corpora_of
 
 Space = Mapping[str, Sequence]
 _STARTUP = 5  # trials before pruning starts
+# fields that say what is trained on and judged: all trials share them, or they can't be compared
+_SHARED = ("corpora", "also_test", "chosen_on", "limit", "seed")
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ def search(base: RunConfig, space: Space, trials: int, worker: int = 0) -> Found
     trials, a trial is pruned if it is below the median of the earlier ones at the same epoch.
     Processes that are given the same arguments, and a `worker` number each, share one search.
 
-    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, where
-    no trial was trained to its end, and where Optuna isn't installed.
+    An `encoder` brings its own learning rate, unless base or space give one.
+
+    Raises WorkbookError for a field that RunConfig doesn't have or whose values it refuses, for one
+    that says what is trained on and judged (corpora, also_test, chosen_on, limit, seed), where no
+    trial was trained to its end, and where Optuna isn't installed.
     """
     try:
         import optuna
@@ -99,6 +104,11 @@ def _check_space(base: RunConfig, space: Space, corpora: Sequence[Corpus]) -> No
             raise WorkbookError(
                 f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of "
                 "choices"
+            )
+        if name.partition(".")[0] in _SHARED:
+            raise WorkbookError(
+                f"search {name}={list(values)}: all trials share corpora, sentences and seed, so "
+                f"that their dev F1 can be compared; a sweep's grid varies {name}"
             )
         head = name.removeprefix("loss_weights.")
         if head != name and head not in heads:
@@ -194,6 +204,8 @@ def _is_range(values: Sequence) -> bool:
 def _with(base: RunConfig, values: Mapping[str, object]) -> RunConfig:
     """The configuration with these values; "a.b" is the entry b of the field a."""
     fields = base.as_dict()
+    if "encoder" in values and base.learning_rate == default_learning_rate(base.encoder):
+        fields["learning_rate"] = 0.0
     for name, value in values.items():
         outer, _, inner = name.partition(".")
         if not inner:

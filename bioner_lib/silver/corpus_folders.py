@@ -136,8 +136,10 @@ def _toml_table(table: Mapping) -> str:
     return "{" + ", ".join(f"{_toml(key)} = {_toml(value)}" for key, value in table.items()) + "}"
 
 
-def _toml(value: str | int) -> str:
+def _toml(value: object) -> str:
     """JSON's texts are TOML's, except for DEL and for characters that JSON writes as two halves."""
+    if isinstance(value, Mapping):
+        return _toml_table(value)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

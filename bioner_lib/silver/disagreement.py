@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..corpora.corpus import Corpus, Split
 from ..corpora.schemes import Span, to_tags
-from ..corpora.text import Sentence, tokenize
+from ..corpora.text import Sentence, cut_again
 from ..errors import DataError
 from .lexicons import Lexicon
 
@@ -31,7 +31,7 @@ def cut_like_running_text(split: Split) -> Split:
         parts = []
         for token in sentence.tokens:
             if token not in pieces:
-                pieces[token] = tokenize(token) or [token]
+                [pieces[token]] = cut_again([token])
             parts.append(pieces[token])
         at = [0, *accumulate(map(len, parts))]
         tokens = [piece for part in parts for piece in part]

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.own import read_corpus_toml
 from ..corpora.registry import split_name
 from ..corpora.schemes import Span, to_tags
 from ..errors import DataError
 from .corpus_folders import record, silver_folder, write_corpus
 from .lexicons import Lexicon, Match
+
+_SOURCE = "training sentences of "
 
 
 def labelled_name(corpus: str) -> str:
@@ -32,8 +35,8 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
     Returns the audit: sentences, words, `kept` gold mentions, and by type the labels that were
     `added` and those that were left out because they `overlap` gold.
 
-    Raises DataError for a lexicon that knows no other type, for a silver corpus, and for a folder
-    that holds a corpus already, unless `replace` is given.
+    Raises DataError for a lexicon that knows no other type, for a silver corpus, for a folder that
+    holds a corpus already, unless `replace` is given, and for one that holds another corpus's text.
     """
     if corpus.silver:
         raise DataError(f"{corpus.name!r} is silver already; label_gold takes a gold corpus")
@@ -49,19 +52,31 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
     def lines() -> Iterator[str]:
         for sentence in refuse_test(corpus.train, "labelling"):
             gold = sentence.spans
-            added = _added(known.find(sentence.tokens), gold, new, audit)
+            added = _added(known.find_whole(sentence.tokens), gold, new, audit)
             spans = [*gold, *(Span(*match[:3]) for match in added)]
             tags = to_tags(spans, len(sentence.tokens))
             audit.update(sentences=1, words=len(sentence.tokens), kept=len(gold))
             yield record(sentence.tokens, tags, sentence.doc, added, sentence.tags)
 
     def about() -> dict:
-        source = {"source": f"training sentences of {name}", "fingerprint": corpus.fingerprint}
-        return {"lexicon": known.about.get("sources", {}), "text": source, "labelled": dict(audit)}
+        source = {"source": f"{_SOURCE}{name}", "fingerprint": corpus.fingerprint}
+        return {"lexicon": known.about, "text": source, "labelled": dict(audit)}
 
     folder = silver_folder(labelled_name(name))
+    _refuse_another(folder, name, corpus)
     write_corpus(lines(), [*corpus.types, *new], folder, replace, about)
     return dict(audit)
+
+
+def _refuse_another(folder: Path, name: str, corpus: Corpus) -> None:
+    """Two folders with one last part would share the name of their labelled text."""
+    made_from = read_corpus_toml(folder).get("text", {})
+    source = made_from.get("source", "").removeprefix(_SOURCE)
+    if source not in ("", name) and made_from.get("fingerprint") != corpus.fingerprint:
+        raise DataError(
+            f"{folder} holds the labelled text of {source}, and {name} would get the same name; "
+            "rename one of the two gold corpora, or delete that folder"
+        )
 
 
 def _added(matches: list[Match], gold: list[Span], types: list[str], audit: Counter) -> list[Match]:

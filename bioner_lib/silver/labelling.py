@@ -168,7 +168,7 @@ def label(
             yield chunk.text
 
     def about() -> dict:
-        sources = {"lexicon": known.about.get("sources", {}), "text": dict(text or {})}
+        sources = {"lexicon": known.about, "text": dict(text or {})}
         return sources | {"labelled": {**counts, **labels}}
 
     write_corpus(lines(), known.types, folder, replace, about)

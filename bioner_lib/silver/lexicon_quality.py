@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..corpora.corpus import Corpus, Split, refuse_test
 from ..corpora.schemes import Span
-from ..corpora.text import Sentence
+from ..corpora.text import Sentence, cut_again
 from ..evaluation.scoring import score
 from .lexicons import Entry, Lexicon
 
@@ -30,7 +30,7 @@ def quality(
         if not types:
             continue
         gold = [sentence.spans for sentence in sentences]
-        found = [lexicon.tag(sentence.tokens) for sentence in sentences]
+        found = [_spans(lexicon, sentence) for sentence in sentences]
         scores = score(gold, found, types)
         for type in types:
             line = {"corpus": corpus.name, "type": type}
@@ -41,11 +41,21 @@ def quality(
     return pd.DataFrame(lines, columns=columns)
 
 
+def _spans(lexicon: Lexicon, sentence: Sentence) -> list[Span]:
+    return [Span(*match[:3]) for match in lexicon.find_whole(sentence.tokens)]
+
+
+def _term(sentence: Sentence, span: Span) -> str:
+    """The words of a match as a lexicon writes them, with blanks between."""
+    parts = cut_again(sentence.tokens[span.start : span.end])
+    return " ".join(part for own in parts for part in own)
+
+
 def _matches(lexicon: Lexicon, split: Split) -> Iterator[tuple[Sentence, Span, bool]]:
     """The lexicon's matches in a split, and whether they are right."""
     for sentence in refuse_test(split, "choosing terms"):
         gold = set(sentence.spans)
-        for span in lexicon.tag(sentence.tokens):
+        for span in _spans(lexicon, sentence):
             yield sentence, span, span in gold
 
 
@@ -60,7 +70,7 @@ def noisiest(lexicon: Lexicon, split: Split, type: str, n: int = 20) -> pd.DataF
     for sentence, span, is_right in _matches(lexicon, split):
         if span.type != type:
             continue
-        term = " ".join(sentence.tokens[span.start : span.end])
+        term = _term(sentence, span)
         matches[term] += 1
         right[term] += is_right
         if not is_right:
@@ -86,7 +96,7 @@ def term_precision(lexicon: Lexicon, split: Split) -> dict[tuple[str, str], tupl
     """
     counts: dict[tuple[str, str], tuple[int, int]] = {}
     for sentence, span, is_right in _matches(lexicon, split):
-        term = " ".join(sentence.tokens[span.start : span.end]).casefold()
+        term = _term(sentence, span).casefold()
         matches, right = counts.get((term, span.type), (0, 0))
         counts[term, span.type] = (matches + 1, right + is_right)
     return counts

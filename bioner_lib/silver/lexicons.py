@@ -12,6 +12,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..corpora.corpus import AVERAGES, Split, refuse_test
 from ..corpora.schemes import Span
+from ..corpora.text import cut_again
 from ..errors import DataError
 from ..home import file_sha256, replacing
 
@@ -144,6 +146,21 @@ class Lexicon:
             if form is None or form == tuple(words):
                 return entry
         return None
+
+    def find_whole(self, tokens: Sequence[str]) -> list[Match]:
+        """The matches in a sentence of a file, whose words may be cut otherwise than running text.
+
+        Terms have the words of running text (IL, - and 2), and a file may have one word there
+        (IL-2). A match that starts or ends inside a word of the file is left out.
+        """
+        parts = cut_again(tokens)
+        word_at = {at: word for word, at in enumerate([0, *accumulate(map(len, parts))])}
+        whole = []
+        for match in self.find([part for own in parts for part in own]):
+            if match.start in word_at and match.end in word_at:
+                start, end = word_at[match.start], word_at[match.end]
+                whole.append(match._replace(start=start, end=end))
+        return whole
 
     def tag(self, tokens: Sequence[str]) -> list[Span]:
         """The matches in a sentence as spans."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..config import RunConfig, is_released, is_tagger
+from ..config import RunConfig, is_checkpoint, is_tagger
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
@@ -28,7 +28,7 @@ def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
     """A tagger with these heads: fresh, or with the weights that `start_from` names."""
     seed_everything(config.seed)
     settings = _settings(config)
-    is_classifier = is_released(config.start_from) and not is_tagger(config.start_from)
+    is_classifier = is_checkpoint(config.start_from)
     if not config.start_from or is_classifier:
         encoder, tokenizer = load_encoder(config.encoder, config.dropout)
         names = {"encoder_name": config.encoder}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError
 from ..evaluation.scoring import Score, score
@@ -12,8 +13,17 @@ from ..models.tagger import Cut, MultiTaskTagger
 from . import processes
 
 
-def choosing_corpora(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[Corpus]:
-    """The corpora on whose dev splits an epoch is chosen."""
+def choosing_corpora(
+    config: RunConfig, corpora: Sequence[Corpus], also: Sequence[Corpus]
+) -> list[Corpus]:
+    """The corpora on whose dev splits an epoch is chosen: see `RunConfig.chosen_on`.
+
+    `corpora` and `also` are those of the configuration, in its order.
+
+    Raises WorkbookError for a silver corpus, for one without a dev split, and where there is none.
+    """
+    if config.chosen_on:
+        return _named(config, [*corpora, *also])
     gold = [corpus for corpus in corpora if not corpus.silver]
     gold = gold or [corpus for corpus in also if "dev" in corpus.splits and not corpus.silver]
     if not gold:
@@ -22,6 +32,20 @@ def choosing_corpora(corpora: Sequence[Corpus], also: Sequence[Corpus]) -> list[
             "labels that nobody checked; name a gold corpus with a dev split in also_test"
         )
     return gold
+
+
+def _named(config: RunConfig, corpora: Sequence[Corpus]) -> list[Corpus]:
+    names = [*config.corpora, *config.also_test]
+    by_name = dict(zip(names, corpora, strict=True))
+    for name in config.chosen_on:
+        corpus = by_name[name]
+        if corpus.silver or "dev" not in corpus.splits:
+            why = "is silver" if corpus.silver else f"has only {list(corpus.splits)}"
+            raise WorkbookError(
+                f"chosen_on names {name!r}, which {why}; an epoch is chosen on the dev split of a "
+                "gold corpus"
+            )
+    return [by_name[name] for name in config.chosen_on]
 
 
 def dev_scores(

@@ -304,8 +304,8 @@ def fit(
 ) -> Fitted:
     """Train on the train splits of the corpora and choose the epoch on their dev splits.
 
-    Test splits are not looked at. Silver labels choose nothing: where all corpora are silver, the
-    dev splits of `also` choose.
+    Test splits are not looked at. `config.chosen_on` names corpora whose dev splits choose; without
+    it the gold ones of `corpora` do, or, where all of those are silver, those of `also`.
 
     folder   gets a checkpoint per epoch, from which a later call continues
     track    a tracker of accelerate's, such as "tensorboard"; see tracking.py
@@ -313,7 +313,7 @@ def fit(
 
     Raises WorkbookError for a loss that isn't finite.
     """
-    choosing = choosing_corpora(corpora, also)
+    choosing = choosing_corpora(config, corpora, also)
     loop = Loop(config, corpora, progress, track)
     checkpoint = Checkpoint(folder, loop.parts())
     history = checkpoint.restore()
