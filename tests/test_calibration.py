@@ -301,6 +301,17 @@ def test_dev_predictions_of_all_training_corpora_are_joined(tiny, outputs):
     assert set(about["types"]) == {"Disease", "Gene"}
 
 
+def test_predictions_that_end_early_are_named(made, run_id):
+    path = made[0] / "runs" / run_id / "predictions" / "sample.dev.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    try:
+        with pytest.raises(WorkbookError, match=r"sample\.dev\.jsonl has \d+ sentences where the"):
+            read_predictions(run_id, "sample", "dev")
+    finally:
+        path.write_bytes(whole)
+
+
 @pytest.mark.parametrize("cut", [b'{"doc": "d1", "tok', '{"doc": "é'.encode()[:-1]])
 def test_predictions_that_are_cut_short_are_named(made, run_id, cut):
     path = made[0] / "runs" / run_id / "predictions" / "sample.dev.jsonl"

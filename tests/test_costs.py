@@ -52,6 +52,19 @@ def test_n_taggers_cost_their_sum_and_one_tagger_its_own():
     assert [text.partition(":")[0] for text in texts] == ["1 tagger", "2 taggers"]
 
 
+def test_a_second_phase_costs_what_led_to_it():
+    teacher, first = made(1, ["sample-gene"], 10, [0.5]), made(2, ["sample-gene"], 20, [0.5])
+    second = made(3, ["sample-disease"], 5, [0.7])
+    second["parents"] = {
+        "teacher": {"run_id": teacher["run_id"], "arm": "t", "name": "teacher"},
+        "start_from": {"run_id": first["run_id"], "arm": "f", "name": "first"},
+    }
+    table = cost_table([teacher, first, second]).set_index("trained_on")
+    assert table.loc["sample-disease", "training seconds"] == 35
+    alone = cost_table([second, first]).set_index("trained_on")
+    assert math.isnan(alone.loc["sample-disease", "training seconds"]), "what it took isn't known"
+
+
 def test_a_tagger_of_a_part_is_a_line_of_its_own():
     whole, part = made(1, ["sample"], 10, [0.7]), made(1, ["sample"], 3, [0.3])
     part["config"] = part["config"] | {"corpora": ["sample@1/4"]}

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bioner_lib import CORPORA, WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.overlap import duplicates
 from bioner_lib.corpora.schemes import to_tags
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.evaluation.generalization import (
@@ -81,6 +82,15 @@ def test_other_corpora_may_be_the_train_text():
     assert [mention.familiarity for mention in mentions] == ["unseen"] * 3 + ["seen"]
 
 
+def test_leaks_are_found_however_a_file_cuts_words():
+    text = "IL-2 causes lung cancer in mice and in men"
+    corpus = corpus_of([], [sentence(text, [(0, 1, "Gene")])])
+    other = corpus_of([sentence(text.replace("-", " - "), [])], [], name="other")
+    predictions = predictions_of(corpus.test, [[]])
+    assert leak_free(corpus, predictions, ["Gene"], trained_on=[other])["leaked"] == 1
+    assert duplicates([corpus, other]).loc["mine", "other"] == 1
+
+
 PUBTATOR = {
     "train": "1|t|breast cancer and flu.\n1|a|\n"
     "1\t0\t13\tbreast cancer\tDisease\tD001943\n1\t18\t21\tflu\tDisease\t-1\n"
@@ -128,6 +138,11 @@ def test_memorized_synonym_and_new_concept_by_hand(toy):
         "no identifier": 0.0,
     }
     assert toy.fingerprint == fingerprint == load_corpus("toy").fingerprint
+    unnamed = corpus_of([sentence("ataxia", [(0, 1, "Disease")])], [])
+    groups = [m.familiarity for m in gold_mentions(toy, predictions, trained_on=[toy, unnamed])]
+    assert set(groups) == {"seen", "unseen"}, "it may have shown any concept under another name"
+    of_genes = corpus_of([sentence("BRCA1", [(0, 1, "Gene")])], [], types=("Gene",))
+    assert gold_mentions(toy, predictions, trained_on=[toy, of_genes]) == mentions
 
 
 def test_a_surface_has_no_blanks_and_no_case():

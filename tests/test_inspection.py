@@ -45,7 +45,7 @@ def sentences(*texts, doc=""):
             continues = type and tags and tags[-1][2:] == type
             tokens.append(word)
             tags.append(f"{'I' if continues else 'B'}-{type}" if type else "O")
-        made.append(Sentence(tokens, tags, doc or str(k)))
+        made.append(Sentence(tokens, tags, doc or str(10_000 + k)))
     return made
 
 
@@ -65,7 +65,7 @@ HAND = corpus(
         "LEAD/Chemical or lead/Chemical ion/Chemical",
         "they lead the way",
         "new TP53/Chemical",
-        doc="9",
+        doc="10009",
     ),
 )
 
@@ -185,16 +185,18 @@ def test_short_sentences_are_no_leak():
 
 
 def test_shared_documents_by_hand():
-    other = corpus("other", train=sentences("a b", doc="9"), test=sentences("c", doc="2"))
+    other = corpus("other", train=sentences("a b", doc="10009"), test=sentences("c", doc="10002"))
     unnamed = corpus("unnamed", documented=False, train=sentences("a"), test=sentences("b"))
     table = shared_documents([HAND, other, unnamed])
     assert table.loc["mine", "mine"] == 0
-    assert table.loc["other", "mine"] == 1  # 9
-    assert table.loc["mine", "other"] == 1  # 2
+    assert table.loc["other", "mine"] == 1  # 10009
+    assert table.loc["mine", "other"] == 1  # 10002
     assert table.loc["unnamed"].isna().all()
     assert table["unnamed"].isna().all()
     names = corpus("names", train=sentences("a", doc="x"), test=sentences("b", doc="x"))
     assert shared_documents([names]).isna().all(axis=None), "documents without PMIDs"
+    lines = corpus("lines", train=sentences("a", doc="1"), test=sentences("b", doc="1"))
+    assert shared_documents([lines]).isna().all(axis=None), "small numbers only count"
 
 
 PUBTATOR = """1|t|Wilson disease and WD
@@ -253,13 +255,15 @@ def test_metadata_is_what_the_source_states(tmp_path, own):
     documents = []
     for k, infons in enumerate([{"year": "1999", "journal": "J"}, {"year": "2003"}, {}]):
         own_passage = passage | {"infons": infons, "relations": []}
-        documents.append({"id": str(k), "infons": {}, "relations": [], "passages": [own_passage]})
+        documents.append(
+            {"id": str(10_000 + k), "infons": {}, "relations": [], "passages": [own_passage]}
+        )
     whole = {"source": "", "date": "", "key": "", "infons": {}, "documents": documents}
     (tmp_path / "train.json").write_text(json.dumps(whole))
     frame = metadata([load_corpus(tmp_path / "train.json"), own, load_corpus("sample"), HAND])
     assert frame["years"].tolist() == ["1999 to 2003 (2 documents)"] + 3 * ["the source has none"]
     assert frame["journals"].tolist() == ["1"] + 3 * ["the source has none"]
-    assert frame["with PMID"].tolist() == [3, 3, 0, 5]
+    assert frame["with PMID"].tolist() == [3, 0, 0, 5], "own names its documents 1, 2 and 3"
 
 
 def test_portraits_by_hand():
@@ -281,6 +285,7 @@ def test_facts_are_about_whole_registered_corpora():
     [line] = beside_published([sample]).to_dict("records")
     assert line["published"] == line["ours"] == 15
     assert beside_published([sample.limit(20), load_corpus("sample:Gene"), HAND]).empty
+    assert beside_published([load_corpus("sample@25%")]).empty
 
 
 def test_pieces():

@@ -97,14 +97,15 @@ def test_figures_are_drawn_from_rows(outputs):
         )
     )
     one_arm["name"] = "same"
-    assert (
-        len(
-            plots.f1_radar(
-                one_arm, plt.subplots(subplot_kw={"projection": "polar"})[1]
-            ).get_xticks()
-        )
-        == 3
-    )
+    polar = {"subplot_kw": {"projection": "polar"}}
+    twins = pd.concat([one_arm, one_arm.assign(name="twin")])
+    for table in (one_arm, twins):
+        with pytest.raises(WorkbookError, match="a radar compares systems"):
+            plots.f1_radar(table, plt.subplots(**polar)[1])
+    better = one_arm.assign(name="other", f1_mean=0.6)
+    ax = plots.f1_radar(pd.concat([one_arm, better]), plt.subplots(**polar)[1])
+    assert len(ax.get_xticks()) == 3
+    assert len(ax.get_lines()) == 2
     path = plots.save_figure(bars.figure, "90_f1")
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
@@ -226,5 +227,12 @@ def test_facets_have_a_row_for_each_of_many_arms():
     assert len(names) == 30, "a single-task arm has one name on all corpora"
     assert [len(ax.containers) for ax in axes] == [30, 1]
     assert axes[0].get_ylim()[0] > axes[0].get_ylim()[1], "the best arm stands on top"
+    apart = table.assign(name=["x" * 40 + name + "y" * 40 for name in table["name"]])
+    _, others = plt.subplots(1, 2, sharey=True)
+    plots.f1_facets(apart, others)
+    assert len(others[0].get_yticks()) == 30, "long names that differ in their middle stay apart"
+    far = aggregate(results([row(s, f1) for s, f1 in enumerate((0.9, 0.02, 0.9))]))
+    [ax] = plots.f1_facets(far, [plt.subplots()[1]])
+    assert ax.get_xlim()[0] < 2 < 90 < ax.get_xlim()[1], "every seed is inside the panel"
     assert names[0].endswith("epochs=1"), "it alone is in two panels"
     assert names[1].endswith("epochs=30")

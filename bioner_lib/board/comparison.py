@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..config import BUDGET, RunConfig
 from ..errors import WorkbookError
-from ..evaluation.statistics import f1_interval, holm, paired_difference
+from ..evaluation.statistics import f1_interval, holm, paired_difference, smallest_difference
 from ..home import runs_folder
 from ..runs.rows import (
     PARENTS,
@@ -26,12 +26,16 @@ from .tables import by_run, results, short_names
 
 Rows = Sequence[Mapping]
 ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed
-_COLUMNS = ("corpus", "seeds", "difference", "low", "high", "p", "p_holm", "note")
+_MEASURED = ("corpus", "seeds", "difference", "low", "high", "p", "detectable")
+_COLUMNS = (*_MEASURED, "p_holm", "note")
 ENOUGH = 3  # seeds for a claim
 
 
 def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
     """Test F1 of a minus b per corpus, with its 95 % interval and Holm-corrected p.
+
+    `detectable`: the smallest true difference that these runs would mostly show (power 80 %), see
+    `statistics.smallest_difference`.
 
     The seeds that both arms have are used; a system without seeds, such as the dictionary, stands
     against each seed of the other arm. Documents (sentences, where a corpus has no documents) and
@@ -51,9 +55,10 @@ def compare(a: ByCorpus, b: ByCorpus, resamples: int = 2_000) -> pd.DataFrame:
                 "a seed in common: make them first"
             )
         tables = _counts_of_pairs(pairs, seeds, corpus)
-        difference = paired_difference(*tables, resamples=resamples)
-        lines.append({"corpus": corpus, "seeds": len(seeds), **difference})
-    return _corrected(pd.DataFrame(lines, columns=_COLUMNS[:-2]))
+        line = paired_difference(*tables, resamples=resamples)
+        line["detectable"] = smallest_difference(*tables, resamples=resamples)
+        lines.append({"corpus": corpus, "seeds": len(seeds), **line})
+    return _corrected(pd.DataFrame(lines, columns=_MEASURED))
 
 
 def _by_seed(rows: Rows, corpus: str) -> dict[int, Mapping]:
@@ -215,8 +220,11 @@ def comparable(arm_rows: ByCorpus, base: ByCorpus) -> bool:
     """Whether `compare` works for two arms: a corpus and a seed in common, equal budgets."""
     shared = [corpus for corpus in arm_rows if corpus in base]
     for corpus in shared:
-        own, other = ({row["config"]["seed"] for row in side[corpus]} for side in (arm_rows, base))
-        if not own & other:
+        by_seed = [
+            {row["config"]["seed"]: row for row in side[corpus]} for side in (arm_rows, base)
+        ]
+        own, other = _for_each_seed(*by_seed)
+        if not set(own) & set(other):
             return False
     rows = [row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])]
     return bool(shared) and equal_budgets(rows)

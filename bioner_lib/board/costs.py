@@ -21,13 +21,18 @@ _COLUMNS = ["training seconds", "pieces per second", "peak memory (GiB)", "joule
 def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
     """One line per arm and set of training corpora (or parts): its cost, mean over seeds.
 
+    Seconds and joules include those of the runs that a run builds on (an earlier phase, a teacher);
+    they are NaN where such a run isn't among the rows.
+
     Columns: name, trained_on, runs, device (name, threads, precision: only lines with one device
     can be compared), training seconds, pieces per second, peak memory (GiB; on a CPU that of the
     whole process), joules (NaN where the machine doesn't tell), parameters (NaN in old rows), F1
     (mean over test corpora that it was trained on, micro average, 0 to 1). Systems without training
     are left out.
     """
-    lines = [_cost(row) for row in rows if row["config"]["system"] == "tagger"]
+    rows = list(rows)
+    by_id = {row["run_id"]: row for row in rows}
+    lines = [_cost(row, by_id) for row in rows if row["config"]["system"] == "tagger"]
     frame = pd.DataFrame(lines, columns=["name", "trained_on", "seed", "device", *_COLUMNS, "F1"])
     groups = frame.groupby(["name", "trained_on", "device"], sort=False)
     table = groups[[*_COLUMNS, "F1"]].mean()
@@ -35,14 +40,24 @@ def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _cost(row: Mapping) -> dict:
+def _spent(row: Mapping, what: str, by_id: Mapping[str, Mapping]) -> float:
+    """`seconds` or `joules` of a run and of all that it builds on."""
+    value = row["cost"].get(what)
+    spent = np.nan if value is None else value
+    for parent in row.get("parents", {}).values():
+        earlier = by_id.get(parent["run_id"])
+        spent += np.nan if earlier is None else _spent(earlier, what, by_id)
+    return spent
+
+
+def _cost(row: Mapping, by_id: Mapping[str, Mapping]) -> dict:
     cost, device = row["cost"], row["device"]
     frame = results([row])
     own = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
     # row["data"] lists the training corpora first, then those that are only tested on
     parts = dict(zip(row["data"], row["config"]["corpora"], strict=False))
     is_test = (frame["split"] == "test") & (frame["type"] == "micro") & frame["corpus"].isin(own)
-    energy, config = cost.get("joules"), config_of(row)
+    config = config_of(row)
     # a single-task tagger's name without its corpus, whatever part of it was trained on
     name = arm_name(config, config.corpora[0], row.get("parents", {}))
     return {
@@ -50,10 +65,10 @@ def _cost(row: Mapping) -> dict:
         "trained_on": " + ".join(sorted(parts.get(corpus, corpus) for corpus in own)),
         "seed": row["config"]["seed"],
         "device": f"{device['name']}, {device['threads']} threads, {device['precision']}",
-        "training seconds": cost["seconds"],
+        "training seconds": _spent(row, "seconds", by_id),
         "pieces per second": cost.get("pieces_per_second", np.nan),
         "peak memory (GiB)": cost["peak_memory_bytes"] / _GIB,
-        "joules": np.nan if energy is None else energy,
+        "joules": _spent(row, "joules", by_id),
         "parameters": sum(row["parameters"].values()) if "parameters" in row else np.nan,
         "F1": frame.loc[is_test, "f1"].mean(),
     }

@@ -80,7 +80,8 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
     most panels stand on top, and among them the one with the best mean over its panels.
     """
     table = _main(table)
-    table = table.assign(name=table["name"].map(_cut))
+    names = table["name"].map(_cut)
+    table = table.assign(name=names.where(~_collides(names, table["name"]), table["name"]))
     means = table.groupby("name")["f1_mean"].agg(["size", "mean"])
     order = means.sort_values(["size", "mean"], ascending=False).index
     place = {name: i for i, name in enumerate(order)}
@@ -92,9 +93,8 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
             spread = 0 if line.runs == 1 else 100 * line.f1_sd
             ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="o", color=PALETTE[0], markersize=4)
             ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.5", markersize=3)
-        low = 100 * own["f1_mean"].min()
-        high = 100 * own["f1_mean"].max()
-        ax.set_xlim(max(-2, low - 5), min(102, high + 5))
+        every = 100 * np.concatenate([np.array(values) for values in own["values"]])
+        ax.set_xlim(max(-2, every.min() - 5), min(102, every.max() + 5))
         ax.set_title(f"{corpus}\n{type}", fontsize="small")
         ax.set_xlabel("test F1", fontsize="small")
     axes[0].set_yticks(range(len(order)), order, fontsize="small")
@@ -105,6 +105,11 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
 def _cut(name: str) -> str:
     """A name of one line; its end tells more than its middle."""
     return name if len(name) <= 64 else f"{name[:28]} … {name[-33:]}"
+
+
+def _collides(shorter: pd.Series, names: pd.Series) -> pd.Series:
+    """Whether another name was cut to the same text."""
+    return names.groupby(shorter).transform("nunique") > 1
 
 
 def facets(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -189,7 +194,7 @@ def _legend(ax: plt.Axes, below: float) -> None:
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Mean test F1 on a spoke per corpus and type, for the systems that share most spokes.
 
-    Raises WorkbookError where no system has three spokes.
+    Raises WorkbookError where no system has three spokes, and where no two systems differ.
     """
     wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
     # the spokes of one system, and all systems that have them; the largest such table is drawn
@@ -201,6 +206,11 @@ def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
         raise WorkbookError(
             "a radar needs a system with three spokes (corpus and type); these rows have "
             f"{wide.notna().sum(axis=1).max()}"
+        )
+    if len(shown.drop_duplicates()) < 2:
+        raise WorkbookError(
+            f"a radar compares systems, and {len(shown)} of the same values share these spokes: "
+            f"{', '.join(shown.index)}; the table above says all of it"
         )
     angles = np.linspace(0, 2 * np.pi, shown.shape[1], endpoint=False)
     for name, values in shown.iterrows():

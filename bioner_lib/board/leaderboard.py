@@ -1,5 +1,6 @@
 """Who leads: tables as Markdown, CSV and JSON."""
 
+import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -51,9 +52,14 @@ def _without_repeated_micro(table: pd.DataFrame) -> pd.DataFrame:
 def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Cells -> a Markdown table."""
     rows = [head, *lines]
-    text = ["| " + " | ".join(cells) + " |" for cells in rows]
+    text = ["| " + " | ".join(map(_safe, cells)) + " |" for cells in rows]
     text.insert(1, "|" + "---|" * len(head))
     return "\n".join(text) + "\n"
+
+
+def _safe(cell: str) -> str:
+    """A cell's text: a name that comes from a corpus's file is shown, and nothing in it is run."""
+    return html.escape(cell, quote=False).replace("|", "&#124;")
 
 
 def _cell(line) -> str:
@@ -132,7 +138,7 @@ def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
 
     Columns: corpus, type, official, name, f1, sd, seeds, rivals, epochs. An arm takes part if it
     has three seeds (a system without a neural network: one run) and an F1 above 0. Corpora and
-    types where it has no rival of equal budget have no line.
+    types where it has no rival of equal budget, tested on as many mentions, have no line.
     """
     rows = list(rows)
     by_id = {row["run_id"]: row for row in rows}
@@ -141,6 +147,8 @@ def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
     frame = frame[is_scored & ~frame["type"].isin(AVERAGES)]
 
     def of_equal_budget(group: pd.DataFrame, other: pd.DataFrame) -> bool:
+        if {*group["support"]} != {*other["support"]}:  # tested on different gold
+            return False
         return equal_budgets([by_id[run_id] for run_id in [*group["run_id"], *other["run_id"]]])
 
     lines = []

@@ -17,17 +17,20 @@ Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents
 corpus names no documents) and seeds. N/A: fewer than {FEW} mentions. Written by `python -m
 bioner_lib publish`; a test compares it with the rows.
 """
-_AGAINST = """
+_DETECTABLE = """Detectable: the smallest true difference that four of five such experiments would
+show; "no difference" rules out larger ones only.
+"""
+_AGAINST = f"""
 ## Against the dictionary
 
 Points of F1 over all types, paired by document and seed.
-
+{_DETECTABLE}
 """
-_MULTI = """
+_MULTI = f"""
 ## Multi-task against single-task
 
 Arms of equal budget; points of F1 over all types, paired by document and seed.
-
+{_DETECTABLE}
 """
 _KNOWN = """
 ## Known names, new names
@@ -76,8 +79,9 @@ def _differences(frame: pd.DataFrame) -> str:
     for one in frame.sort_values(["corpus", "arm"]).itertuples():
         low_high = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
         numbers = [f"{100 * one.difference:+.1f}", low_high, f"{one.p_holm:.3f}"]
-        lines.append([one.corpus, one.arm, str(one.seeds), *numbers])
-    head = ["corpus", "system", "runs", "difference", "95 % interval", "p (Holm)"]
+        runs = f"{one.seeds}{' (no claim)' if one.note else ''}"
+        lines.append([one.corpus, one.arm, runs, *numbers, f"{100 * one.detectable:.1f}"])
+    head = ["corpus", "system", "runs", "difference", "95 % interval", "p (Holm)", "detectable"]
     return markdown_table(head, lines)
 
 

@@ -96,6 +96,7 @@ class Corpus:
     source       of a silver corpus: where its text and its labels come from
     carved       where the test split comes from, in words, if `carve_test` made it
     base         what `load_corpus` was given, without part and types: a name or a path
+    taken        the part of its train split that it holds, such as 25%; "" is all of it
     """
 
     name: str
@@ -111,6 +112,7 @@ class Corpus:
     source: Mapping[str, Mapping] = field(default_factory=dict)
     carved: str = ""
     base: str = field(default="", compare=False)
+    taken: str = field(default="", compare=False)
 
     @property
     def note(self) -> str:
@@ -239,7 +241,7 @@ class Corpus:
             raise DataError(
                 f"part {which!r} of {self.name!r} holds no sentence; its train split has {size}"
             )
-        return replace(self, splits={**self.splits, "train": train})
+        return replace(self, splits={**self.splits, "train": train}, taken=which)
 
     def carve_dev(self, share: float = 0.1, seed: int = 13) -> "Corpus":
         """With a dev split of whole documents out of train, for a corpus that has none."""

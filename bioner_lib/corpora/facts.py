@@ -55,7 +55,8 @@ def beside_published(corpora: Sequence[Corpus]) -> pd.DataFrame:
         facts = list(csv.DictReader(file))
     lines = []
     for corpus in corpora:
-        if corpus.official and corpus.base == corpus.name and "counts" in CORPORA[corpus.base]:
+        is_whole = corpus.official and corpus.base == corpus.name and not corpus.taken
+        if is_whole and "counts" in CORPORA[corpus.base]:
             lines.append(_registered(corpus))
             for fact in facts:
                 if fact["corpus"] == corpus.name:

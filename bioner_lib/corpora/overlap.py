@@ -1,5 +1,6 @@
 """What a test split shares with train: names, concepts, sentences, documents."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,18 +19,24 @@ LONG = 8  # words; a shorter sentence, such as a heading, may recur by chance
 def duplicates(corpora: Sequence[Corpus], shortest: int = 0) -> pd.DataFrame:
     """How many test sentences (rows) occur word for word in a train split (columns).
 
-    Only sentences of at least `shortest` words are counted.
+    Only sentences of at least `shortest` words are counted. Between two corpora blanks don't count,
+    because files cut words differently.
     """
-    train = {}
+    texts = {}
     for corpus in corpora:
-        train[corpus.name] = {" ".join(s.tokens) for s in corpus.splits.get("train", ())}
+        train = [sentence.tokens for sentence in corpus.splits.get("train", ())]
+        texts[corpus.name] = ({" ".join(own) for own in train}, {"".join(own) for own in train})
     table = {}
     for corpus in corpora:
         if "test" in corpus.splits:
-            test = [" ".join(s.tokens) for s in corpus.test if len(s.tokens) >= shortest]
-            table[corpus.name] = {
-                name: sum(text in texts for text in test) for name, texts in train.items()
-            }
+            test = [s.tokens for s in corpus.test if len(s.tokens) >= shortest]
+            table[corpus.name] = {}
+            for name, (spaced, joined) in texts.items():
+                known = [
+                    " ".join(own) in spaced if name == corpus.name else "".join(own) in joined
+                    for own in test
+                ]
+                table[corpus.name][name] = sum(known)
     frame = pd.DataFrame(table).T
     return frame.rename_axis("test of", axis=0).rename_axis("occurs in train of", axis=1)
 
@@ -125,6 +132,11 @@ def shared_documents(corpora: Sequence[Corpus]) -> pd.DataFrame:
     return table.rename_axis("train of", axis=0).rename_axis("test of", axis=1)
 
 
+def is_pmid(document: str) -> bool:
+    """Whether a document's name may be a PMID: 4 to 8 digits. Smaller numbers just count files."""
+    return re.fullmatch(r"[1-9]\d{3,7}", document) is not None
+
+
 def _pmids(corpus: Corpus) -> dict[str, set[str]]:
     """Split -> its PMIDs; {} where the corpus has none."""
     form = CORPORA.get(split_name(corpus.name)[0], {}).get("documents")
@@ -136,6 +148,6 @@ def _pmids(corpus: Corpus) -> dict[str, set[str]]:
     if not corpus.documented:
         return {}
     named = {
-        role: {s.doc for s in split if s.doc.isdecimal()} for role, split in corpus.splits.items()
+        role: {s.doc for s in split if is_pmid(s.doc)} for role, split in corpus.splits.items()
     }
     return named if any(named.values()) else {}

@@ -8,6 +8,7 @@ from ..errors import WorkbookError
 from .annotated_files import bioc_documents
 from .concepts import sources
 from .corpus import Corpus
+from .overlap import is_pmid
 from .reading import document_name
 
 NOTHING = "the source has none"
@@ -52,7 +53,7 @@ def metadata(corpora: Sequence[Corpus]) -> pd.DataFrame:
             {
                 "corpus": corpus.name,
                 "documents": f"{len(docs):,}" if corpus.documented else NOTHING,
-                "with PMID": sum(doc.isdecimal() for doc in docs) if corpus.documented else 0,
+                "with PMID": sum(map(is_pmid, docs)) if corpus.documented else 0,
                 "years": f"{years[0]} to {years[-1]} ({len(years)} documents)"
                 if years
                 else NOTHING,

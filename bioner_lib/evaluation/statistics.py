@@ -19,6 +19,8 @@ def document_counts(predictions: Sequence[Mapping], types: Sequence[str]) -> np.
 
     `predictions` are dicts with doc, gold and predicted.
     """
+    if not predictions:
+        raise WorkbookError("no predictions: the file is empty; make the run again")
     documents = sorted({p["doc"] for p in predictions})
     index = {doc: i for i, doc in enumerate(documents)}
     table = np.zeros((len(documents), 3), dtype=np.int64)

@@ -112,13 +112,20 @@ def phases(row: Mapping) -> list[dict]:
 def read_predictions(run_id: str, corpus: str, role: str) -> list[dict]:
     """One dict per sentence: doc, tokens, gold [[start, end, type]] and predicted [[…, score]].
 
-    Raises WorkbookError for a missing file, and for a damaged one.
+    Raises WorkbookError for a missing file, for a damaged one, and for one with fewer sentences
+    than the run predicted.
     """
     path = runs_folder() / run_id / "predictions" / f"{file_name(corpus)}.{role}.jsonl"
     if not path.exists():
         found = sorted(p.name for p in path.parent.glob("*.jsonl"))
         raise WorkbookError(f"{path} is missing; the run holds {found}")
-    return read_prediction_file(path, run_id)
+    predictions = read_prediction_file(path, run_id)
+    row = read_row(runs_folder() / run_id) or {}
+    expected = row.get("data", {}).get(corpus, {}).get("sentences", {}).get(role)
+    if expected is not None and len(predictions) != expected:
+        reason = f"has {len(predictions)} sentences where the run predicted {expected}"
+        raise _damaged_predictions(path, run_id, reason)
+    return predictions
 
 
 def read_prediction_file(path: Path, run_id: str) -> list[dict]:
