@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 from conftest import execute_job, own_corpus, run_in
+from conftest import row as made_row
 
 from bioner_lib import RunConfig, WorkbookError, forget, load_corpus
 from bioner_lib.board import plots
@@ -20,7 +21,7 @@ from bioner_lib.board.measures import (
 )
 from bioner_lib.board.published_files import published_rows, published_tables, table_folder
 from bioner_lib.board.publishing import jobs_of, publish
-from bioner_lib.board.table_pages import page
+from bioner_lib.board.table_pages import _second_phases, page
 from bioner_lib.evaluation.generalization import gold_mentions
 from bioner_lib.runs.rows import read_predictions
 
@@ -168,6 +169,15 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
     path.unlink()
     with pytest.raises(WorkbookError, match="publish its table again"):
         measured(published_rows("tiny"))
+
+
+def test_the_page_shows_what_second_phases_forget():
+    lost = {"before": 0.8, "after": 0.1, "forgotten": 0.7}
+    second = [
+        made_row(s, 0.5) | {"name": "in turn", "forgotten": {"x": {"Gene": lost}}} for s in (1, 2)
+    ]
+    assert "| x | Gene | in turn | 2 | 80.0 | 10.0 | +70.0 |" in _second_phases(second)
+    assert _second_phases([made_row(1, 0.5)]) == ""
 
 
 def test_the_page_of_all_tables_quotes_the_committed_measures():

@@ -202,6 +202,16 @@ def test_numbers_about_real_corpora_come_from_committed_rows(path):
         assert (home() / picture).exists(), picture
 
 
+@each_notebook
+def test_a_notebook_that_trains_takes_a_tracker(path):
+    code = "\n".join(source(cell) for cell in cells(path, "code"))
+    trains = re.search(r"import .*\brun\b", code) and re.search(r"[ \[(]run\(", code)
+    if trains and path.stem != "00_quickstart":
+        assert re.search(r"^track: str", code, re.M)
+        for call in re.findall(r"[ \[(]run\([^\n]*progress=False[^\n]*", code):
+            assert "track=track" in call or "dictionary" in call, call
+
+
 def papermill(name, folder, outputs, *parameters):
     """The stock command, as a user types it."""
     call = [sys.executable, "-m", "papermill", str(home() / "notebooks" / f"{name}.ipynb")]

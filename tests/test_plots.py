@@ -17,6 +17,7 @@ from bioner_lib.corpora.inspection import (
     weights_by_place,
 )
 from bioner_lib.corpora.text import Sentence
+from bioner_lib.models import plan_heads
 
 
 def test_figures_of_what_was_varied():
@@ -236,3 +237,18 @@ def test_facets_have_a_row_for_each_of_many_arms():
     assert ax.get_xlim()[0] < 2 < 90 < ax.get_xlim()[1], "every seed is inside the panel"
     assert names[0].endswith("epochs=1"), "it alone is in two panels"
     assert names[1].endswith("epochs=30")
+
+
+def test_the_network_shows_which_corpora_teach_each_head():
+    names = ["sample@1/2:Gene", "sample@2/2:Disease", "sample-disease"]
+    corpora = [load_corpus(name) for name in names]
+    plans = plan_heads("per-type", corpora)
+    ax = plots.network(plans, corpora, plt.subplots()[1], "minilm")
+    squares = {}
+    for line in ax.get_lines():
+        squares.setdefault(line.get_ydata()[0], []).append(line.get_color())
+    assert [len(squares[y]) for y in sorted(squares, reverse=True)] == [1, 2]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts.count("head Gene") == texts.count("one shared\nminilm") == 1
+    private = plots.network(plans, corpora, plt.subplots()[1], sharing="private")
+    assert [text.get_text() for text in private.texts].count("private") == 2

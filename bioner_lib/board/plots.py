@@ -1,7 +1,7 @@
 """One function per figure: it takes data and an ax, and returns the ax.
 
-Notebooks name all figures of rows plots.<name>, so those of f1_plots, generalization_plots and
-style are given here too.
+Notebooks name all figures of rows plots.<name>, so those of f1_plots, generalization_plots,
+network_plots and style are given here too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from .generalization_plots import recall_by_corpus as recall_by_corpus
 from .generalization_plots import recall_dots as recall_dots
 from .generalization_plots import recall_panels as recall_panels
 from .generalization_plots import reliability_diagram as reliability_diagram
+from .network_plots import network as network
 from .style import PALETTE, heatmap
 from .style import colours_of as colours_of
 from .style import save_figure as save_figure

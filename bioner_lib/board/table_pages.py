@@ -10,7 +10,7 @@ from .comparison import against_single, by_arm, compare_arms
 from .leaderboard import FEW, by_corpus, markdown_table, with_ranges
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
 from .published_files import published_rows, sweep_file
-from .tables import aggregate, results
+from .tables import aggregate, forgotten, results
 
 _NOTE = f"""
 Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents (sentences, where a
@@ -31,6 +31,12 @@ _MULTI = f"""
 
 Arms of equal budget; points of F1 over all types, paired by document and seed.
 {_DETECTABLE}
+"""
+_FORGOTTEN = """
+## What a second phase forgets
+
+Test F1 x 100 after the first phase and after the second, mean over runs.
+
 """
 _KNOWN = """
 ## Known names, new names
@@ -61,7 +67,8 @@ def page(table: str, folder: str = "") -> str:
     scores = by_corpus(with_ranges(aggregate(results(rows)), rows))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
     known = _KNOWN + _recall_table(found)
-    return head + scores + _NOTE + _comparisons(rows) + known + _SCORES + _scores_table(found)
+    body = scores + _NOTE + _comparisons(rows) + _second_phases(rows)
+    return head + body + known + _SCORES + _scores_table(found)
 
 
 def _comparisons(rows: Sequence[Mapping]) -> str:
@@ -83,6 +90,23 @@ def _differences(frame: pd.DataFrame) -> str:
         lines.append([one.corpus, one.arm, runs, *numbers, f"{100 * one.detectable:.1f}"])
     head = ["corpus", "system", "runs", "difference", "95 % interval", "p (Holm)", "detectable"]
     return markdown_table(head, lines)
+
+
+def _second_phases(rows: Sequence[Mapping]) -> str:
+    """What second phases cost the types of the first; "" where there is none."""
+    arms: dict[str, list[Mapping]] = {}
+    for row in rows:
+        if "forgotten" in row:
+            arms.setdefault(results([row])["name"].iloc[0], []).append(row)
+    if not arms:
+        return ""
+    lines = []
+    for (corpus, type, name), own in forgotten(arms).groupby(["corpus", "type", "name"]):
+        before, after, lost = (100 * own[key].mean() for key in ("before", "after", "forgotten"))
+        cells = [f"{before:.1f}", f"{after:.1f}", f"{lost:+.1f}"]
+        lines.append([corpus, type, name, str(len(own)), *cells])
+    head = ["corpus", "type", "system", "runs", "before", "after", "forgotten"]
+    return _FORGOTTEN + markdown_table(head, lines)
 
 
 def _recall_table(found: Sequence[Measured]) -> str:
