@@ -108,7 +108,8 @@ def numbers(tmp_path_factory, tiny):
 
 
 def test_every_field_is_tested():
-    elsewhere = {"encoder", "average"}  # tests/test_encoders.py, test_averaging.py
+    # tests/test_encoders.py, test_averaging.py, test_labelling.py
+    elsewhere = {"encoder", "average", "chosen_on"}
     assert {f.name for f in fields(RunConfig)} == {*MATTERS, *MUST_NOT, *elsewhere}
 
 
