@@ -78,6 +78,13 @@ def test_no_rows_is_an_error():
         results([])
 
 
+def test_a_list_in_an_arms_name_is_one_word():
+    config = RunConfig(
+        corpora="sample", also_test="sample-gene", chosen_on=["sample", "sample-gene"]
+    )
+    assert arm_name(config, "sample").endswith("single-task chosen_on=sample+sample-gene")
+
+
 def test_corpora_are_never_averaged_as_if_they_were_seeds():
     """A run scored on two corpora with one type has two figures; views of one corpus have one."""
     made = row(1, 0.5)

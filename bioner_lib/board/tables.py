@@ -43,7 +43,7 @@ def arm_name(
     usual = default.as_dict()
     for key, value in config.as_dict().items():
         if key not in _NAMED and value != usual[key]:
-            parts.append(f"{key}={value}")
+            parts.append(f"{key}={'+'.join(value) if isinstance(value, list) else value}")
     parts += [f"{key}={parent['name']}" for key, parent in (parents or {}).items()]
     return " ".join(parts)
 
