@@ -103,8 +103,8 @@ def running_text(
 
     All are cleaned as by `clean`. `query` may be a name in QUERIES. `dates` are the first and last
     publication date of the search, with a blank between; `limit` bounds its abstracts (0: all). The
-    search leaves out the documents of the registered corpora. It is asked at once, so a wrong date
-    or address fails here.
+    search leaves out the documents of registered corpora whose files name them (JNLPBA's, BC2GM's
+    and LINNAEUS' don't). It is asked at once, so a wrong date or address fails here.
     """
     if not query:
         return read_lines(text, dropped) if text else clean(plain, dropped)
