@@ -263,8 +263,10 @@ def test_published_rows_are_whole():
     for row in (row for table in published_tables() for row in published_rows(table)):
         path = home() / "outputs" / "published" / row["table"] / f"{row['run_id']}.json"
         assert path.exists()
-        assert all(
-            about["official"] or "test" not in about["sentences"] for about in row["data"].values()
-        )
+        assert row["config"]["limit"] == 0
+        for about in row["data"].values():
+            # tags can't hold all of nlm-gene's mentions; they stay misses in its score
+            is_counted = "official mentions of test are scored" in about.get("note", "")
+            assert about["official"] or is_counted or "test" not in about["sentences"]
         assert row["versions"]
         assert row["device"]
