@@ -63,12 +63,12 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
         return {"lexicon": known.about, "text": source, "labelled": dict(audit)}
 
     folder = silver_folder(labelled_name(name))
-    _refuse_another(folder, name, corpus)
+    _refuse_other_text(folder, name, corpus)
     write_corpus(lines(), [*corpus.types, *new], folder, replace, about)
     return dict(audit)
 
 
-def _refuse_another(folder: Path, name: str, corpus: Corpus) -> None:
+def _refuse_other_text(folder: Path, name: str, corpus: Corpus) -> None:
     """Two folders with one last part would share the name of their labelled text."""
     made_from = read_corpus_toml(folder).get("text", {})
     source = made_from.get("source", "").removeprefix(_SOURCE)
