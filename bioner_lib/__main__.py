@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     publish = commands.add_parser("publish", help="copy a finished table to outputs/published")
     publish.add_argument("table", help="the name of a sweep in notebooks/sweeps/published")
+    publish.add_argument("--part", action="store_true", help="also if jobs aren't finished yet")
     report = commands.add_parser("report", help="executed notebooks as pages that open anywhere")
     for command in (run, evaluate, sweep, status, board, publish, report):
         command.add_argument(
@@ -330,18 +331,15 @@ def _existing_outputs() -> Path:
 
 
 def _board(given: argparse.Namespace) -> int:
-    from .board.leaderboard import board_text, with_ranges, write_leaderboard
-    from .board.tables import aggregate, results
+    from .board.leaderboard import board_table, board_text, write_leaderboard
     from .runs.rows import read_rows
 
     folder = _existing_outputs()
     rows = read_rows()
+    table = board_table(rows, given.intervals)
     try:
-        table = write_leaderboard(rows, given.intervals)
+        write_leaderboard(table, rows)
     except UnwritableError as error:  # a folder that may only be read still has its board
-        table = aggregate(results(rows))
-        if given.intervals:
-            table = with_ranges(table, rows)
         print(f"{error}: the tables are only printed", file=sys.stderr)
     print(board_text(table))
     places = {
@@ -362,7 +360,7 @@ def _publish(given: argparse.Namespace) -> int:
     from .board.publishing import publish
 
     _existing_outputs()
-    rows = publish(given.table)
+    rows = publish(given.table, given.part)
     print(f"{len(rows)} rows with their counts in {_from_root(rows[0].parent)}; commit that folder")
     return 0
 

@@ -144,9 +144,10 @@ def test_markup_in_a_corpus_is_shown_and_not_run():
 def test_coverage_by_hand():
     entries = [Entry(["interleukin", "-", "2"], "Gene"), Entry(["insulin"], "Chemical")]
     lexicon = Lexicon(entries)
-    table = lexicon_coverage(lexicon, [FIRST, corpus(test=FIRST.train)])
+    table = lexicon_coverage({"mine": lexicon}, [FIRST, corpus(test=FIRST.train)])
     assert table.to_dict("records") == [
         {
+            "lexicon": "mine",
             "corpus": "first",
             "type": "Gene",
             "mentions": 3,
@@ -154,14 +155,19 @@ def test_coverage_by_hand():
             "as another type (%)": pytest.approx(200 / 3),
         }
     ]
-    assert lexicon_coverage(None, [FIRST]).empty
+    other = Lexicon([Entry(["insulin"], "Gene")])
+    table = lexicon_coverage({"mine": lexicon, "other": other}, [FIRST]).set_index("lexicon")
+    assert table["held (%)"].to_dict() == {
+        "mine": pytest.approx(100 / 3),
+        "other": pytest.approx(200 / 3),
+    }
+    assert lexicon_coverage({}, [FIRST]).empty
 
 
 def test_a_lexicon_is_found_by_its_name(outputs):
-    assert named_lexicon("") is None
     entries = [Entry(["insulin"], "Gene")]
     save_entries(entries, outputs_folder(write=True) / "lexicons" / "mine.gz", [])
-    assert lexicon_coverage(named_lexicon("mine"), [FIRST])["held (%)"].tolist() == [
+    assert lexicon_coverage({"mine": named_lexicon("mine")}, [FIRST])["held (%)"].tolist() == [
         pytest.approx(200 / 3)
     ]
     with pytest.raises(WorkbookError, match="did you mean 'mine'"):

@@ -300,8 +300,9 @@ def test_pieces():
 
 @pytest.mark.real
 def test_real_facts_hold(mirror):
-    """Doğan et al. 2014, Luo et al. 2022: distinct names, identifiers, mentions."""
-    names = ["ncbi-disease-pubtator", "biored", "ncbi-disease", "bc5cdr", "bc2gm", "linnaeus"]
+    """Doğan et al. 2014, Li et al. 2016, Luo et al. 2022: names, identifiers, mentions."""
+    names = ["ncbi-disease-pubtator", "bc5cdr-pubtator", "biored"]
+    names += ["ncbi-disease", "bc5cdr", "bc2gm", "linnaeus"]
     frame = beside_published([load_corpus(name) for name in names])
     for line in frame.itertuples():
         if line.what.startswith("counts"):  # NCBI's train file holds one document twice
@@ -310,9 +311,11 @@ def test_real_facts_hold(mirror):
         elif line.corpus == "ncbi-disease-pubtator":
             # one name differs in its blanks only; 790 counts `D1` and ` D1`, `MESH:D1` and `D1`
             assert line.published - 5 < line.ours < line.published, line
+        elif line.corpus == "bc5cdr-pubtator":  # in a dev and in a test document one is missing
+            assert line.ours == line.published - 1, line
         else:
             assert round(line.ours) == line.published or abs(line.ours - line.published) < 0.6
-    assert len(frame) == 15
+    assert len(frame) == 18
 
 
 @pytest.mark.real

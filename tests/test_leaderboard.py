@@ -8,9 +8,8 @@ from conftest import answers, predicted, row
 
 from bioner_lib.board.comparison import intervals
 from bioner_lib.board.leaderboard import (
+    board_table,
     board_text,
-    by_corpus,
-    by_type,
     leaders,
     markdown,
     write_leaderboard,
@@ -21,16 +20,22 @@ from bioner_lib.board.tables import (
 )
 
 
+def written(rows, **options):
+    """The board of these rows, on disk too."""
+    table = board_table(rows, **options)
+    write_leaderboard(table, rows)
+    return table
+
+
 def test_markdown_hides_what_is_too_few_and_json_keeps_it(outputs):
-    few = write_leaderboard(
-        [row(1, 0.512, support=9), row(2, 0.5, support=9), row(1, 0.75, corpus="sample-gene")]
-    )
+    other = row(1, 0.75, corpus="sample-gene")
+    few = written([row(s, f1, support=9) for s, f1 in ((1, 0.512), (2, 0.5))] + [other])
     text = (outputs / "leaderboard.md").read_text()
     assert "N/A" in text
     assert "51.2" not in text
     assert "75.0" in text
-    written = json.loads((outputs / "leaderboard.json").read_text())
-    assert 0.512 in [line["f1"] for line in written["runs"]]
+    held = json.loads((outputs / "leaderboard.json").read_text())
+    assert 0.512 in [line["f1"] for line in held["runs"]]
     assert len(pd.read_csv(outputs / "leaderboard.csv")) == len(few)
     assert "micro" not in markdown(few), "one type: micro says the same again"
     assert "60.0 ± 14.1 *" in markdown(
@@ -73,12 +78,16 @@ def test_the_boards_markdown_to_the_letter():
         for seed, f1 in ((1, 0.5), (2, 0.6))
         for corpus in ("sample-gene", "sample")
     ]
-    rows += [row(1, 0.7, corpus="sample", system="dictionary", support=9)]
+    rows += [row(1, 0.4, system="dictionary"), row(2, 0.9, scheme="IOB2", support=9)]
+    tagger = "minilm per-type single-task"
+    mean = "55.0 ± 7.1 | 55.0 ± 7.1 | 55.0 ± 7.1"
     assert markdown(aggregate(results(rows))).splitlines() == [
-        "| system | runs | sample Gene | sample-gene Gene |",
-        "|---|---|---|---|",
-        "| dictionary | 1 | N/A |  |",
-        "| minilm per-type single-task | 2 | 55.0 ± 7.1 | 55.0 ± 7.1 |",
+        "| corpus | type | system | runs | precision | recall | F1 |",
+        "|---|---|---|---|---|---|---|",
+        f"| sample | Gene | {tagger} | 2 | {mean} |",
+        "| sample | Gene | dictionary | 1 | 40.0 | 40.0 | 40.0 |",
+        f"| sample | Gene | {tagger} scheme=IOB2 | 1 | N/A | N/A | N/A |",
+        f"| sample-gene | Gene | {tagger} | 2 | {mean} |",
     ]
 
 
@@ -92,78 +101,43 @@ def test_the_token_accuracy_stands_marked_beside_the_f1_of_its_corpus(outputs):
     rows = [with_accuracy(row(seed, 0.5), 0.96 + seed / 100) for seed in (1, 2)]
     rows += [row(1, 0.6, corpus="sample-gene")]
     rows += [with_accuracy(row(1, 0.4, system="dictionary"), 0.93)]
-    table = write_leaderboard(rows)
+    table = written(rows)
     lines = (outputs / "leaderboard.md").read_text().splitlines()
-    assert (
-        lines[0] == "| system | runs | sample Gene | sample token accuracy † | sample-gene Gene |"
-    )
-    assert "| minilm per-type single-task | 1-2 | 50.0 ± 0.0 | 97.5 ± 0.7 | 60.0 |" in lines
-    assert "| dictionary | 1 | 40.0 | 93.0 |  |" in lines
+    assert lines[0].endswith("| recall | F1 | token accuracy † |")
+    assert [line.rsplit("| ", 2)[1:] for line in lines[2:5]] == [
+        ["50.0 ± 0.0 ", "97.5 ± 0.7 |"],
+        ["40.0 ", "93.0 |"],
+        ["60.0 ", " |"],
+    ]
     assert any(line.startswith("† share of words with the right tag") for line in lines)
     assert set(pd.read_csv(outputs / "leaderboard.csv")) == set(table) - {"values", "seeds"}
-    written = json.loads((outputs / "leaderboard.json").read_text())
-    accuracies = [line["token_accuracy"] for line in written["runs"] if line["type"] == "Gene"]
+    held = json.loads((outputs / "leaderboard.json").read_text())
+    accuracies = [line["token_accuracy"] for line in held["runs"] if line["type"] == "Gene"]
     assert sorted(accuracies, key=str) == [0.93, 0.97, 0.98, None]
-    of_taggers = [line["token_accuracy_mean"] for line in written["aggregated"]]
+    of_taggers = [line["token_accuracy_mean"] for line in held["aggregated"]]
     assert pytest.approx(0.975) in of_taggers
     assert {"precision_mean", "recall_mean", "token_accuracy_sd"} <= set(table)
     assert "†" not in board_text(aggregate(results([row(1, 0.5)])))
 
 
-def test_by_type_to_the_letter():
-    made = [row(seed, f1) | {"name": "mask"} for seed, f1 in ((1, 0.5), (2, 0.6))] + [
-        row(1, 0.9, scheme="IOB2") | {"name": "negative"}
-    ]
-    assert by_type(results(made), ["Gene"]).splitlines() == [
-        "| arm | runs | Gene F1 | Gene recall |",
-        "|---|---|---|---|",
-        "| negative | 1 | 90.0 | 90.0 |",
-        "| mask | 2 | 55.0 ± 7.1 | 55.0 ± 7.1 |",
-    ]
-
-
 def test_the_board_is_written_as_three_files(outputs):
-    table = write_leaderboard([row(1, 0.5), row(2, 0.7)])
-    written = pd.read_csv(outputs / "leaderboard.csv")
-    assert "Unnamed: 0" not in written.columns
-    assert written["f1_mean"].tolist() == pytest.approx(table["f1_mean"].tolist())
+    table = written([row(1, 0.5), row(2, 0.7)])
+    held = pd.read_csv(outputs / "leaderboard.csv")
+    assert "Unnamed: 0" not in held.columns
+    assert held["f1_mean"].tolist() == pytest.approx(table["f1_mean"].tolist())
     raw = json.loads((outputs / "leaderboard.json").read_text())
     assert raw["aggregated"][0]["values"] == [0.5, 0.7]
     assert (outputs / "leaderboard.md").read_text().startswith(markdown(table))
 
 
-def test_the_boards_order_runs_and_notes():
-    """Arms are sorted by their mean over types; a star and a note mark an incomplete split."""
-
-    def with_types(made, **f1):
-        measures = made["scores"]["sample"]["test"]["types"]["Gene"]
-        made["scores"]["sample"]["test"]["types"] = {
-            name: measures | {"f1": value} for name, value in f1.items()
-        }
-        return made
-
-    low = [with_types(row(seed, 0.5), Gene=0.2, Virus=0.2, micro=0.9) for seed in (1, 2)]
-    high = [with_types(row(1, 0.5, decoder="crf"), Gene=0.3, Virus=0.3, micro=0.1)]
-    low.append(row(1, 0.2, corpus="sample-gene", official=False))
-    text = board_text(aggregate(results(low + high)))
-    lines = text.splitlines()
-    assert lines[2].startswith("| minilm per-type single-task decoder=crf | 1 | 30.0 |")
-    assert lines[3].startswith("| minilm per-type single-task | 1-2 | 20.0 ± 0.0 |")
-    assert lines[3].endswith("20.0 * |")
-    assert text.splitlines()[-1].startswith(
+def test_a_star_and_a_note_mark_an_incomplete_split():
+    high, low = row(1, 0.5, decoder="crf"), row(1, 0.2, corpus="sample-gene", official=False)
+    lines = board_text(aggregate(results([high, low]))).splitlines()
+    assert [line.endswith(" * |") for line in lines[2:4]] == [False, True]
+    assert lines[-1].startswith(
         "\\* on a limited split, a corpus of your own, or one whose test split"
     )
-    assert "\\*" not in board_text(aggregate(results(high)))
-
-
-def test_types_stand_in_the_order_that_is_asked_for():
-    made = row(1, 0.5) | {"name": "mask"}
-    made["scores"]["sample"]["test"]["types"]["Antigen"] = made["scores"]["sample"]["test"][
-        "types"
-    ]["Gene"]
-    assert by_type(results([made]), ["Gene", "Antigen"]).startswith(
-        "| arm | runs | Gene F1 | Antigen F1 |"
-    )
+    assert "\\*" not in board_text(aggregate(results([high])))
 
 
 def test_the_board_says_where_seeds_are_too_few_for_a_claim():
@@ -173,36 +147,25 @@ def test_the_board_says_where_seeds_are_too_few_for_a_claim():
     assert "No claim" not in board_text(aggregate(results(enough)))
 
 
-def test_a_line_per_corpus_type_and_system_with_precision_and_recall():
-    rows = [row(s, f1) for s, f1 in ((1, 0.5), (2, 0.7))] + [row(1, 0.25, system="dictionary")]
-    table = aggregate(results(rows))
-    is_dictionary = table["name"] == "dictionary"
-    ranges = {"low": [0.2 if is_one else None for is_one in is_dictionary], "high": 0.31}
-    text = by_corpus(table.assign(**ranges)).splitlines()
-    assert text[0].startswith("| corpus | type | system | runs | precision | recall | F1 | 95 %")
-    tagger = "60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 |  |"
-    assert text[2] == f"| sample | Gene | minilm per-type single-task | 2 | {tagger}"
-    expected = "| sample | Gene | dictionary | 1 | 25.0 | 25.0 | 25.0 | 20.0 to 31.0 |"
-    assert text[3] == expected
-    assert by_corpus(table).splitlines()[3] == expected.removesuffix(" 20.0 to 31.0 |")
-
-
 def test_a_board_without_a_test_split_has_no_intervals(outputs):
     made = row(1, 0.5)
     made["scores"]["sample"] = {"dev": made["scores"]["sample"]["test"]}
-    table = write_leaderboard([made], with_intervals=True)
+    table = board_table([made], with_intervals=True)
     assert "95 % interval" in board_text(table)
-    assert len(table) == len(write_leaderboard([made]))
+    assert len(table) == len(board_table([made]))
 
 
 def test_the_board_can_show_intervals(outputs):
-    rows = [predicted(outputs, row(1, 0.5), answers(30))]
-    table = write_leaderboard(rows, with_intervals=True)
-    [found] = intervals(rows).itertuples()
-    of_gene = table.set_index("type").loc["Gene"]
+    rows = [predicted(outputs, row(1, 0.5), answers(30)), row(1, 0.3, scheme="IOB2")]
+    table = written(rows, with_intervals=True)
+    [found] = intervals(rows[:1]).itertuples()
+    of_gene = table[(table["type"] == "Gene") & (table["f1_mean"] == 0.5)].iloc[0]
     assert (of_gene["low"], of_gene["high"]) == (found.low, found.high)
+    without_predictions = table[table["f1_mean"] == 0.3]
+    assert without_predictions["low"].isna().all()
     text = (outputs / "leaderboard.md").read_text()
     assert f" {100 * found.low:.1f} to {100 * found.high:.1f} |" in text
-    assert "Intervals hold documents and seeds." in text
+    assert "Intervals hold documents (sentences, where a corpus names none) and seeds." in text
     assert {"low", "high"} <= set(pd.read_csv(outputs / "leaderboard.csv"))
-    assert "interval" not in board_text(write_leaderboard(rows))
+    assert "interval" not in board_text(board_table(rows))
+    assert "interval" in board_text(board_table(rows[1:], with_intervals=True))

@@ -174,9 +174,10 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
 def test_the_page_shows_what_second_phases_forget():
     lost = {"before": 0.8, "after": 0.1, "forgotten": 0.7}
     second = [
-        made_row(s, 0.5) | {"name": "in turn", "forgotten": {"x": {"Gene": lost}}} for s in (1, 2)
+        made_row(s, 0.5) | {"name": "in turn", "forgotten": {"sample": {"Gene": lost}}}
+        for s in (1, 2)
     ]
-    assert "| x | Gene | in turn | 2 | 80.0 | 10.0 | +70.0 |" in _second_phases(second)
+    assert "| sample | Gene | in turn | 2 | 80.0 | 10.0 | +70.0 |" in _second_phases(second)
     assert _second_phases([made_row(1, 0.5)]) == ""
 
 

@@ -20,7 +20,7 @@ MODULES = 4  # of the library that a notebook may import from
 WORDS = range(500, 1_201)
 PIECES, PIECES_OF_QUICK = 60_000, 400_000
 KILOBYTES = 400
-# notebooks with committed rows behind their last cell: the table, and the types of `by_type`
+# notebooks with committed rows behind their last cell, and their tables
 TABLES = {
     "00_quickstart": "single_task",
     "10_explore_corpora": "corpora",
@@ -28,9 +28,9 @@ TABLES = {
     "40_multi_task": "multi_task",
     "90_leaderboard": "multi_task single_task",
     "55_partial_labels": "partial_labels",
-    "70_lexicons": "silver",
-    "71_silver_text": "silver",
-    "75_silver_ratio": "silver",
+    "70_lexicons": "silver_text",
+    "71_silver_text": "silver_text",
+    "75_silver_ratio": "silver_text",
     "80_generalization": "single_task",
     "85_throughput": "throughput",
     "97_small_encoder": "single_task",
@@ -167,7 +167,6 @@ def committed(tables):
 
 def text_of_table(table):
     from bioner_lib import board
-    from bioner_lib.board import by_type, published_rows, results
     from bioner_lib.throughput import ratios, read_stored
 
     if table == "corpora":  # tests/test_inspection.py counts them again
@@ -176,9 +175,7 @@ def text_of_table(table):
         by_arm = read_stored(published=True, what="f1").groupby("arm")["f1"]
         spread = [f"{100 * f1.mean():.1f} ± {100 * f1.std():.1f}" for _, f1 in by_arm]
         return ratios(read_stored(published=True)).round(2).to_csv() + "\n".join(spread)
-    if board.published_counts(table):
-        return board.page(table)
-    return by_type(results(published_rows(table)), ["Chemical", "Disease", "Gene", "Virus"])
+    return board.page(table)
 
 
 @each_notebook

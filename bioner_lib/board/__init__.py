@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy(
         "comparison": "against_single best_dev by_arm check_budgets comparable compare "
         "compare_arms compare_rivals finals intervals repetitions",
         "matrices": "transfer transfers weight_grids",
-        "leaderboard": "board_text by_corpus by_type leaders markdown write_leaderboard",
+        "leaderboard": "board_table board_text leaders markdown write_leaderboard",
         "published_files": "published_counts published_rows published_tables",
         "measures": "leak_free_f1 measured recall_of_groups score_bins",
         "table_pages": "page",

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import document_counts
-from ..home import home
+from ..home import home, runs_folder
 from ..runs.rows import read_predictions
+from ..sweeps.jobs import Job
+from ..sweeps.reading import read_sweep
 
 JOBS = "jobs.json"
 COUNTS = "counts"
@@ -53,6 +55,31 @@ def sweep_file(table: str) -> Path:
     return home() / "notebooks" / "sweeps" / SWEEPS / f"{table}.yaml"
 
 
+def jobs_of(table: str) -> dict[str, Job]:
+    """The jobs of a table's sweep, by a hash of notebook, parameters and the job started from.
+
+    Unlike a job's digest the hash doesn't change when a notebook's text does.
+
+    Raises WorkbookError for an unknown table.
+    """
+    known = sorted(path.stem for path in sweep_file(table).parent.glob("*.yaml"))
+    if table not in known:
+        raise unknown("published table", table, known)
+    jobs, keys = {}, {"": ""}
+    for job in (job for step in read_sweep(f"{SWEEPS}/{table}") for job in step):
+        about = [job.notebook.stem, dict(job.parameters), keys[job.parent]]
+        text = json.dumps(about, sort_keys=True)
+        keys[job.name] = hashlib.sha256(text.encode()).hexdigest()[:8]
+        jobs[keys[job.name]] = job
+    return jobs
+
+
+def published_jobs(table: str) -> dict[str, dict]:
+    """Key of `jobs_of` -> notebook, parameters and runs of the jobs behind a committed table."""
+    path = table_folder(table) / JOBS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def published_tables() -> list[str]:
     """The names of the committed tables that hold rows."""
     folders = sorted(path for path in table_folder("").glob("[!.]*") if path.is_dir())
@@ -84,6 +111,13 @@ def counts_of(row: Mapping, corpus: str) -> Counts:
         if path.exists():
             return _counts_of_corpus(_read_counts(path), corpus, path)
     return counted(read_predictions(row["run_id"], corpus, "test"), asked_of(row, corpus))
+
+
+def has_counts(row: Mapping) -> bool:
+    """Whether `counts_of` finds the row's committed counts, or its predictions on this machine."""
+    name = row["run_id"]
+    committed = table_folder(row.get("table", "")) / COUNTS / f"{name}.json"
+    return committed.exists() or (runs_folder() / name / "predictions").exists()
 
 
 def asked_of(row: Mapping, corpus: str) -> list[str]:

@@ -8,11 +8,11 @@ arms for tables and figures, by fields of their configurations:
       mask: {unannotated: mask, heads: per-type}
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from ..config import FIELDS
@@ -21,7 +21,7 @@ from ..home import replace_text, runs_folder
 from ..runs.rows import precision_of, read_row
 from ..sweeps.execution import runs_of, state_of
 from ..sweeps.jobs import Job
-from ..sweeps.reading import parse_yaml, read_sweep
+from ..sweeps.reading import parse_yaml
 from .measures import FOLDER as MEASURES
 from .measures import measures_text
 from .published_files import (
@@ -31,6 +31,8 @@ from .published_files import (
     Counts,
     counts_of,
     counts_text,
+    jobs_of,
+    published_jobs,
     sweep_file,
     table_folder,
 )
@@ -39,31 +41,58 @@ from .table_pages import page
 _SHOWN = 8  # unfinished jobs that an error names
 
 
-def publish(table: str) -> list[Path]:
+def publish(table: str, part: bool = False) -> list[Path]:
     """Copy the rows of a table's sweep, with counts and measures; returns the rows' files.
 
-    README.md in the table's folder shows them. The folder is replaced as a whole.
+    README.md in the table's folder shows them. The folder is replaced as a whole; jobs that were
+    published before and aren't finished on this machine stay as they are. `part` publishes what is
+    finished so far, and README.md says that jobs are missing.
 
     Raises WorkbookError for an unknown table, jobs that aren't finished, missing predictions or
     such as don't give the row's scores, and taggers that computed in several precisions or on
     several kinds of machine. Nothing is written then.
     """
-    jobs = jobs_of(table)
-    _check_finished(table, jobs)
-    made = {key: runs_of(job) for key, job in jobs.items()}
-    rows = [_row(run_id) for run_id in dict.fromkeys(run for runs in made.values() for run in runs)]
+    jobs, before = jobs_of(table), _kept_jobs(table)
+    made = {key: runs_of(job) for key, job in jobs.items() if _state(job) == "done"}
+    kept = {key: before[key] for key in jobs if key in before and key not in made}
+    missing = [job for key, job in jobs.items() if key not in made and key not in kept]
+    if missing and not part:
+        raise _unfinished(table, missing, len(jobs))
+    here = list(dict.fromkeys(chain(*made.values())))
+    older = _committed_files(table, set(chain(*kept.values())) - set(here))
+    rows = [_row(run_id) for run_id in here]
+    rows += [json.loads(text) for path, text in older.items() if "/" not in path]
     if not rows:
         raise WorkbookError(f"no job of the sweep {SWEEPS}/{table} makes a run: nothing to publish")
     check_machines(rows)
-    rows = named_by_sweep(table, rows)
-    files = {JOBS: _jobs_text(jobs, made)}
+    rows = named_by_sweep(table, rows, whole=not missing)
+    done = {key: job for key, job in jobs.items() if job not in missing}
+    files = {JOBS: _jobs_text(done, made | kept)} | older
     for row in rows:
         name = f"{row['run_id']}.json"
         files[name] = json.dumps(row, indent=1)
-        files[f"{COUNTS}/{name}"] = counts_text(_counts(row))
-        files[f"{MEASURES}/{name}"] = measures_text(row)
+        if name not in older:
+            files[f"{COUNTS}/{name}"] = counts_text(_counts(row))
+            files[f"{MEASURES}/{name}"] = measures_text(row)
     _replace_folder(table, files)
     return [table_folder(table) / f"{row['run_id']}.json" for row in rows]
+
+
+def _kept_jobs(table: str) -> dict[str, list[str]]:
+    """The jobs of the committed table whose files are all there, with their runs."""
+    held = {str(path.relative_to(table_folder(table))) for path in table_folder(table).rglob("*")}
+    jobs = {key: job["runs"] for key, job in published_jobs(table).items()}
+    return {key: runs for key, runs in jobs.items() if held.issuperset(_files_of(runs))}
+
+
+def _committed_files(table: str, runs: Iterable[str]) -> dict[str, str]:
+    """Path in the table's folder -> text, of these runs' rows, counts and measures."""
+    paths = _files_of(sorted(runs))
+    return {path: (table_folder(table) / path).read_text(encoding="utf-8") for path in paths}
+
+
+def _files_of(runs: Iterable[str]) -> list[str]:
+    return [f"{folder}{run}.json" for run in runs for folder in ("", f"{COUNTS}/", f"{MEASURES}/")]
 
 
 def _replace_folder(table: str, files: Mapping[str, str]) -> None:
@@ -86,29 +115,11 @@ def _replace_folder(table: str, files: Mapping[str, str]) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def jobs_of(table: str) -> dict[str, Job]:
-    """The jobs of a table's sweep, by a hash of notebook, parameters and the job started from.
-
-    Unlike a job's digest the hash doesn't change when a notebook's text does.
-
-    Raises WorkbookError for an unknown table.
-    """
-    known = sorted(path.stem for path in sweep_file(table).parent.glob("*.yaml"))
-    if table not in known:
-        raise unknown("published table", table, known)
-    jobs, keys = {}, {"": ""}
-    for job in (job for step in read_sweep(f"{SWEEPS}/{table}") for job in step):
-        about = [job.notebook.stem, dict(job.parameters), keys[job.parent]]
-        text = json.dumps(about, sort_keys=True)
-        keys[job.name] = hashlib.sha256(text.encode()).hexdigest()[:8]
-        jobs[keys[job.name]] = job
-    return jobs
-
-
-def named_by_sweep(table: str, rows: Sequence[Mapping]) -> list[dict]:
+def named_by_sweep(table: str, rows: Sequence[Mapping], whole: bool = True) -> list[dict]:
     """The rows with the names that their table's sweep gives to arms; the others as they are.
 
-    Raises WorkbookError for an unknown field, a name that fits no row, and a row that several fit.
+    Raises WorkbookError for an unknown field, a row that several names fit, and in a whole table a
+    name that fits no row.
     """
     path = sweep_file(table)
     names = parse_yaml(path.read_text(encoding="utf-8")).get("x-names", {})
@@ -122,7 +133,8 @@ def named_by_sweep(table: str, rows: Sequence[Mapping]) -> list[dict]:
         if len(fitting) > 1:
             raise WorkbookError(f"{path.name}: the x-names {fitting} all fit {row['run_id']}")
         found.append(dict(row) | ({"name": fitting[0]} if fitting else {}))
-    if unused := set(names) - {row.get("name") for row in found}:
+    unused = set(names) - {row.get("name") for row in found}
+    if unused and whole:
         raise WorkbookError(f"{path.name}: no run fits the x-names {sorted(unused)}")
     return found
 
@@ -144,18 +156,21 @@ def check_machines(rows: Iterable[Mapping]) -> None:
             )
 
 
-def _check_finished(table: str, jobs: Mapping[str, Job]) -> None:
+def _state(job: Job) -> str:
     # a job that is executed every time is never done for a sweep
-    states = {job.name: state_of(replace(job, always=False)) for job in jobs.values()}
-    missing = [f"{name} ({state})" for name, state in states.items() if state != "done"]
-    if unfinished := len(missing):
-        if unfinished > _SHOWN:
-            missing[_SHOWN:] = [f"and {unfinished - _SHOWN} more"]
-        retry = " --retry-failed" if "failed" in states.values() else ""
-        raise WorkbookError(
-            f"{unfinished} of {len(jobs)} jobs aren't finished: {', '.join(missing)}; this goes "
-            f"on: python -m bioner_lib sweep {SWEEPS}/{table}{retry}"
-        )
+    return state_of(replace(job, always=False))
+
+
+def _unfinished(table: str, missing: Sequence[Job], total: int) -> WorkbookError:
+    states = {job.name: _state(job) for job in missing}
+    named = [f"{name} ({state})" for name, state in states.items()]
+    if len(named) > _SHOWN:
+        named[_SHOWN:] = [f"and {len(missing) - _SHOWN} more"]
+    retry = " --retry-failed" if "failed" in states.values() else ""
+    return WorkbookError(
+        f"{len(missing)} of {total} jobs aren't finished: {', '.join(named)}; --part publishes the "
+        f"others, and this goes on: python -m bioner_lib sweep {SWEEPS}/{table}{retry}"
+    )
 
 
 def _row(run_id: str) -> dict:

@@ -7,16 +7,20 @@ import pandas as pd
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
 from .comparison import against_single, by_arm, compare_arms
-from .leaderboard import FEW, by_corpus, markdown_table, with_ranges
+from .leaderboard import ACCURACY_NOTE, FEW, board_table, markdown, markdown_table
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
-from .published_files import published_rows, sweep_file
-from .tables import aggregate, forgotten, results
+from .published_files import jobs_of, published_jobs, published_rows, sweep_file
+from .tables import forgotten
 
+_LEFT = """**Not whole yet**: {left} job(s) are still to be run:
+`python -m bioner_lib sweep published/{table}`.
+
+"""
 _NOTE = f"""
 Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents (sentences, where a
 corpus names no documents) and seeds. N/A: fewer than {FEW} mentions. Written by `python -m
 bioner_lib publish`; a test compares it with the rows.
-"""
+{ACCURACY_NOTE}"""
 _DETECTABLE = """Detectable: the smallest true difference that four of five such experiments would
 show; "no difference" rules out larger ones only.
 """
@@ -63,9 +67,11 @@ def page(table: str, folder: str = "") -> str:
     rows = published_rows(folder or table)
     text = sweep_file(table).read_text(encoding="utf-8")
     about = [line[2:] for line in text.splitlines() if line.startswith("# ")]
+    left = len(jobs_of(table)) - len(published_jobs(folder or table))
     found = measured(rows)
-    scores = by_corpus(with_ranges(aggregate(results(rows)), rows))
+    scores = markdown(board_table(rows, with_intervals=True))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
+    head += _LEFT.format(left=left, table=table) if left else ""
     known = _KNOWN + _recall_table(found)
     body = scores + _NOTE + _comparisons(rows) + _second_phases(rows)
     return head + body + known + _SCORES + _scores_table(found)
@@ -94,14 +100,11 @@ def _differences(frame: pd.DataFrame) -> str:
 
 def _second_phases(rows: Sequence[Mapping]) -> str:
     """What second phases cost the types of the first; "" where there is none."""
-    arms: dict[str, list[Mapping]] = {}
-    for row in rows:
-        if "forgotten" in row:
-            arms.setdefault(results([row])["name"].iloc[0], []).append(row)
-    if not arms:
+    found = forgotten(by_arm(rows))
+    if not len(found):
         return ""
     lines = []
-    for (corpus, type, name), own in forgotten(arms).groupby(["corpus", "type", "name"]):
+    for (corpus, type, name), own in found.groupby(["corpus", "type", "name"]):
         before, after, lost = (100 * own[key].mean() for key in ("before", "after", "forgotten"))
         cells = [f"{before:.1f}", f"{after:.1f}", f"{lost:+.1f}"]
         lines.append([corpus, type, name, str(len(own)), *cells])

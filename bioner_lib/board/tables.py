@@ -210,22 +210,20 @@ def named(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def forgotten(arms: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:
-    """What second phases cost the types that a first phase knew; `arms`: name -> rows.
+def forgotten(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
+    """What second phases cost the types that a first phase knew.
 
-    One line per arm, seed, corpus and type: before, after, forgotten (strict test F1, 0 to 1; see
-    `runs.scored.forgotten`). Raises WorkbookError where no row has a second phase.
+    `arms`: name -> corpus -> rows, as `finals` and `by_arm` return them. One line per arm, seed,
+    corpus and type: before, after, forgotten (strict test F1, 0 to 1; see
+    `runs.scored.forgotten`). Empty where no row has a second phase.
     """
     lines = []
-    for name, rows in arms.items():
-        for row in rows:
-            for corpus, types in row.get("forgotten", {}).items():
-                for type, values in types.items():
-                    if type not in AVERAGES:
-                        line = {"name": name, "seed": row["config"]["seed"], "corpus": corpus}
-                        lines.append(line | {"type": type, **values})
-    if not lines:
-        raise WorkbookError("none of these runs is a second phase, so nothing can be forgotten")
+    for name, by_corpus in arms.items():
+        for corpus, rows in by_corpus.items():
+            for row in rows:
+                about = {"name": name, "seed": row["config"]["seed"], "corpus": corpus}
+                types = row.get("forgotten", {}).get(corpus, {})
+                lines += [about | {"type": t} | v for t, v in types.items() if t not in AVERAGES]
     return pd.DataFrame(lines)
 
 

@@ -28,6 +28,12 @@ def _identifier_fields(corpus: Corpus) -> int:
     return len(set(concepts(corpus.base).values()))
 
 
+def _concepts_by_document(corpus: Corpus) -> int:
+    found = concepts(corpus.base).items()
+    places = {(place.doc, own) for place, ids in found if place.type in corpus.types for own in ids}
+    return len(places)
+
+
 def _distinct_concepts(corpus: Corpus) -> int:
     found = concepts(corpus.base).items()
     return len({(place.type, own) for place, ids in found for own in ids})
@@ -39,6 +45,7 @@ MEASURES: dict[str, Callable[[Corpus], float]] = {
     "identifier fields": _identifier_fields,
     "mentions in the files": lambda corpus: len(concepts(corpus.base)),
     "concepts": _distinct_concepts,
+    "concepts, counted in each document": _concepts_by_document,
     "test mentions with a name seen in train (%)": lambda corpus: 100 * seen_in_train(corpus),
 }
 

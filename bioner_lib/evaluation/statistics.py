@@ -54,13 +54,8 @@ def paired_difference(
     Sources: Efron and Tibshirani 1993, ch. 13; for NLP Berg-Kirkpatrick et al. 2012 (D12-1091);
     seeds Welch 1947; +1 Phipson and Smyth 2010.
     """
-    rng = np.random.default_rng(seed)
     observed = f1(a.sum(1)).mean() - f1(b.sum(1)).mean()
-    by_seed = _resampled_pair(a, b, resamples, rng)
-    moved = by_seed[0].mean(1) - by_seed[1].mean(1)
-    error, freedom = _error_of_seeds([f1(side.sum(1)) for side in (a, b)], by_seed)
-    if error:
-        moved = moved + error * rng.standard_t(freedom, resamples)
+    moved, _ = _moved_differences(a, b, resamples, seed)
     low, high = np.quantile(moved, [(1 - level) / 2, (1 + level) / 2])
     as_far = np.count_nonzero(np.abs(moved - observed) >= abs(observed) - 1e-12)
     return {
@@ -103,15 +98,23 @@ def smallest_difference(
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise WorkbookError(f"{name}={value!r}; expected a number between 0 and 1")
+    moved, error = _moved_differences(a, b, resamples, seed)
+    critical = np.quantile(np.abs(moved - np.median(moved)), 1 - alpha)
+    return float(critical + NormalDist().inv_cdf(power) * error)
+
+
+def _moved_differences(
+    a: np.ndarray, b: np.ndarray, resamples: int, seed: int
+) -> tuple[np.ndarray, float]:
+    """The differences that other documents and seeds would give, (R), and their standard error."""
     rng = np.random.default_rng(seed)
     by_seed = _resampled_pair(a, b, resamples, rng)
     moved = by_seed[0].mean(1) - by_seed[1].mean(1)
     variance = moved.var()
-    error, freedom = _error_of_seeds([f1(side.sum(1)) for side in (a, b)], by_seed)
-    if error:
-        moved = moved + error * rng.standard_t(freedom, resamples)
-    critical = np.quantile(np.abs(moved - np.median(moved)), 1 - alpha)
-    return float(critical + NormalDist().inv_cdf(power) * np.sqrt(variance + error**2))
+    of_seeds, freedom = _error_of_seeds([f1(side.sum(1)) for side in (a, b)], by_seed)
+    if of_seeds:
+        moved = moved + of_seeds * rng.standard_t(freedom, resamples)
+    return moved, float(np.sqrt(variance + of_seeds**2))
 
 
 def _resampled_pair(

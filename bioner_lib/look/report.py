@@ -124,12 +124,11 @@ def picture_inside(path: Path) -> str:
 
 def _board() -> str:
     """The leaderboard of all finished runs, where there are some."""
-    from ..board.leaderboard import markdown
-    from ..board.tables import aggregate, results
+    from ..board.leaderboard import board_table, markdown
     from ..runs.rows import read_rows
 
     rows = read_rows()
-    return _markdown(f"## Leaderboard\n\n{markdown(aggregate(results(rows)))}") if rows else ""
+    return _markdown(f"## Leaderboard\n\n{markdown(board_table(rows))}") if rows else ""
 
 
 def _figures() -> str:

@@ -1,7 +1,8 @@
 """Which of a corpus's names a lexicon holds."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 
@@ -14,13 +15,11 @@ from .lexicons import Lexicon
 HELD, OTHER, MISSING = "held", "as another type", "missing"
 
 
-def named_lexicon(name: str) -> Lexicon | None:
-    """The lexicon that 70_lexicons made under this name; None for "".
+def named_lexicon(name: str) -> Lexicon:
+    """The lexicon that 70_lexicons made under this name.
 
     Raises WorkbookError for a name that isn't in outputs/lexicons.
     """
-    if not name:
-        return None
     known = {path.stem: path for path in (outputs() / "lexicons").glob("*.gz")}
     if name not in known:
         raise unknown("lexicon in outputs/lexicons, made by 70_lexicons:", name, known)
@@ -28,9 +27,9 @@ def named_lexicon(name: str) -> Lexicon | None:
 
 
 def lexicon_coverage(
-    lexicon: Lexicon | None, corpora: Sequence[Corpus], role: str = "train"
+    lexicons: Mapping[str, Lexicon], corpora: Sequence[Corpus], role: str = "train"
 ) -> pd.DataFrame:
-    """One line per corpus and type: how many mentions the lexicon holds by name.
+    """One line per lexicon, corpus and type: how many mentions the lexicon holds by name.
 
     mentions                  in the split; a corpus without the split has no line
     held (%)                  the lexicon finds all the mention's words, with this type
@@ -38,15 +37,14 @@ def lexicon_coverage(
 
     Without a lexicon the frame is empty.
     """
-    columns = ["corpus", "type", "mentions", "held (%)", "as another type (%)"]
+    columns = ["lexicon", "corpus", "type", "mentions", "held (%)", "as another type (%)"]
     lines = []
-    for corpus in corpora if lexicon else ():
+    for (name, lexicon), corpus in product(lexicons.items(), corpora):
         if role in corpus.splits:
-            counts = _counts(lexicon, corpus, role)
-            for type, own in counts.items():
+            for type, own in _counts(lexicon, corpus, role).items():
                 share = 100 / own.total() if own.total() else float("nan")
                 shares = (share * own[HELD], share * own[OTHER])
-                lines.append((corpus.name, type, own.total(), *shares))
+                lines.append((name, corpus.name, type, own.total(), *shares))
     return pd.DataFrame(lines, columns=columns)
 
 
