@@ -135,7 +135,7 @@ def test_a_star_and_a_note_mark_an_incomplete_split():
     lines = board_text(aggregate(results([high, low]))).splitlines()
     assert [line.endswith(" * |") for line in lines[2:4]] == [False, True]
     assert lines[-1].startswith(
-        "\\* on a limited split, a corpus of your own, or one whose test split"
+        "\\* trained on a part, or tested on a limited split, on a corpus of your own, or on one"
     )
     assert "\\*" not in board_text(aggregate(results([high])))
 

@@ -198,6 +198,17 @@ def test_results_line_by_line():
         results([])
 
 
+def test_what_learned_from_a_part_does_not_stand_beside_published_figures():
+    whole, part, other = (row(1, 0.5, corpus="sample") for _ in range(3))
+    part["config"] = part["config"] | {"corpora": ["sample@25%", "sample-gene@40"]}
+    other["config"] = other["config"] | {"corpora": ["sample-gene@40"]}
+    later = row(1, 0.5) | {
+        "parents": {"start_from": {"arm": "x", "name": "x", "phases": [part["config"]]}}
+    }
+    official = [results([made])["official"].all() for made in (whole, part, other, later)]
+    assert official == [True, False, True, False], "a part of another corpus changes nothing"
+
+
 def test_what_second_phases_forget_is_a_table_and_a_figure():
     import matplotlib.pyplot as plt
 

@@ -14,6 +14,7 @@ from .style import PALETTE, heatmap
 _MARKS = (*"sD^vPX*ph<>d8H", (4, 1, 0), (3, 1, 0))
 _MARK = {"color": "0.35", "markersize": 5.5, "linestyle": "none", "clip_on": False}
 _HOLLOW = {"markerfacecolor": "none"}
+STRICT = "strict span F1"  # what anchors.csv calls our metric
 
 
 def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
@@ -171,7 +172,10 @@ def _published(anchors: pd.DataFrame, places: Mapping, ax: plt.Axes) -> Iterator
     for system, mark in marks.items():
         own = drawn[drawn["system"] == system]
         style = _MARK | ({} if own["comparable"].any() else _HOLLOW)
-        ax.plot([], [], marker=mark, label=f"{system}, {own['source'].iloc[0]}", **style)
+        label = f"{system}, {own['source'].iloc[0]}"
+        others = [metric for metric in own["metric"].unique() if metric != STRICT]
+        label += f" ({', '.join(others)})" if others else ""
+        ax.plot([], [], marker=mark, label=label, **style)
     if not drawn["comparable"].all():
         ax.plot([], [], " ", label="hollow: published under another protocol, not comparable")
 
@@ -219,8 +223,9 @@ def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     ax.set_xticks(angles, [f"{corpus}\n{kind}" for corpus, kind in shown.columns], fontsize="small")
     ax.tick_params(axis="x", pad=14)
     ax.tick_params(axis="y", labelsize="x-small")
+    ax.set_rlabel_position(180 / shown.shape[1])  # between two spokes
     ax.set_ylim(max(0, 10 * ((100 * float(shown.min().min()) - 5) // 10)), 100)
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax
 
 

@@ -124,8 +124,8 @@ def board_text(table: pd.DataFrame) -> str:
         note += ACCURACY_NOTE
     if not table["official"].all():
         note += (
-            "\n\\* on a limited split, a corpus of your own, or one whose test split isn't scored "
-            "whole: not comparable with published figures.\n"
+            "\n\\* trained on a part, or tested on a limited split, on a corpus of your own, or on "
+            "one whose test split isn't scored whole: not comparable with published figures.\n"
         )
     if "low" in table:
         note += "\nIntervals hold documents (sentences, where a corpus names none) and seeds.\n"

@@ -7,7 +7,7 @@ import pandas as pd
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
 from .comparison import against_single, by_arm, compare_arms
-from .leaderboard import ACCURACY_NOTE, FEW, board_table, markdown, markdown_table
+from .leaderboard import FEW, board_table, board_text, markdown_table
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
 from .published_files import jobs_of, published_jobs, published_rows, sweep_file
 from .tables import forgotten
@@ -16,11 +16,9 @@ _LEFT = """**Not whole yet**: {left} job(s) are still to be run:
 `python -m bioner_lib sweep published/{table}`.
 
 """
-_NOTE = f"""
-Strict span F1 x 100 on test, mean ± sd over runs. The interval holds documents (sentences, where a
-corpus names no documents) and seeds. N/A: fewer than {FEW} mentions. Written by `python -m
-bioner_lib publish`; a test compares it with the rows.
-{ACCURACY_NOTE}"""
+_NOTE = """
+Written by `python -m bioner_lib publish`; a test compares it with the rows.
+"""
 _DETECTABLE = """Detectable: the smallest true difference that four of five such experiments would
 show; "no difference" rules out larger ones only.
 """
@@ -31,9 +29,10 @@ Points of F1 over all types, paired by document and seed.
 {_DETECTABLE}
 """
 _MULTI = f"""
-## Multi-task against single-task
+## Several corpora against one
 
-Arms of equal budget; points of F1 over all types, paired by document and seed.
+Arms with equal epochs, batch size and learning rate; steps may differ. Points of F1 over all
+types, paired by document and seed.
 {_DETECTABLE}
 """
 _FORGOTTEN = """
@@ -69,7 +68,7 @@ def page(table: str, folder: str = "") -> str:
     about = [line[2:] for line in text.splitlines() if line.startswith("# ")]
     left = len(jobs_of(table)) - len(published_jobs(folder or table))
     found = measured(rows)
-    scores = markdown(board_table(rows, with_intervals=True))
+    scores = board_text(board_table(rows, with_intervals=True))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
     head += _LEFT.format(left=left, table=table) if left else ""
     known = _KNOWN + _recall_table(found)
