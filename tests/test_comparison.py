@@ -274,6 +274,17 @@ def test_multi_task_arms_against_single_task_arms_of_equal_budget(outputs):
     assert tested["difference"].iloc[0] > 0
     assert tested["note"].tolist() == ["fewer than 3 seeds: no claim"]
     assert len(against_single(by_arm([single]))) == 0
+    # of a part of the corpus, or of another one
+    part = single | {"config": single["config"] | {"corpora": ["sample@25%"]}}
+    assert len(against_single(by_arm([part, multi]))) == 0
+    # a first phase on another corpus counts
+    first = single["config"] | {"corpora": ["sample-gene"], "epochs": 4}
+    parents = {"start_from": {"arm": "x", "name": "x", "phases": [first]}}
+    later = row(1, 0.5, epochs=4, scheme="IOBES") | {"parents": parents, "name": "later"}
+    later = predicted(outputs, later, answers(30))
+    assert against_single(by_arm([single, later]))["arm"].tolist() == [
+        "later against minilm per-type single-task"
+    ]
 
 
 def test_intervals_of_several_types_have_micro_where_every_type_was_asked_for(outputs):

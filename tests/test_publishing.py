@@ -227,6 +227,19 @@ def test_a_sweep_names_arms(published, sweep):
             publish("tiny")
 
 
+def test_a_sweep_names_second_phases_by_the_first(published, sweep):
+    path = home() / "notebooks" / "sweeps" / "published" / "tiny.yaml"
+    path.write_text(f"{path.read_text()}\nx-names: {{a: {{start_from: {{epochs: 3}}}}}}")
+    first, other = ({"epochs": epochs, "start_from": ""} for epochs in (3, 4))
+    second = sweep[1] | {"parents": {"start_from": {"phases": [first]}}}
+    third = sweep[2] | {"parents": {"start_from": {"phases": [other]}}}
+    found = named_by_sweep("tiny", [sweep[0], second, third])
+    assert [made.get("name") for made in found] == [None, "a", None]
+    path.write_text(path.read_text().replace("epochs: 3", "epoch: 3"))
+    with pytest.raises(WorkbookError, match=r"unknown field in x-names of tiny\.yaml 'epoch'"):
+        named_by_sweep("tiny", [second])
+
+
 def test_an_unknown_table_is_named(outputs, published, capsys):
     outputs.mkdir()
     assert main(["publish", "tyni"]) == MISTAKE

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -161,27 +162,33 @@ def compare_rivals(own: ByCorpus, rivals: Mapping[str, ByCorpus]) -> pd.DataFram
 
 
 def against_single(arms: Mapping[str, ByCorpus]) -> pd.DataFrame:
-    """Each multi-task arm minus each single-task arm of equal budget, where both were tested.
+    """Each arm of several training corpora minus each arm of one of them, at equal budgets.
 
-    `arms` is `by_arm`'s. The column `arm` says "multi against single", in `short_names`. Pairs that
-    can't be compared (no common seed or types) are left out.
+    `arms` is `by_arm`'s; the corpora of all phases count. The column `arm` says "multi against
+    single", in `short_names`. Pairs that can't be compared (no common seed or types) are left out.
     """
     short, _ = short_names(arms)
-    tasks = {name: _is_multi(by_corpus) for name, by_corpus in arms.items()}
+    taggers = {name: own for name, own in arms.items() if name != "dictionary"}
+    taught = {name: {c: _taught(rows) for c, rows in own.items()} for name, own in taggers.items()}
     pairs = {}
-    for multi in (name for name, is_multi in tasks.items() if is_multi):
-        for single in (name for name, is_multi in tasks.items() if is_multi is False):
-            if comparable(arms[multi], arms[single]):
-                with suppress(WorkbookError):  # asked for other types, or other documents
-                    name = f"{short[multi]} against {short[single]}"
-                    pairs[name] = compare(arms[multi], arms[single])
+    for multi, single in permutations(taggers, 2):
+        if all(len(corpora) < 2 for corpora in taught[multi].values()):
+            continue
+        base = {}
+        for corpus, rows in taggers[single].items():
+            alone, together = taught[single][corpus], taught[multi].get(corpus, set())
+            if len(alone) == 1 and alone < together:
+                base[corpus] = rows
+        if comparable(taggers[multi], base):
+            with suppress(WorkbookError):  # asked for other types, or other documents
+                name = f"{short[multi]} against {short[single]}"
+                pairs[name] = compare(taggers[multi], base)
     return _together(pairs)
 
 
-def _is_multi(by_corpus: ByCorpus) -> bool | None:
-    """Whether an arm's taggers have several training corpora; None for a dictionary."""
-    config = next(iter(by_corpus.values()))[0]["config"]
-    return len(config["corpora"]) > 1 if config["system"] == "tagger" else None
+def _taught(rows: Rows) -> set[str]:
+    """The training corpora of an arm, of all phases."""
+    return {name for row in rows for config in phases(row) for name in config["corpora"]}
 
 
 def _together(compared: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

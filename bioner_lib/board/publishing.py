@@ -6,6 +6,7 @@ arms for tables and figures, by fields of their configurations:
     x-names:
       negative: {unannotated: negative}
       mask: {unannotated: mask, heads: per-type}
+      after gold: {corpora: [silver], start_from: {corpora: [gold]}}  # the phase before
 """
 
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 from ..config import FIELDS
 from ..errors import WorkbookError, delete_run, unknown
 from ..home import replace_text, runs_folder
-from ..runs.rows import precision_of, read_row
+from ..runs.rows import phases, precision_of, read_row
 from ..sweeps.execution import runs_of, state_of
 from ..sweeps.jobs import Job
 from ..sweeps.reading import parse_yaml
@@ -124,12 +125,12 @@ def named_by_sweep(table: str, rows: Sequence[Mapping], whole: bool = True) -> l
     path = sweep_file(table)
     names = parse_yaml(path.read_text(encoding="utf-8")).get("x-names", {})
     for fields in names.values():
-        for field in fields:
+        for field in _fields_of(fields):
             if field not in FIELDS:
                 raise unknown(f"field in x-names of {path.name}", field, FIELDS)
     found = []
     for row in rows:
-        fitting = [name for name, own in names.items() if own.items() <= row["config"].items()]
+        fitting = [name for name, fields in names.items() if _fits(phases(row), fields)]
         if len(fitting) > 1:
             raise WorkbookError(f"{path.name}: the x-names {fitting} all fit {row['run_id']}")
         found.append(dict(row) | ({"name": fitting[0]} if fitting else {}))
@@ -137,6 +138,22 @@ def named_by_sweep(table: str, rows: Sequence[Mapping], whole: bool = True) -> l
     if unused and whole:
         raise WorkbookError(f"{path.name}: no run fits the x-names {sorted(unused)}")
     return found
+
+
+def _fields_of(fields: Mapping) -> list[str]:
+    """The fields that an x-name asks for, those of earlier phases too."""
+    before = fields.get("start_from")
+    return [*fields, *(_fields_of(before) if isinstance(before, Mapping) else ())]
+
+
+def _fits(chain: Sequence[Mapping], fields: Mapping) -> bool:
+    """Whether a run's phases have these fields; `start_from: {...}` asks the phase before."""
+    before = fields.get("start_from")
+    if isinstance(before, Mapping):
+        fields = {name: value for name, value in fields.items() if name != "start_from"}
+        if len(chain) < 2 or not _fits(chain[:-1], before):
+            return False
+    return fields.items() <= chain[-1].items()
 
 
 def check_machines(rows: Iterable[Mapping]) -> None:
