@@ -70,8 +70,10 @@ def test_stored_predictions_are_read_and_only_missing_ones_made(made, run_ids, m
     path.write_text("\n".join(map(json.dumps, records)))
     assert cross_corpus([run_id], ["sample-virus"], limit=8) == first, "nor of other mentions"
     path.write_text(whole[:-20])
-    with pytest.raises(WorkbookError, match=r"first-8\.jsonl ends in the middle of a line"):
-        cross_corpus([run_id], ["sample-virus"], limit=8)
+    assert cross_corpus([run_id], ["sample-virus"], limit=8) == first, (
+        "one that was cut is made anew"
+    )
+    assert path.read_text() == whole
     path.unlink()
 
 
@@ -80,6 +82,9 @@ def test_unknown_runs_and_corpora_are_named(made, run_ids):
         cross_corpus(["x"], ["sample"])
     with pytest.raises(WorkbookError, match="unknown corpus 'sampel'"):
         cross_corpus(run_ids, ["sampel"])
+    model = made[0] / "runs" / run_ids[0] / "model"
+    with pytest.raises(WorkbookError, match=r"unknown run \(evaluate takes run ids\) .*model"):
+        evaluations.evaluate(str(model), "sample")
     dictionary = run_in(made[0], RunConfig(corpora="sample", system="dictionary"))
     with pytest.raises(WorkbookError, match=r"holds no tagger\.json"):
         cross_corpus([dictionary["run_id"]], ["sample"])

@@ -71,6 +71,37 @@ def test_a_data_set_of_the_hub_goes_by_its_name(splits, monkeypatch):
     assert RunConfig(corpora="hf:owner/name").corpora == ("hf:owner/name",)
 
 
+def test_views_of_two_data_sets_of_the_hub_have_two_names(splits, monkeypatch):
+    monkeypatch.setattr("datasets.load_dataset", lambda name: splits)
+    names = [load_corpus(f"hf:owner/{name}:Gene").name for name in ("one", "two")]
+    assert names == ["hf:owner/one:Gene", "hf:owner/two:Gene"]
+
+
+def test_options_of_a_data_set_of_the_hub(splits, monkeypatch):
+    features = Features(dict(FEATURES) | {"pos": FEATURES["ner_tags"]})
+    other = splits.map(lambda row: {"pos": row["ner_tags"]}, features=features)
+    monkeypatch.setattr("datasets.load_dataset", lambda name: other)
+    with pytest.raises(DataError, match="2 columns hold class labels"):
+        load_corpus("hf:owner/name")
+    labels = {"Gene": "Gene", "Disease": ""}
+    corpus = load_corpus("hf:owner/name", tag_field="ner_tags", labels=labels, types="Gene")
+    assert corpus.types == ("Gene",)
+    with pytest.raises(DataError, match="unknown option 'tag_feild'; did you mean 'tag_field'"):
+        load_corpus("hf:owner/name", tag_feild="ner_tags")
+    empty = DatasetDict(train=splits["train"], test=dataset(ROWS[2:]))
+    monkeypatch.setattr("datasets.load_dataset", lambda name: empty)
+    with pytest.raises(DataError, match="the test split is empty"):
+        load_corpus("hf:owner/name")
+
+
+def test_a_split_without_labels_is_named(splits, monkeypatch):
+    hidden = [ROWS[1] | {"ner_tags": [-1, -1]}]
+    made = DatasetDict(train=splits["train"], test=dataset(hidden))
+    monkeypatch.setattr("datasets.load_dataset", lambda name: made)
+    with pytest.raises(DataError, match=r"test, row 1: tag -1 has no name; a split without labels"):
+        load_corpus("hf:owner/name")
+
+
 def test_a_hub_that_cant_be_reached_is_named(monkeypatch):
     def fail(name):
         raise ConnectionError("no route")

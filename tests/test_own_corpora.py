@@ -168,6 +168,31 @@ def brat(folder, annotations, text="TP53 and\nBRCA1 bind.", name="a"):
     return folder
 
 
+def test_brat_folders_that_no_split_would_hold_are_named(tmp_path):
+    gene = "T1\tGene 0 4\tTP53"
+    deep, mixed, bare = (tmp_path / name for name in ("deep", "mixed", "bare"))
+    for folder in (deep / "train", deep / "test" / "part1", mixed, mixed / "test", bare / "train"):
+        brat(folder, gene)
+    with pytest.raises(DataError, match=r"test: the \.ann files of a split lie in one folder"):
+        load_corpus(deep)
+    with pytest.raises(DataError, match=r"mixed holds annotations, and so do .*'test'"):
+        load_corpus(mixed)
+    (bare / "test").mkdir()
+    (bare / "test" / "a.txt").write_text("TP53")
+    with pytest.raises(DataError, match=r"test holds texts, and no \.ann file"):
+        load_corpus(bare)
+
+
+def test_corpus_toml_names_brat_folders(tmp_path):
+    for name in ("train", "evaluation"):
+        brat(tmp_path / name, "T1\tGene 0 4\tTP53")
+        brat(tmp_path / name, "T1\tGene 0 4\tTP53", name="b")
+    with pytest.raises(DataError, match="evaluation"):
+        load_corpus(tmp_path)
+    (tmp_path / "corpus.toml").write_text('files = { train = "train", test = "evaluation" }\n')
+    assert load_corpus(tmp_path).counts("test") == {"Gene": 2}
+
+
 def test_brat_counts_what_a_tag_sequence_cannot_hold(tmp_path):
     lines = [
         "T1\tGene 0 4\tTP53",

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -103,6 +104,23 @@ def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert run_in(tmp_path, config) == first
     assert (folder / "run.json").exists()
+
+
+def test_disk_full_at_the_very_last_write_keeps_the_training(tiny, tmp_path, monkeypatch):
+    finishing = import_module("bioner_lib.runs.run")
+    config, inner = small(tiny, epochs=1, seed=99), finishing.replace_text
+
+    def full(path, *content):
+        if path.name == "run.json":
+            raise OSError(28, "No space left on device", str(path))
+        inner(path, *content)
+
+    monkeypatch.setattr(finishing, "replace_text", full)
+    with pytest.raises(WorkbookError, match=r"No space left on device .*what was reached is kept"):
+        run_in(tmp_path, config)
+    monkeypatch.setattr(finishing, "replace_text", inner)
+    assert run_in(tmp_path, config)["run_id"] == config.run_id
+    assert not (tmp_path / "runs" / config.run_id / "made_from.json").exists()
 
 
 def test_changed_data_is_never_mistaken_for_the_old(tiny, tmp_path, monkeypatch):

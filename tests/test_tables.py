@@ -16,6 +16,7 @@ from bioner_lib.board.tables import (
     anchors,
     apart_by_corpus,
     arm_name,
+    last_phases,
     learning,
     named,
     only_corpora,
@@ -196,6 +197,16 @@ def test_results_line_by_line():
     assert frame["trained_on"].iloc[-1] == "sample + sample-gene"
     with pytest.raises(WorkbookError, match=r"^no finished runs yet; run 30_single_task first"):
         results([])
+
+
+def test_last_phases_leave_out_first_ones_and_what_forgot_half():
+    alone, first = row(1, 0.5), row(2, 0.5)
+    second = row(2, 0.4, start_from=first["run_id"])
+    lost = {"before": 0.5, "after": 0.4, "forgotten": 0.1}
+    second["forgotten"] = {"sample": {"Gene": lost}}
+    assert last_phases([alone, first, second]) == [alone, second]
+    second["forgotten"]["sample"]["Gene"] = lost | {"after": 0.2, "forgotten": 0.3}
+    assert last_phases([alone, first, second]) == [alone]
 
 
 def test_what_learned_from_a_part_does_not_stand_beside_published_figures():

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 from conftest import tagger_for
 
-from bioner_lib import load_corpus
+from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.silver.pubmed import Abstract
 from bioner_lib.sweeps.executors import opened
-from bioner_lib.tagging import tag_files
+from bioner_lib.tagging import open_writer, tag_files
 from bioner_lib.tagging.texts import Problem, Text
 
 
@@ -45,7 +45,37 @@ def test_a_file_is_tagged(model, texts, tmp_path, capsys):
     assert all(f"{type} {count}" in said for type, count in counts.items())
     first = out.read_bytes()
     assert main(["tag", model, str(texts), "-o", str(out)]) == 0
-    assert "29 were in" in capsys.readouterr().out, "the last one is written again"
+    assert "30 were in" in capsys.readouterr().out
+    assert out.read_bytes() == first
+    (texts.parent / "none.txt").write_text("")
+    assert main(["tag", model, str(texts.parent / "none.txt"), "-o", str(out)]) == 0
+    assert out.read_bytes() == first, "no text, nothing lost"
+    texts.write_text(texts.read_text() + "\nOne more text about TP53.")
+    assert main(["tag", model, str(texts), "-o", str(out)]) == 0
+    assert out.read_bytes().startswith(first)
+    assert records(out)[-1]["doc"] == "31"
+
+
+def test_an_output_is_never_continued_with_something_else(model, texts, tmp_path, capsys):
+    out, other = tmp_path / "out.jsonl", tmp_path / "other.txt"
+    other.write_text("HIV infects T cells.\n")
+    assert main(["tag", model, str(texts), "-o", str(out)]) == 0
+    first = out.read_bytes()
+    for call, what in (
+        ([str(other)], "first text"),
+        ([str(texts), "--threshold", "0.9"], "options"),
+        ([str(texts), "--format", "conll"], "format"),
+    ):
+        assert main(["tag", model, *call, "-o", str(out)]) == MISTAKE
+        assert f"was made with {what}" in capsys.readouterr().err
+    (tmp_path / "out.jsonl.made_from.json").unlink()
+    assert main(["tag", model, str(texts), "-o", str(out)]) == MISTAKE
+    assert "out.jsonl.made_from.json, which says what made it" in capsys.readouterr().err
+    notes = tmp_path / "notes.json"
+    notes.write_text('{"notes": "a week of work"}')
+    with pytest.raises(WorkbookError, match="is no output of this format"):
+        open_writer("jsonl", notes).__enter__()
+    assert notes.read_text() == '{"notes": "a week of work"}'
     assert out.read_bytes() == first
 
 

@@ -173,6 +173,18 @@ def test_what_an_epoch_reports(tiny):
     )
 
 
+def test_the_learning_rate_ends_at_zero_where_epochs_have_other_numbers_of_batches(tiny):
+    """`max_pieces` cuts batches, and each epoch's batches are other ones."""
+    cut = {"batch_size": 4, "max_pieces": 128, "limit": 80, "seed": 14}
+    loop = loop_for(config_for(tiny, epochs=3, **cut))
+    counts = [len(loop.batches(epoch)) for epoch in range(3)]
+    assert sum(counts) > 3 * counts[0], counts
+    for epoch in range(3):
+        assert loop.one_epoch(epoch)["steps"] == counts[epoch]
+    assert loop.scheduler.get_last_lr()[0] == 0
+    assert loop.tracking.before == sum(counts[:2])
+
+
 def test_seeds_and_epochs_give_different_random_numbers():
     drawn = set()
     for seed in (13, 42):

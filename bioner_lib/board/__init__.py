@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "tables": "results aggregate named only_corpora apart_by_corpus by_ratio forgotten "
-        "learning short_names anchors",
+        "last_phases learning short_names anchors",
         "comparison": "against_single best_dev by_arm check_budgets comparable compare "
         "compare_arms compare_rivals finals intervals repetitions",
         "matrices": "transfer transfers weight_grids",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..config import BUDGET, RunConfig
-from ..corpora.corpus import AVERAGES
+from ..corpora.corpus import AVERAGES, whole_name
 from ..errors import WorkbookError, unknown
 from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
 
@@ -130,7 +130,7 @@ def _is_part(row: Mapping, corpus: str) -> bool:
     """Whether a run learned from a part of the corpus only, as `bc5cdr@25%`."""
     taught = [name for config in phases(row) for name in config["corpora"]]
     parts = [name.partition("@")[0] for name in taught if "@" in name]
-    return corpus.partition(":")[0] in parts
+    return whole_name(corpus) in parts
 
 
 def _about(row: Mapping) -> dict:
@@ -235,6 +235,21 @@ def forgotten(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFra
     return pd.DataFrame(lines)
 
 
+def last_phases(rows: Iterable[Mapping]) -> list[Mapping]:
+    """The rows without first phases, and without what forgot half of a type's F1.
+
+    `forgotten` shows both. A row is a first phase where another one of these rows starts from it.
+    """
+    rows = list(rows)
+    started_from = {row["config"]["start_from"] for row in rows}
+    kept = [row for row in rows if row["run_id"] not in started_from]
+    return [row for row in kept if not any(map(_forgot_half, row.get("forgotten", {}).values()))]
+
+
+def _forgot_half(types: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(one["forgotten"] > one["before"] / 2 for one in types.values())
+
+
 def learning(rows: Iterable[Mapping]) -> pd.DataFrame:
     """Test F1 by training sentences, for single-task taggers trained on parts of one corpus.
 
@@ -265,7 +280,7 @@ def apart_by_corpus(frame: pd.DataFrame) -> pd.DataFrame:
     So corpora are never averaged as if they were seeds. Views of one corpus share its test text and
     count as one corpus: a run that is scored on several views keeps the first one's line.
     """
-    frame = frame.assign(base=frame["corpus"].str.split(":").str[0])
+    frame = frame.assign(base=frame["corpus"].map(whole_name))
     frame = frame.drop_duplicates(["name", "run_id", "split", "base", "type"])
     several = frame.groupby("type")["base"].transform("nunique") > 1
     longer = frame["type"] + " on " + frame["base"]

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from ..errors import DataError, unknown
 from ..home import exists, expanded
 from .annotated_files import PASSAGE, Labels, bioc_annotations, bioc_documents, blocks
-from .corpus import Corpus
-from .dataset_files import HUB
+from .corpus import HUB, Corpus
 from .loading import silver_corpora
 from .own import source_files
 from .reading import document_name, type_of

@@ -18,9 +18,16 @@ from .lines import Lines
 from .schemes import to_tags
 from .text import Sentence
 
+HUB = "hf:"  # prefix of a corpus's name that stands for a data set of the Hugging Face hub
 SPLITS = ("train", "dev", "test")
 AVERAGES = ("micro", "macro")  # names of averages in tables, so no type may have them
 _USE = {"train": "trained on", "dev": "scored", "test": "scored"}
+
+
+def whole_name(name: str) -> str:
+    """The name of the corpus that a view is of: bc5cdr:Disease -> bc5cdr."""
+    start = len(HUB) if name.startswith(HUB) else 0
+    return name[:start] + name[start:].partition(":")[0]
 
 
 class Split(Sequence):
@@ -187,7 +194,7 @@ class Corpus:
         shown = tuple(type for type in self.types if type in types)
         if not shown or shown == self.types:
             return self
-        name = f"{self.name.split(':')[0]}:{'+'.join(shown)}"
+        name = f"{whole_name(self.name)}:{'+'.join(shown)}"
         hide = partial(_hide, shown=frozenset(shown))
         splits = {role: split.map(hide, name) for role, split in self.splits.items()}
         return replace(self, splits=splits, types=shown, name=name)

@@ -10,7 +10,6 @@ from ..errors import DataError, unknown
 from .reading import Reading, document_name
 from .tagged_files import TaggedSentence, from_tags
 
-HUB = "hf:"  # prefix of a corpus's name that stands for a data set of the Hugging Face hub
 _ROLES = {"train": "train", "validation": "dev", "dev": "dev", "test": "test"}
 
 Labels = Mapping[str, str] | None
@@ -43,7 +42,7 @@ def read_saved(path: Path, labels: Labels = None, tag_field: str = "") -> dict[s
     return _read_splits(splits, path, labels, tag_field)
 
 
-def read_hub(name: str) -> dict[str, Reading]:
+def read_hub(name: str, labels: Labels = None, tag_field: str = "") -> dict[str, Reading]:
     """The splits of a data set of the hub, `owner/name`; code that comes with it is never run."""
     from datasets import load_dataset
 
@@ -55,7 +54,7 @@ def read_hub(name: str) -> dict[str, Reading]:
             f"data set {name!r} can't be loaded from the hub ({type(error).__name__}: {reason}); "
             "offline, use the folder that save_to_disk wrote"
         ) from None
-    return _read_splits(splits, Path(name.replace("/", "-")), None, "")
+    return _read_splits(splits, Path(name.replace("/", "-")), labels, tag_field)
 
 
 def _read_splits(splits, path: Path, labels: Labels, tag_field: str) -> dict[str, Reading]:
@@ -79,6 +78,11 @@ def _read(dataset, path: Path, labels: Labels, tag_field: str) -> Reading:
         if len(tags) != len(tokens):
             raise DataError(f"{path}, row {number}: {len(tokens)} tokens but {len(tags)} tags")
         if names is not None:
+            if without := [tag for tag in tags if not 0 <= tag < len(names)]:
+                raise DataError(
+                    f"{path}, row {number}: tag {without[0]} has no name; a split without labels "
+                    "can't be used"
+                )
             tags = [names[tag] for tag in tags]
         doc = row.get("doc") or row.get("pmid")
         reading.documented |= bool(doc)

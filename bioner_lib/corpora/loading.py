@@ -1,15 +1,17 @@
 """A corpus by its name, whatever the name means: registered, silver, or a user's own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import exists, expanded, outputs
-from .corpus import Corpus, check_part
-from .dataset_files import HUB, read_hub
+from .corpus import HUB, Corpus, check_part
+from .dataset_files import read_hub
 from .own import corpus_of, load_own, read_corpus_toml
 from .registry import CORPORA, load_registered, split_name, types_in
+
+_OF_HUB = ("labels", "tag_field")
 
 
 def load_corpus(
@@ -68,14 +70,24 @@ def _load(base: str, options: dict) -> Corpus:
             return replace(load_corpus(CORPORA[base]["view"]), name=base)
         return load_registered(base)
     if base.startswith(HUB):
-        name = base.removeprefix(HUB)
-        return corpus_of(base, base, read_hub(name), options.get("types"))
+        return _load_hub(base, **options)
     if exists(base):
         return load_own(expanded(base), options)
     silver = silver_corpora()
     if base in silver:
         return load_own(silver[base], options)
     raise DataError(f"{unknown('corpus', base, [*CORPORA, *silver])}{_hint(base)}")
+
+
+def _load_hub(base: str, types: Sequence[str] | str | None = None, **options) -> Corpus:
+    for key in options:
+        if key not in _OF_HUB:
+            raise DataError(f"{base}: {unknown('option', key, ['types', *_OF_HUB])}")
+    readings = read_hub(base.removeprefix(HUB), **options)
+    for role, reading in readings.items():
+        if not reading.sentences:
+            raise DataError(f"{base}: the {role} split is empty")
+    return corpus_of(base, base, readings, (types,) if isinstance(types, str) else types)
 
 
 def _hint(name: str) -> str:

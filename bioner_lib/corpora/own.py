@@ -5,7 +5,7 @@ Of a brat corpus each split is a folder.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -243,7 +243,7 @@ def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
     for role, name in names.items():
         if role not in SPLITS:
             raise DataError(f"{place}: {unknown('split in files:', role, SPLITS)}")
-        if not (path / name).is_file():
+        if not ((path / name).is_file() or is_brat(path / name)):
             raise DataError(f"{place}: files names {name!r}, which isn't there")
     return {role: path / names[role] for role in SPLITS if role in names}
 
@@ -254,7 +254,7 @@ def _split_files(path: Path) -> dict[str, Path]:
     Raises DataError for two files of one split and for a file of no split: no data is left out
     unnoticed.
     """
-    if path.is_file() or is_brat(path):
+    if path.is_file():
         return {"train": path}
     try:
         inside = sorted(path.iterdir())
@@ -262,6 +262,9 @@ def _split_files(path: Path) -> dict[str, Path]:
         raise DataError(f"{path} can't be read: {error.strerror or error}") from None
     files: dict[str, Path] = {}
     homeless = []
+    _check_folders(path, [file for file in inside if file.is_dir()])
+    if is_brat(path):
+        return {"train": path}
     for file in inside:
         if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
             continue
@@ -289,6 +292,23 @@ def _split_files(path: Path) -> dict[str, Path]:
             f'files = {{ train = "{homeless[0]}" }} in corpus.toml, or move it elsewhere'
         )
     return files
+
+
+def _check_folders(path: Path, folders: Sequence[Path]) -> None:
+    """Raises DataError for brat files that no split would hold."""
+    deep = [folder.name for folder in folders if any(folder.rglob("*.ann"))]
+    if is_brat(path) and deep:
+        raise DataError(
+            f"{path} holds annotations, and so do its folders {deep}; move the former into a "
+            "folder named after a split, or the latter elsewhere"
+        )
+    for folder in folders:
+        if is_brat(folder):
+            continue
+        if folder.name in deep:
+            raise DataError(f"{folder}: the .ann files of a split lie in one folder, not below it")
+        if folder.name.lower() in _ROLES and any(folder.glob("*.txt")):
+            raise DataError(f"{folder} holds texts, and no .ann file")
 
 
 def read_corpus_toml(path: Path) -> dict:

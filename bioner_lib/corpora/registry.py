@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..home import exists, home
-from .corpus import SPLITS, Corpus, Split
-from .dataset_files import HUB
+from .corpus import HUB, SPLITS, Corpus, Split
 from .fetching import GITHUB, fetch
 from .readers import READERS
 from .reading import DROPS, Reading

@@ -57,7 +57,12 @@ def _predictions(
     own = folder / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
     for path in (own, evaluated):
         if path.exists():
-            predictions = read_prediction_file(path, run_id)
+            try:
+                predictions = read_prediction_file(path, run_id)
+            except WorkbookError:
+                if path == own:
+                    raise
+                continue  # an evaluation that was cut off is made again
             if _fits(predictions, corpus, role, asked):
                 return predictions
     evaluate(run_id, name, role, limit=limit)

@@ -98,8 +98,8 @@ def _make_once(maker: "_Maker", folder: Path) -> dict:
             row = maker.make()
             if folder.exists():  # somebody deleted its row
                 folder.rename(folder.with_name(f".without-row-{time.time_ns()}-{folder.name}"))
-            for leftover in maker.working.glob("*.pt"):
-                leftover.unlink()
+            for leftover in (*maker.working.glob("*.pt"), maker.working / "made_from.json"):
+                leftover.unlink(missing_ok=True)
             maker.working.replace(folder)
             return row
     except OSError as error:
@@ -266,7 +266,6 @@ class _Maker:
             **({"forgotten": forgotten(scores, parents)} if "start_from" in parents else {}),
             **system.more,
         }
-        (self.working / "made_from.json").unlink()
         replace_text(self.working / "run.json", json.dumps(row, indent=1))
         return row
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ..corpora.corpus import Corpus, Split
 from ..corpora.loading import load_corpus
+from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
-from ..home import replace_text, runs_folder
+from ..home import replace_text, replacing, runs_folder
 from ..models.encoders import autocast_dtype
 from ..models.heads import HeadPlan, Prediction, heads_for
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
-from .rows import file_name, read_row
+from .rows import file_name, read_row, read_rows
 
 
 def read_tagger(run_id: str) -> MultiTaskTagger:
@@ -38,11 +39,15 @@ def evaluate(
     Raises WorkbookError where the run left no tagger, for an unknown split, and where no head knows
     a type of the corpus.
     """
+    row = read_row(runs_folder() / run_id)
+    if row is None:
+        raise unknown(
+            "run (evaluate takes run ids)", run_id, [one["run_id"] for one in read_rows()]
+        )
     tagger, loaded = read_tagger(run_id), load_corpus(corpus, limit=limit)
     split = loaded.split(role)
     asked = asked_types(tagger.plans, loaded)
-    folder = runs_folder() / run_id
-    precision = read_row(folder)["config"]["precision"]
+    precision = row["config"]["precision"]
     found = (quantized(tagger.cpu()) if int8 else tagger).predict(
         [sentence.tokens for sentence in split],
         loaded.name,
@@ -139,7 +144,7 @@ def forgotten(
 def _write_predictions(path: Path, split: Split, found: Sequence[Sequence[Prediction]]) -> None:
     """One JSON object per sentence: doc, tokens, gold, predicted."""
     path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    with replacing(path) as file:
         for sentence, mentions in zip(split, found, strict=True):
             record = {
                 "doc": sentence.doc,

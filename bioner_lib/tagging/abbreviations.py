@@ -55,7 +55,9 @@ def long_form(short: str, text: str) -> str:
             at -= 1
         if at < 0:
             return ""
-    found = text[text.rfind(" ", 0, at) + 1 :]
+    while at > 0 and not text[at - 1].isspace():
+        at -= 1
+    found = " ".join(text[at:].split())
     is_longer = len(found) > len(short) and short not in found.split()
     return found if is_longer and len(found.split()) <= _most_words(short) else ""
 

@@ -24,7 +24,7 @@ class BratWriter:
 
     lost = 0
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, whole: bool = False):
         self.path = path
         self._asked: Counter = Counter()
         self._names: dict[str, deque[str]] = defaultdict(deque)

@@ -27,11 +27,13 @@ FORMATS = {
 }
 
 
-def open_writer(format: str, path: str | Path):
+def open_writer(format: str, path: str | Path, whole: bool = False):
     """A writer (see `writing.Writer`), to be used in a `with` block.
+
+    `whole` says that an earlier writer of this output was closed, so that its end isn't cut.
 
     Raises WorkbookError for an unknown format, and for an output that is something else.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
-    return FORMATS[format](Path(path))
+    return FORMATS[format](Path(path), whole)

@@ -10,6 +10,7 @@ from ..corpora.schemes import Span, to_tags
 from .writing import Writer, numbered_bytes
 
 _NO_CONCEPT = "-"
+_START = b'{"sentence_id": "'  # of a line of JsonlWriter
 # what ends a line somewhere, and tabs
 _BREAKS = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
@@ -76,7 +77,8 @@ class JsonlWriter(Writer):
                 record = json.loads(line)
                 own, sentence = record["doc"], record["sentence"]
             except (ValueError, TypeError, KeyError):
-                if at == 0 and line.endswith(b"\n"):
+                is_ours = line[: len(_START)] == _START[: len(line)] and not line.endswith(b"\n")
+                if at == 0 and not is_ours:
                     raise self.refuse(line) from None
                 return  # a line that was cut
             if own != doc or sentence <= last:

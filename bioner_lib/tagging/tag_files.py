@@ -1,18 +1,22 @@
 """`python -m bioner_lib tag`: the texts of a file through a tagger, into a file of entities.
 
-A killed call is continued: documents that the output holds whole are not tagged again.
+A killed call is continued: documents that the output holds whole are not tagged again. What made
+an output stands beside it, in <output>.made_from.json; another tagger, option or text is refused.
 """
 
+import hashlib
+import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from ..corpora.documents import Document, document_of
 from ..errors import WorkbookError
+from ..home import replace_text
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from .formats import open_writer
@@ -69,11 +73,16 @@ def tag_texts(
     options    arguments of `MultiTaskTagger.tag`: types, flat, threshold, precision
     each       is called with every document that is written, and with the kept ones
 
-    Raises WorkbookError for a wrong option or model, and for an output that isn't of this format.
+    Raises WorkbookError for a wrong option or model, and for an output that isn't of this format
+    or was made by another tagger, with other options, or of texts that begin otherwise.
     """
     done, work = Tagged(), partial(_tag, model, int8, dict(options or {}))
     work([])  # wrong options and models are named before anything is written
-    with open_writer(format, Path(out)) as writer:
+    first, texts = _first_text(texts)
+    made_from = {"tagger": model, "format": format, "int8": int8, "options": dict(options or {})}
+    origin = _Origin(Path(out), made_from | {"first text": first})
+    with open_writer(format, Path(out), origin.whole) as writer:
+        origin.begin()
         new = _without_taken(texts, writer, done, each)
         for document in _in_order(work, new, executor, workers):
             writer.write(document)
@@ -81,7 +90,59 @@ def tag_texts(
             done.entities.update(entity["entity_group"] for entity in document.entities)
             each(document)
         done.lost = writer.lost
+    origin.end()
     return done
+
+
+def _first_text(texts: Iterable[Text | Problem]) -> tuple[str, Iterator[Text | Problem]]:
+    """A hash of the first text ("" for none), and all items."""
+    texts, before = iter(texts), []
+    for item in texts:
+        before.append(item)
+        if not isinstance(item, Problem):
+            digest = hashlib.sha256(json.dumps([item.id, item.text]).encode()).hexdigest()[:16]
+            return digest, chain(before, texts)
+    return "", iter(before)
+
+
+class _Origin:
+    """What an output is made from, and how long it was when a call had written all of it.
+
+    Raises WorkbookError for an output that was made from something else, or nobody knows from what.
+    """
+
+    def __init__(self, out: Path, made_from: Mapping):
+        self.out, self.path = out, out.with_name(f"{out.name}.made_from.json")
+        self.made_from = json.loads(json.dumps(made_from, default=list))
+        self.whole = False
+        if not out.exists() or (out.is_file() and not out.stat().st_size):
+            return
+        if out.is_dir() and not any(out.iterdir()):
+            return
+        try:
+            before = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise WorkbookError(
+                f"{out} exists, and {self.path.name}, which says what made it, can't be read; name "
+                "another output, or delete it"
+            ) from None
+        self.whole = out.is_file() and before.pop("bytes", None) == out.stat().st_size
+        for name, value in self.made_from.items():
+            if value != before.get(name) and (value or name != "first text"):
+                raise WorkbookError(
+                    f"{out} was made with {name} {before.get(name)!r}, not {value!r}; name another "
+                    "output, or delete it"
+                )
+        self.made_from = before
+
+    def begin(self) -> None:
+        """Before the first document."""
+        replace_text(self.path, json.dumps(self.made_from, indent=1))
+
+    def end(self) -> None:
+        """After the last document."""
+        size = {"bytes": self.out.stat().st_size} if self.out.is_file() else {}
+        replace_text(self.path, json.dumps(self.made_from | size, indent=1))
 
 
 def _without_taken(texts: Iterable[Text | Problem], writer, done: Tagged, each) -> Iterator[Text]:

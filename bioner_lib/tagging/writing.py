@@ -22,13 +22,14 @@ class Writer:
     """Writes documents to a file.
 
     `taken` says whether an earlier call has written the next document of an id; ask it once for
-    each document, in order. `lost` counts entities that the format can't hold.
+    each document, in order. In a `whole` output the last document wasn't cut by a kill. `lost`
+    counts entities that the format can't hold.
 
     Raises WorkbookError for an existing file of another kind, which is left as it is.
     """
 
-    def __init__(self, path: Path):
-        self.path, self.lost = path, 0
+    def __init__(self, path: Path, whole: bool = False):
+        self.path, self.whole, self.lost = path, whole, 0
         self.done: Counter = Counter()
         if path.is_dir():
             raise WorkbookError(f"{path} is a folder; name a file for the output")
@@ -71,6 +72,9 @@ class Writer:
         with self.path.open("rb") as file:
             for start, id in self.documents(file):
                 starts.append((start, id))
+        if self.whole:
+            self.done = Counter(id for _, id in starts)
+            return self.path.stat().st_size
         if not starts:
             return 0
         self.done = Counter(id for _, id in starts[:-1])

@@ -101,7 +101,10 @@ class Loop:
         self.pad = self.tagger.tokenizer.pad_token_id or 0
         objective = Objective(self.tagger, self.loss_of, config.r_drop, config.embedding_noise)
         self.model = self.accelerator.prepare(objective)
-        steps = config.epochs * math.ceil(len(self.batches(0)) / config.accumulate)
+        # `max_pieces` cuts the batches of each epoch anew, so their number may differ
+        counts = [len(self.batches(epoch)) for epoch in range(config.epochs)]
+        self.steps = [math.ceil(count / config.accumulate) for count in counts]
+        steps = sum(self.steps)
         factor = warm_up_and_decay(config.warmup, steps)
         lowest = config.learning_rate * layer_rates(self.tagger, config.layer_decay)[EMBEDDINGS]
         self.rows = self._embedding_rows([lowest * factor(i) for i in range(steps)])
@@ -194,7 +197,7 @@ class Loop:
         seed_everything(config.seed, epoch + config.epochs * processes.rank())
         batches, total = self.batches(epoch), 0.0
         steps = math.ceil(len(batches) / config.accumulate)
-        self.tracking.start_epoch(epoch, steps)
+        self.tracking.start_epoch(epoch, steps, sum(self.steps[:epoch]))
         show = self.progress and processes.rank() == 0
         bar = EpochBar(config.run_id, epoch, config.epochs, dev, show)
         finite = Finite(lambda i: self._place(epoch, i, batches[i]))
@@ -351,7 +354,7 @@ def _tell(loop: Loop, record: dict, scores: dict[str, dict[str, Score]]) -> None
     """An epoch's result, for the sweep, the tracker and the person who waits."""
     config, epoch, dev = loop.config, record["epoch"], record["dev"]
     report(config.run_id, epoch, config.epochs, 1.0, dev["mean"], record["seconds"])
-    loop.tracking.scores(scores, dev["mean"], (epoch + 1) * record["steps"])
+    loop.tracking.scores(scores, dev["mean"], sum(loop.steps[: epoch + 1]))
     if loop.progress and processes.rank() == 0:
         print(
             f"epoch {epoch + 1}/{config.epochs}  loss {record['loss']:.4f}  "

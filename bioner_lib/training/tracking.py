@@ -36,9 +36,9 @@ class Tracking:
         if self.track:
             self.accelerator.init_trackers(run_id)
 
-    def start_epoch(self, epoch: int, steps: int) -> None:
-        """An epoch (counted from 0) of so many steps of the optimizer begins."""
-        self.before = epoch * steps
+    def start_epoch(self, epoch: int, steps: int, before: int) -> None:
+        """An epoch (counted from 0) of so many steps begins, so many steps after the first one."""
+        self.before = before
         self.due = due(epoch, steps) if self.track else frozenset()
         self.loss, self.batches = 0.0, 0
 
