@@ -12,7 +12,7 @@ from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_
 from .published_files import jobs_of, published_jobs, published_rows, sweep_file
 from .tables import forgotten
 
-_LEFT = """**Not whole yet**: {left} job(s) are still to be run:
+_LEFT = """**Not whole yet**, {left} of {all} jobs are still to be run:
 `python -m bioner_lib sweep published/{table}`.
 
 """
@@ -66,11 +66,12 @@ def page(table: str, folder: str = "") -> str:
     rows = published_rows(folder or table)
     text = sweep_file(table).read_text(encoding="utf-8")
     about = [line[2:] for line in text.splitlines() if line.startswith("# ")]
-    left = len(jobs_of(table)) - len(published_jobs(folder or table))
+    jobs = len(jobs_of(table))
+    left = jobs - len(published_jobs(folder or table))
     found = measured(rows)
     scores = board_text(board_table(rows, with_intervals=True))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
-    head += _LEFT.format(left=left, table=table) if left else ""
+    head += _LEFT.format(left=left, all=jobs, table=table) if left else ""
     known = _KNOWN + _recall_table(found)
     body = scores + _NOTE + _comparisons(rows) + _second_phases(rows)
     return head + body + known + _SCORES + _scores_table(found)
