@@ -81,7 +81,7 @@ def check(table):
             used = {
                 name.partition("@")[0].partition(":")[0] for c in configs for name in c["corpora"]
             }
-            assert used == {corpus}, job
+            assert used - {job["parameters"].get("general")} == {corpus}, job
 
 
 def shown(table):
