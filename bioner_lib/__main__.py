@@ -163,7 +163,10 @@ def _add_tag(commands) -> None:
         help="one text per line, or a .jsonl or .pubtator file (default: standard input)",
     )
     tag.add_argument(
-        "-o", "--out", required=True, help="the output; an unfinished one is continued"
+        "-o",
+        "--out",
+        required=True,
+        help="the output; an unfinished one is continued. OUT.made_from.json says what made it",
     )
     formats = "jsonl, pubtator, bioc.xml, bioc.json, brat (a folder) or conll"
     tag.add_argument("--format", default="jsonl", help=f"{formats} (default: jsonl)")

@@ -146,14 +146,14 @@ def _fields_of(fields: Mapping) -> list[str]:
     return [*fields, *(_fields_of(before) if isinstance(before, Mapping) else ())]
 
 
-def _fits(chain: Sequence[Mapping], fields: Mapping) -> bool:
+def _fits(configs: Sequence[Mapping], fields: Mapping) -> bool:
     """Whether a run's phases have these fields; `start_from: {...}` asks the phase before."""
     before = fields.get("start_from")
     if isinstance(before, Mapping):
         fields = {name: value for name, value in fields.items() if name != "start_from"}
-        if len(chain) < 2 or not _fits(chain[:-1], before):
+        if len(configs) < 2 or not _fits(configs[:-1], before):
             return False
-    return fields.items() <= chain[-1].items()
+    return fields.items() <= configs[-1].items()
 
 
 def check_machines(rows: Iterable[Mapping]) -> None:
