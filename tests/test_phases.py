@@ -270,7 +270,7 @@ def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
         "micro",
         "macro",
     }
-    with pytest.raises(WorkbookError, match="no tagger 'nothing'"):
+    with pytest.raises(WorkbookError, match=r"unknown run \(evaluate takes run ids\) 'nothing'"):
         evaluate("nothing", "sample")
 
 
