@@ -28,6 +28,7 @@ TABLES = {
     "40_multi_task": "multi_task",
     "90_leaderboard": "multi_task single_task",
     "55_partial_labels": "partial_labels",
+    "60_general_domain": "general_domain",
     "70_lexicons": "silver_text",
     "71_silver_text": "silver_text",
     "75_silver_ratio": "silver_text",

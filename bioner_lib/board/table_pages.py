@@ -10,7 +10,7 @@ from .comparison import against_single, by_arm, compare_arms
 from .leaderboard import FEW, board_table, board_text, markdown_table
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
 from .published_files import jobs_of, published_jobs, published_rows, sweep_file
-from .tables import forgotten
+from .tables import forgotten, last_phases
 
 _LEFT = """**Not whole yet**, {left} of {all} jobs are still to be run:
 `python -m bioner_lib sweep published/{table}`.
@@ -79,7 +79,7 @@ def page(table: str, folder: str = "") -> str:
 
 def _comparisons(rows: Sequence[Mapping]) -> str:
     """Every arm minus the dictionary, and multi-task minus single-task arms of equal budget."""
-    arms = by_arm(rows)
+    arms = by_arm(last_phases(rows))
     base = arms.get("dictionary")
     trained = {name: own for name, own in arms.items() if name != "dictionary"}
     against = compare_arms(trained, base) if base else pd.DataFrame()
