@@ -274,6 +274,8 @@ def test_multi_task_arms_against_single_task_arms_of_equal_budget(outputs):
     assert tested["difference"].iloc[0] > 0
     assert tested["note"].tolist() == ["fewer than 3 seeds: no claim"]
     assert len(against_single(by_arm([single]))) == 0
+    dictionary = predicted(outputs, row(1, 0.4, system="dictionary", limit=60), answers(9))
+    assert len(against_single(by_arm([dictionary, multi]))) == 0, "whatever its name"
     # of a part of the corpus, or of another one
     part = single | {"config": single["config"] | {"corpora": ["sample@25%"]}}
     assert len(against_single(by_arm([part, multi]))) == 0

@@ -68,9 +68,11 @@ def test_an_output_is_never_continued_with_something_else(model, texts, tmp_path
     ):
         assert main(["tag", model, *call, "-o", str(out)]) == MISTAKE
         assert f"was made with {what}" in capsys.readouterr().err
-    (tmp_path / "out.jsonl.made_from.json").unlink()
-    assert main(["tag", model, str(texts), "-o", str(out)]) == MISTAKE
-    assert "out.jsonl.made_from.json, which says what made it" in capsys.readouterr().err
+    made_from = tmp_path / "out.jsonl.made_from.json"
+    for spoil in (lambda: made_from.write_text("[]"), made_from.unlink):
+        spoil()
+        assert main(["tag", model, str(texts), "-o", str(out)]) == MISTAKE
+        assert "out.jsonl.made_from.json, which says what made it" in capsys.readouterr().err
     notes = tmp_path / "notes.json"
     notes.write_text('{"notes": "a week of work"}')
     with pytest.raises(WorkbookError, match="is no output of this format"):

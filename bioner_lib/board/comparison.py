@@ -168,12 +168,10 @@ def against_single(arms: Mapping[str, ByCorpus]) -> pd.DataFrame:
     single", in `short_names`. Pairs that can't be compared (no common seed or types) are left out.
     """
     short, _ = short_names(arms)
-    taggers = {name: own for name, own in arms.items() if name != "dictionary"}
+    taggers = {name: own for name, own in arms.items() if _is_tagger(own)}
     taught = {name: {c: _taught(rows) for c, rows in own.items()} for name, own in taggers.items()}
     pairs = {}
     for multi, single in permutations(taggers, 2):
-        if all(len(corpora) < 2 for corpora in taught[multi].values()):
-            continue
         base = {}
         for corpus, rows in taggers[single].items():
             alone, together = taught[single][corpus], taught[multi].get(corpus, set())
@@ -184,6 +182,10 @@ def against_single(arms: Mapping[str, ByCorpus]) -> pd.DataFrame:
                 name = f"{short[multi]} against {short[single]}"
                 pairs[name] = compare(taggers[multi], base)
     return _together(pairs)
+
+
+def _is_tagger(by_corpus: ByCorpus) -> bool:
+    return next(iter(by_corpus.values()))[0]["config"]["system"] == "tagger"
 
 
 def _taught(rows: Rows) -> set[str]:

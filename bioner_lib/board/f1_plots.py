@@ -14,7 +14,7 @@ from .style import PALETTE, heatmap
 _MARKS = (*"sD^vPX*ph<>d8H", (4, 1, 0), (3, 1, 0))
 _MARK = {"color": "0.35", "markersize": 5.5, "linestyle": "none", "clip_on": False}
 _HOLLOW = {"markerfacecolor": "none"}
-STRICT = "strict span F1"  # what anchors.csv calls our metric
+_STRICT = "strict span F1"  # what anchors.csv calls our metric
 
 
 def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
@@ -173,7 +173,7 @@ def _published(anchors: pd.DataFrame, places: Mapping, ax: plt.Axes) -> Iterator
         own = drawn[drawn["system"] == system]
         style = _MARK | ({} if own["comparable"].any() else _HOLLOW)
         label = f"{system}, {own['source'].iloc[0]}"
-        others = [metric for metric in own["metric"].unique() if metric != STRICT]
+        others = [metric for metric in own["metric"].unique() if metric != _STRICT]
         label += f" ({', '.join(others)})" if others else ""
         ax.plot([], [], marker=mark, label=label, **style)
     if not drawn["comparable"].all():

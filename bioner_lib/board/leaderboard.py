@@ -13,8 +13,8 @@ from .published_files import has_counts
 from .tables import MEASURES, aggregate, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
-ACCURACY = "token accuracy †"
-ACCURACY_NOTE = """
+_ACCURACY = "token accuracy †"
+_ACCURACY_NOTE = """
 † share of words with the right tag, O included; it is high for any tagger and decides nothing here.
 """
 
@@ -33,7 +33,7 @@ def markdown(table: pd.DataFrame) -> str:
     if has_ranges:
         head.append("95 % interval")
     if has_accuracy:
-        head.append(ACCURACY)
+        head.append(_ACCURACY)
     order = {"by": ["corpus", "type", "known", "f1_mean"], "ascending": [True, True, False, False]}
     lines = []
     for _, line in shown.sort_values(**order, kind="stable").iterrows():
@@ -121,7 +121,7 @@ def board_text(table: pd.DataFrame) -> str:
             f"fewer than {ENOUGH} runs (column runs).\n"
         )
     if table["token_accuracy_mean"].notna().any():
-        note += ACCURACY_NOTE
+        note += _ACCURACY_NOTE
     if not table["official"].all():
         note += (
             "\n\\* trained on a part, or tested on a limited split, on a corpus of your own, or on "

@@ -106,18 +106,20 @@ def counts_of(row: Mapping, corpus: str) -> Counts:
 
     Raises WorkbookError where neither exists.
     """
-    if "table" in row:
-        path = table_folder(row["table"]) / COUNTS / f"{row['run_id']}.json"
-        if path.exists():
-            return _counts_of_corpus(_read_counts(path), corpus, path)
+    if (path := _counts_file(row)).exists():
+        return _counts_of_corpus(_read_counts(path), corpus, path)
     return counted(read_predictions(row["run_id"], corpus, "test"), asked_of(row, corpus))
 
 
 def has_counts(row: Mapping) -> bool:
     """Whether `counts_of` finds the row's committed counts, or its predictions on this machine."""
-    name = row["run_id"]
-    committed = table_folder(row.get("table", "")) / COUNTS / f"{name}.json"
-    return committed.exists() or (runs_folder() / name / "predictions").exists()
+    predictions = runs_folder() / row["run_id"] / "predictions"
+    return _counts_file(row).exists() or predictions.exists()
+
+
+def _counts_file(row: Mapping) -> Path:
+    """Where a committed row's counts lie; a row without a table has none."""
+    return table_folder(row.get("table", "")) / COUNTS / f"{row['run_id']}.json"
 
 
 def asked_of(row: Mapping, corpus: str) -> list[str]:

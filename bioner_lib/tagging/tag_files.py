@@ -106,9 +106,9 @@ def _first_text(texts: Iterable[Text | Problem]) -> tuple[str, Iterator[Text | P
 
 
 class _Origin:
-    """What an output is made from, and how long it was when a call had written all of it.
+    """What an output is made from, and its size when all of it was written.
 
-    Raises WorkbookError for an output that was made from something else, or nobody knows from what.
+    Raises WorkbookError for an output that was made from something else, or from nobody knows what.
     """
 
     def __init__(self, out: Path, made_from: Mapping):
@@ -121,6 +121,8 @@ class _Origin:
             return
         try:
             before = json.loads(self.path.read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                raise ValueError
         except (OSError, ValueError):
             raise WorkbookError(
                 f"{out} exists, and {self.path.name}, which says what made it, can't be read; name "

@@ -37,7 +37,7 @@ class Tracking:
             self.accelerator.init_trackers(run_id)
 
     def start_epoch(self, epoch: int, steps: int, before: int) -> None:
-        """An epoch (counted from 0) of so many steps begins, so many steps after the first one."""
+        """An epoch (counted from 0) of so many steps begins; `before` it so many were done."""
         self.before = before
         self.due = due(epoch, steps) if self.track else frozenset()
         self.loss, self.batches = 0.0, 0
