@@ -11,6 +11,7 @@ from conftest import answers, environment, in_precision, predicted, row
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board import plots
 from bioner_lib.board.comparison import (
+    against_base,
     against_single,
     by_arm,
     check_budgets,
@@ -287,6 +288,22 @@ def test_multi_task_arms_against_single_task_arms_of_equal_budget(outputs):
     assert against_single(by_arm([single, later]))["arm"].tolist() == [
         "later against minilm per-type single-task"
     ]
+
+
+def test_arms_of_the_bases_corpora_against_the_base(outputs):
+    base, other = predicted(outputs, row(1, 0.5), answers(20)), row(1, 0.5, scheme="IOB2")
+    multi = row(1, 0.5, decoder="crf") | {"run_id": "both", "name": "both"}
+    multi["config"]["corpora"] = ["sample", "sample-gene"]
+    longer = predicted(outputs, row(1, 0.5, epochs=9), answers(10))
+    dictionary = predicted(outputs, row(1, 0.4, system="dictionary", limit=60), answers(9))
+    rows = [base, predicted(outputs, other, answers(30)), predicted(outputs, multi, answers(30))]
+    arms = by_arm([*rows, longer, dictionary])
+    name = next(name for name, own in arms.items() if own["sample"] == [base])
+    tested = against_base(arms, name)
+    assert tested["arm"].tolist() == [f"{name} scheme=IOB2"], "same corpora, same budget"
+    assert tested["difference"].iloc[0] > 0
+    with pytest.raises(WorkbookError, match="unknown arm 'bass'"):
+        against_base(arms, "bass")
 
 
 def test_intervals_of_several_types_have_micro_where_every_type_was_asked_for(outputs):

@@ -157,6 +157,16 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
     assert measured(published_rows("tiny")) == at_home
     text = (published / "tiny" / "README.md").read_text(encoding="utf-8")
     assert text == page("tiny"), "from committed files"
+    sweep = published.parents[1] / "notebooks" / "sweeps" / "published" / "tiny.yaml"
+    sweep.write_text(f"{sweep.read_text()}\nx-base: nobody")
+    with pytest.raises(WorkbookError, match="unknown arm 'nobody'"):
+        page("tiny")
+    sweep.write_text(sweep.read_text().replace("[1, 2]", "[1, 2, 3]"))
+    assert "**Not whole yet**, 1 of 3 jobs" in page("tiny"), "the base may still be to be made"
+    sweep.write_text(
+        sweep.read_text().replace("[1, 2, 3]", "[1, 2]").replace("nobody", "dictionary")
+    )
+    assert page("tiny") == text, "no other arm stands against it"
     f1 = f"{100 * row['scores']['sample']['test']['types']['Gene']['f1']:.1f}"
     assert re.search(rf"\| sample \| Gene \| dictionary \| 1 \| [\d.]+ \| [\d.]+ \| {f1} \|", text)
     assert re.search(r"\| sample \| Gene \| dictionary \| [\d.]+ \(\d+\) \| 0\.0 \(\d+\) \|", text)

@@ -214,7 +214,11 @@ def test_a_sweep_names_arms(published, sweep):
     assert names[sweep[0]["run_id"]] == "other tags"
     assert [names[made["run_id"]] for made in sweep[1:]] == ["our tags"] * 2
     check("tiny")
+    path.write_text(f"{steps}\nx-names: {{ours: [{{scheme: IOBES}}, {{scheme: IOB2, seed: 13}}]}}")
+    publish("tiny")
+    assert {made["name"] for made in published_rows("tiny")} == {"ours"}, "any of several"
     for names, message in (
+        ("a: [{scheme: IOB2}, {schema: IOB2}]", "unknown field in x-names of tiny.yaml 'schema'"),
         (
             "a: {schema: IOB2}",
             "unknown field in x-names of tiny.yaml 'schema'; did you mean 'scheme'",

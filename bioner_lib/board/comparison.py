@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import BUDGET, RunConfig
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import f1_interval, holm, paired_difference, smallest_difference
 from ..home import runs_folder
 from ..runs.rows import (
@@ -182,6 +182,22 @@ def against_single(arms: Mapping[str, ByCorpus]) -> pd.DataFrame:
                 name = f"{short[multi]} against {short[single]}"
                 pairs[name] = compare(taggers[multi], base)
     return _together(pairs)
+
+
+def against_base(arms: Mapping[str, ByCorpus], base: str) -> pd.DataFrame:
+    """Each arm with the base's training corpora minus the base, at equal budgets.
+
+    `arms` is `by_arm`'s. Raises WorkbookError for a base that is none of them.
+    """
+    if base not in arms:
+        raise unknown("arm", base, arms)
+    taught = {corpus: _taught(rows) for corpus, rows in arms[base].items()}
+    others = {}
+    for name, by_corpus in arms.items():
+        same = {c: rows for c, rows in by_corpus.items() if _taught(rows) == taught.get(c)}
+        if name != base and _is_tagger(by_corpus) and comparable(same, arms[base]):
+            others[name] = same
+    return compare_arms(others, arms[base])
 
 
 def _is_tagger(by_corpus: ByCorpus) -> bool:

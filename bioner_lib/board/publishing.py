@@ -7,6 +7,8 @@ arms for tables and figures, by fields of their configurations:
       negative: {unannotated: negative}
       mask: {unannotated: mask, heads: per-type}
       after gold: {corpora: [silver], start_from: {corpora: [gold]}}  # the phase before
+      single-task: [{corpora: [bc5cdr]}, {corpora: [bc2gm]}]  # any of them
+    x-base: mask  # the page compares the other arms of its training corpora with this one
 """
 
 import json
@@ -124,13 +126,13 @@ def named_by_sweep(table: str, rows: Sequence[Mapping], whole: bool = True) -> l
     """
     path = sweep_file(table)
     names = parse_yaml(path.read_text(encoding="utf-8")).get("x-names", {})
-    for fields in names.values():
-        for field in _fields_of(fields):
+    for given in names.values():
+        for field in _fields_of(given):
             if field not in FIELDS:
                 raise unknown(f"field in x-names of {path.name}", field, FIELDS)
     found = []
     for row in rows:
-        fitting = [name for name, fields in names.items() if _fits(phases(row), fields)]
+        fitting = [name for name, given in names.items() if _fits_any(phases(row), given)]
         if len(fitting) > 1:
             raise WorkbookError(f"{path.name}: the x-names {fitting} all fit {row['run_id']}")
         found.append(dict(row) | ({"name": fitting[0]} if fitting else {}))
@@ -140,10 +142,19 @@ def named_by_sweep(table: str, rows: Sequence[Mapping], whole: bool = True) -> l
     return found
 
 
-def _fields_of(fields: Mapping) -> list[str]:
+def _fields_of(given: Mapping | Sequence[Mapping]) -> list[str]:
     """The fields that an x-name asks for, those of earlier phases too."""
-    before = fields.get("start_from")
-    return [*fields, *(_fields_of(before) if isinstance(before, Mapping) else ())]
+    if not isinstance(given, Mapping):
+        return [field for fields in given for field in _fields_of(fields)]
+    before = given.get("start_from")
+    return [*given, *(_fields_of(before) if isinstance(before, Mapping) else ())]
+
+
+def _fits_any(configs: Sequence[Mapping], given: Mapping | Sequence[Mapping]) -> bool:
+    """Whether a run's phases have these fields, or those of one of several."""
+    return any(
+        _fits(configs, fields) for fields in ([given] if isinstance(given, Mapping) else given)
+    )
 
 
 def _fits(configs: Sequence[Mapping], fields: Mapping) -> bool:

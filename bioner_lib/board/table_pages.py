@@ -6,7 +6,8 @@ import pandas as pd
 
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
-from .comparison import against_single, by_arm, compare_arms
+from ..sweeps.reading import parse_yaml
+from .comparison import against_base, against_single, by_arm, compare_arms
 from .leaderboard import FEW, board_table, board_text, markdown_table
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
 from .published_files import jobs_of, published_jobs, published_rows, sweep_file
@@ -32,6 +33,13 @@ _MULTI = f"""
 ## Several corpora against one
 
 Arms with equal epochs, batch size and learning rate; steps may differ. Points of F1 over all
+types, paired by document and seed.
+{_DETECTABLE}
+"""
+_BASE = f"""
+## Against *{{base}}*
+
+Arms with the same training corpora, epochs, batch size and learning rate. Points of F1 over all
 types, paired by document and seed.
 {_DETECTABLE}
 """
@@ -61,7 +69,7 @@ def page(table: str, folder: str = "") -> str:
     """The Markdown of a committed table, from its committed files alone.
 
     `folder` holds them, if it isn't called as the table is. Raises WorkbookError where its rows,
-    counts or measures are missing.
+    counts or measures are missing, and for an x-base that is no arm of a whole table.
     """
     rows = published_rows(folder or table)
     text = sweep_file(table).read_text(encoding="utf-8")
@@ -73,17 +81,21 @@ def page(table: str, folder: str = "") -> str:
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
     head += _LEFT.format(left=left, all=jobs, table=table) if left else ""
     known = _KNOWN + _recall_table(found)
-    body = scores + _NOTE + _comparisons(rows) + _second_phases(rows)
+    base = parse_yaml(text).get("x-base", "")
+    body = scores + _NOTE + _comparisons(rows, base, whole=not left) + _second_phases(rows)
     return head + body + known + _SCORES + _scores_table(found)
 
 
-def _comparisons(rows: Sequence[Mapping]) -> str:
-    """Every arm minus the dictionary, and multi-task minus single-task arms of equal budget."""
+def _comparisons(rows: Sequence[Mapping], base: str, whole: bool) -> str:
+    """Every arm minus the dictionary; at equal budgets, arms minus the base, multi minus single."""
     arms = by_arm(last_phases(rows))
-    base = arms.get("dictionary")
+    dictionary = arms.get("dictionary")
     trained = {name: own for name, own in arms.items() if name != "dictionary"}
-    against = compare_arms(trained, base) if base else pd.DataFrame()
-    parts = [(_AGAINST, against), (_MULTI, against_single(arms))]
+    against = compare_arms(trained, dictionary) if dictionary else pd.DataFrame()
+    parts = [(_AGAINST, against)]
+    if base in arms or (base and whole):  # in a part it may be still to be made
+        parts.append((_BASE.format(base=base), against_base(arms, base)))
+    parts.append((_MULTI, against_single(arms)))
     return "".join(head + _differences(frame) for head, frame in parts if len(frame))
 
 
