@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from .arguments import parser
 from .errors import UnwritableError, WorkbookError
 from .home import home, outputs
 
@@ -21,27 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     call; 130: stopped by Ctrl-C or SIGTERM.
     """
     try:
-        given = _parser().parse_args(arguments)
+        given = parser().parse_args(arguments)
     except SystemExit as error:  # argparse's own status is 2
         return MISTAKE if error.code else 0
     with suppress(ValueError):  # raised outside the main thread
         # a scheduler's SIGTERM ends a sweep as Ctrl-C does
         signal.signal(signal.SIGTERM, _interrupt)
     given.call = sys.argv[1:] if arguments is None else arguments
-    commands = {
-        "fetch": _fetch,
-        "run": _run,
-        "evaluate": _evaluate,
-        "tag": _tag,
-        "sweep": _sweep,
-        "status": _status,
-        "board": _board,
-        "publish": _publish,
-        "report": _report,
-    }
     try:
         with _Folders(given):
-            return commands[given.command](given)
+            return COMMANDS[given.command](given)
     except WorkbookError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
@@ -81,123 +71,6 @@ class _Folders:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bioner_lib", description="The workbook without a browser."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    fetch = commands.add_parser("fetch", help="download and verify corpora")
-    fetch.add_argument("corpora", nargs="*", help="names (default: all of the registry)")
-    fetch.add_argument("--mirror", help="folder with copies of the files (default: BIONER_MIRROR)")
-
-    run = commands.add_parser(
-        "run",
-        help="make one run; with several processes under accelerate launch or torchrun",
-        description="Make one run. What it prints is also appended to outputs/logs/<run id>.log.",
-    )
-    run.add_argument(
-        "config",
-        nargs="+",
-        help="field=value of RunConfig, e.g. corpora=bc5cdr seed=42, or a YAML or JSON file",
-    )
-    run.add_argument(
-        "--track", default="", help="a tracker of accelerate's, e.g. tensorboard, wandb, mlflow"
-    )
-
-    evaluate = commands.add_parser("evaluate", help="score a finished run's tagger on any corpus")
-    evaluate.add_argument("run", help="a run id")
-    evaluate.add_argument("corpus", help="a registered name, a view, or a folder")
-    evaluate.add_argument("--split", default="test", help="train, dev or test (default: test)")
-    evaluate.add_argument("--limit", type=int, default=0, help="sentences; 0 takes all")
-    evaluate.add_argument("--int8", action="store_true", help="tag with 8-bit matrix products")
-
-    _add_tag(commands)
-
-    sweep = commands.add_parser("sweep", help="execute what is missing of a sweep's notebooks")
-    sweep.add_argument("file", help="a YAML file, or the name of one in notebooks/sweeps")
-    sweep.add_argument(
-        "--dry-run", action="store_true", help="only print the jobs, their states and times"
-    )
-    sweep.add_argument(
-        "--executor", default="", help="dask, or tcp://scheduler:port (default: this process)"
-    )
-    sweep.add_argument("--workers", type=int, default=1, help="notebooks side by side (default: 1)")
-    sweep.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="only the jobs with this parameter; the same name twice: either value",
-    )
-    sweep.add_argument("--retry-failed", action="store_true", help="execute failed notebooks again")
-
-    status = commands.add_parser("status", help="what the sweeps of this folder are doing")
-    status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
-    board = commands.add_parser("board", help="print the leaderboard")
-    board.add_argument(
-        "--intervals",
-        action="store_true",
-        help="with the 95 % interval of each F1 (reads predictions)",
-    )
-    publish = commands.add_parser("publish", help="copy a finished table to outputs/published")
-    publish.add_argument("table", help="the name of a sweep in notebooks/sweeps/published")
-    publish.add_argument("--part", action="store_true", help="also if jobs aren't finished yet")
-    report = commands.add_parser("report", help="executed notebooks as pages that open anywhere")
-    for command in (run, evaluate, sweep, status, board, publish, report):
-        command.add_argument(
-            "--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)"
-        )
-    return parser
-
-
-def _add_tag(commands) -> None:
-    tag = commands.add_parser("tag", help="find the entities of texts")
-    tag.add_argument("model", help="a run id, a folder, or a name on the Hugging Face hub")
-    tag.add_argument(
-        "file",
-        nargs="?",
-        default="-",
-        help="one text per line, or a .jsonl or .pubtator file (default: standard input)",
-    )
-    tag.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        help="the output; an unfinished one is continued. OUT.made_from.json says what made it",
-    )
-    formats = "jsonl, pubtator, bioc.xml, bioc.json, brat (a folder) or conll"
-    tag.add_argument("--format", default="jsonl", help=f"{formats} (default: jsonl)")
-    tag.add_argument("--pmids", help="a file with one PMID per line, instead of texts")
-    tag.add_argument("--email", default="", help="your address; NCBI wants it with --pmids")
-    tag.add_argument("--types", nargs="+", help="only entities of these types")
-    tag.add_argument("--flat", help="of overlapping entities keep by: score, or longest")
-    tag.add_argument(
-        "--threshold",
-        type=_threshold,
-        help="the lowest score, 0 to 1; dev takes the threshold of each type with the highest F1 "
-        "on dev (a run that `calibrate` was called for: its scores are probabilities of being "
-        "right)",
-    )
-    tag.add_argument("--precision", default="auto", help="auto, bf16 or fp32 (default: auto)")
-    tag.add_argument("--int8", action="store_true", help="8-bit products, for a CPU without bf16")
-    tag.add_argument(
-        "--executor", default="", help="processes, dask, or tcp://scheduler:port (default: none)"
-    )
-    tag.add_argument("--workers", type=int, default=2, help="of the executor (default: 2)")
-    tag.add_argument("--outputs", help="folder of runs (default: BIONER_OUTPUTS, or outputs/)")
-
-
-def _threshold(text: str) -> float | str:
-    """An argument of --threshold."""
-    if text == "dev":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1, or dev") from None
 
 
 def _fetch(given: argparse.Namespace) -> int:
@@ -379,6 +252,18 @@ def _from_root(path: Path) -> str:
     """The path as seen from the workbook's root, where it lies below it."""
     return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)
 
+
+COMMANDS = {
+    "fetch": _fetch,
+    "run": _run,
+    "evaluate": _evaluate,
+    "tag": _tag,
+    "sweep": _sweep,
+    "status": _status,
+    "board": _board,
+    "publish": _publish,
+    "report": _report,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,7 @@ import pytest
 from conftest import small
 
 from bioner_lib import RunConfig, WorkbookError, run
-from bioner_lib.__main__ import MISTAKE, STOPPED, main
+from bioner_lib.__main__ import COMMANDS, MISTAKE, STOPPED, main
 from bioner_lib.home import folder_named_by, home
 from bioner_lib.home import outputs as outputs_folder
 
@@ -39,6 +39,12 @@ def test_a_misspelt_folder_is_refused_and_not_made(tmp_path, capsys, command):
     assert main([*command, "--outputs", str(tmp_path / "otputs")]) == MISTAKE
     assert "otputs: no such folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_help(command, capsys):
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: python -m bioner_lib {command}")
 
 
 def test_a_dry_run_makes_nothing(tmp_path, capsys):

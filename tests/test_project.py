@@ -130,12 +130,13 @@ ROOMS = {
     "runs": "rows cards recipes provenance leaks scored evaluations calibrated run logs search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
-    "tagging": "texts writing line_writers bioc_writers brat_writer formats tag_files "
+    "tagging": "texts writing line_writers bioc_writers brat_writer formats origin tag_files "
     "abbreviations grounding graph",
     "board": "published_files tables measures comparison matrices leaderboard "
     "table_pages publishing costs style f1_plots generalization_plots network_plots plots "
     "corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report disagreeing",
+    "arguments": "",
     "__main__": "",
 }
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from ..corpora.documents import Document, document_of
 from ..errors import WorkbookError
-from ..home import replace_text
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from .formats import open_writer
+from .origin import Origin
 from .texts import Problem, Text, read_texts
 
 CHUNK = 128  # texts that a worker tags at a time
@@ -80,7 +80,7 @@ def tag_texts(
     work([])  # wrong options and models are named before anything is written
     first, texts = _first_text(texts)
     made_from = {"tagger": model, "format": format, "int8": int8, "options": dict(options or {})}
-    origin = _Origin(Path(out), made_from | {"first text": first})
+    origin = Origin(Path(out), made_from | {"first text": first})
     with open_writer(format, Path(out), origin.whole) as writer:
         origin.begin()
         new = _without_taken(texts, writer, done, each)
@@ -103,48 +103,6 @@ def _first_text(texts: Iterable[Text | Problem]) -> tuple[str, Iterator[Text | P
             digest = hashlib.sha256(json.dumps([item.id, item.text]).encode()).hexdigest()[:16]
             return digest, chain(before, texts)
     return "", iter(before)
-
-
-class _Origin:
-    """What an output is made from, and its size when all of it was written.
-
-    Raises WorkbookError for an output that was made from something else, or from nobody knows what.
-    """
-
-    def __init__(self, out: Path, made_from: Mapping):
-        self.out, self.path = out, out.with_name(f"{out.name}.made_from.json")
-        self.made_from = json.loads(json.dumps(made_from, default=list))
-        self.whole = False
-        if not out.exists() or (out.is_file() and not out.stat().st_size):
-            return
-        if out.is_dir() and not any(out.iterdir()):
-            return
-        try:
-            before = json.loads(self.path.read_text(encoding="utf-8"))
-            if not isinstance(before, dict):
-                raise ValueError
-        except (OSError, ValueError):
-            raise WorkbookError(
-                f"{out} exists, and {self.path.name}, which says what made it, can't be read; name "
-                "another output, or delete it"
-            ) from None
-        self.whole = out.is_file() and before.pop("bytes", None) == out.stat().st_size
-        for name, value in self.made_from.items():
-            if value != before.get(name) and (value or name != "first text"):
-                raise WorkbookError(
-                    f"{out} was made with {name} {before.get(name)!r}, not {value!r}; name another "
-                    "output, or delete it"
-                )
-        self.made_from = before
-
-    def begin(self) -> None:
-        """Before the first document."""
-        replace_text(self.path, json.dumps(self.made_from, indent=1))
-
-    def end(self) -> None:
-        """After the last document."""
-        size = {"bytes": self.out.stat().st_size} if self.out.is_file() else {}
-        replace_text(self.path, json.dumps(self.made_from | size, indent=1))
 
 
 def _without_taken(texts: Iterable[Text | Problem], writer, done: Tagged, each) -> Iterator[Text]:
