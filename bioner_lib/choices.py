@@ -8,7 +8,7 @@ from pathlib import Path
 from .errors import unknown
 from .home import exists, expanded
 
-SYSTEMS = ("tagger", "dictionary")
+SYSTEMS = ("tagger", "dictionary", "ensemble")
 PRECISIONS = ("auto", "bf16", "fp32")
 SCHEMES = ("IOBES", "IOB2")
 LABEL_PIECES = ("first", "all")

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -69,7 +69,10 @@ class RunConfig:
     # corpora of both whose dev splits choose the epoch; () takes the gold ones that are trained on,
     # or, where all of those are silver, the gold ones of also_test
     chosen_on: tuple[str, ...] = _bound(default=())
-    system: str = _one_of(SYSTEMS)  # "dictionary" is the baseline without a neural network
+    # "dictionary" is the baseline without a neural network; "ensemble" lets the taggers of `seeds`,
+    # which are as this run is otherwise, tag together
+    system: str = _one_of(SYSTEMS)
+    seeds: tuple[int, ...] = _bound(default=())
     encoder: str = "minilm"  # alias, hub name or folder
     heads: str = _one_of(LAYOUTS)
     # types of the joint head, if it is to have more than the training corpora annotate
@@ -174,6 +177,12 @@ class RunConfig:
                     self._set(f.name, float(value))
         if not all(isinstance(type, str) for type in self.types):
             raise WorkbookError(f"types={self.types!r}; expected names such as 'Gene'")
+        is_listed = isinstance(self.seeds, list | tuple)
+        if not is_listed or not all(type(seed) is int for seed in self.seeds):
+            raise WorkbookError(f"seeds={self.seeds!r}; expected numbers such as [13, 42, 1337]")
+        self._set("seeds", tuple(sorted(set(self.seeds))))
+        if self.seeds:
+            self._set("seed", self.seeds[0])
         for listed in ("corpora", "also_test", "chosen_on"):
             names = getattr(self, listed)
             if not all(isinstance(name, str) for name in names):
@@ -200,6 +209,11 @@ class RunConfig:
             raise WorkbookError(
                 f"corpora={trained}, also_test={tested}; "
                 "expected at least one to train on, each once"
+            )
+        if (self.system == "ensemble") != (len(self.seeds) > 1):
+            raise WorkbookError(
+                f"system={self.system!r}, seeds={list(self.seeds)}; an ensemble takes two seeds or "
+                "more, as in system='ensemble', seeds=[13, 42, 1337], and no other system any"
             )
         if self.overlap > self.max_length - 3:
             raise WorkbookError(f"overlap={self.overlap}; expected 0 to {self.max_length - 3}")
@@ -240,6 +254,11 @@ class RunConfig:
         """Plain JSON types."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
+    @property
+    def members(self) -> "dict[int, RunConfig]":
+        """Seed -> the run of an ensemble's member; {} for every other system."""
+        return {seed: replace(self, system="tagger", seeds=(), seed=seed) for seed in self.seeds}
+
     def __hash__(self) -> int:
         return hash(self.digest())
 
@@ -270,8 +289,10 @@ class RunConfig:
     def slug(self) -> str:
         """The readable part of the run id, without seed and hash."""
         parts = ["+".join(self.corpora), self.system]
-        if self.system == "tagger":
+        if self.system != "dictionary":
             parts[1:] = [self.encoder.rstrip("/").rsplit("/", 1)[-1], self.heads]
+        if self.system == "ensemble":
+            parts.append(self.system)
         return re.sub(r"[^A-Za-z0-9+.-]+", "-", "-".join(parts))
 
 

@@ -108,8 +108,8 @@ def numbers(tmp_path_factory, tiny):
 
 
 def test_every_field_is_tested():
-    # tests/test_encoders.py, test_averaging.py, test_labelling.py
-    elsewhere = {"encoder", "average", "chosen_on"}
+    # tests/test_encoders.py, test_averaging.py, test_labelling.py, test_ensemble.py
+    elsewhere = {"encoder", "average", "chosen_on", "seeds"}
     assert {f.name for f in fields(RunConfig)} == {*MATTERS, *MUST_NOT, *elsewhere}
 
 

@@ -7,6 +7,7 @@ import torch
 from conftest import small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, run
+from bioner_lib.board.comparison import repetitions
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.runs.rows import arm_of
 from bioner_lib.training.building import build
@@ -46,6 +47,7 @@ def test_a_classifier_is_the_start_of_a_training(released):
     row = run(config, progress=False)
     assert row["parents"] == {}
     assert row["not_compared"] == [f"what taught {folder}"]
+    assert repetitions(config) == [row], "a released start is no missing run"
     other = run(started(folder, start_from="", encoder=str(folder)), progress=False)
     assert other["history"][0]["loss"] > row["history"][0]["loss"], "its head is new"
     assert arm_of(other) != arm_of(row)

@@ -121,7 +121,7 @@ ROOMS = {
     "config_files": "",
     "models": "characters alignment batching heads sentence_heads sharing losses encoders dropout "
     "packing network span_scores saving hub exporting importing onnx_export entities "
-    "tagger quantization",
+    "predicting tagger ensemble quantization",
     "evaluation": "scoring statistics generalization calibration",
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality disagreement coverage denoising",

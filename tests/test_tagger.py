@@ -132,7 +132,7 @@ def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
     tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
     tokens = [s.tokens for s in load_corpus("sample").test[:20]]
     whole = tagger.predict(tokens)
-    monkeypatch.setattr("bioner_lib.models.tagger.BLOCK", 3)
+    monkeypatch.setattr("bioner_lib.models.predicting.BLOCK", 3)
     read = []
 
     def watched():

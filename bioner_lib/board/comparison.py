@@ -8,14 +8,14 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from ..config import BUDGET, RunConfig
+from ..config import BUDGET, RunConfig, is_released
 from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import f1_interval, holm, paired_difference, smallest_difference
 from ..home import runs_folder
 from ..runs.rows import (
-    PARENTS,
     arm,
     arm_of,
+    earlier_runs,
     parents_of,
     phases,
     precision_of,
@@ -263,9 +263,8 @@ def repetitions(config: RunConfig) -> list[dict]:
     others computed in several.
     """
     runs = runs_folder()
-    for field in PARENTS:
-        run_id = getattr(config, field)
-        if run_id and read_row(runs / run_id) is None:
+    for run_id in earlier_runs(config).values():
+        if not is_released(run_id) and read_row(runs / run_id) is None:
             return []
     parents, mine = parents_of(config), read_row(runs / config.run_id)
     rows = [row for row in read_rows() if arm_of(row) == arm(config, parents, precision_of(row))]

@@ -16,7 +16,7 @@ from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
 
 MEASURES = ("precision", "recall", "f1")
 # fields that an arm's name shows by itself, or not at all
-_NAMED = ("system", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
+_NAMED = ("system", "seeds", "encoder", "heads", "corpora", "seed", "also_test", *PARENTS)
 
 
 _BUDGET = {*BUDGET} - {"epochs"}
@@ -33,18 +33,21 @@ def arm_name(
     of several corpora share one line of a table.
     """
     parts = [config.system]
-    if config.system == "tagger":
+    if config.system != "dictionary":
         task = "single-task" if len(config.corpora) == 1 else "multi-task"
         parts = [config.encoder.rstrip("/").rsplit("/", 1)[-1], config.heads, task]
+    if config.seeds:
+        parts.insert(0, f"ensemble of {len(config.seeds)}")
     if config.corpora != (corpus,):
         folders = [name.rsplit("/", 1)[-1] if name[0] == "/" else name for name in config.corpora]
         parts.append(f"({' + '.join(folders)})")
-    default = RunConfig(corpora=config.corpora, system=config.system, encoder=config.encoder)
+    default = RunConfig(corpora=config.corpora, encoder=config.encoder)
     usual = default.as_dict()
     for key, value in config.as_dict().items():
         if key not in _NAMED and value != usual[key]:
             parts.append(f"{key}={'+'.join(value) if isinstance(value, list) else value}")
-    parts += [f"{key}={parent['name']}" for key, parent in (parents or {}).items()]
+    earlier = {key: parent for key, parent in (parents or {}).items() if key in PARENTS}
+    parts += [f"{key}={parent['name']}" for key, parent in earlier.items()]
     return " ".join(parts)
 
 

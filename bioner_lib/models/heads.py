@@ -283,3 +283,19 @@ class Head(nn.Module):
             score = sum(probabilities[start:end]) / (end - start)
             found.append(Prediction(start, end, type, score))
         return found
+
+
+class WithHeads:
+    """`plans` and `heads`, in one order."""
+
+    plans: list[HeadPlan]
+    heads: nn.ModuleList
+
+    @property
+    def types(self) -> list[str]:
+        """The types that its heads know."""
+        return list(dict.fromkeys(type for plan in self.plans for type in plan.types))
+
+    @property
+    def named_heads(self) -> list[tuple[str, Head]]:
+        return [(plan.name, head) for plan, head in zip(self.plans, self.heads, strict=True)]

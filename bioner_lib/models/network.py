@@ -13,13 +13,13 @@ from .alignment import Aligner
 from .characters import CharacterNetwork
 from .dropout import Dropout, with_fast_dropout
 from .encoders import longest_window
-from .heads import Head, HeadPlan, Output
+from .heads import Head, HeadPlan, Output, WithHeads
 from .packing import can_pack, encode
 from .sentence_heads import make_sentence_head
 from .sharing import make_sharing
 
 
-class Network(nn.Module):
+class Network(WithHeads, nn.Module):
     """Any Hugging Face encoder, a sharing design, and one head per plan.
 
     `characters` and `sentence_head` are values of `choices`; `sharing_options` are the design's
@@ -78,17 +78,6 @@ class Network(nn.Module):
             "characters": characters,
             "sentence_head": sentence_head,
         }
-
-    is_quantized = False  # `quantization.quantized` makes such a twin, whose products are in int8
-
-    @property
-    def types(self) -> list[str]:
-        """The types that its heads know."""
-        return list(dict.fromkeys(type for plan in self.plans for type in plan.types))
-
-    @property
-    def named_heads(self) -> list[tuple[str, Head]]:
-        return [(plan.name, head) for plan, head in zip(self.plans, self.heads, strict=True)]
 
     def freeze(self, names: Iterable[str]) -> None:
         """Heads that don't learn: their layers, and what only they use of the sharing design."""

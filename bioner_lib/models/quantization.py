@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from ..errors import WorkbookError
+from .ensemble import Ensemble
 from .tagger import MultiTaskTagger
 
 
-def quantized(tagger: MultiTaskTagger) -> MultiTaskTagger:
+def quantized(tagger: MultiTaskTagger | Ensemble) -> MultiTaskTagger | Ensemble:
     """A copy for tagging only. Weights are rounded once, inputs of each product when it is made.
 
     *Dynamic quantization*: weights and inputs are integers from -128 to 127, and a scale for each
@@ -28,7 +29,8 @@ def quantized(tagger: MultiTaskTagger) -> MultiTaskTagger:
         try:
             from torch.ao.quantization import quantize_dynamic
 
-            quantize_dynamic(twin.encoder, {nn.Linear}, dtype=torch.qint8, inplace=True)
+            for member in getattr(twin, "members", [twin]):
+                quantize_dynamic(member.encoder, {nn.Linear}, dtype=torch.qint8, inplace=True)
         except (ImportError, RuntimeError) as error:
             raise WorkbookError(
                 f"this torch ({torch.__version__}) makes no int8 layers ({error}); tag in fp32"

@@ -8,6 +8,9 @@
     calibration.json     what dev taught about its scores, if `calibrate` was called
     README.md            the model card, if one was given
 
+An ensemble's folder (format 4) has a tagger.json with the names of its members: folders beside it,
+or runs.
+
 Format 1 (version 0.4.0 and earlier): tagger.json has no format number, the weights are in
 model.safetensors, and the encoder's files lie beside them.
 """
@@ -28,7 +31,8 @@ from .span_scores import write_calibration
 
 FORMAT = 3  # 3: characters and a sentence head
 # what loading reads
-FILES = ("tagger.json", "tagger.safetensors", "encoder/*", CALIBRATION)
+FILES = ("*tagger.json", "*tagger.safetensors", "*encoder/*", CALIBRATION)
+MEMBERS = "members"  # the field of tagger.json that only an ensemble has
 _MODEL_TYPE = "bioner-multitask"
 
 
@@ -50,13 +54,18 @@ def write_tagger(tagger, folder: Path, card: object = "") -> None:
         "heads": [asdict(plan) for plan in tagger.plans],
         **tagger.settings,
     }
-    (folder / "config.json").write_text(json.dumps({"model_type": _MODEL_TYPE}))
+    write_stock_config(folder)
     (folder / "tagger.json").write_text(json.dumps(description, indent=1))
     if tagger.calibration is None:
         (folder / CALIBRATION).unlink(missing_ok=True)  # of other weights
     else:
         write_calibration(tagger.calibration.about, folder)
     write_card(card, folder)
+
+
+def write_stock_config(folder: Path) -> None:
+    """Write the config.json that stock loaders refuse."""
+    (folder / "config.json").write_text(json.dumps({"model_type": _MODEL_TYPE}))
 
 
 def write_card(card: object, folder: Path) -> None:
@@ -68,17 +77,15 @@ def write_card(card: object, folder: Path) -> None:
 def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
     """A saved tagger's settings and its heads.
 
-    Raises WorkbookError for a folder without tagger.json, and for a newer format.
+    Raises WorkbookError for a folder without tagger.json, for a newer format, and for an ensemble.
     """
-    path = folder / "tagger.json"
-    if not path.exists():
+    path, description = folder / "tagger.json", _read_json(folder)
+    if members := description.get(MEMBERS):
         raise WorkbookError(
-            f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder, or what "
-            "save_pretrained wrote"
+            f"{path} is an ensemble, which can only tag (read_tagger loads it); for more training, "
+            f"or for one head, take one of its members: {members}"
         )
-    with _reading(path):
-        description = json.loads(path.read_text(encoding="utf-8"))
-        format = description.pop("format", 1)
+    format = description.pop("format", 1)
     if format > FORMAT:
         raise WorkbookError(
             f"{path} has format {format}, which a newer version of the workbook writes; this "
@@ -89,6 +96,25 @@ def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
         types, corpora = tuple(plan["types"]), tuple(plan["corpora"])
         plans.append(HeadPlan(plan["name"], types, corpora, plan["exclusive"]))
     return description, plans
+
+
+def read_members(folder: Path) -> list[str]:
+    """The names of an ensemble's members; none for a tagger. Errors as for `read_description`."""
+    return _read_json(folder).get(MEMBERS, [])
+
+
+def _read_json(folder: Path) -> dict:
+    path = folder / "tagger.json"
+    if not path.exists():
+        raise WorkbookError(
+            f"{folder} holds no tagger.json; a tagger's folder is a run's model/ folder, or what "
+            "save_pretrained wrote"
+        )
+    with _reading(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no settings")
+    return content
 
 
 def read_encoder(folder: Path, dropout: float):

@@ -2,7 +2,7 @@
 
 A card holds what rows and the registry record, and becomes the README.md of a saved tagger:
 
-    tagger = MultiTaskTagger.from_pretrained(run_id)
+    tagger = read_tagger(run_id)
     tagger.push_to_hub("me/my-tagger", card=model_card(run_id))
     tagger.export_head("Disease", "disease", card=model_card(run_id, "Disease"))
 """
@@ -16,7 +16,7 @@ from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
 from ..home import exists, runs_folder
 from ..models.heads import HeadPlan
-from ..models.saving import read_description
+from ..models.saving import read_description, read_members
 from .rows import arm_of, read_row, read_rows
 
 _MEASURES = ("precision", "recall", "f1")
@@ -27,9 +27,9 @@ _UNANNOTATED = {
 }
 _LOAD_TAGGER = """\
 ```python
-from bioner_lib import MultiTaskTagger
+from bioner_lib import read_tagger
 
-tagger = MultiTaskTagger.from_pretrained(folder)
+tagger = read_tagger(folder)
 tagger.tag("Mutations in OPA1 cause optic atrophy.")
 ```
 
@@ -89,6 +89,8 @@ def _plans(run_id: str, head: str) -> list[HeadPlan]:
     folder = runs_folder() / run_id / "model"
     if not folder.is_dir():
         raise WorkbookError(f"run {run_id!r} left no tagger, so there is nothing to describe")
+    if (members := read_members(folder)) and not head:
+        folder = runs_folder() / members[0] / "model"  # all have the same heads
     plans = {plan.name: plan for plan in read_description(folder)[1]}
     if head and head not in plans:
         raise unknown("head", head, plans)
@@ -98,11 +100,14 @@ def _plans(run_id: str, head: str) -> list[HeadPlan]:
 def _about(row: Mapping, types: Sequence[str], encoder: str, head: str) -> str:
     config = row["config"]
     part = f"head `{head}` of run" if head else "run"
+    seeds = f"seed {config['seed']}"
+    if members := config.get("seeds"):
+        seeds = f"an ensemble of the seeds {', '.join(map(str, members))}"
     return (
         f"It finds mentions of {_listed(types)} in text. "
         f"It is {part} `{row['run_id']}` of the [BioNER workbook]({_WORKBOOK}): encoder {encoder}, "
         f"heads {config['heads']}, tags in {config['scheme']}, epochs {config['epochs']}, "
-        f"seed {config['seed']}."
+        f"{seeds}."
     )
 
 

@@ -12,7 +12,7 @@ from ..corpora.loading import load_corpus
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError
 from ..home import runs_folder
-from .rows import PARENTS, read_row
+from .rows import config_of, earlier_runs, read_row
 
 
 def trained_before(
@@ -23,7 +23,7 @@ def trained_before(
     Another part of a corpus that this run trains on counts too: it has other documents.
     """
     configs = [phase for parent in parents.values() for phase in parent["phases"]]
-    configs += _ancestors(config.as_dict())
+    configs += _ancestors(config)
     names = {(name, c.get("limit", 0)) for c in configs for name in c["corpora"]}
     names -= {(name, config.limit) for name in config.corpora}
     found, missing = [], []
@@ -37,13 +37,13 @@ def trained_before(
     return sorted(found, key=lambda corpus: corpus.name), sorted(missing)
 
 
-def _ancestors(config: Mapping) -> list[dict]:
+def _ancestors(config: RunConfig) -> list[dict]:
     """The configurations of a run's parents, and of theirs."""
     found = []
-    for field in PARENTS:
-        row = read_row(runs_folder() / config[field]) if config.get(field) else None
+    for run_id in earlier_runs(config).values():
+        row = None if is_released(run_id) else read_row(runs_folder() / run_id)
         if row:
-            found += [row["config"], *_ancestors(row["config"])]
+            found += [row["config"], *_ancestors(config_of(row))]
     return found
 
 

@@ -3,7 +3,7 @@
 data        per corpus: types, silver or not, words and tags, names of documents
 readers     per registered corpus: its registry entry and the code that reads its files
 encoder     weights, configuration and tokenizer (a folder), or the commit (a hub)
-parents     content of the runs that `start_from` and `teacher` name
+parents     content of the runs that `start_from` and `teacher` name, or of an ensemble's members
 precision   bf16 or fp32, as this machine resolves it
 library     version of bioner_lib
 """
@@ -32,7 +32,7 @@ from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, delete_run
 from ..home import file_sha256, runs_folder
 from ..models.encoders import autocast_dtype, encoder_path
-from .rows import PARENTS, config_of, read_row
+from .rows import config_of, earlier_runs, read_row
 
 # the code that turns registered files into sentences
 _CODE = (
@@ -50,8 +50,7 @@ _ENCODER_FILES = (".json", ".txt", ".model", ".safetensors", ".bin")
 
 def made_from(config: RunConfig, corpora: Sequence[Corpus]) -> dict:
     """Everything that a run of this configuration is made from now."""
-    parents = {field: getattr(config, field) for field in PARENTS if getattr(config, field)}
-    digests = {field: _start_digest(name) for field, name in parents.items()}
+    digests = {field: _start_digest(name) for field, name in earlier_runs(config).items()}
     names = [split_name(name)[0] for name in (*config.corpora, *config.also_test)]
     return {
         "library": version("bioner-workbook"),
@@ -65,7 +64,7 @@ def made_from(config: RunConfig, corpora: Sequence[Corpus]) -> dict:
 
 def precision(config: RunConfig) -> str:
     """bf16, fp32, or none for a run without a neural network."""
-    if config.system != "tagger":
+    if config.system == "dictionary":
         return "none"
     return "fp32" if autocast_dtype(config.precision) is None else "bf16"
 
@@ -118,8 +117,9 @@ def _start_digest(name: str) -> str | None:
         return parent_digest(runs_folder() / name)
     if not is_tagger(name):
         return None
-    files = sorted(Path(name).glob("tagger.*"))
-    return _digest([(file.name, file_sha256(file)) for file in files])
+    folder = Path(name)
+    files = sorted(folder.rglob("tagger.*"))  # those of an ensemble's members, too
+    return _digest([(str(file.relative_to(folder)), file_sha256(file)) for file in files])
 
 
 def parent_digest(folder: Path) -> str | None:
@@ -141,10 +141,8 @@ def check_unchanged(row: Mapping) -> None:
     config, then = config_of(row), row.get("made_from")
     if then is None:
         raise made_by_earlier_version(row["run_id"])
-    for field in PARENTS:
-        run_id = getattr(config, field)
-        is_run = run_id and not is_released(run_id)
-        parent = read_row(runs_folder() / run_id) if is_run else None
+    for run_id in earlier_runs(config).values():
+        parent = None if is_released(run_id) else read_row(runs_folder() / run_id)
         if parent is not None:
             check_unchanged(parent)
     loaded = []

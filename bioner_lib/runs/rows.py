@@ -17,6 +17,7 @@ from ..errors import WorkbookError, damaged, delete_run, unknown
 from ..home import runs_folder
 
 PARENTS = ("start_from", "teacher")  # fields that name an earlier run
+MEMBER = "seed "  # before the seed of an ensemble's member
 
 
 def read_row(folder: Path) -> dict | None:
@@ -55,15 +56,24 @@ def precision_of(row: Mapping) -> str:
     return row.get("device", {}).get("precision") or row["config"].get("precision", "auto")
 
 
+def earlier_runs(config: RunConfig) -> dict[str, str]:
+    """Names of the runs or released taggers that a run builds on: by field, or "seed 13".
+
+    An ensemble builds on its members, and they on what its fields name.
+    """
+    if config.members:
+        return {f"{MEMBER}{seed}": own.run_id for seed, own in config.members.items()}
+    return {field: getattr(config, field) for field in PARENTS if getattr(config, field)}
+
+
 def parents_of(config: RunConfig) -> dict[str, dict]:
-    """The runs that this one builds on, by field: run_id, arm, name, phases.
+    """The runs that this one builds on, as `earlier_runs`: run_id, arm, name, phases.
 
     Raises WorkbookError for one that isn't finished.
     """
     parents = {}
-    for field in PARENTS:
-        run_id = getattr(config, field)
-        if not run_id or is_released(run_id):
+    for field, run_id in earlier_runs(config).items():
+        if is_released(run_id):
             continue
         row = read_row(runs_folder() / run_id)
         if row is None:
@@ -102,7 +112,11 @@ def phases(row: Mapping) -> list[dict]:
 
     Each has the precision that it computed in.
     """
-    earlier = row.get("parents", {}).get("start_from", {}).get("phases", [])
+    parents = row.get("parents", {})
+    earlier = parents.get("start_from", {}).get("phases", [])
+    for field, parent in parents.items():
+        if field.startswith(MEMBER):  # all members have the same ones
+            earlier = parent["phases"][:-1]
     last = dict(row["config"])
     if precision_of(row) != "none":
         last["precision"] = precision_of(row)

@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,15 +22,18 @@ from ..corpora.schemes import flat
 from ..errors import WorkbookError
 from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import autocast_dtype, load_tokenizer
+from ..models.ensemble import write_members
 from ..models.heads import Prediction, plan_heads
+from ..models.predicting import Cut
 from ..models.saving import read_description
+from ..models.tagger import MultiTaskTagger
 from ..silver.lexicons import Lexicon
 from ..training import processes
 from ..training.progress import add_run
 from .leaks import refuse_leaks, shared_documents, trained_before
 from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
-from .scored import asked_types, forgotten, scored
+from .scored import asked_types, forgotten, read_tagger, scored
 
 FORMAT = 2  # 2: rows record what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -45,6 +48,8 @@ def run(
     works on the same run, this one waits. Processes that torchrun or accelerate launch started
     train together, and the first one leaves the row.
 
+    An ensemble's members are made first, those that are missing.
+
     `track` names a tracker of accelerate's; "tensorboard" writes to outputs/tensorboard.
 
     Raises WorkbookError where outputs can't be written, and where what a finished run was made
@@ -53,6 +58,8 @@ def run(
     outputs(write=True)
     folder = runs_folder() / config.run_id
     working = folder.with_name(f".working-{config.run_id}")
+    for member in config.members.values():
+        run(member, progress=progress, track=track)
     processes.join()
     if processes.rank() > 0:
         return _take_part(config, working)
@@ -129,21 +136,12 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-class _TaggerSystem:
-    """A neural tagger: trained on creation."""
+class _NeuralSystem:
+    """What tags with a neural network; `cuts`: corpus -> its dev split, cut before."""
 
-    def __init__(self, maker: "_Maker"):
-        from ..training.loop import fit
-
-        config = maker.config
-        processes.tell(_TRAIN)
-        fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
-        if maker.keep_model:
-            fitted.tagger.save_pretrained(maker.working / "model")
-        self.tagger, self.repairs, self.cuts = fitted.tagger, maker.repairs, fitted.cuts
-        self.autocast = autocast_dtype(config.precision)
-        self.history, self.cost = fitted.history, fitted.cost
-        self.more = {"parameters": self._parameters(), "self_labelled": fitted.labelled}
+    def __init__(self, tagger, maker: "_Maker", cuts: Mapping[str, Cut]):
+        self.tagger, self.repairs, self.cuts = tagger, maker.repairs, cuts
+        self.autocast = autocast_dtype(maker.config.precision)
 
     def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
         text = self.cuts.get(corpus.name) if split.role == "dev" else None
@@ -176,26 +174,42 @@ class _TaggerSystem:
             "precision": "bf16" if self.autocast else "fp32",
         }
 
-    def _parameters(self) -> dict[str, int]:
-        counts = {}
-        for name in ("encoder", "sharing", "heads"):
-            part = getattr(self.tagger, name)
-            counts[name] = sum(parameter.numel() for parameter in part.parameters())
-        return counts
+
+class _TaggerSystem(_NeuralSystem):
+    """A tagger: trained on creation."""
+
+    def __init__(self, maker: "_Maker"):
+        from ..training.loop import fit
+
+        config = maker.config
+        processes.tell(_TRAIN)
+        fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
+        if maker.keep_model:
+            fitted.tagger.save_pretrained(maker.working / "model")
+        super().__init__(fitted.tagger, maker, fitted.cuts)
+        self.history, self.cost = fitted.history, fitted.cost
+        self.more = {"parameters": _parameters([self.tagger]), "self_labelled": fitted.labelled}
+
+
+class _EnsembleSystem(_NeuralSystem):
+    """The taggers of several seeds, which tag together."""
+
+    def __init__(self, maker: "_Maker"):
+        with _timed() as self.cost:
+            names = [member.run_id for member in maker.config.members.values()]
+            write_members(names, maker.working / "model")
+            ensemble = read_tagger(maker.working / "model")
+        super().__init__(ensemble, maker, {})
+        self.history, self.more = [], {"parameters": _parameters(ensemble.members)}
 
 
 class _DictionarySystem:
     """The baseline: the mentions of the training text, looked up."""
 
     def __init__(self, maker: "_Maker"):
-        started, cpu = time.perf_counter(), time.process_time()
-        corpora = maker.corpora
-        self.lexicons = {c.name: Lexicon.from_mentions(c.train) for c in corpora}
+        with _timed() as self.cost:
+            self.lexicons = {c.name: Lexicon.from_mentions(c.train) for c in maker.corpora}
         self.history, self.more = [], {}
-        self.cost = {
-            "seconds": time.perf_counter() - started,
-            "process_seconds": time.process_time() - cpu,
-        }
         self.device = {
             "name": platform.processor() or platform.machine(),
             "threads": 1,
@@ -214,6 +228,32 @@ class _DictionarySystem:
 
     def sentence_types(self, split: Split) -> None:
         """A dictionary has no sentence head."""
+
+
+_SYSTEMS = {
+    "tagger": _TaggerSystem,
+    "ensemble": _EnsembleSystem,
+    "dictionary": _DictionarySystem,
+}
+
+
+@contextmanager
+def _timed() -> Iterator[dict[str, float]]:
+    """A dict that holds, at the end, how long it took: seconds, and process_seconds."""
+    cost: dict[str, float] = {}
+    started, cpu = time.perf_counter(), time.process_time()
+    yield cost
+    cost["seconds"] = time.perf_counter() - started
+    cost["process_seconds"] = time.process_time() - cpu
+
+
+def _parameters(taggers: Iterable[MultiTaskTagger]) -> dict[str, int]:
+    """Weights of each part, of all taggers together."""
+    counts = dict.fromkeys(("encoder", "sharing", "heads"), 0)
+    for tagger in taggers:
+        for name in counts:
+            counts[name] += sum(p.numel() for p in getattr(tagger, name).parameters())
+    return counts
 
 
 class _Maker:
@@ -241,7 +281,7 @@ class _Maker:
         before, missing = trained_before(config, parents)
         shared = shared_documents(self.corpora, self.also, before)
         refuse_leaks(config, [*self.corpora, *before], shared)
-        system = (_TaggerSystem if config.system == "tagger" else _DictionarySystem)(self)
+        system = _SYSTEMS[config.system](self)
         scores = self._scores(system, asked)
         row = {
             "format": FORMAT,
@@ -277,7 +317,7 @@ class _Maker:
     def _begin(self) -> dict:
         """What the run is made from; raises WorkbookError if it has changed since it was begun."""
         config = self.config
-        if config.system == "tagger":
+        if config.system != "dictionary":
             # loads a hub's encoder onto this machine, so that its commit is known
             load_tokenizer(config.encoder)
         made, begun = made_from(config, self.all), self.working / "made_from.json"
@@ -294,7 +334,7 @@ class _Maker:
         """Corpus -> the types that are scored on it."""
         config = self.config
         # a dictionary has no heads, but knows types as a tagger with one head per type would
-        layout = config.heads if config.system == "tagger" else "per-type"
+        layout = "per-type" if config.system == "dictionary" else config.heads
         plans = plan_heads(layout, self.corpora, config.types)
         model = runs_folder() / config.start_from / "model"
         if config.start_from and model.is_dir():

@@ -11,17 +11,21 @@ from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import replace_text, replacing, runs_folder
 from ..models.encoders import autocast_dtype
+from ..models.ensemble import Ensemble, load_tagger
 from ..models.heads import HeadPlan, Prediction, heads_for
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from .rows import file_name, read_row, read_rows
 
 
-def read_tagger(run_id: str) -> MultiTaskTagger:
-    """The tagger that a run left, ready to predict; on a GPU where there is one."""
+def read_tagger(name: str | Path) -> MultiTaskTagger | Ensemble:
+    """The tagger or ensemble that a run left, ready to predict; on a GPU where there is one.
+
+    `name` is a run id, a folder, or owner/name on the Hugging Face hub.
+    """
     import torch
 
-    tagger = MultiTaskTagger.from_pretrained(run_id)
+    tagger = load_tagger(name)
     return tagger.to("cuda") if torch.cuda.is_available() else tagger
 
 

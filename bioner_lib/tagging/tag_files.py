@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..corpora.documents import Document, document_of
 from ..errors import WorkbookError
+from ..models.ensemble import Ensemble, load_tagger
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from .formats import open_writer
@@ -142,11 +143,11 @@ def _tag(model: str, int8: bool, options: dict, texts: Iterable[Text]) -> list[D
 
 
 @lru_cache(maxsize=1)
-def _tagger(model: str, int8: bool) -> MultiTaskTagger:
+def _tagger(model: str, int8: bool) -> MultiTaskTagger | Ensemble:
     """The tagger of this process, loaded once."""
     import torch
 
-    tagger = MultiTaskTagger.from_pretrained(model)
+    tagger = load_tagger(model)
     if int8:
         return quantized(tagger)
     return tagger.to("cuda") if torch.cuda.is_available() else tagger

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from ..config import RunConfig, is_checkpoint, is_tagger
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
+from ..models.ensemble import Ensemble, load_tagger
 from ..models.heads import HeadPlan, layout_of
 from ..models.importing import take_classifier
 from ..models.sharing import OPTIONS
@@ -36,7 +38,7 @@ def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
         if is_classifier:
             take_classifier(tagger, config.start_from)
         return tagger
-    first = earlier_tagger(config, "start_from", config.dropout)
+    first = first_phase(config)
     _check_continues(config, first)
     first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
     return first.extended(plans)
@@ -77,16 +79,28 @@ def _check_continues(config: RunConfig, first: MultiTaskTagger) -> None:
             )
 
 
-def earlier_tagger(config: RunConfig, field: str, dropout: float | None = None) -> MultiTaskTagger:
-    """The tagger of the run that `start_from` or `teacher` names.
+def first_phase(config: RunConfig) -> MultiTaskTagger:
+    """The tagger that `start_from` names, to be trained on; errors as for `teacher_of`, and for an
+    ensemble.
+    """
+    return MultiTaskTagger.from_pretrained(_saved(config, "start_from"), config.dropout)
+
+
+def teacher_of(config: RunConfig) -> MultiTaskTagger | Ensemble:
+    """The tagger that `teacher` names.
 
     Raises WorkbookError where that run isn't finished, or kept no tagger.
     """
+    return load_tagger(_saved(config, "teacher"))
+
+
+def _saved(config: RunConfig, field: str) -> Path:
+    """The folder of the tagger that a field names: a saved one, or that of an earlier run."""
     if is_tagger(getattr(config, field)):
-        return MultiTaskTagger.from_pretrained(getattr(config, field), dropout)
+        return Path(getattr(config, field))
     folder = runs_folder() / getattr(config, field)
     if (folder / "model").is_dir():
-        return MultiTaskTagger.from_pretrained(folder / "model", dropout)
+        return folder / "model"
     if (folder / "run.json").exists():
         raise WorkbookError(
             f"{field}={folder.name!r}: that run is finished but left no tagger (keep_model=False); "

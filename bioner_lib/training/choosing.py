@@ -9,7 +9,8 @@ from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError
 from ..evaluation.scoring import Score, score
-from ..models.tagger import Cut, MultiTaskTagger
+from ..models.predicting import Cut
+from ..models.tagger import MultiTaskTagger
 from . import processes
 
 

@@ -20,10 +20,11 @@ from ..models.batching import Example, collate, epoch_batches, make_examples
 from ..models.encoders import autocast_dtype
 from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
-from ..models.tagger import Cut, MultiTaskTagger
+from ..models.predicting import Cut
+from ..models.tagger import MultiTaskTagger
 from . import processes
 from .averaging import LastWeights
-from .building import build, earlier_tagger, seed_everything
+from .building import build, seed_everything, teacher_of
 from .checkpoint import Checkpoint
 from .choosing import choosing_corpora, chosen_by, dev_scores
 from .embedding_rows import EmbeddingRows
@@ -124,7 +125,7 @@ class Loop:
         self.labelled: dict[str, int] = {}
         if not self.config.teacher:
             return self.corpora, weights
-        teacher = earlier_tagger(self.config, "teacher").to(self.device)
+        teacher = teacher_of(self.config).to(self.device)
         rest, labelled = label_hidden(teacher, self.corpora, self.config.confidence, self.autocast)
         for name, corpus in labelled.items():
             weights[corpus.name] = weights[name]

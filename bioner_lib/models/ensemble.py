@@ -1,0 +1,130 @@
+"""Several taggers that tag as one.
+
+The score of a tag is the mean of the members' (logits, and transitions of a CRF), so its
+probability is the geometric mean of theirs, made to sum to 1 (a product of experts: Hinton 1999).
+
+B sentences   N labelled pieces   T tags
+"""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import WorkbookError
+from .heads import Output
+from .hub import find_tagger
+from .predicting import Predicting
+from .saving import MEMBERS, read_members, write_card, write_stock_config
+from .span_scores import read_calibration
+from .tagger import MultiTaskTagger
+
+FORMAT = 4  # of an ensemble's tagger.json; versions that know no ensembles name it as too new
+_SAME = ("scheme", "decoder", "label_pieces", "max_length", "overlap", "characters")
+
+
+class Ensemble(Predicting, nn.Module):
+    """Taggers with the same heads, tags and pieces; it is only used, never trained.
+
+    Raises WorkbookError for fewer than two members, and where two of them differ.
+    """
+
+    def __init__(self, members: Sequence[MultiTaskTagger]):
+        super().__init__()
+        if len(members) < 2:
+            raise WorkbookError(f"an ensemble has two members or more, not {len(members)}")
+        first = members[0]
+        for k, other in enumerate(members[1:], 2):
+            _check_same(first, other, k)
+        self.members = nn.ModuleList(members)
+        self.plans, self.scheme = first.plans, first.scheme
+        self.tokenizer, self.aligner, self.encoder_name = (
+            first.tokenizer,
+            first.aligner,
+            first.encoder_name,
+        )
+        self.heads = copy.deepcopy(first.heads)  # they decode; their linear layers aren't used
+        for i, head in enumerate(self.heads):
+            if head.transitions is not None:
+                of_members = [member.heads[i].transitions.detach() for member in members]
+                head.transitions.data = torch.stack(of_members).mean(0)
+        self.eval()
+
+    @property
+    def sentence_head(self):
+        """The first member's, where each has one."""
+        heads = [member.sentence_head for member in self.members]
+        return None if None in heads else heads[0]
+
+    def forward(self, **inputs: torch.Tensor) -> Output:
+        """The mean of the members' outputs; inputs as for `Network`."""
+        outputs = [member(**inputs) for member in self.members]
+        logits = {
+            name: torch.stack([output.logits[name].float() for output in outputs]).mean(0)
+            for name, _ in self.named_heads
+        }
+        tables = {name: head.table() for name, head in self.named_heads}
+        tables = {name: table for name, table in tables.items() if table is not None}
+        sentence = None
+        if self.sentence_head is not None:
+            sentence = torch.stack([output.sentence.float() for output in outputs]).mean(0)
+        return Output(logits, tables, sentence=sentence)
+
+    def save_pretrained(self, folder: str | Path, card: object = "") -> None:
+        """Write all members into a folder that `load_tagger` reads."""
+        folder = Path(folder)
+        names = [f"member-{k + 1}" for k in range(len(self.members))]
+        for name, member in zip(names, self.members, strict=True):
+            member.save_pretrained(folder / name)
+        write_members(names, folder)
+        write_card(card, folder)
+
+
+def _check_same(first: MultiTaskTagger, other: MultiTaskTagger, number: int) -> None:
+    """Raises WorkbookError unless two taggers read the same pieces and give the same tags."""
+    pairs: dict[str, tuple] = {name: (first.settings[name], other.settings[name]) for name in _SAME}
+    heads = ({plan.name: list(plan.types) for plan in tagger.plans} for tagger in (first, other))
+    pairs["heads"] = tuple(heads)
+    for name, (own, others) in pairs.items():
+        if own != others:
+            raise WorkbookError(
+                f"members of an ensemble have the same {name}: the first one has {own!r}, number "
+                f"{number} has {others!r}"
+            )
+    if first.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+        raise WorkbookError(
+            f"members of an ensemble have the same tokenizer: that of number {number} "
+            f"({other.encoder_name}) differs from the first one's ({first.encoder_name})"
+        )
+
+
+def write_members(names: Sequence[str], folder: Path) -> None:
+    """Write what `load_tagger` reads of an ensemble: the names of its members.
+
+    A name is a subfolder, or what `find_tagger` finds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_stock_config(folder)
+    description: Mapping = {"format": FORMAT, MEMBERS: list(names)}
+    (folder / "tagger.json").write_text(json.dumps(description, indent=1))
+
+
+def load_tagger(name: str | Path) -> MultiTaskTagger | Ensemble:
+    """A saved tagger or ensemble: a run id, a folder, or owner/name on the Hugging Face hub.
+
+    Raises WorkbookError as `MultiTaskTagger.from_pretrained` does, and for a missing member.
+    """
+    folder = find_tagger(name)
+    names = read_members(folder)
+    if not names:
+        return MultiTaskTagger.from_pretrained(folder)
+    members = []
+    for member in names:
+        own = folder / member
+        members.append(MultiTaskTagger.from_pretrained(own if own.is_dir() else member))
+    ensemble = Ensemble(members)
+    ensemble.calibration = read_calibration(folder)
+    return ensemble

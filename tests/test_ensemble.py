@@ -1,0 +1,156 @@
+"""Several seeds as one tagger: what it computes, and that it is a run as any other."""
+
+import json
+
+import pytest
+import torch
+from conftest import small, tagger_for
+
+from bioner_lib import (
+    MultiTaskTagger,
+    RunConfig,
+    WorkbookError,
+    calibrate,
+    evaluate,
+    forget,
+    load_corpus,
+    model_card,
+    read_tagger,
+    run,
+)
+from bioner_lib.board import board_table, cost_table
+from bioner_lib.board.comparison import repetitions
+from bioner_lib.models.batching import Example, collate
+from bioner_lib.models.ensemble import Ensemble
+from bioner_lib.models.quantization import quantized
+
+SAMPLE = load_corpus("sample").limit(8)
+WORDS = [sentence.tokens for sentence in SAMPLE.test]
+
+
+def members(tiny, count=2, **options):
+    """Taggers with random weights, which differ."""
+    made = []
+    for seed in range(count):
+        tagger = tagger_for(tiny, [SAMPLE], **options).eval()
+        torch.manual_seed(seed)
+        for parameter in tagger.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)
+        made.append(tagger)
+    return made
+
+
+def batch_of(tagger):
+    examples = [Example(window, 0, {}) for window in tagger.aligner.windows(WORDS)]
+    return collate(examples, 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"decoder": "crf"}, {"sentence_head": "types-router"}])
+def test_scores_are_the_mean_of_the_members(tiny, options):
+    own = members(tiny, **options)
+    ensemble, inputs = Ensemble(own), batch_of(own[0]).inputs
+    with torch.inference_mode():
+        together = ensemble(**inputs)
+        apart = [member(**inputs) for member in own]
+    for name, logits in together.logits.items():
+        mean = (apart[0].logits[name] + apart[1].logits[name]) / 2
+        torch.testing.assert_close(logits, mean)
+    for name, table in together.tables.items():
+        mean = (apart[0].tables[name] + apart[1].tables[name]) / 2
+        torch.testing.assert_close(table, mean)
+        torch.testing.assert_close(dict(ensemble.named_heads)[name].table(), mean)
+    if "sentence_head" in options:
+        mean = (apart[0].sentence + apart[1].sentence) / 2
+        torch.testing.assert_close(together.sentence, mean)
+        assert len(ensemble.sentence_types(WORDS)) == len(WORDS)
+    assert ensemble.predict(WORDS) != own[0].predict(WORDS)
+    twins = Ensemble([own[0], own[0]])
+    assert [[mention[:3] for mention in mentions] for mentions in twins.predict(WORDS)] == [
+        [mention[:3] for mention in mentions] for mentions in own[0].predict(WORDS)
+    ]
+
+
+def test_members_must_give_the_same_tags(tiny):
+    (first,) = members(tiny, 1)
+    with pytest.raises(WorkbookError, match="two members or more, not 1"):
+        Ensemble([first])
+    (other,) = members(tiny, 1, scheme="IOBES" if first.scheme == "IOB2" else "IOB2")
+    with pytest.raises(WorkbookError, match=r"the same scheme.*number 2 has"):
+        Ensemble([first, other])
+    fewer = tagger_for(tiny, [load_corpus("sample:Gene").limit(8)])
+    with pytest.raises(WorkbookError, match=r"the same heads.*number 3 has"):
+        Ensemble([first, first, fewer])
+
+
+def test_a_saved_ensemble_holds_its_members(tiny, tmp_path):
+    ensemble = Ensemble(members(tiny))
+    ensemble.save_pretrained(tmp_path / "three", card="# A card")
+    again = read_tagger(tmp_path / "three")
+    assert again.predict(WORDS) == ensemble.predict(WORDS)
+    assert len(quantized(again).predict(WORDS)) == len(WORDS)
+    assert (tmp_path / "three" / "README.md").read_text() == "# A card"
+    with pytest.raises(WorkbookError, match=r"is an ensemble.*take one of its members"):
+        MultiTaskTagger.from_pretrained(tmp_path / "three")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [1, 2]}, "an ensemble takes two seeds or more"),
+        ({"system": "ensemble"}, "an ensemble takes two seeds or more"),
+        ({"system": "ensemble", "seeds": [1, 1]}, "an ensemble takes two seeds or more"),
+        ({"system": "ensemble", "seeds": ["1", 2]}, "expected numbers such as"),
+        ({"system": "ensemble", "seeds": 3}, "expected numbers such as"),
+        ({"system": "ensemble", "seeds": [1, -2]}, "seed=-2; expected 0"),
+    ],
+)
+def test_impossible_ensembles_are_refused(changes, message):
+    with pytest.raises(WorkbookError, match=message):
+        RunConfig(corpora="sample", **changes).members  # noqa: B018
+
+
+def test_the_order_of_seeds_changes_nothing(tiny):
+    one, other = (small(tiny, system="ensemble", seeds=seeds) for seeds in ([2, 1], [1, 2, 2]))
+    assert one.run_id == other.run_id
+    assert small(tiny, seed=2).run_id == one.members[2].run_id
+
+
+def test_an_ensemble_is_a_run(tiny, outputs):
+    config = small(tiny, "sample:Gene", system="ensemble", seeds=[1, 2])
+    row = run(config, progress=False)
+    assert {parent["run_id"] for parent in row["parents"].values()} == {
+        member.run_id for member in config.members.values()
+    }
+    found = row["scores"]["sample:Gene"]["test"]
+    assert evaluate(config.run_id, "sample:Gene", limit=40)["types"] == found["types"]
+    calibrate(config.run_id)
+    assert read_tagger(config.run_id).calibration is not None
+    assert "an ensemble of the seeds 1, 2" in str(model_card(config.run_id))
+    rows = [row, *(run(member, progress=False) for member in config.members.values())]
+    assert repetitions(config) == [row]
+    table = board_table(rows)
+    (name,) = {name for name in table["name"] if name.startswith("ensemble of 2 ")}
+    assert "seeds" not in name and "seed " not in name
+    assert len(cost_table(rows)) == 1, "only what was trained"
+
+    student = small(tiny, ["sample:Gene", "sample-disease"], teacher=config.run_id, confidence=0.0)
+    assert run(student, progress=False)["self_labelled"], "it labels as a tagger does"
+    again = small(tiny, "sample:Gene", start_from=config.run_id)
+    with pytest.raises(WorkbookError, match=r"is an ensemble, which can only tag"):
+        run(again, progress=False)
+
+
+def test_a_changed_or_missing_member_is_named(tiny, outputs):
+    config = small(tiny, "sample:Gene", system="ensemble", seeds=[1, 2])
+    run(config, progress=False)
+    first, second = config.members.values()
+    path = outputs / "runs" / first.run_id / "run.json"
+    made = json.loads(path.read_text())
+    made["scores"]["sample:Gene"]["test"]["types"]["Gene"]["tp"] += 1
+    path.write_text(json.dumps(made))
+    with pytest.raises(WorkbookError, match="changed since: parents / seed 1"):
+        run(config, progress=False)
+    forget(second.run_id)
+    with pytest.raises(WorkbookError, match=f"no tagger '{second.run_id}'"):
+        read_tagger(config.run_id)
+    assert repetitions(config) == []
