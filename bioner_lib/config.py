@@ -99,7 +99,8 @@ class RunConfig:
     # run whose weights this one starts with (a second phase), or the folder or hub name of a
     # released token classifier
     start_from: str = _bound(default="")
-    teacher: str = _bound(default="")  # run that labels the types which training sentences hide
+    # run (or folder of a saved tagger) that labels the types which training sentences hide
+    teacher: str = _bound(default="")
     confidence: float = _number(0.9, 0, 1)  # lowest tag probability of a sentence labelled by it
     # batches
     sampling: str = _one_of(SAMPLING)
@@ -144,6 +145,7 @@ class RunConfig:
         self._check_types()
         self._set("encoder", _whole_encoder(self.encoder))
         self._set("start_from", _whole_encoder(self.start_from))
+        self._set("teacher", _whole_encoder(self.teacher))
         if is_checkpoint(self.start_from):
             if self.encoder not in (FIELDS["encoder"].default, self.start_from):
                 raise WorkbookError(

@@ -372,9 +372,9 @@ def test_transfer_by_hand():
         made["data"] = {name: {"official": True, "types": ["X"]} for name in made["scores"]}
         return made
 
-    # a part of a corpus is scored under the corpus's name
-    rows = [scored("sample@50%:Gene", **{"sample:Gene": 0.5})]
-    assert transfer(rows).loc["sample:Gene", "sample:Gene"] == 0
+    # a part of a corpus is scored under the corpus's name, and stands against itself
+    part = scored("sample-gene@50%", sample_gene=0.2)
+    assert transfer([part]).loc["sample-gene@50%", "sample-gene@50%"] == 0
     rows = [
         scored("sample-gene", sample_gene=0.5),
         scored("sample-virus", sample_virus=0.6),
@@ -384,6 +384,11 @@ def test_transfer_by_hand():
     assert list(matrix.index) == ["sample-gene", "sample-virus", "sample-gene + sample-virus"]
     assert matrix.iloc[2].round(3).to_dict() == {"sample-gene": 0.05, "sample-virus": -0.1}
     assert matrix.loc["sample-gene", "sample-gene"] == 0
+    parts = [part, scored(["sample-gene@50%", "sample-virus"], sample_gene=0.4, sample_virus=0.7)]
+    mixed = transfer([*rows, *parts])
+    assert mixed.loc[matrix.index, matrix.columns].equals(matrix)
+    by_part = mixed.loc["sample-gene@50% + sample-virus"].round(3)
+    assert by_part["sample-gene@50%"] == 0.2 and by_part["sample-virus"] == 0.1
     assert math.isnan(matrix.loc["sample-gene", "sample-virus"])
     assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
     with pytest.raises(WorkbookError, match="no single-task tagger"):

@@ -68,6 +68,13 @@ def test_grounding_is_exact_then_normalized_and_keeps_what_is_ambiguous():
     assert grounder.ground("TNF", "Disease").how == "none"
     assert grounder.ground("nameless", "Gene").how == "none"
     assert normalized("virus") == "virus"
+    letters = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"
+    spelled = (
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
+    )
+    spelled += "sigma tau upsilon phi chi psi omega"
+    assert [normalized(sign) for sign in letters] == spelled.split()
+    assert normalized("PKCς") == normalized("PKC sigma")
 
 
 def test_a_lexicons_file_grounds(tmp_path):

@@ -103,6 +103,16 @@ def test_a_saved_taggers_folder_goes_on_too(tiny, outputs, tmp_path):
         run(second, progress=False)
 
 
+def test_heads_of_a_saved_first_phase_are_scored_too(tiny, outputs):
+    first = small(tiny, "sample-gene")
+    run(first, progress=False)
+    folder = outputs / "runs" / first.run_id / "model"
+    for name in (first.run_id, str(folder)):
+        second = small(tiny, "sample-disease", also_test=["sample"], start_from=name)
+        scores = run(second, progress=False)["scores"]["sample"]["test"]
+        assert "Gene" in scores["types"] and "Gene" not in scores["not_asked"], name
+
+
 def test_what_a_second_phase_forgets_is_in_its_row(tiny, outputs):
     first = small(tiny, "sample-gene")
     before = run(first, progress=False)["scores"]["sample-gene"]["test"]["types"]["Gene"]["f1"]

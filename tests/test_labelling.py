@@ -235,4 +235,8 @@ def test_a_published_search_goes_by_its_name(monkeypatch):
     monkeypatch.setattr("bioner_lib.silver.labelling.evaluation_documents", dict)
     dates = "2022-01-01 2026-12-31"
     assert not list(running_text([], Counter(), query="bioner-ds", email="a@b.c", dates=dates))
-    assert asked == [(QUERIES["bioner-ds"], "2022-01-01", "2026-12-31")]
+    assert asked.pop() == (QUERIES["bioner-ds"], "2022-01-01", "2026-12-31")
+    assert not list(running_text([], Counter(), query="virus", email="a@b.c"))
+    assert asked.pop() == ("virus", "", "")
+    with pytest.raises(DataError, match="expected a first and a last date"):
+        running_text([], Counter(), query="virus", email="a@b.c", dates=f"{dates} 2027-01-01")

@@ -16,6 +16,8 @@ from bioner_lib.corpora.schemes import to_tags
 from bioner_lib.errors import SelectionError
 from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.heads import plan_heads
+from bioner_lib.runs.leaks import trained_before
+from bioner_lib.runs.rows import arm
 from bioner_lib.silver.denoising import denoise
 from bioner_lib.training.building import build
 from bioner_lib.training.loop import Loop
@@ -135,6 +137,14 @@ def test_a_parent_and_a_teacher_make_different_arms(tiny, outputs):
     )
     assert results([after, taught])["arm"].nunique() == 2
     assert [row["run_id"] for row in repetitions(RunConfig(**after["config"]))] == [after["run_id"]]
+
+
+def test_saved_taggers_that_teach_or_start_make_arms_of_their_own():
+    given = [{}] + [{name: f"/a/{of}"} for name in ("start_from", "teacher") for of in "bc"]
+    configs = [RunConfig(corpora="sample", **fields) for fields in given]
+    assert len({arm(config, {}, "fp32") for config in configs}) == len(given)
+    _, missing = trained_before(configs[-1], {})
+    assert missing == ["what taught /a/c"]
 
 
 class Oracle(MultiTaskTagger):

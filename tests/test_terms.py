@@ -1,5 +1,6 @@
 import hashlib
 import lzma
+from collections import Counter
 
 import pytest
 
@@ -86,6 +87,17 @@ def test_mesh_by_branch(tmp_path):
         list(read_mesh(tmp_path / "mesh.tsv", ["Gene"]))
     with pytest.raises(DataError, match="line 2: expected id, heading"):
         list(read_mesh(written(tmp_path, "wrong.tsv", MESH_TABLE.splitlines()[0] + "\nD1\tx\n")))
+
+
+def test_a_species_of_viruses_with_strains_keeps_its_own_names(tmp_path):
+    rows = ("10239\t1\tViruses", "11646\t10239\tLentivirus", "99\t11646\tunclassified Lentivirus")
+    rows += ("11676\t11646\tHuman immunodeficiency virus 1", "7\t11676\tHIV-1 isolate XYZ")
+    table = written(tmp_path, "names.tsv", "\n".join(["taxid\tparent\tname", *rows, "5\t99\tx"]))
+    names = [term.name for term in read_taxonomy(table, "11676:Virus")]
+    assert names[:2] == ["Human immunodeficiency virus 1", "HIV-1 isolate XYZ"]
+    assert "HIV-1" in names
+    assert "Lentivirus" not in [term.name for term in read_taxonomy(table, "11646:Virus")]
+    assert [term.name for term in read_taxonomy(table, "99:Virus")] == ["x"]
 
 
 def test_taxonomy_below_a_root(tmp_path):
@@ -178,6 +190,7 @@ def test_filters_are_counted_and_shown(tmp_path):
         ("stop word", "Chemical"): 1,
         ("English word", "Gene"): 1,
         ("ambiguous between types", "Chemical"): 1,
+        ("ambiguous between types", "Disease"): 1,
         ("same form again", "Disease"): 1,
         ("more than ten words", "Disease"): 1,
         ("same form again", "Gene"): 0,
@@ -186,6 +199,21 @@ def test_filters_are_counted_and_shown(tmp_path):
     assert selection.examples["ambiguous between types"] == ["lead"]
     chosen = select(read_terms(tmp_path / "own.tsv"), priority=("Disease",))
     assert (["lead"], "Disease", "", False) in chosen.entries
+
+
+@pytest.mark.parametrize("priority", [(), ("Gene",)])
+def test_every_term_is_an_entry_or_dropped_once_under_its_own_type(priority):
+    terms = [Term("abc syndrome", "Gene"), Term("abc syndrome", "Disease")]
+    terms += [
+        Term("ABC syndrome", "Disease"),
+        Term("cat", "Species"),
+        Term("CAT", "Gene", "", True),
+    ]
+    selection = select(terms, priority=priority)
+    counted = Counter(type for _, type, *_ in selection.entries)
+    for (_, type), count in selection.dropped.items():
+        counted[type] += count
+    assert counted == {"Gene": 2, "Disease": 2, "Species": 1}
 
 
 def test_a_symbol_and_a_name_share_a_form():

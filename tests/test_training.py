@@ -9,13 +9,31 @@ import torch
 
 from bioner_lib import RunConfig, load_corpus
 from bioner_lib.models.batching import collate
-from bioner_lib.models.heads import plan_heads
+from bioner_lib.models.heads import Prediction, plan_heads
 from bioner_lib.training import loop as training
 from bioner_lib.training.building import build, seed_everything
-from bioner_lib.training.choosing import dev_f1
+from bioner_lib.training.choosing import dev_f1, dev_scores
 from bioner_lib.training.loop import Loop, fit
 
 NAMES = ("sample-gene", "sample-disease")
+
+
+def test_an_epoch_is_chosen_on_types_that_a_head_knows():
+    """Others would count as missed, and favour recall."""
+    corpus = load_corpus("sample")
+    is_disease = [[span for span in s.spans if span.type == "Disease"] for s in corpus.dev]
+
+    class Perfect:
+        plans = plan_heads("per-type", [load_corpus("sample-disease")])
+
+        def cut(self, sentences):
+            return []
+
+        def predict(self, cut, corpus, types, autocast):
+            return [[Prediction(*span, 1.0) for span in spans] for spans in is_disease]
+
+    found = dev_scores(Perfect(), [corpus.dev], [corpus], None)["sample"]
+    assert found["micro"]["f1"] == 1 and set(found) == {"Disease", "micro", "macro"}
 
 
 def config_for(tiny, **changes):

@@ -13,17 +13,22 @@ from .tables import results
 def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
     """Test F1 minus the single-task tagger's, mean over seeds.
 
-    Sets of training corpora are the rows, test corpora the columns.
+    Sets of training corpora (or parts of them) are the rows, test corpora the columns; a set stands
+    against the taggers of the same parts.
     """
     rows = list(rows)
     check_budgets(rows)
-    trained_on = {}
+    trained_on, learned = {}, {}
     for row in rows:
-        trained = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
-        trained_on[row["run_id"]] = " + ".join(trained)
+        parts = _parts(row)
+        trained_on[row["run_id"]] = " + ".join(parts.values())
+        learned |= {(row["run_id"], corpus): part for corpus, part in parts.items()}
     frame = results(rows)
     frame = frame[(frame["split"] == "test") & (frame["type"] == "micro")]
-    frame = frame.assign(trained_on=frame["run_id"].map(trained_on))
+    keys = zip(frame["run_id"], frame["corpus"], strict=True)
+    # who wasn't trained on a corpus stands against the tagger of the whole one
+    own = [learned.get(key, key[1]) for key in keys]
+    frame = frame.assign(trained_on=frame["run_id"].map(trained_on), corpus=own)
     wide = frame.pivot_table(index="trained_on", columns="corpus", values="f1")
     alone = {name: wide.loc[name, name] for name in wide.columns if name in wide.index}
     if not alone:
@@ -33,6 +38,12 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
         )
     order = sorted(wide.index, key=lambda name: (name.count(" + "), name))
     return (wide[list(alone)] - pd.Series(alone)).loc[order]
+
+
+def _parts(row: Mapping) -> dict[str, str]:
+    """Training corpus -> the part of it that a run learned from, as its configuration says."""
+    # row["data"] lists the training corpora first, then those that are only tested on
+    return dict(zip(row["data"], row["config"]["corpora"], strict=False))
 
 
 def transfers(rows: Iterable[Mapping]) -> list[pd.DataFrame]:

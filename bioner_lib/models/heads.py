@@ -99,6 +99,13 @@ def heads_for(plans: Sequence[HeadPlan], corpus: str, types: Sequence[str]) -> l
     return names
 
 
+def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
+    """The types of a corpus that its heads know; raises WorkbookError where there is none."""
+    readers = heads_for(plans, corpus.name, corpus.types)
+    known = {type for plan in plans if plan.name in readers for type in plan.types}
+    return [type for type in corpus.types if type in known]
+
+
 def allowed_transitions(tags: Sequence[str]) -> torch.Tensor:
     """0 where the scheme lets tag j follow tag i, else -inf.  (T+1 T+1)
 

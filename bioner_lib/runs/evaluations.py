@@ -7,9 +7,10 @@ from ..corpora.loading import load_corpus
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import relaxed_score, score
 from ..home import runs_folder
+from ..models.heads import asked_types
 from ..models.saving import read_description
 from .rows import file_name, read_prediction_file, read_row, read_rows
-from .scored import asked_types, evaluate, evaluation_file
+from .scored import evaluate, evaluation_file
 
 
 def cross_corpus(

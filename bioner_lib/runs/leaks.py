@@ -32,8 +32,8 @@ def trained_before(
             found.append(load_corpus(name, limit=limit))
         except WorkbookError:
             missing.append(name)
-    if is_released(config.start_from):
-        missing.append(f"what taught {config.start_from}")
+    released = [name for name in earlier_runs(config).values() if is_released(name)]
+    missing += [f"what taught {name}" for name in released]
     return sorted(found, key=lambda corpus: corpus.name), sorted(missing)
 
 

@@ -99,6 +99,8 @@ def arm(config: RunConfig, parents: Mapping[str, Mapping[str, str]], precision: 
     parts += [f"{field}={parents[field]['arm']}" for field in sorted(parents)]
     if is_released(config.start_from):
         parts.append(config.start_from)
+    if is_released(config.teacher):
+        parts.append(f"teacher={config.teacher}")
     return hashlib.sha256("-".join(parts).encode()).hexdigest()[:8]
 
 

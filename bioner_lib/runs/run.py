@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..config import RunConfig
+from ..config import RunConfig, is_tagger
 from ..corpora.corpus import Corpus, Split
 from ..corpora.loading import load_corpus
 from ..corpora.schemes import flat
@@ -23,7 +23,7 @@ from ..errors import WorkbookError
 from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import autocast_dtype, load_tokenizer
 from ..models.ensemble import write_members
-from ..models.heads import Prediction, plan_heads
+from ..models.heads import Prediction, asked_types, plan_heads
 from ..models.predicting import Cut
 from ..models.saving import read_description
 from ..models.tagger import MultiTaskTagger
@@ -33,7 +33,7 @@ from ..training.progress import add_run
 from .leaks import refuse_leaks, shared_documents, trained_before
 from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
-from .scored import asked_types, forgotten, read_tagger, scored
+from .scored import forgotten, read_tagger, scored
 
 FORMAT = 2  # 2: rows record what they were made from
 _TRAIN = "train"  # what the first of several processes tells the others
@@ -336,8 +336,9 @@ class _Maker:
         # a dictionary has no heads, but knows types as a tagger with one head per type would
         layout = "per-type" if config.system == "dictionary" else config.heads
         plans = plan_heads(layout, self.corpora, config.types)
-        model = runs_folder() / config.start_from / "model"
-        if config.start_from and model.is_dir():
+        first = config.start_from
+        model = Path(first) if is_tagger(first) else runs_folder() / first / "model"
+        if first and model.is_dir():
             plans += read_description(model)[1]
         return {corpus.name: asked_types(plans, corpus) for corpus in self.all}
 

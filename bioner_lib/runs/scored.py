@@ -12,7 +12,7 @@ from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token
 from ..home import replace_text, replacing, runs_folder
 from ..models.encoders import autocast_dtype
 from ..models.ensemble import Ensemble, load_tagger
-from ..models.heads import HeadPlan, Prediction, heads_for
+from ..models.heads import Prediction, asked_types
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from .rows import file_name, read_row, read_rows
@@ -71,13 +71,6 @@ def evaluation_file(
     parts = [file_name(corpus), role, f"first-{limit}" * bool(limit), "int8" * int8]
     name = ".".join(part for part in parts if part)
     return runs_folder() / run_id / "evaluations" / f"{name}.jsonl"
-
-
-def asked_types(plans: Sequence[HeadPlan], corpus: Corpus) -> list[str]:
-    """The types of a corpus that its heads know; raises WorkbookError where there is none."""
-    readers = heads_for(plans, corpus.name, corpus.types)
-    known = {type for plan in plans if plan.name in readers for type in plan.types}
-    return [type for type in corpus.types if type in known]
 
 
 def scored(

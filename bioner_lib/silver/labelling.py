@@ -102,13 +102,16 @@ def running_text(
     """(document, sentence) of a PubMed search `query`, else of the file `text`, else of `plain`.
 
     All are cleaned as by `clean`. `query` may be a name in QUERIES. `dates` are the first and last
-    publication date of the search, with a blank between; `limit` bounds its abstracts (0: all). The
-    search leaves out the documents of registered corpora whose files name them (JNLPBA's, BC2GM's
-    and LINNAEUS' don't). It is asked at once, so a wrong date or address fails here.
+    publication date of the search (YYYY-MM-DD), with a blank between; "" takes all. `limit` bounds
+    its abstracts (0: all). The search leaves out the documents of registered corpora whose files
+    name them (JNLPBA's, BC2GM's and LINNAEUS' don't). It is asked at once, so a wrong date or
+    address fails here.
     """
     if not query:
         return read_lines(text, dropped) if text else clean(plain, dropped)
     query = QUERIES.get(query, query)
+    if len(dates.split()) > 2:
+        raise DataError(f"dates={dates!r}; expected a first and a last date, YYYY-MM-DD")
     since, until = [*dates.split(), "", ""][:2]
     pubmed = PubMed(email, outputs() / "pubmed")
     pubmed.dropped = dropped

@@ -30,6 +30,7 @@ from ..errors import DataError, WorkbookError
 MOST = 9_999  # records that one search lists
 BATCH = 200  # records per request
 TIMEOUT = 60  # seconds of silence
+_FIRST = date(1900, 1, 1)
 _LONGEST_WAIT = 600.0  # seconds, whatever a server asks for
 # a record, up to its end tag or, where that is missing, up to the next record
 _RECORD = re.compile(
@@ -93,14 +94,15 @@ class PubMed:
     def abstracts(
         self,
         query: str,
-        since: str = "1900-01-01",
+        since: str = "",
         until: str = "",
         limit: int = 0,
         exclude: Container[str] = (),
     ) -> Iterator[Abstract]:
         """Records with an abstract, published from `since` to `until`, the newest first.
 
-        Dates are YYYY-MM-DD; an empty one is today. `limit` is the largest number (0: all).
+        Dates are YYYY-MM-DD; without the first one all are taken, without the last one those until
+        today. `limit` is the largest number (0: all).
         `exclude` holds PMIDs to skip, such as `evaluation_documents()`. Raises WorkbookError for
         wrong dates or numbers, and for a search that PubMed doesn't understand or finds nothing
         for.
@@ -132,7 +134,7 @@ class PubMed:
         for at in range(0, len(pmids), BATCH):
             yield from self._records(pmids[at : at + BATCH])
 
-    def count(self, query: str, since: str = "1900-01-01", until: str = "") -> int:
+    def count(self, query: str, since: str = "", until: str = "") -> int:
         """How many records a search finds; raises WorkbookError for none."""
         return self._found(query, *_days(since, until))[0]
 
@@ -403,7 +405,7 @@ def _text(element: ElementTree.Element | None) -> str:
 def _days(since: str, until: str) -> tuple[date, date]:
     try:
         first, last = (
-            date.fromisoformat(since),
+            date.fromisoformat(since) if since else _FIRST,
             date.fromisoformat(until) if until else date.today(),
         )
     except ValueError as error:

@@ -40,7 +40,7 @@ def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[
             )
         root, type = match["root"], match["type"]
         below = descendants(parents, root)
-        if len(below) > 1 and not _short_name(names[root]):
+        if len(below) > 1 and not _is_species(names[root], is_virus=root in viruses):
             below.discard(root)
         short = {taxid: _short_name(names[taxid]) for taxid in below - viruses}
         count = Counter(short.values())
@@ -53,6 +53,16 @@ def read_taxonomy(path: str | Path, taxa: str = f"{VIRUSES}:Virus") -> Iterator[
         for alias in _virus_aliases():
             if alias.id.removeprefix("NCBITaxon:") in below:
                 yield replace(alias, type=type)
+
+
+def _is_species(names: list[str], is_virus: bool) -> bool:
+    """Whether a scientific name (the first) is that of a species.
+
+    A species of viruses has several words (Human immunodeficiency virus 1), a genus or family one.
+    """
+    if not is_virus or not names:
+        return bool(_short_name(names))
+    return " " in names[0] and not names[0].startswith(("unclassified", "environmental"))
 
 
 def _short_name(names: list[str]) -> str:

@@ -295,7 +295,7 @@ class Selection:
 
     def drop(self, why: str, term: Term) -> None:
         self.dropped[why, term.type] += 1
-        if len(self.examples[why]) < 10:
+        if len(self.examples[why]) < 10 and term.name not in self.examples[why]:
             self.examples[why].append(term.name)
 
 
@@ -310,9 +310,10 @@ def select(
     """The terms that pass every filter, each form once.
 
     A form that belongs to two types is dropped ("ambiguous between types"), or goes to the type
-    that `priority` names first. A name is matched in any case, so it shares its form with a symbol
-    in the same letters. Raises DataError for more than 255 types, and WorkbookError for a type in
-    `priority` that no term has.
+    that `priority` names first (the other terms: "form of a type with priority"). A name is matched
+    in any case, so it shares its form with a symbol in the same letters. Every term is an entry or
+    counted once as dropped. Raises DataError for more than 255 types, and WorkbookError for a type
+    in `priority` that no term has.
     """
     selection, types = Selection(), set()
     # case-folded letters -> the forms: symbols as they are written, and "" for names
@@ -360,13 +361,17 @@ def _select_forms(
         else:
             undecided |= types[form]
         if type not in types[form]:
-            selection.drop("ambiguous between types", forms[form][0][1])
+            for _, term in forms[form]:
+                selection.drop("ambiguous between types", term)
             continue
         same = [found for found in forms[form] if found[1].type == type]
         with_id = [found for found in same if found[1].id]
         tokens, term = (with_id or same)[0]
         selection.entries.append((tokens, term.type, term.id, term.symbol))
-        selection.dropped["same form again", type] += len(forms[form]) - 1
+        selection.dropped["same form again", type] += len(same) - 1
+        for _, term in forms[form]:
+            if term.type != type:
+                selection.drop("form of a type with priority", term)
 
 
 def _chosen(types: set[str], priority: tuple[str, ...]) -> str | None:

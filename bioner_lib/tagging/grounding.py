@@ -1,6 +1,7 @@
 """Names -> identifiers of HGNC, MeSH or the NCBI Taxonomy, by the entries of a lexicon."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,17 +9,9 @@ from typing import NamedTuple
 
 from ..silver.lexicons import Entry, read_entries
 
-_GREEK = {
-    "α": "alpha",
-    "β": "beta",
-    "γ": "gamma",
-    "δ": "delta",
-    "ε": "epsilon",
-    "κ": "kappa",
-    "λ": "lambda",
-    "μ": "mu",
-    "ω": "omega",
-}
+_LETTERS = map(chr, range(ord("α"), ord("ω") + 1))
+_GREEK = {letter: unicodedata.name(letter).split()[-1].lower() for letter in _LETTERS}
+_GREEK["λ"] = "lambda"  # Unicode writes it LAMDA
 
 
 class Grounding(NamedTuple):

@@ -9,6 +9,7 @@ from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError
 from ..evaluation.scoring import Score, score
+from ..models.heads import asked_types
 from ..models.predicting import Cut
 from ..models.tagger import MultiTaskTagger
 from . import processes
@@ -58,6 +59,8 @@ def dev_scores(
 ) -> dict[str, dict[str, Score]]:
     """Corpus -> type, micro or macro -> its measures on the dev split, as `score` gives them.
 
+    Types that no head knows are left out, as they are in the scores of a run.
+
     `cuts` keeps this process's part of each split, cut into windows, from one call to the next.
     """
     result, cuts = {}, {} if cuts is None else cuts
@@ -66,9 +69,10 @@ def dev_scores(
         if corpus.name not in cuts:
             mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
             cuts[corpus.name] = Cut(tagger.cut(mine))
-        found = tagger.predict(cuts[corpus.name], corpus.name, corpus.types, autocast=autocast)
-        gold = [sentence.spans for sentence in split]
-        result[corpus.name] = score(gold, processes.gather(found), corpus.types)
+        asked = asked_types(tagger.plans, corpus)
+        found = tagger.predict(cuts[corpus.name], corpus.name, asked, autocast=autocast)
+        gold = [[span for span in sentence.spans if span.type in asked] for sentence in split]
+        result[corpus.name] = score(gold, processes.gather(found), asked)
     return result
 
 
