@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 
@@ -345,7 +346,8 @@ def _weights(given: Mapping[str, float]) -> dict[str, float]:
 
 def _check_weights(name: str, value: object, by: str, other: str = "") -> None:
     if not isinstance(value, Mapping) or not all(
-        isinstance(v, int | float) for v in value.values()
+        isinstance(key, str) and isinstance(v, int | float) and isfinite(v)
+        for key, v in value.items()
     ):
         raise WorkbookError(
             f"{name}={value!r}; expected numbers by {by}, e.g. {{'Disease': 0.5}}{other}"

@@ -27,7 +27,7 @@ def unknown(kind: str, value: object, known: Iterable[str]) -> WorkbookError:
     >>> print(unknown("corpus", "ncbi", ["bc5cdr", "ncbi-disease"]))
     unknown corpus 'ncbi'; did you mean 'ncbi-disease'? known: ['bc5cdr', 'ncbi-disease']
     """
-    known = sorted(map(str, known))
+    known = sorted(set(map(str, known)))
     near = get_close_matches(str(value), known, n=1, cutoff=0.4)
     near = near or [name for name in known if str(value) in name]
     hint = f"; did you mean {near[0]!r}?" if near else ";"

@@ -28,6 +28,11 @@ from bioner_lib.sweeps.reading import read_sweep
             "unknown key of a step 'seed'; did you mean 'seeds'",
         ),
         ("steps: [{notebook: 30_single_task}, {notebook: 30_single_task}]", "stands twice"),
+        (
+            "steps: [{notebook: 45_published_systems, parameters: {system: bionerds-5, "
+            "corpora: 'sample@1/2', added: sample-virus}}]",
+            "unknown corpus 'sample-1-2-labelled'.*71_silver_text makes it",
+        ),
         ("steps: []", "a sweep holds a list of steps"),
         ("steps: {notebook: 30_single_task}", "a sweep holds a list of steps"),
         ("steps: [30_single_task]", "a step is '30_single_task'; expected keys"),

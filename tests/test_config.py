@@ -45,6 +45,8 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"unannotated": "ignore"}, "unknown unannotated 'ignore'"),
         ({"loss_weights": {"Gene": -0.5}}, "weights are 0 or more"),
         ({"loss_weights": [1, 2]}, "expected numbers by head"),
+        ({"loss_weights": {1: 0.5}}, "expected numbers by head"),
+        ({"corpus_weights": {"sample": float("nan")}}, "expected numbers by corpus"),
         ({"batch_size": 0}, "batch_size=0; expected 1 to"),
         ({"overlap": 256}, "overlap=256"),
         ({"max_pieces": 100}, "can't hold one window"),

@@ -50,6 +50,21 @@ TEXT = "Mutations in OPA1 cause optic atrophy. TP53 binds."
 SPANS = [(0, 2, 3, "Gene"), (0, 4, 6, "Disease"), (1, 0, 1, "Gene")]
 
 
+@each_format
+def test_an_output_is_replaced_where_asked_for(format, tmp_path):
+    path = tmp_path / "a"
+    write(format, path, [tagged("First BRCA1 text.", id="1"), tagged("Second.", id="2")])
+    with open_writer(format, path, replace=True) as writer:
+        writer.write(tagged("Only TP53.", [(0, 1, 2, "Gene")], id="9"))
+    files = path.rglob("*") if path.is_dir() else [path]
+    held = "".join(file.read_text() for file in files)
+    assert "TP53" in held and "First" not in held and "Second" not in held
+    (tmp_path / "notes").write_text("mine, not yours")
+    with pytest.raises(WorkbookError):
+        open_writer(format, tmp_path / "notes", replace=True)
+    assert (tmp_path / "notes").read_text() == "mine, not yours"
+
+
 def test_json_lines_have_the_fields_that_knowledge_graphs_read(tmp_path):
     write("jsonl", tmp_path / "a", [tagged(TEXT, SPANS, "d")])
     first, second = map(json.loads, (tmp_path / "a").read_text().splitlines())

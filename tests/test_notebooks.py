@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -34,7 +35,7 @@ TABLES = {
     "75_silver_ratio": "silver_text",
     "80_generalization": "single_task",
     "85_throughput": "throughput",
-    "97_small_encoder": "single_task",
+    "97_small_encoder": "multi_task single_task",
 }
 # what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
 # (BMC 2022); AIONER, table 2; OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
@@ -221,8 +222,9 @@ def papermill(name, folder, outputs, *parameters):
 TINY = ("-p", "limit", "24", "-p", "epochs", "1")
 SHORT = "{options: {limit: 24, epochs: 1}}"
 TWO = "sample-gene sample-disease"
-ARMS = "{arms: 'mask; negative; marginal, joint head; self-labelled', confidences: [0.0]}"
+ARMS = "{arms: 'mask; negative; marginal, joint head; mask, self-labelled', confidences: [0.0]}"
 GENERAL = "{corpus: sample-disease, shares: [50]}"
+SEARCH = "{search: {loss_weights.Gene: [0.3, 3.0], scheme: [IOBES, IOB2]}, lambdas: [0.5, 1.0]}"
 RUNS = [
     ("00_quickstart", "notebooks", ("-y", SHORT)),
     ("10_explore_corpora", ".", ("-p", "corpora", "sample-gene")),
@@ -231,7 +233,7 @@ RUNS = [
     ("40_multi_task", "notebooks", (*TINY, "-p", "corpora", TWO, "-p", "pairs", "True")),
     ("45_published_systems", ".", (*TINY, "-p", "system", "biojointbert")),
     ("50_ablations", "notebooks", (*TINY, "-y", "{factors: {sharing: [cross]}}")),
-    ("52_search", ".", (*TINY, "-y", "{search: {dropout: [0.0, 0.3]}, lambdas: [0.5, 1.0]}")),
+    ("52_search", ".", (*TINY, "-y", SEARCH)),
     ("55_partial_labels", ".", (*TINY, "-y", ARMS)),
     ("60_general_domain", "notebooks", ("-p", "limit", "24", "-y", GENERAL)),
     ("80_generalization", ".", (*TINY, "-p", "corpora", "sample-gene", "-p", "tested_on", TWO)),
@@ -260,10 +262,15 @@ def test_notebooks_run_under_stock_papermill(name, folder, parameters, tmp_path,
 @pytest.mark.slow
 def test_from_terms_to_the_ratio_curve(tmp_path):
     """70, 71, 72 and 75 hand on files to one another by name."""
-    teacher = "{silver: mine, confidence: 0.0, options: {limit: 24, epochs: 1}}"
+    teacher = "{silver: 'mine:Gene', confidence: 0.0, options: {limit: 24, epochs: 1}}"
+    # a further corpus of a gold type, so that the type is shown by corpus
+    (tmp_path / "other").mkdir()
+    line = {"tokens": ["aspirin", "helps"], "tags": ["S-Chemical", "O"], "doc": "x"}
+    (tmp_path / "other" / "test.jsonl").write_text(json.dumps(line))
     ratio = (
-        "{silver: mine-relabel, limit: 24, epochs: 1, ratios: [0.1], "
-        "treatments: [mask per-type, negative], sequential: [bionerds-4]}"
+        "{silver: mine-Gene-relabel, limit: 24, epochs: 1, ratios: [0.1], "
+        "treatments: [mask per-type, negative], sequential: [bionerds-4], "
+        f"also_test: '{tmp_path / 'other'}'}}"
     )
     steps = {
         "70_lexicons": ("-p", "lexicon", "mine"),
@@ -275,7 +282,18 @@ def test_from_terms_to_the_ratio_curve(tmp_path):
         answer = papermill(name, home(), tmp_path, *parameters)
         assert answer.returncode == 0, answer.stderr[-3000:]
     made = {path.name for path in (tmp_path / "silver").iterdir()}
-    assert made == {"mine", "mine-relabel", "sample-1-2-Chemical+Disease-labelled"}
+    assert made == {"mine", "mine-Gene-relabel", "sample-1-2-Chemical+Disease-labelled"}
+
+
+@pytest.mark.slow
+def test_the_quickstart_takes_a_folder_without_a_test_split(tmp_path):
+    shutil.copytree(home() / "data" / "sample", tmp_path / "mine")
+    for path in (tmp_path / "mine").glob("test*"):
+        path.unlink()
+    parameters = ("-p", "corpus", str(tmp_path / "mine"), "-y", SHORT)
+    answer = papermill("00_quickstart", home(), tmp_path, *parameters)
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert "strict dev F1" in (tmp_path / "00_quickstart.ipynb").read_text()
 
 
 @pytest.mark.slow

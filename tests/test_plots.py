@@ -42,9 +42,9 @@ def test_figures_of_what_was_varied():
     ]  # two heads, one source
     places = weights_by_place(split, weights, ["Gene", "Virus"], ["Virus"], ["Gene"])
     assert places.loc[("Gene", "in Gene"), "Virus"] == 0.0
-    assert places.loc[("Gene", "elsewhere"), "Virus"] == pytest.approx(0.5)
+    assert places.loc[("Gene", "outside Gene"), "Virus"] == pytest.approx(0.5)
     labels = plots.sharing_weights(places, plt.subplots()[1]).get_yticklabels()
-    assert [t.get_text() for t in labels][1:3] == ["Gene head, elsewhere", "Virus head, in Gene"]
+    assert [t.get_text() for t in labels][1:3] == ["Gene head, outside Gene", "Virus head, in Gene"]
 
 
 def test_figures_are_drawn_from_rows(outputs):

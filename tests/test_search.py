@@ -75,6 +75,8 @@ def test_bad_trials_are_pruned(base, monkeypatch):
         ({"dropout": [0.0, 0.3, "log"]}, "above 0 for log"),
         ({"dropout": []}, r"search dropout=\[\]; expected"),
         ({"dropout": 0.1}, "search dropout=0.1; expected"),
+        ({"heads": 5}, "search heads=5; expected"),
+        ({"system": ["tagger", "dictionary"]}, "a search trains taggers"),
     ],
 )
 def test_mistakes_are_found_before_the_first_trial(base, space, message):

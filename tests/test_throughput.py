@@ -164,7 +164,7 @@ def test_whole_trainings_are_compared_by_one_scorer(tiny):
     assert table["f1"].between(0, 1).all()
 
 
-def test_int8_tags_nearly_as_fp32_and_leaves_the_tagger_as_it_was(tiny):
+def test_int8_tags_nearly_as_fp32_and_leaves_the_tagger_as_it_was(tiny, tmp_path):
     from bioner_lib.models.quantization import quantized
     from bioner_lib.throughput.taggers import _tagger
 
@@ -180,4 +180,7 @@ def test_int8_tags_nearly_as_fp32_and_leaves_the_tagger_as_it_was(tiny):
     torch.testing.assert_close(after, before, atol=0.1, rtol=0.1)
     in_bf16 = small.predict(sentences, autocast=torch.bfloat16)
     assert in_bf16 == small.predict(sentences), "int8 has one precision"
+    for save in (small.save_pretrained, lambda folder: small.export_head("type 0", folder)):
+        with pytest.raises(WorkbookError, match="an int8 copy can't be saved"):
+            save(tmp_path / "model")
     assert "Quantized" in str(small.encoder) and "Quantized" not in str(tagger.encoder)

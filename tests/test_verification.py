@@ -1,5 +1,7 @@
 """Silver mentions are accepted, corrected and rejected, and become a gold corpus."""
 
+from dataclasses import replace
+
 import pytest
 
 from bioner_lib import WorkbookError, load_corpus
@@ -34,6 +36,17 @@ def test_accepted_corrected_and_rejected_mentions_become_gold(tmp_path):
     assert [s.spans for s in gold.test] == [[(1, 3, "Gene")], [(0, 1, "Disease")]]
     assert gold.types == ("Gene", "Disease")
     assert [s.doc for s in gold.test] == ["d1", "d2"]
+
+
+def test_text_that_was_labelled_again_is_asked_about_again(tmp_path):
+    press(Verification(silver(), tmp_path / "gold", count=2), "as")  # the first is finished
+    again = [replace(TEXT[0], tags=["O"] * 3), replace(TEXT[1], tags=["O"] * 4 + ["B-Gene", "O"])]
+    corpus = replace(silver(), splits={"train": Split(again, "train", "silver")})
+    state = Verification(corpus, tmp_path / "gold", count=2)
+    assert state.answers[0] == [[1, 2, "Gene"]], "finished"
+    assert state.mentions == [[4, 5, "Gene"]] and state.at == 0
+    press(state, "rn")
+    assert Verification(corpus, tmp_path / "gold", count=2).mentions == state.mentions
 
 
 def test_a_missing_mention_is_added_and_moved(tmp_path):

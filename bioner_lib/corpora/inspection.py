@@ -103,7 +103,7 @@ def weights_by_place(
     sources: Sequence[str],
     types: Sequence[str],
 ) -> pd.DataFrame:
-    """Mean weight of each source for each head, inside mentions of these types and elsewhere.
+    """Mean weight of each source for each head, inside mentions of these types and outside.
 
     `weights` is `MultiTaskTagger.sharing_weights` of the split: (heads, sources, words) per
     sentence.
@@ -114,11 +114,11 @@ def weights_by_place(
         for word in range(len(sentence.tokens)):
             inside.append(any(span.start <= word < span.end for span in spans))
     inside = np.array(inside)
-    table = np.concatenate(weights, axis=-1)
+    table, names = np.concatenate(weights, axis=-1), " + ".join(types)
     lines = {}
     for i, head in enumerate(heads):
-        lines[head, f"in {' + '.join(types)}"] = table[i][:, inside].mean(-1)
-        lines[head, "elsewhere"] = table[i][:, ~inside].mean(-1)
+        lines[head, f"in {names}"] = table[i][:, inside].mean(-1)
+        lines[head, f"outside {names}"] = table[i][:, ~inside].mean(-1)
     index = pd.MultiIndex.from_tuples(lines)
     return pd.DataFrame(list(lines.values()), index=index, columns=list(sources))
 

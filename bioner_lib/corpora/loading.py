@@ -94,8 +94,7 @@ def _hint(name: str) -> str:
     if " " in name:
         return "; several corpora are a list"
     if name.endswith("-labelled"):
-        gold = name.removesuffix("-labelled")
-        return f"; 71_silver_text with gold={gold!r} labels its text (bioner_lib.silver.label_gold)"
+        return "; 71_silver_text makes it, with that gold corpus in `gold` (silver.label_gold)"
     return "; 71_silver_text makes silver corpora" if "silver" in name else ""
 
 
@@ -129,7 +128,7 @@ def check_name(name: str, known: Iterable[str] = (), folder: Path | None = None)
     if base.startswith(HUB):
         return
     if base not in CORPORA and base not in known and not exists(own):
-        raise unknown("corpus", base, [*CORPORA, *known])
+        raise WorkbookError(f"{unknown('corpus', base, [*CORPORA, *known])}{_hint(base)}")
     if part:
         check_part(part, base)
     types = _declared_types(base, own)

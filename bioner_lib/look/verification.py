@@ -25,7 +25,8 @@ class Verification:
     """Which sentences are asked about, which answers were given, and where they are kept.
 
     corpus      its train split is drawn from; `count` sentences, by `seed`
-    folder      gets answers.jsonl, test.jsonl and corpus.toml; an unfinished one is continued
+    folder      gets .answers.json, test.jsonl and corpus.toml; an unfinished one is continued, and
+                sentences whose silver labels have changed since are asked about again
 
     Raises WorkbookError for a folder that holds answers about other sentences.
     """
@@ -108,7 +109,8 @@ class Verification:
         """The answers so far, and the finished sentences as a corpus."""
         state, lines = [{"finished": self.finished, "at": self.at}], []
         for i, (sentence, mentions) in enumerate(zip(self.sentences, self.answers, strict=True)):
-            state.append({"tokens": sentence.tokens, "mentions": mentions})
+            silver = [list(span) for span in sentence.spans]
+            state.append({"tokens": sentence.tokens, "silver": silver, "mentions": mentions})
             if i < self.finished:
                 tags = to_tags([Span(*mention) for mention in mentions], len(sentence.tokens))
                 line = {"tokens": sentence.tokens, "tags": tags, "doc": sentence.doc}
@@ -128,8 +130,13 @@ class Verification:
                 f"{self.folder} holds answers about other sentences (another corpus, count or "
                 "seed); name another folder"
             )
-        self.answers = [record["mentions"] for record in records]
         self.finished, self.at = state["finished"], state["at"]
+        for i, record in enumerate(records):
+            # text that was labelled again since: only what is finished stays answered
+            if i < self.finished or record.get("silver", self.answers[i]) == self.answers[i]:
+                self.answers[i] = record["mentions"]
+            elif i == self.finished:
+                self.at = 0
 
     def html(self) -> str:
         """The sentence that is asked about, its mention in question framed."""

@@ -30,12 +30,14 @@ _SHARED = ("corpora", "also_test", "chosen_on", "limit", "seed")
 
 @dataclass(frozen=True)
 class Found:
-    """The best configuration, its mean dev F1 (0 to 1), and all trials.
+    """The best configuration, the values in it that were searched for, its mean dev F1 (0 to 1),
+    and all trials.
 
     The table has one line per trial: values, dev F1 of its best epoch, state, epochs.
     """
 
     config: RunConfig
+    values: Mapping[str, object]
     dev: float
     trials: pd.DataFrame
 
@@ -92,19 +94,22 @@ def search(base: RunConfig, space: Space, trials: int, worker: int = 0) -> Found
         ended = table["state"].value_counts().to_dict()
         last = f"; the last error: {failed[-1]}" if failed else ""
         raise WorkbookError(f"none of {len(table)} trials was trained to its end: {ended}{last}")
-    return Found(_with(base, study.best_params), study.best_value, table)
+    return Found(_with(base, study.best_params), study.best_params, study.best_value, table)
 
 
 def _check_space(base: RunConfig, space: Space, corpora: Sequence[Corpus]) -> None:
     """Raises WorkbookError now rather than in the tenth trial."""
-    layouts = (base.heads, *space.get("heads", ()))
-    heads = {plan.name for layout in layouts for plan in plan_heads(layout, corpora)}
+    if base.system != "tagger" or "system" in space:
+        raise WorkbookError(f"system={base.system!r}: a search trains taggers; leave out system")
     for name, values in space.items():
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise WorkbookError(
                 f"search {name}={values!r}; expected [low, high], [low, high, log], or a list of "
                 "choices"
             )
+    layouts = (base.heads, *space.get("heads", ()))
+    heads = {plan.name for layout in layouts for plan in plan_heads(layout, corpora)}
+    for name, values in space.items():
         if name.partition(".")[0] in _SHARED:
             raise WorkbookError(
                 f"search {name}={list(values)}: all trials share corpora, sentences and seed, so "

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy(
         "taxonomy": "read_taxonomy",
         "lexicons": "save_entries",
         "pubmed": "PubMed",
-        "corpus_folders": "save_sentences silver_folder",
+        "corpus_folders": "derived_name save_sentences silver_folder",
         "labelling": "label running_text text_source",
         "labelled_gold": "label_gold labelled_name",
         "lexicon_quality": "drop_noisy noisiest quality",

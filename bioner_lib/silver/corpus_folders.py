@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from ..corpora.registry import CORPORA
+from ..corpora.registry import CORPORA, split_name
 from ..corpora.text import Sentence
 from ..errors import DataError, WorkbookError
 from ..home import outputs, replace_text
@@ -40,6 +40,18 @@ def silver_folder(name: str) -> Path:
             "plus signs"
         )
     return outputs() / "silver" / name
+
+
+def derived_name(corpus: str, what: str) -> str:
+    """The name of what is made from a corpus, such as bc5cdr-labelled; views and parts keep theirs.
+
+    >>> derived_name("bc5cdr@25%", "labelled")
+    'bc5cdr-25--labelled'
+    """
+    base = split_name(corpus)[0]
+    short = Path(base).name + corpus[len(base) :]  # of a folder its last part
+    plain = re.sub(r"[^\w.+-]+", "-", short)
+    return f"{plain}-{what}"
 
 
 def save_sentences(

@@ -5,17 +5,15 @@ only where they overlap no gold mention: an audit counts what was added and what
 result is a silver corpus, since nobody checked the added labels: it trains, and chooses nothing.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..corpora.corpus import Corpus, refuse_test
 from ..corpora.own import read_corpus_toml
-from ..corpora.registry import split_name
 from ..corpora.schemes import Span, to_tags
 from ..errors import DataError
-from .corpus_folders import record, silver_folder, write_corpus
+from .corpus_folders import derived_name, record, silver_folder, write_corpus
 from .lexicons import Lexicon, Match
 
 _SOURCE = "training sentences of "
@@ -23,9 +21,7 @@ _SOURCE = "training sentences of "
 
 def labelled_name(corpus: str) -> str:
     """The name of a gold corpus's labelled text, such as bc5cdr-labelled for bc5cdr."""
-    base = split_name(corpus)[0]
-    short = Path(base).name + corpus[len(base) :]  # of a folder its last part
-    return re.sub(r"[^\w.+-]+", "-", short) + "-labelled"
+    return derived_name(corpus, "labelled")
 
 
 def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = False) -> dict:

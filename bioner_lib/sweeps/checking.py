@@ -1,6 +1,6 @@
 """The values of a sweep's jobs, checked before anything starts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..choices import DENOISING, check_encoder
@@ -9,8 +9,8 @@ from ..corpora.loading import check_name, silver_corpora
 from ..corpora.registry import CORPORA
 from ..errors import WorkbookError, unknown
 from ..home import exists, home
-from ..runs.recipes import RECIPES
-from ..silver.corpus_folders import silver_folder
+from ..runs.recipes import RECIPES, recipe
+from ..silver.corpus_folders import derived_name, silver_folder
 from ..silver.labelled_gold import labelled_name
 from .jobs import Job
 from .parameters import default_of
@@ -74,7 +74,7 @@ def _made_by(job: Job) -> list[str]:
         silver_folder(_value(job, "name"))  # refuses what can't be a corpus's name
         return [_value(job, "name")]
     if job.notebook.stem == "72_second_opinion":
-        return [f"{_value(job, 'silver')}-{_value(job, 'denoising')}"]
+        return [derived_name(str(_value(job, "silver")), str(_value(job, "denoising")))]
     return []
 
 
@@ -91,12 +91,24 @@ def _check_job(job: Job, known: Iterable[str]) -> None:
         raise unknown("system", parameters["system"], RECIPES)
     if parameters.get("denoising", DENOISING[0]) not in DENOISING:
         raise unknown("denoising", parameters["denoising"], DENOISING)
+    for name in _of_recipes(job):
+        check_name(name, known, folder)
     if job.notebook.stem not in _NOT_OF_A_RUN:
         free = FIELDS.keys() - {*BOUND, "system"}
         values = {name: value for name, value in parameters.items() if name in free}
         RunConfig(**{"corpora": "sample"} | values)
     for place in ("factors", "search"):
         _check_lists(place, parameters.get(place) or {})
+
+
+def _of_recipes(job: Job) -> Iterator[str]:
+    """The corpora of the recipes that a job of 45 runs, labelled texts included."""
+    if job.notebook.stem != "45_published_systems":
+        return
+    lists = {name: str(_value(job, name)).split() for name in ("corpora", "added", "also_test")}
+    for system in (_value(job, "system"), *str(_value(job, "rivals")).split()):
+        for config in recipe(system, **lists):
+            yield from (*config.corpora, *config.also_test)
 
 
 def _names(value: object, folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ A writer that opens an unfinished output keeps its whole documents and goes on b
 formats that are lines it writes the last document again, as a kill may have cut it.
 """
 
+import shutil
 from pathlib import Path
 
 from ..errors import unknown
@@ -27,13 +28,21 @@ FORMATS = {
 }
 
 
-def open_writer(format: str, path: str | Path, whole: bool = False):
+def open_writer(format: str, path: str | Path, whole: bool = False, replace: bool = False):
     """A writer (see `writing.Writer`), to be used in a `with` block.
 
-    `whole` says that an earlier writer of this output was closed, so that its end isn't cut.
+    `whole` says that an earlier writer of this output was closed, so that its end isn't cut;
+    `replace` deletes an earlier output of this format first.
 
     Raises WorkbookError for an unknown format, and for an output that is something else.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
-    return FORMATS[format](Path(path), whole)
+    writer = FORMATS[format](Path(path), whole)
+    if not replace:
+        return writer
+    # it was opened once, which refuses what is no such output
+    with writer:
+        pass
+    shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink(missing_ok=True)
+    return FORMATS[format](Path(path))
