@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import DataError, unknown
+from ..errors import DataError, WorkbookError, unknown
 from ..home import exists, expanded, outputs
 from .corpus import HUB, Corpus, check_part
 from .dataset_files import read_hub
