@@ -1,6 +1,7 @@
 """The page of a committed table: outputs/published/<table>/README.md, written by `publish`."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 import pandas as pd
 
@@ -30,10 +31,11 @@ Points of F1 over all types, paired by document and seed.
 {_DETECTABLE}
 """
 _MULTI = f"""
-## Several corpora against one
+## Together against alone
 
-Arms with equal epochs, batch size and learning rate; steps may differ. Points of F1 over all
-types, paired by document and seed.
+Arms that learn from several corpora or parts of them, minus arms that learn from one of these.
+Equal epochs, batch size and learning rate; steps may differ. Points of F1 over all types, paired
+by document and seed. The interval belongs to one comparison, p to all of them together.
 {_DETECTABLE}
 """
 _BASE = f"""
@@ -146,7 +148,8 @@ def _scores_table(found: Sequence[Measured]) -> str:
     bins = score_bins(found)
     lines = []
     for one in leak_free_f1(found).sort_values(["corpus", "name"]).itertuples():
-        error = f"{error_of_bins(bins[one.name, one.corpus]):.2f}"
+        error = error_of_bins(bins[one.name, one.corpus])
+        error = "N/A" if isnan(error) else f"{error:.2f}"
         both = [f"{100 * f1:.1f}" for f1 in (one.official, one.leak_free)]
         lines.append([one.corpus, one.name, error, str(one.leaked), *both])
     return markdown_table(["corpus", "system", "ECE", "leaked", "F1", "F1 without"], lines)
