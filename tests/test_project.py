@@ -127,7 +127,8 @@ ROOMS = {
     "lexicon_quality disagreement coverage denoising",
     "training": "energy progress processes building optimization embedding_rows averaging "
     "checkpoint choosing self_labels objective tracking loop",
-    "runs": "rows cards recipes provenance leaks scored evaluations calibrated run logs search",
+    "runs": "rows cards recipes provenance leaks scored evaluations calibrated systems run logs "
+    "search",
     "throughput": "measuring trainers taggers trained",
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats origin tag_files "

@@ -8,35 +8,29 @@ import json
 import platform
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from ..config import RunConfig, is_tagger
-from ..corpora.corpus import Corpus, Split
+from ..corpora.corpus import Corpus
 from ..corpora.loading import load_corpus
-from ..corpora.schemes import flat
 from ..errors import WorkbookError
 from ..home import outputs, replace_text, runs_folder
-from ..models.encoders import autocast_dtype, load_tokenizer
-from ..models.ensemble import write_members
-from ..models.heads import Prediction, asked_types, plan_heads
-from ..models.predicting import Cut
+from ..models.encoders import load_tokenizer
+from ..models.heads import asked_types, plan_heads
 from ..models.saving import read_description
-from ..models.tagger import MultiTaskTagger
-from ..silver.lexicons import Lexicon
 from ..training import processes
 from ..training.progress import add_run
 from .leaks import refuse_leaks, shared_documents, trained_before
 from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
 from .rows import file_name, parents_of, read_json_of_run, read_row
-from .scored import forgotten, read_tagger, scored
+from .scored import forgotten, scored
+from .systems import SYSTEMS, TRAIN, Making
 
 FORMAT = 2  # 2: rows record what they were made from
-_TRAIN = "train"  # what the first of several processes tells the others
 
 
 def run(
@@ -87,7 +81,7 @@ def corpora_of(config: RunConfig) -> tuple[list[Corpus], list[Corpus]]:
 def _take_part(config: RunConfig, working: Path) -> dict:
     """What all processes but the first do: train with it, and return its row."""
     message = processes.tell()
-    if message == _TRAIN:
+    if message == TRAIN:
         from ..training.loop import fit
 
         corpora, also = corpora_of(config)
@@ -136,135 +130,8 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-class _NeuralSystem:
-    """What tags with a neural network; `cuts`: corpus -> its dev split, cut before."""
-
-    def __init__(self, tagger, maker: "_Maker", cuts: Mapping[str, Cut]):
-        self.tagger, self.repairs, self.cuts = tagger, maker.repairs, cuts
-        self.autocast = autocast_dtype(maker.config.precision)
-
-    def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
-        text = self.cuts.get(corpus.name) if split.role == "dev" else None
-        return self.tagger.predict(
-            text or [sentence.tokens for sentence in split],
-            corpus.name,
-            corpus.types,
-            autocast=self.autocast,
-            repairs=self.repairs,
-        )
-
-    def sentence_types(self, split: Split) -> list[dict[str, float]] | None:
-        """What the sentence head says of each sentence; None without one."""
-        if self.tagger.sentence_head is None:
-            return None
-        tokens = [sentence.tokens for sentence in split]
-        return self.tagger.sentence_types(tokens, autocast=self.autocast)
-
-    @property
-    def device(self) -> dict:
-        import torch
-
-        name = platform.processor() or platform.machine()
-        if torch.cuda.is_available():
-            name = torch.cuda.get_device_name()
-        return {
-            "name": name,
-            "threads": torch.get_num_threads(),
-            "processes": processes.count(),
-            "precision": "bf16" if self.autocast else "fp32",
-        }
-
-
-class _TaggerSystem(_NeuralSystem):
-    """A tagger: trained on creation."""
-
-    def __init__(self, maker: "_Maker"):
-        from ..training.loop import fit
-
-        config = maker.config
-        processes.tell(_TRAIN)
-        fitted = fit(config, maker.corpora, maker.working, maker.progress, maker.track, maker.also)
-        if maker.keep_model:
-            fitted.tagger.save_pretrained(maker.working / "model")
-        super().__init__(fitted.tagger, maker, fitted.cuts)
-        self.history, self.cost = fitted.history, fitted.cost
-        self.more = {"parameters": _parameters([self.tagger]), "self_labelled": fitted.labelled}
-
-
-class _EnsembleSystem(_NeuralSystem):
-    """The taggers of several seeds, which tag together."""
-
-    def __init__(self, maker: "_Maker"):
-        with _timed() as self.cost:
-            names = [member.run_id for member in maker.config.members.values()]
-            write_members(names, maker.working / "model")
-            ensemble = read_tagger(maker.working / "model")
-        super().__init__(ensemble, maker, {})
-        self.history, self.more = [], {"parameters": _parameters(ensemble.members)}
-
-
-class _DictionarySystem:
-    """The baseline: the mentions of the training text, looked up."""
-
-    def __init__(self, maker: "_Maker"):
-        with _timed() as self.cost:
-            self.lexicons = {c.name: Lexicon.from_mentions(c.train) for c in maker.corpora}
-        self.history, self.more = [], {}
-        self.device = {
-            "name": platform.processor() or platform.machine(),
-            "threads": 1,
-            "precision": "none",
-        }
-
-    def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
-        own = self.lexicons.get(corpus.name)
-        lexicons = [own] if own else list(self.lexicons.values())
-        found = []
-        for sentence in split:
-            spans = {span for lexicon in lexicons for span in lexicon.tag(sentence.tokens)}
-            kept = flat(sorted(span for span in spans if span.type in corpus.types))
-            found.append([Prediction(*span, 1.0) for span in kept])
-        return found
-
-    def sentence_types(self, split: Split) -> None:
-        """A dictionary has no sentence head."""
-
-
-_SYSTEMS = {
-    "tagger": _TaggerSystem,
-    "ensemble": _EnsembleSystem,
-    "dictionary": _DictionarySystem,
-}
-
-
-@contextmanager
-def _timed() -> Iterator[dict[str, float]]:
-    """A dict that holds, at the end, how long it took: seconds, and process_seconds."""
-    cost: dict[str, float] = {}
-    started, cpu = time.perf_counter(), time.process_time()
-    yield cost
-    cost["seconds"] = time.perf_counter() - started
-    cost["process_seconds"] = time.process_time() - cpu
-
-
-def _parameters(taggers: Iterable[MultiTaskTagger]) -> dict[str, int]:
-    """Weights of each part, of all taggers together."""
-    counts = dict.fromkeys(("encoder", "sharing", "heads"), 0)
-    for tagger in taggers:
-        for name in counts:
-            counts[name] += sum(p.numel() for p in getattr(tagger, name).parameters())
-    return counts
-
-
-class _Maker:
+class _Maker(Making):
     """Makes one run in its working folder."""
-
-    def __init__(
-        self, config: RunConfig, working: Path, progress: bool, keep_model: bool, track: str
-    ):
-        self.config, self.working = config, working
-        self.progress, self.keep_model, self.track = progress, keep_model, track
-        self.repairs: Counter = Counter()
 
     def make(self) -> dict:
         """Train, score, and write the row."""
@@ -281,7 +148,7 @@ class _Maker:
         before, missing = trained_before(config, parents)
         shared = shared_documents(self.corpora, self.also, before)
         refuse_leaks(config, [*self.corpora, *before], shared)
-        system = _SYSTEMS[config.system](self)
+        system = SYSTEMS[config.system](self)
         scores = self._scores(system, asked)
         row = {
             "format": FORMAT,
