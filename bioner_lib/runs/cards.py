@@ -17,7 +17,7 @@ from ..errors import WorkbookError, unknown
 from ..home import exists, runs_folder
 from ..models.heads import HeadPlan
 from ..models.saving import read_description, read_members
-from .rows import arm_of, read_row, read_rows
+from .rows import MEMBER, arm_of, read_row, read_rows
 
 _MEASURES = ("precision", "recall", "f1")
 _UNANNOTATED = {
@@ -119,6 +119,8 @@ def _training_text(row: Mapping) -> str:
         lines.append([name, ", ".join(about["types"]), sentences, *_origin(name)])
     text = _table(["corpus", "types", "training sentences", "licence", "source"], lines)
     for field, parent in row.get("parents", {}).items():
+        if field.startswith(MEMBER):  # an ensemble's members learned from the same text
+            continue
         names = [name for phase in parent["phases"] for name in phase["corpora"]]
         earlier = [[Path(name).name, *_origin(name)] for name in dict.fromkeys(names)]
         text += f"\n\nThe run builds on `{parent['run_id']}` (`{field}`), which learned from:\n\n"
