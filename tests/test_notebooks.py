@@ -25,7 +25,7 @@ KILOBYTES = 400
 TABLES = {
     "00_quickstart": "single_task",
     "10_explore_corpora": "corpora",
-    "30_single_task": "single_task",
+    "30_single_task": "single_task single_task_documents",
     "40_multi_task": "multi_task",
     "90_leaderboard": "multi_task single_task",
     "55_partial_labels": "partial_labels",
@@ -33,7 +33,7 @@ TABLES = {
     "70_lexicons": "silver_text",
     "71_silver_text": "silver_text",
     "75_silver_ratio": "silver_text",
-    "80_generalization": "single_task",
+    "80_generalization": "single_task single_task_documents",
     "85_throughput": "throughput",
     "97_small_encoder": "multi_task single_task",
 }
