@@ -226,7 +226,9 @@ def test_dev_is_read_by_the_corpus_own_head_in_training_precision(tiny, monkeypa
 
     monkeypatch.setattr(tagger, "predict", predict)
     dev_f1(tagger, [corpus.dev for corpus in corpora], corpora, torch.bfloat16)
-    assert asked == [(len(c.dev), c.name, c.types, {"autocast": torch.bfloat16}) for c in corpora]
+    assert asked == [
+        (len(c.dev), c.name, list(c.types), {"autocast": torch.bfloat16}) for c in corpora
+    ]
     with pytest.raises(ValueError, match="longer than argument"):
         dev_f1(tagger, [corpora[0].dev], corpora, None)
 
