@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..runs.rows import config_of
-from .tables import arm_name, results
+from .tables import arm_name, parts_of, results
 
 _GIB = 2**30
 _TASK = re.compile(r" (multi|single)-task( \([^)]*\))?")
@@ -54,8 +54,7 @@ def _cost(row: Mapping, by_id: Mapping[str, Mapping]) -> dict:
     cost, device = row["cost"], row["device"]
     frame = results([row])
     own = [corpus for corpus, splits in row["scores"].items() if "dev" in splits]
-    # row["data"] lists the training corpora first, then those that are only tested on
-    parts = dict(zip(row["data"], row["config"]["corpora"], strict=False))
+    parts = parts_of(row)
     is_test = (frame["split"] == "test") & (frame["type"] == "micro") & frame["corpus"].isin(own)
     config = config_of(row)
     # a single-task tagger's name without its corpus, whatever part of it was trained on

@@ -7,7 +7,7 @@ import pandas as pd
 from ..errors import WorkbookError
 from ..runs.rows import config_of, precision_of
 from .comparison import best_dev, check_budgets
-from .tables import results
+from .tables import parts_of, results
 
 
 def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
     check_budgets(rows)
     trained_on, learned = {}, {}
     for row in rows:
-        parts = _parts(row)
+        parts = parts_of(row)
         trained_on[row["run_id"]] = " + ".join(parts.values())
         learned |= {(row["run_id"], corpus): part for corpus, part in parts.items()}
     frame = results(rows)
@@ -38,12 +38,6 @@ def transfer(rows: Iterable[Mapping]) -> pd.DataFrame:
         )
     order = sorted(wide.index, key=lambda name: (name.count(" + "), name))
     return (wide[list(alone)] - pd.Series(alone)).loc[order]
-
-
-def _parts(row: Mapping) -> dict[str, str]:
-    """Training corpus -> the part of it that a run learned from, as its configuration says."""
-    # row["data"] lists the training corpora first, then those that are only tested on
-    return dict(zip(row["data"], row["config"]["corpora"], strict=False))
 
 
 def transfers(rows: Iterable[Mapping]) -> list[pd.DataFrame]:

@@ -136,6 +136,12 @@ def _is_part(row: Mapping, corpus: str) -> bool:
     return whole_name(corpus) in parts
 
 
+def parts_of(row: Mapping) -> dict[str, str]:
+    """Training corpus -> the part of it that a run learned from, as its configuration says."""
+    # row["data"] lists the training corpora first, then those that are only tested on
+    return dict(zip(row["data"], row["config"]["corpora"], strict=False))
+
+
 def _about(row: Mapping) -> dict:
     """The columns that all lines of a run share."""
     config = config_of(row)
