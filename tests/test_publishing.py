@@ -322,6 +322,9 @@ def test_a_table_is_made_on_one_kind_of_machine(outputs, published, sweep, devic
     predicted(outputs, sweep[1] | {"device": DEVICE | device}, answers(36))
     with pytest.raises(WorkbookError, match=message):
         publish("tiny")
+    # an old row's machine is known by its architecture alone
+    predicted(outputs, sweep[1] | {"device": DEVICE | {"name": "x86_64"}}, answers(36))
+    assert len(publish("tiny")) == 3
     # a dictionary computes nothing that a machine could round
     dictionary = {"device": DEVICE | device | {"precision": "none"}}
     predicted(outputs, sweep[1] | dictionary, answers(36))

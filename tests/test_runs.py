@@ -19,7 +19,7 @@ from bioner_lib import (
 )
 from bioner_lib.corpora.corpus import Corpus
 from bioner_lib.errors import SelectionError
-from bioner_lib.models.encoders import autocast_dtype
+from bioner_lib.models.hardware import autocast_dtype
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.runs.rows import file_name, forget
 from bioner_lib.training import loop as training

@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "batching": "Example collate",
-        "encoders": "autocast_dtype load_encoder",
+        "encoders": "load_encoder",
+        "hardware": "autocast_dtype",
         "heads": "plan_heads",
         "losses": "partial_label_nll",
         "onnx_export": "export_onnx",

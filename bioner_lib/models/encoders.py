@@ -174,20 +174,3 @@ def longest_window(encoder) -> int | None:
     else:
         positions = getattr(encoder.config, "max_position_embeddings", None) or -1
     return None if positions < 0 else positions // PAD_TO * PAD_TO
-
-
-def autocast_dtype(precision: str) -> torch.dtype | None:
-    """The type of matrix products: bf16, or None for fp32.
-
-    "auto" takes bf16 where the hardware multiplies it natively.
-    """
-    if precision == "auto":
-        precision = "bf16" if _has_bf16() else "fp32"
-    return torch.bfloat16 if precision == "bf16" else None
-
-
-def _has_bf16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    mkldnn = torch.backends.mkldnn.is_available()
-    return mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -18,8 +18,8 @@ from ..corpora.schemes import flat as without_overlaps
 from ..errors import WorkbookError, unknown
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
-from .encoders import autocast_dtype
 from .entities import EntityFilter, in_batches, with_entities
+from .hardware import autocast_dtype
 from .heads import Prediction, WithHeads, heads_for
 from .hub import upload
 from .sentence_heads import SentenceTypes

@@ -31,7 +31,8 @@ from ..corpora.loading import load_corpus
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, delete_run
 from ..home import file_sha256, runs_folder
-from ..models.encoders import autocast_dtype, encoder_path
+from ..models.encoders import encoder_path
+from ..models.hardware import autocast_dtype
 from .rows import config_of, earlier_runs, read_row
 
 # the code that turns registered files into sentences

@@ -10,8 +10,8 @@ from ..corpora.loading import load_corpus
 from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import replace_text, replacing, runs_folder
-from ..models.encoders import autocast_dtype
 from ..models.ensemble import Ensemble, load_tagger
+from ..models.hardware import autocast_dtype
 from ..models.heads import Prediction, asked_types
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger

@@ -1,6 +1,5 @@
 """What a run tags with: a tagger that it trains, an ensemble of finished ones, or a dictionary."""
 
-import platform
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +10,8 @@ from pathlib import Path
 from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split
 from ..corpora.schemes import flat
-from ..models.encoders import autocast_dtype
 from ..models.ensemble import write_members
+from ..models.hardware import autocast_dtype, device_name, processor_name
 from ..models.heads import Prediction
 from ..models.predicting import Cut
 from ..models.tagger import MultiTaskTagger
@@ -69,11 +68,8 @@ class _NeuralSystem:
     def device(self) -> dict:
         import torch
 
-        name = platform.processor() or platform.machine()
-        if torch.cuda.is_available():
-            name = torch.cuda.get_device_name()
         return {
-            "name": name,
+            "name": device_name(),
             "threads": torch.get_num_threads(),
             "processes": processes.count(),
             "precision": "bf16" if self.autocast else "fp32",
@@ -118,7 +114,7 @@ class _DictionarySystem:
             self.lexicons = {c.name: Lexicon.from_mentions(c.train) for c in making.corpora}
         self.history, self.more = [], {}
         self.device = {
-            "name": platform.processor() or platform.machine(),
+            "name": processor_name(),
             "threads": 1,
             "precision": "none",
         }

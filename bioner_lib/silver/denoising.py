@@ -8,7 +8,7 @@ from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span, flat, to_tags
 from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
-from ..models.encoders import autocast_dtype
+from ..models.hardware import autocast_dtype
 from ..models.tagger import MultiTaskTagger
 
 

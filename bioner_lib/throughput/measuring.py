@@ -1,8 +1,6 @@
 """Timing arms in turns, on a machine that is described beside the figures."""
 
 import os
-import platform
-import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -57,15 +55,11 @@ def matrix_peak(dtype: torch.dtype, device: str = "cpu", repeats: int = 9) -> fl
 
 def machine() -> dict[str, object]:
     """Processor, its cores, the threads that torch uses, and whether it multiplies bf16."""
-    from ..models.encoders import autocast_dtype
+    from ..models.hardware import autocast_dtype, device_name, processor_name
 
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        name = re.search(r"model name\s*:\s*(.+)", text)[1]
-    except (OSError, TypeError):
-        name = platform.processor() or platform.machine()
+    name = processor_name()
     if torch.cuda.is_available():
-        name = f"{name}, {torch.cuda.get_device_name()}"
+        name = f"{name}, {device_name()}"
     return {
         "machine": name,
         "cores": os.cpu_count(),

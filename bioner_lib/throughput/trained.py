@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..config import RunConfig
 from ..corpora.corpus import Corpus
-from ..models.encoders import autocast_dtype
+from ..models.hardware import autocast_dtype
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from ..training.choosing import dev_f1

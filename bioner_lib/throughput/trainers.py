@@ -14,7 +14,8 @@ from torch import nn
 from ..config import RunConfig
 from ..corpora.corpus import Corpus
 from ..models.batching import IGNORED, Example
-from ..models.encoders import autocast_dtype, encoder_path, load_tokenizer, loading
+from ..models.encoders import encoder_path, load_tokenizer, loading
+from ..models.hardware import autocast_dtype
 from ..training.loop import Loop
 from .measuring import Arm
 
