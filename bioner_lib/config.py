@@ -110,6 +110,8 @@ class RunConfig:
     max_pieces: int = _budget(4096, 16, 10**7)  # padded pieces per batch: a bound on memory
     max_length: int = _budget(256, 8, 8192)  # pieces per window, special tokens included
     overlap: int = _budget(64, 0, 8192)  # pieces that neighbouring windows share at most
+    # pieces of the document's neighbouring sentences that a sentence shows on each side
+    context: int = _number(0, 0, 8192)
     limit: int = _budget(0, 0, 10**9)  # sentences per split; 0 keeps all
     epoch_size: int = _number(0, 0, 10**9)  # windows per epoch; 0 takes as many as there are
     # optimization

@@ -73,6 +73,42 @@ def test_words_that_tokenize_to_nothing_survive(tokenizer):
     assert window.input_ids[2] == tokenizer.unk_token_id
 
 
+def shown(aligner, sentences, documents):
+    """Each window's pieces as text, and the pieces that have labels."""
+    found = []
+    for window in aligner.windows(sentences, documents):
+        text = aligner.tokenizer.convert_ids_to_tokens(window.input_ids)
+        found.append((" ".join(text[1:-1]), [text[position] for position in window.positions]))
+    return found
+
+
+def test_a_sentence_shows_its_neighbours_in_the_document(tokenizer):
+    sentences = [["a"], ["b", "ataxia"], ["c", "d"], ["e", "f", "g"], ["h"]]
+    aligner = Aligner(tokenizer, 32, 4, context=3)
+    assert shown(aligner, sentences, ["x", "x", "x", "x", "y"]) == [
+        ("a b ata ##xia", ["a"]),
+        ("a b ata ##xia c d e", ["b", "ata"]),
+        ("b ata ##xia c d e f g", ["c", "d"]),
+        ("c d e f g", ["e", "f", "g"]),  # no part of a word: ataxia has two pieces
+        ("h", ["h"]),
+    ]
+    # all of them alone: without documents, with other documents, without context
+    for windows in (aligner.windows(sentences), aligner.windows(sentences, list("vwxyz"))):
+        assert windows == Aligner(tokenizer, 32, 4).windows(sentences, ["x"] * 5)
+
+
+def test_neighbours_take_only_the_room_that_a_sentence_leaves(tokenizer):
+    sentences = [["a"] * 20, ["b"] * 7, ["c"] * 20]
+    narrow = Aligner(tokenizer, 14, 4, context=50)  # 12 pieces of text
+    windows = narrow.windows(sentences, ["x"] * 3)
+    assert shown(narrow, sentences, ["x"] * 3)[2][0] == "a a b b b b b b b c c"
+    assert {len(window.input_ids) for window in windows} == {13, 14}
+    # a sentence of several windows shows no neighbour
+    assert [w for w in windows if w.sentence != 1] == [
+        w for w in Aligner(tokenizer, 14, 4).windows(sentences) if w.sentence != 1
+    ]
+
+
 def test_impossible_windows_are_refused(tokenizer):
     with pytest.raises(WorkbookError, match="overlap of 20"):
         Aligner(tokenizer, 16, 20)

@@ -16,9 +16,9 @@ class Teacher:
         self.spans = spans
         self.sure = sure
 
-    def predictions(self, tokens, types, autocast):
+    def predictions(self, sentences, types, autocast):
         assert types == ["Gene"]
-        for words in tokens:
+        for words in (sentence.tokens for sentence in sentences):
             yield [(*span, 0.9) for span in self.spans[tuple(words)]], self.sure[tuple(words)]
 
 

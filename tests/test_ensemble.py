@@ -77,6 +77,9 @@ def test_members_must_give_the_same_tags(tiny):
     (other,) = members(tiny, 1, scheme="IOBES" if first.scheme == "IOB2" else "IOB2")
     with pytest.raises(WorkbookError, match=r"the same scheme.*number 2 has"):
         Ensemble([first, other])
+    (other,) = members(tiny, 1, context=8)
+    with pytest.raises(WorkbookError, match=r"the same context.*has 0, number 2 has 8"):
+        Ensemble([first, other])
     fewer = tagger_for(tiny, [load_corpus("sample:Gene").limit(8)])
     with pytest.raises(WorkbookError, match=r"the same heads.*number 3 has"):
         Ensemble([first, first, fewer])

@@ -195,6 +195,7 @@ def test_an_unknown_head_is_refused(tiny, tmp_path):
     [
         ({"decoder": "crf"}, "decoder='crf' scores transitions.*train with decoder='softmax'"),
         ({"sharing": "private"}, "sharing='private' puts a layer.*train with sharing='hard'"),
+        ({"context": 8}, "context=8 shows a sentence beside its neighbours.*train with context=0"),
     ],
 )
 def test_what_a_stock_model_cannot_compute_is_refused(tiny, tmp_path, options, reason):

@@ -14,10 +14,12 @@ from bioner_lib.choices import SHARING
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.schemes import to_tags
 from bioner_lib.errors import SelectionError
+from bioner_lib.evaluation.scoring import score
 from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.runs.leaks import trained_before
 from bioner_lib.runs.rows import arm
+from bioner_lib.runs.scored import read_tagger
 from bioner_lib.silver.denoising import denoise
 from bioner_lib.training.building import build
 from bioner_lib.training.loop import Loop
@@ -156,7 +158,7 @@ class Oracle(MultiTaskTagger):
         return self
 
     def predictions(self, sentences, types, **_):
-        for tokens in sentences:
+        for tokens in (sentence.tokens for sentence in sentences):
             yield (
                 [(*span, 0.9) for span in self.truth[tuple(tokens)] if span[2] in types],
                 self.sure(tokens),
@@ -282,6 +284,29 @@ def test_a_finished_tagger_is_scored_elsewhere(tiny, outputs):
     }
     with pytest.raises(WorkbookError, match=r"unknown run \(evaluate takes run ids\) 'nothing'"):
         evaluate("nothing", "sample")
+
+
+def test_a_run_with_neighbouring_sentences(tiny, outputs):
+    """Training, dev, test, scoring elsewhere and a second phase all show the neighbours."""
+    config = small(tiny, "sample", context=24, epochs=30)
+    row = quiet(config)
+    scores = row["scores"]["sample"]["test"]["types"]
+    assert scores["micro"]["tp"] > 0
+    assert evaluate(config.run_id, "sample", limit=40)["types"] == scores
+    tagger, split = read_tagger(config.run_id), load_corpus("sample").limit(40).test
+    alone = tagger.predict([sentence.tokens for sentence in split])
+    assert score([s.spans for s in split], alone, load_corpus("sample").types) != scores
+    plans = plan_heads("per-type", [load_corpus("sample")])
+    for context in (0, 12):
+        second = build(small(tiny, "sample", context=context, start_from=config.run_id), plans)
+        assert second.aligner.context == second.settings["context"] == context
+
+
+def test_neighbouring_sentences_need_documents(tiny, outputs, tmp_path):
+    (tmp_path / "train.tsv").write_text("Aspirin\tB-Chemical\nhelps\tO\n\nIt\tO\ndoes\tO\n")
+    (tmp_path / "dev.tsv").write_text("Aspirin\tB-Chemical\n")
+    with pytest.raises(WorkbookError, match=r"context=8 shows.*\['.*'\] don't say.*context=0"):
+        quiet(small(tiny, str(tmp_path), context=8))
 
 
 def test_types_that_no_head_knows_are_not_scored(tiny, outputs):

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.models.batching import collate, make_examples
 from bioner_lib.models.encoders import load_encoder
+from bioner_lib.models.entities import in_batches
 from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
+from bioner_lib.models.predicting import Cut
 from bioner_lib.training.loop import fit
 
 
@@ -74,6 +77,58 @@ def test_windows_and_batches_do_not_change_predictions(tiny):
         assert [span[3] for span in a] == pytest.approx([span[3] for span in b], abs=1e-4)
     long = [tokens[0] * 12]
     assert all(0 <= start < end <= len(long[0]) for start, end, *_ in tagger.predict(long)[0])
+
+
+def test_sentences_of_a_corpus_show_their_neighbours(tiny, monkeypatch):
+    corpus = load_corpus("sample").limit(8)
+    tagger = tagger_for(tiny, [corpus], context=20).eval()
+    split = corpus.test
+    assert len({s.doc for s in split}) < len(split)
+    together = tagger.predict(split)
+    alone = tagger.predict([s.tokens for s in split])
+    assert together != alone
+    # lists of words have no document
+    plain = tagger_for(tiny, [corpus]).eval()
+    assert alone == plain.predict(split) == plain.predict([s.tokens for s in split])
+    # a document isn't torn between blocks, nor between processes
+    cut = Cut(tagger.cut(split))
+    monkeypatch.setattr("bioner_lib.models.predicting.BLOCK", 2)
+    assert [len(block.sentences) for block in tagger.cut(split)] == runs_of_documents(split, 2)
+    assert spans(tagger.predict(split)) == spans(together)
+    for blocks in (cut, Cut(tagger.cut(split))):
+        shares = [tagger.predict(blocks.share(rank, 3)) for rank in range(3)]
+        assert [spans(share) for share in shares] == [spans(together)[rank::3] for rank in range(3)]
+
+
+def runs_of_documents(split, least):
+    """The lengths of whole documents that follow each other, at least so many sentences each."""
+    lengths = [0]
+    for _, document in groupby(split, key=lambda sentence: sentence.doc):
+        if lengths[-1] >= least:
+            lengths.append(0)
+        lengths[-1] += len(list(document))
+    return lengths
+
+
+def spans(predictions):
+    return [[mention[:3] for mention in mentions] for mentions in predictions]
+
+
+def test_a_text_shows_its_own_sentences_only(tiny):
+    tagger = tagger_for(tiny, [load_corpus("sample")], context=30).eval()
+    texts = ["EML4-ALK is active. It binds crizotinib.", "Asthma is common. Aspirin helps."]
+    one_by_one = [tagger.tag(text) for text in texts]
+    assert tagger.tag(texts) == one_by_one
+    together = pieces_of(tagger, texts)
+    assert together == pieces_of(tagger, texts[:1]) + pieces_of(tagger, texts[1:])
+    plain = pieces_of(tagger_for(tiny, [load_corpus("sample")]), texts)
+    # both sentences of a text fit: each window shows the whole text
+    assert together[0] == together[1] == [plain[0][0], *plain[0][1:-1], *plain[1][1:]]
+
+
+def pieces_of(tagger, texts):
+    sentences = [sentence for _, batch in in_batches(texts, 100) for sentence in batch]
+    return [window.input_ids for block in tagger.cut(sentences) for window in block.windows]
 
 
 def test_types_choose_what_is_read(tiny):
@@ -142,7 +197,7 @@ def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
 
     lazily = tagger.predictions(watched())
     first = next(lazily)
-    assert len(read) == 3
+    assert len(read) == 4  # the next sentence tells that the document has ended
     found = [first, *lazily]
     assert [[span[:3] for span in spans] for spans, _ in found] == [
         [span[:3] for span in spans] for spans in whole

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..config import BUDGET, RunConfig
 from ..corpora.corpus import AVERAGES, whole_name
+from ..corpora.registry import CORPORA
 from ..errors import WorkbookError, unknown
 from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
 
@@ -314,7 +315,7 @@ def by_ratio(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def anchors() -> pd.DataFrame:
-    """Published figures to compare with.
+    """Published figures to compare with; they hold for every form of a corpus (CoNLL, PubTator).
 
     Columns: corpus, type, system, f1 (0 to 1), metric, split, protocol, comparable (whether a run
     of ours may be compared with it), why (why not), source, url.
@@ -322,4 +323,6 @@ def anchors() -> pd.DataFrame:
     frame = pd.read_csv(Path(__file__).parent / "anchors.csv", keep_default_na=False)
     frame["f1"] /= 100
     frame["comparable"] = frame["comparable"] == "yes"
-    return frame
+    forms = {name: entry["documents"] for name, entry in CORPORA.items() if "documents" in entry}
+    others = frame[frame["corpus"].isin(forms)].replace({"corpus": forms})
+    return pd.concat([frame, others], ignore_index=True)

@@ -3,11 +3,15 @@
 A sentence longer than the encoder's window becomes several windows, which overlap at word borders.
 Exactly one window owns each word: the one that shows it with the most context. The word is trained
 and scored there. No word is cut off.
+
+A shorter sentence may show its neighbours too (`context`): pieces of the sentences before and after
+it in its document (Luoma and Pyysalo 2020, doi:10.18653/v1/2020.coling-main.78). They have no
+labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from ..choices import LABEL_PIECES
 from ..errors import WorkbookError, unknown
@@ -44,8 +48,9 @@ class Aligner:
     """Cuts words into pieces, and sentences into windows.
 
     A window has at most `max_length` pieces, special tokens included, and shares at most `overlap`
-    pieces with the next one. Raises WorkbookError for a slow tokenizer, and for windows that are
-    too short for their overlap.
+    pieces with the next one. A sentence that fits into one window shows at most `context` pieces
+    of its document on each side. Raises WorkbookError for a slow tokenizer, and for windows that
+    are too short for their overlap.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Aligner:
         overlap: int = 64,
         label_pieces: str = "first",
         with_characters: bool = False,
+        context: int = 0,
     ):
         if not tokenizer.is_fast:
             raise WorkbookError(
@@ -64,7 +70,7 @@ class Aligner:
         if label_pieces not in LABEL_PIECES:
             raise unknown("label_pieces", label_pieces, LABEL_PIECES)
         self.tokenizer, self.label_pieces, self.overlap = tokenizer, label_pieces, overlap
-        self.with_characters = with_characters
+        self.context, self.with_characters = context, with_characters
         self.prefix, self.suffix = _special_tokens(tokenizer)
         self.room = max_length - len(self.prefix) - len(self.suffix)
         if not 0 <= overlap < self.room:
@@ -100,14 +106,37 @@ class Aligner:
             result.append([ids[: self.room] or [unknown_id] for ids in by_word])
         return result
 
-    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
-        """The windows of all sentences, in order; together they own every word once."""
-        found = []
-        for i, pieces in enumerate(self.pieces(sentences)):
-            found += self._windows(i, sentences[i], pieces)
+    def windows(
+        self, sentences: Sequence[Sequence[str]], documents: Sequence[str] = ()
+    ) -> list[Window]:
+        """The windows of all sentences, in order; together they own every word once.
+
+        `documents` names the document of each sentence; its sentences follow each other. Without
+        documents each sentence stands alone.
+        """
+        pieces, found = self.pieces(sentences), []
+        for i, tokens in enumerate(sentences):
+            around = self._neighbours(i, pieces, documents) if documents else ([], [])
+            found += self._windows(i, tokens, pieces[i], *around)
         return found
 
-    def _windows(self, sentence: int, tokens: Sequence[str], pieces: Pieces) -> list[Window]:
+    def _neighbours(
+        self, i: int, pieces: Sequence[Pieces], documents: Sequence[str]
+    ) -> tuple[list[int], list[int]]:
+        """The pieces that sentence i shows before and after its own: whole words, the nearest."""
+        spare = self.room - sum(map(len, pieces[i]))
+        most = min(self.context, spare // 2)
+        before, after = (_nearest(_beside(i, step, pieces, documents), most) for step in (-1, 1))
+        return list(chain(*reversed(before))), list(chain(*after))
+
+    def _windows(
+        self,
+        sentence: int,
+        tokens: Sequence[str],
+        pieces: Pieces,
+        before: Sequence[int],
+        after: Sequence[int],
+    ) -> list[Window]:
         bounds = _window_bounds([len(ids) for ids in pieces], self.room, self.overlap)
         # in the middle of an overlap, both windows show as much context
         borders = [0]
@@ -116,7 +145,7 @@ class Aligner:
         borders.append(len(pieces))
         result = []
         for k, (start, end) in enumerate(bounds):
-            ids, positions, words = list(self.prefix), [], []
+            ids, positions, words = [*self.prefix, *before], [], []
             for word in range(start, end):
                 if borders[k] <= word < borders[k + 1]:
                     labelled = len(pieces[word]) if self.label_pieces == "all" else 1
@@ -124,10 +153,31 @@ class Aligner:
                     words += [word] * labelled
                 ids += pieces[word]
             opens, closes = k == 0, k == len(bounds) - 1
-            ids += self.suffix
+            ids += [*after, *self.suffix]
             characters = features([tokens[w] for w in words]) if self.with_characters else ()
             result.append(Window(sentence, ids, positions, words, opens, closes, characters))
         return result
+
+
+def _beside(
+    i: int, step: int, pieces: Sequence[Pieces], documents: Sequence[str]
+) -> Iterator[list[int]]:
+    """The words beside sentence i in its document, outwards: before it (step -1) or after (1)."""
+    k = i + step
+    while 0 <= k < len(pieces) and documents[k] == documents[i]:
+        yield from pieces[k][::step]
+        k += step
+
+
+def _nearest(words: Iterator[list[int]], most: int) -> list[list[int]]:
+    """The first words that have at most so many pieces together."""
+    kept, used = [], 0
+    for ids in words:
+        used += len(ids)
+        if used > most:
+            break
+        kept.append(ids)
+    return kept
 
 
 def _window_bounds(lengths: list[int], room: int, overlap: int) -> list[tuple[int, int]]:

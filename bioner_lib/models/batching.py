@@ -79,7 +79,8 @@ def make_examples(
     for head, types in heads.items():
         index[head] = {tag: i for i, tag in enumerate(tag_names(types, scheme))}
     examples = []
-    windows = aligner.windows([sentence.tokens for sentence in sentences])
+    tokens = [sentence.tokens for sentence in sentences]
+    windows = aligner.windows(tokens, [sentence.doc for sentence in sentences])
     for number, group in groupby(windows, key=lambda window: window.sentence):
         group = list(group)
         words = [word for window in group for word in window.words]

@@ -23,7 +23,7 @@ from .span_scores import read_calibration
 from .tagger import MultiTaskTagger
 
 FORMAT = 4  # of an ensemble's tagger.json; versions that know no ensembles name it as too new
-_SAME = ("scheme", "decoder", "label_pieces", "max_length", "overlap", "characters")
+_SAME = ("scheme", "decoder", "label_pieces", "max_length", "overlap", "context", "characters")
 
 
 class Ensemble(Predicting, nn.Module):

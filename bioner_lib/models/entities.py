@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..corpora.documents import Document, Entity, document_of
+from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
 from .heads import Prediction
 from .span_scores import Calibration
@@ -96,21 +97,21 @@ def _dev_thresholds(calibration: Calibration | None, types: Sequence[str]) -> di
 
 def in_batches(
     texts: Iterable[str | Document], sentences: int
-) -> Iterator[tuple[list[Document], list[list[str]]]]:
-    """Documents until they hold so many sentences, and the words of all their sentences.
+) -> Iterator[tuple[list[Document], list[Sentence]]]:
+    """Documents until they hold so many sentences, and all their sentences, without tags.
 
     Raises WorkbookError for what isn't a text.
     """
     documents: list[Document] = []
-    words: list[list[str]] = []
-    for text in texts:
+    cut: list[Sentence] = []
+    for number, text in enumerate(texts):
         documents.append(text if isinstance(text, Document) else document_of(_text(text)))
-        words += documents[-1].words
-        if len(words) >= sentences:
-            yield documents, words
-            documents, words = [], []
+        cut += [Sentence(words, [], str(number)) for words in documents[-1].words]
+        if len(cut) >= sentences:
+            yield documents, cut
+            documents, cut = [], []
     if documents:
-        yield documents, words
+        yield documents, cut
 
 
 def with_entities(document: Document, entities: Iterable[Entity]) -> Document:

@@ -35,6 +35,7 @@ _NEEDED = {
     "sharing": ("hard", "puts a layer between encoder and head"),
     "decoder": ("softmax", "scores transitions, and a pipeline takes the most probable tags"),
     "characters": ("none", "lets heads read the characters of words"),
+    "context": (0, "shows a sentence beside its neighbours"),
     "sentence_head": ("none", "is a head that a token classifier has no place for"),
 }
 
@@ -47,8 +48,8 @@ def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Pat
     becomes README.md. An earlier export is overwritten.
 
     Raises WorkbookError for an unknown head, for a folder that holds other files, and for what a
-    stock model can't compute: a CRF, a sharing design other than "hard", and an encoder whose stock
-    classifier is more than one linear layer.
+    stock model can't compute: a CRF, a sharing design other than "hard", neighbouring sentences,
+    and an encoder whose stock classifier is more than one linear layer.
     """
     heads = dict(tagger.named_heads)
     if name not in heads:

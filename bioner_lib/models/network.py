@@ -43,6 +43,7 @@ class Network(WithHeads, nn.Module):
         sharing_options: Mapping[str, float] | None = None,
         characters: str = "none",
         sentence_head: str = "none",
+        context: int = 0,
     ):
         super().__init__()
         longest = longest_window(encoder)
@@ -54,7 +55,9 @@ class Network(WithHeads, nn.Module):
         self.plans, self.scheme = list(plans), scheme
         self.tokenizer, self.encoder_name = tokenizer, encoder_name
         reads_characters = characters != "none"
-        self.aligner = Aligner(tokenizer, max_length, overlap, label_pieces, reads_characters)
+        self.aligner = Aligner(
+            tokenizer, max_length, overlap, label_pieces, reads_characters, context
+        )
         self.encoder, self.dropout = with_fast_dropout(encoder), Dropout(dropout)
         names = [plan.name for plan in plans]
         corpora = {name for plan in plans for name in plan.corpora}
@@ -71,6 +74,7 @@ class Network(WithHeads, nn.Module):
             "dropout": dropout,
             "max_length": max_length,
             "overlap": overlap,
+            "context": context,
             "label_pieces": label_pieces,
             "decoder": decoder,
             "sharing": sharing,

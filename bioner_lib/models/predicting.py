@@ -5,6 +5,7 @@ B sentences   P pieces   N labelled pieces   W words   D hidden   T tags   H hea
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ import torch
 from ..choices import PRECISIONS
 from ..corpora.documents import Document
 from ..corpora.schemes import flat as without_overlaps
+from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
@@ -54,6 +56,24 @@ class Cut(list):
     def __init__(self, blocks: Iterable[Block]):
         self.blocks = list(blocks)
         super().__init__(words for block in self.blocks for words in block.sentences)
+
+    def share(self, rank: int, count: int) -> "Cut":
+        """Every count-th sentence, from number `rank` on; its windows stay as they are."""
+        blocks, first = [], rank
+        for block in self.blocks:
+            mine = range(first, len(block.sentences), count)
+            number = {old: new for new, old in enumerate(mine)}
+            windows = [
+                replace(window, sentence=number[window.sentence])
+                for window in block.windows
+                if window.sentence in number
+            ]
+            blocks.append(Block([block.sentences[k] for k in mine], windows))
+            first = (first - len(block.sentences)) % count
+        return Cut(blocks)
+
+
+Sentences = Iterable[Sequence[str]] | Iterable[Sentence] | Cut
 
 
 class Predicting(WithHeads):
@@ -134,50 +154,52 @@ class Predicting(WithHeads):
         batch: int,
         autocast: torch.dtype | None,
     ) -> Iterator[Document]:
-        for documents, words in in_batches(texts, batch):
-            mentions = iter(self.predict(words, types=types, autocast=autocast))
+        for documents, sentences in in_batches(texts, batch):
+            mentions = iter(self.predict(sentences, types=types, autocast=autocast))
             for document in documents:
                 own = islice(mentions, len(document.sentences))
                 yield with_entities(document, wanted.entities(document, own))
 
-    def cut(self, sentences: Iterable[Sequence[str]]) -> Iterator[Block]:
-        """Tokenized sentences, block by block, with the windows that the encoder reads.
+    def cut(self, sentences: Sentences) -> Iterator[Block]:
+        """Sentences, block by block, with the windows that the encoder reads.
 
         Raises WorkbookError for text that isn't cut into words.
         """
-        _refuse_text(sentences)
-        sentences = iter(sentences)
-        while block := list(islice(sentences, BLOCK)):
-            for sentence in block:
-                _refuse_text(sentence)
-            windows = self.aligner.windows(block)
-            yield Block(block, [window for window in windows if window.words])
+        if isinstance(sentences, Cut):
+            yield from sentences.blocks
+            return
+        for block in _blocks(sentences):
+            words = [s.tokens if isinstance(s, Sentence) else s for s in block]
+            documents = [_document_of(sentence, i) for i, sentence in enumerate(block)]
+            windows = self.aligner.windows(words, documents)
+            yield Block(words, [window for window in windows if window.words])
 
     def predict(
         self,
-        sentences: Iterable[Sequence[str]] | Cut,
+        sentences: Sentences,
         corpus: str = "",
         types: Sequence[str] | None = None,
         max_pieces: int = 0,
         autocast: torch.dtype | None = None,
         repairs: Counter | None = None,
     ) -> list[list[Prediction]]:
-        """The mentions of each tokenized sentence; arguments and errors as for `predictions`."""
+        """The mentions of each sentence; arguments and errors as for `predictions`."""
         found = self.predictions(sentences, corpus, types, max_pieces, autocast, repairs)
         return [mentions for mentions, _ in found]
 
     def predictions(
         self,
-        sentences: Iterable[Sequence[str]] | Cut,
+        sentences: Sentences,
         corpus: str = "",
         types: Sequence[str] | None = None,
         max_pieces: int = 0,
         autocast: torch.dtype | None = None,
         repairs: Counter | None = None,
     ) -> Iterator[tuple[list[Prediction], float]]:
-        """For each tokenized sentence, its mentions and the confidence in its tags.
+        """For each sentence, its mentions and the confidence in its tags.
 
-        sentences    lists of words, read block by block (a long text may be a generator), or Cut
+        sentences    lists of words or a corpus's sentences, read block by block (a long text may be
+                     a generator), or Cut. Only those of a corpus have neighbours in a document.
         corpus       picks that corpus's own head, where heads are per corpus
         types        keeps only mentions of these types
         max_pieces   padded pieces per batch; 0 takes what suits the device
@@ -193,7 +215,7 @@ class Predicting(WithHeads):
         readers = set(heads_for(self.plans, corpus, types))
         repairs = Counter() if repairs is None else repairs
         autocast = None if self.is_quantized else autocast
-        for block in sentences.blocks if isinstance(sentences, Cut) else self.cut(sentences):
+        for block in self.cut(sentences):
             tagged = self._tag_words(block, readers, max_pieces, autocast)
             for k, tokens in enumerate(block.sentences):
                 by_head = {name: by_sentence[k] for name, by_sentence in tagged.items()}
@@ -270,11 +292,11 @@ class Predicting(WithHeads):
     @torch.inference_mode()
     def sentence_types(
         self,
-        sentences: Sequence[Sequence[str]],
+        sentences: Sentences,
         max_pieces: int = 0,
         autocast: torch.dtype | None = None,
     ) -> list[dict[str, float]]:
-        """For each tokenized sentence, type -> the probability that it mentions one (0 to 1).
+        """For each sentence, type -> the probability that it mentions one (0 to 1).
 
         Of a sentence in several windows the highest counts. Raises WorkbookError for a tagger
         without a sentence head.
@@ -283,15 +305,16 @@ class Predicting(WithHeads):
             raise WorkbookError(
                 "this tagger has no sentence head; train it with sentence_head='types'"
             )
-        types = self.sentence_head.types
-        found = [dict.fromkeys(types, 0.0) for _ in sentences]
-        windows = [window for window in self.aligner.windows(sentences) if window.words]
+        types, found = self.sentence_head.types, []
         with torch.autocast(self.device_type, dtype=autocast, enabled=autocast is not None):
-            for group, batch in self._batches(windows, max_pieces):
-                probabilities = self(**batch.inputs).sentence.float().sigmoid().tolist()
-                for window, row in zip(group, probabilities, strict=True):
-                    best = found[window.sentence]
-                    best.update({t: max(best[t], p) for t, p in zip(types, row, strict=True)})
+            for block in self.cut(sentences):
+                own = [dict.fromkeys(types, 0.0) for _ in block.sentences]
+                for group, batch in self._batches(block.windows, max_pieces):
+                    probabilities = self(**batch.inputs).sentence.float().sigmoid().tolist()
+                    for window, row in zip(group, probabilities, strict=True):
+                        best = own[window.sentence]
+                        best.update({t: max(best[t], p) for t, p in zip(types, row, strict=True)})
+                found += own
         return found
 
     def push_to_hub(self, repo_id: str, private: bool = False, card: object = "") -> str:
@@ -310,6 +333,25 @@ def _collect(window: Window, tags: list[int], probabilities: list[float], words:
         if words.first[word] < 0:
             words.first[word], words.probabilities[word] = tags[i], probabilities[i]
         words.last[word] = tags[i]
+
+
+def _blocks(sentences: Iterable[Sequence[str] | Sentence]) -> Iterator[list]:
+    """About BLOCK sentences each; a document stays in one piece."""
+    _refuse_text(sentences)
+    block: list = []
+    for i, sentence in enumerate(sentences):
+        _refuse_text(sentence)
+        if len(block) >= BLOCK and _document_of(sentence, i) != _document_of(block[-1], i - 1):
+            yield block
+            block = []
+        block.append(sentence)
+    if block:
+        yield block
+
+
+def _document_of(sentence: Sequence[str] | Sentence, number: int) -> str | int:
+    """The document of a corpus's sentence; a list of words is one by itself."""
+    return sentence.doc if isinstance(sentence, Sentence) else number
 
 
 def _refuse_text(sentence: object) -> None:

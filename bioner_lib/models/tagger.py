@@ -14,7 +14,7 @@ from .exporting import export_head
 from .heads import HeadPlan
 from .hub import find_tagger
 from .network import Network
-from .predicting import Predicting
+from .predicting import Predicting, Sentences
 from .saving import read_description, read_encoder, read_weights, write_tagger
 from .span_scores import read_calibration
 
@@ -26,26 +26,27 @@ class MultiTaskTagger(Predicting, Network):
     """
 
     @torch.inference_mode()
-    def sharing_weights(
-        self, sentences: Sequence[Sequence[str]], max_pieces: int = 0
-    ) -> list[np.ndarray]:
+    def sharing_weights(self, sentences: Sentences, max_pieces: int = 0) -> list[np.ndarray]:
         """Each head's weight of each source (moe: expert, cross: other head), word by word.
 
         One (H K W) array per sentence.
         """
-        found: list[np.ndarray | None] = [None] * len(sentences)
-        windows = [window for window in self.aligner.windows(sentences) if window.words]
-        for group, batch in self._batches(windows, max_pieces):
-            inputs = {key: value for key, value in batch.inputs.items() if key != "corpus"}
-            hidden = self.hidden(**inputs)
-            weights = self.sharing.weights(hidden).float().cpu().numpy()  # (H K B N)
-            for row, window in enumerate(group):
-                k = window.sentence
-                if found[k] is None:
-                    found[k] = np.zeros((*weights.shape[:2], len(sentences[k])))
-                # of a word with several labelled pieces the first one counts: it is written last
-                for i in reversed(range(len(window.words))):
-                    found[k][:, :, window.words[i]] = weights[:, :, row, i]
+        found: list[np.ndarray] = []
+        for block in self.cut(sentences):
+            own: list = [None] * len(block.sentences)
+            for group, batch in self._batches(block.windows, max_pieces):
+                inputs = {key: value for key, value in batch.inputs.items() if key != "corpus"}
+                hidden = self.hidden(**inputs)
+                weights = self.sharing.weights(hidden).float().cpu().numpy()  # (H K B N)
+                for row, window in enumerate(group):
+                    k = window.sentence
+                    if own[k] is None:
+                        own[k] = np.zeros((*weights.shape[:2], len(block.sentences[k])))
+                    # of a word with several labelled pieces the first one counts: it is written
+                    # last
+                    for i in reversed(range(len(window.words))):
+                        own[k][:, :, window.words[i]] = weights[:, :, row, i]
+            found += own
         return found
 
     def save_pretrained(self, folder: str | Path, card: object = "") -> None:

@@ -53,7 +53,7 @@ def evaluate(
     asked = asked_types(tagger.plans, loaded)
     precision = row["config"]["precision"]
     found = (quantized(tagger.cpu()) if int8 else tagger).predict(
-        [sentence.tokens for sentence in split],
+        split,
         loaded.name,
         asked,
         autocast=autocast_dtype(precision),

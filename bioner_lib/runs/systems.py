@@ -48,9 +48,9 @@ class _NeuralSystem:
         self.autocast = autocast_dtype(making.config.precision)
 
     def predict(self, split: Split, corpus: Corpus) -> list[list[Prediction]]:
-        text = self.cuts.get(corpus.name) if split.role == "dev" else None
+        cut = self.cuts.get(corpus.name) if split.role == "dev" else None
         return self.tagger.predict(
-            text or [sentence.tokens for sentence in split],
+            cut or split,
             corpus.name,
             corpus.types,
             autocast=self.autocast,
@@ -61,8 +61,7 @@ class _NeuralSystem:
         """What the sentence head says of each sentence; None without one."""
         if self.tagger.sentence_head is None:
             return None
-        tokens = [sentence.tokens for sentence in split]
-        return self.tagger.sentence_types(tokens, autocast=self.autocast)
+        return self.tagger.sentence_types(split, autocast=self.autocast)
 
     @property
     def device(self) -> dict:

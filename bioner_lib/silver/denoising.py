@@ -43,9 +43,8 @@ def denoise(
         )
     counts = dict.fromkeys(("agreed", "unsure", "contradicted"), 0)
     kept = []
-    tokens = (sentence.tokens for sentence in silver.train)
     autocast = autocast_dtype(precision)
-    predictions = teacher.predictions(tokens, types=shared, autocast=autocast)
+    predictions = teacher.predictions(silver.train, types=shared, autocast=autocast)
     for sentence, (mentions, p) in zip(silver.train, predictions, strict=True):
         spans = [Span(*mention[:3]) for mention in mentions]
         verdict = "agreed"

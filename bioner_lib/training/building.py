@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..config import RunConfig, is_checkpoint, is_tagger
+from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
@@ -16,6 +17,8 @@ from ..models.heads import HeadPlan, layout_of
 from ..models.importing import take_classifier
 from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger
+
+_LENGTHS = ("max_length", "overlap", "context")
 
 
 def seed_everything(seed: int, epoch: int = 0) -> None:
@@ -40,13 +43,13 @@ def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
         return tagger
     first = first_phase(config)
     _check_continues(config, first)
-    first.settings |= {"max_length": config.max_length, "overlap": config.overlap}
+    first.settings |= {name: getattr(config, name) for name in _LENGTHS}
     return first.extended(plans)
 
 
 def _settings(config: RunConfig) -> dict:
     """The fields of a configuration that a tagger takes."""
-    names = ("scheme", "dropout", "max_length", "overlap", "label_pieces", "decoder", "sharing")
+    names = ("scheme", "dropout", "label_pieces", "decoder", "sharing", *_LENGTHS)
     names += ("characters", "sentence_head")
     coefficients = ("reversal", "orthogonality", "experts", "balance")
     settings = {name: getattr(config, name) for name in names}
@@ -77,6 +80,16 @@ def _check_continues(config: RunConfig, first: MultiTaskTagger) -> None:
                 f"{start} was trained with {name}={then[name]!r}, this run says {value!r}; "
                 "a second phase keeps it"
             )
+
+
+def check_context(config: RunConfig, corpora: Sequence[Corpus]) -> None:
+    """Raises WorkbookError where sentences would show their neighbours, and none has any."""
+    if config.context and not any(corpus.documented for corpus in corpora):
+        raise WorkbookError(
+            f"context={config.context} shows a document's sentences beside each other, and "
+            f"{[corpus.name for corpus in corpora]} don't say which sentences make a document; "
+            "take a corpus that does (as bc5cdr-pubtator, ncbi-disease-pubtator), or context=0"
+        )
 
 
 def first_phase(config: RunConfig) -> MultiTaskTagger:

@@ -67,8 +67,7 @@ def dev_scores(
     for split, corpus in zip(dev, corpora, strict=True):
         refuse_test(split, "choosing an epoch")
         if corpus.name not in cuts:
-            mine = [sentence.tokens for sentence in split][processes.rank() :: processes.count()]
-            cuts[corpus.name] = Cut(tagger.cut(mine))
+            cuts[corpus.name] = Cut(tagger.cut(split)).share(processes.rank(), processes.count())
         asked = asked_types(tagger.plans, corpus)
         found = tagger.predict(cuts[corpus.name], corpus.name, asked, autocast=autocast)
         gold = [[span for span in sentence.spans if span.type in asked] for sentence in split]

@@ -24,7 +24,7 @@ from ..models.predicting import Cut
 from ..models.tagger import MultiTaskTagger
 from . import processes
 from .averaging import LastWeights
-from .building import build, seed_everything, teacher_of
+from .building import build, check_context, seed_everything, teacher_of
 from .checkpoint import Checkpoint
 from .choosing import choosing_corpora, chosen_by, dev_scores
 from .embedding_rows import EmbeddingRows
@@ -81,6 +81,7 @@ class Loop:
         self.autocast = autocast_dtype(config.precision)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
+        check_context(config, self.corpora)
         self.taught, weights = self._with_teacher()
         self.plans = plan_heads(config.heads, self.taught, config.types)
         self.tagger = build(config, self.plans)

@@ -37,8 +37,7 @@ def label_hidden(
             rest.append(corpus)
             continue
         sure, unsure = [], []
-        tokens = [sentence.tokens for sentence in train]
-        predictions = teacher.predictions(tokens, types=hidden, autocast=autocast)
+        predictions = teacher.predictions(train, types=hidden, autocast=autocast)
         for sentence, (mentions, p) in zip(train, predictions, strict=True):
             if p < confidence:
                 unsure.append(sentence)
