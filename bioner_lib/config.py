@@ -107,10 +107,10 @@ class RunConfig:
     sampling: str = _one_of(SAMPLING)
     temperature: float = _number(2.0, 0.1, 1e9)  # of sampling="temperature"
     batch_size: int = _budget(16, 1, 4096)  # windows per batch
-    max_pieces: int = _budget(4096, 16, 10**7)  # padded pieces per batch: a bound on memory
+    max_pieces: int = _budget(4096, 16, 10**7)  # pieces per batch, padded to its longest window
     max_length: int = _budget(256, 8, 8192)  # pieces per window, special tokens included
     overlap: int = _budget(64, 0, 8192)  # pieces that neighbouring windows share at most
-    # pieces of the document's neighbouring sentences that a sentence shows on each side
+    # pieces of the sentences beside it in its document that a sentence shows on each side
     context: int = _number(0, 0, 8192)
     limit: int = _budget(0, 0, 10**9)  # sentences per split; 0 keeps all
     epoch_size: int = _number(0, 0, 10**9)  # windows per epoch; 0 takes as many as there are
@@ -204,9 +204,7 @@ class RunConfig:
             choices = f.metadata.get("choices")
             if choices and value not in choices:
                 raise unknown(f.name, value, choices)
-            low, high = f.metadata.get("range", (None, None))
-            if low is not None and not low <= value <= high:
-                raise WorkbookError(f"{f.name}={value}; expected {low} to {high}")
+            _check_range(f.name, value)
 
     def _check_combinations(self) -> None:
         trained, tested = list(self.corpora), list(self.also_test)
@@ -242,6 +240,11 @@ class RunConfig:
             raise WorkbookError(
                 f"r_drop={self.r_drop} and embedding_noise={self.embedding_noise} both take a "
                 "second pass; use one of them"
+            )
+        if self.teacher and self.context:
+            raise WorkbookError(
+                f"context={self.context} shows neighbouring sentences, and teacher= moves some "
+                "sentences of a document away from the others; use one of them"
             )
         if self.teacher and self.heads == "per-corpus":
             raise WorkbookError(
@@ -323,6 +326,25 @@ def check_type(name: str, value: object, kind: str, of: str = "") -> None:
     if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
         got = type(value).__name__
         raise WorkbookError(f"{name}={value!r}{of} is {got}; expected {kind}{number_hint(value)}")
+
+
+def check_alone(name: str, value: object) -> None:
+    """Raises WorkbookError for a value that is wrong whatever the other fields say."""
+    kind = FIELDS[name].type
+    if kind in (int, float, str, bool):
+        check_type(name, value, kind.__name__)
+    elif kind == tuple[str, ...]:
+        if not all(isinstance(item, str) for item in _listed(name, value, "'Gene'")):
+            raise WorkbookError(f"{name}={value!r}; expected names")
+    elif not isinstance(value, str | list | tuple | Mapping):
+        raise WorkbookError(f"{name}={value!r}; expected a list, or fields with their values")
+    _check_range(name, value)
+
+
+def _check_range(name: str, value: object) -> None:
+    low, high = FIELDS[name].metadata.get("range", (None, None))
+    if low is not None and not low <= value <= high:
+        raise WorkbookError(f"{name}={value}; expected {low} to {high}")
 
 
 def number_hint(value: object) -> str:

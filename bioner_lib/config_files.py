@@ -1,5 +1,7 @@
 """A configuration from fields on a command line, and from YAML or JSON files."""
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,7 +41,8 @@ def _read_part(part: str) -> dict:
 
 def _read_file(path: Path, earlier: Sequence[Path]) -> dict:
     """The fields of a file, and of those that it extends; `earlier` files have led to it."""
-    content = _parsed(str(path), lambda: path.read_text(encoding="utf-8"))
+    is_json = path.suffix.lower() == ".json"
+    content = _parsed(str(path), lambda: path.read_text(encoding="utf-8"), is_json)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise WorkbookError(f"{path}: expected fields of RunConfig with their values")
     if "extends" not in content:
@@ -61,12 +64,54 @@ def _read_file(path: Path, earlier: Sequence[Path]) -> dict:
     return _read_file(extended, chain) | content
 
 
-def _parsed(where: str, read: Callable[[], str]) -> object:
-    """What a YAML text holds; raises WorkbookError where it can't be read."""
+def _parsed(where: str, read: Callable[[], str], is_json: bool = False) -> object:
+    """What a YAML or JSON text holds; raises WorkbookError where it can't be read."""
+    try:
+        text = read()
+        return json.loads(text, object_pairs_hook=_once) if is_json else parse_yaml(text)
+    except WorkbookError as error:
+        raise WorkbookError(f"{where[:200]}: {error}") from None
+    except (ValueError, RecursionError) as error:  # bytes that aren't UTF-8
+        kind = "JSON" if is_json else "YAML"
+        raise WorkbookError(f"{where[:200]}: not {kind}: {error}") from None
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict:
+    """A JSON object; raises WorkbookError for a key that stands twice, which json lets pass."""
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise WorkbookError(f"key {key!r} stands twice in one place")
+    return dict(pairs)
+
+
+def parse_yaml(text: str) -> object:
+    """The content of a YAML text, in which 3e-5 is a number.
+
+    Raises WorkbookError if it is none or repeats a key.
+    """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Refuses a key that occurs twice in one mapping; PyYAML would keep the last one."""
+
+        def construct_mapping(self, node, deep=False):
+            keys = [key.value for key, _ in node.value if key.value != "<<"]
+            for key in keys:
+                if keys.count(key) > 1:
+                    place = f"line {node.start_mark.line + 1}"
+                    raise WorkbookError(f"key {key!r} stands twice in one place ({place})")
+            return super().construct_mapping(node, deep)
+
+    # YAML 1.2 reads 3e-5 as a number, PyYAML as text
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+"), list("-+0123456789")
+    )
     try:
-        return yaml.safe_load(read())
-    # PyYAML raises ValueError for 2026-13-45 and for bytes that aren't UTF-8
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise WorkbookError(f"{where[:200]}: not YAML: {error}") from None
+        return yaml.load(text, Loader)
+    except WorkbookError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for the date 2026-13-45
+        raise WorkbookError(f"not YAML: {error}") from None
+    except RecursionError:
+        raise WorkbookError("not YAML: nested too deeply") from None

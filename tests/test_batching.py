@@ -16,6 +16,7 @@ from bioner_lib.models.batching import (
     collate,
     draw,
     epoch_batches,
+    inference_batches,
     make_examples,
 )
 from bioner_lib.models.encoders import load_tokenizer
@@ -95,6 +96,20 @@ def test_half_of_all_is_the_main_corpus():
     assert list(map(len, draw([100], "main", np.random.default_rng(0)))) == [100], (
         "nothing to share with"
     )
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("sizes", [[20, 20], [20, 20, 20], [7, 0, 1]])
+def test_an_epoch_has_the_size_that_was_asked_for(total, sizes):
+    for policy in ("proportional", "sqrt", "uniform", "main"):
+        drawn = draw(sizes, policy, np.random.default_rng(0), total=total)
+        assert sum(map(len, drawn)) == total, policy
+
+
+def test_the_bound_of_inference_counts_what_padding_adds():
+    windows = [Window(0, [1] * 9, [], []) for _ in range(40)]
+    for group in inference_batches(windows, 160):
+        assert collate([Example(windows[i], 0, {}) for i in group], 0).input_ids.numel() <= 160
 
 
 def test_unknown_policy():

@@ -43,8 +43,34 @@ from bioner_lib.sweeps.reading import read_sweep
             r"grid is \['corpus'\]; expected names with their values",
         ),
         (
-            "steps: [{notebook: 30_single_task, parameters: {learning_rate: 3e-5}}]",
+            "steps: [{notebook: 30_single_task, parameters: {learning_rate: '3e-5'}}]",
             "expected float; in YAML write it with a point",
+        ),
+        ("steps: [{notebook: 30_single_task, always: 'no'}]", "always is 'no'; expected true or"),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {epochs: 99999}}]",
+            "epochs=99999; expected 0 to 1000",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {types: 3}}}]",
+            "options of 30_single_task: types=3; expected a name",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {also_test: [1]}}}]",
+            r"options of 30_single_task: also_test=\[1\]; expected names",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {start_from: 5}}}]",
+            "options of 30_single_task: start_from=5 is int; expected str",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, parameters: {options: {loss_weights: 5}}}]",
+            "options of 30_single_task: loss_weights=5; expected a list, or fields",
+        ),
+        (
+            "steps: [{notebook: 30_single_task, name: a}, {notebook: 30_single_task, "
+            "start_from: a, grid: {options: [null, {decoder: crf}]}}]",
+            "parameter options=None of 30_single_task is NoneType; expected dict",
         ),
         (
             "steps: [{notebook: 30_single_task, parameters: {options: {decodr: crf}}}]",
@@ -84,7 +110,7 @@ from bioner_lib.sweeps.reading import read_sweep
             "options of 30_.*: unknown decoder 'crff'",
         ),
         (
-            "steps: [{notebook: 30_single_task, parameters: {options: {learning_rate: 3e-5}}}]",
+            "steps: [{notebook: 30_single_task, parameters: {options: {learning_rate: '3e-5'}}}]",
             "options of 30_single_task: learning_rate",
         ),
         (

@@ -18,6 +18,7 @@ from bioner_lib.board.comparison import (
     comparable,
     compare,
     compare_arms,
+    equal_budgets,
     finals,
     intervals,
     repetitions,
@@ -212,6 +213,39 @@ def test_a_system_without_seeds_stands_against_each_seed(outputs):
     other = [predicted(outputs, row(13, 0.5, scheme="IOB2"), answers(20))]
     with pytest.raises(WorkbookError, match="need a seed in common"):
         compare({"sample": taggers}, {"sample": other})
+
+
+def test_two_systems_without_seeds_stand_against_each_other(outputs):
+    both = [
+        predicted(outputs, row(seed, 0.5, system=system, **more), answers(right))
+        for seed, system, right, more in (
+            (13, "dictionary", 20, {}),
+            (1, "ensemble", 36, {"seeds": [1, 2]}),
+        )
+    ]
+    found = compare({"sample": both[:1]}, {"sample": both[1:]}, resamples=500).iloc[0]
+    assert found["seeds"] == 1
+    assert found["difference"] < 0
+
+
+def test_an_ensembles_budget_counts():
+    members = {"system": "ensemble", "seeds": [1, 2], "batch_size": 4}
+    assert not equal_budgets([row(1, 0.5, **members), row(1, 0.5)])
+    assert equal_budgets([row(1, 0.5, **members), row(1, 0.5, batch_size=4)])
+
+
+def test_few_documents_are_no_claim(outputs):
+    sides = [
+        [
+            predicted(outputs, row(seed, 0.5, scheme=scheme), answers(right, of=8))
+            for seed in (1, 2, 3)
+        ]
+        for scheme, right in (("IOB2", 8), ("IOBES", 1))
+    ]
+    found = compare({"sample": sides[0]}, {"sample": sides[1]}, resamples=500)
+    assert found["note"].tolist() == ["fewer than 15 documents: no claim"]
+    ax = plots.differences(found.assign(arm="a"), plt.subplots()[1])
+    assert ax.lines[0].get_markerfacecolor() == "white"
 
 
 def test_intervals_by_arm_corpus_and_type(outputs):

@@ -157,3 +157,32 @@ def test_extends_is_refused_outside_files(tmp_path, monkeypatch):
         read_config(["extends=all.yaml"])
     with pytest.raises(WorkbookError, match="unknown RunConfig field 'extends'"):
         RunConfig(corpora="sample", extends="all.yaml")
+
+
+def test_a_json_file_holds_what_a_config_says(tmp_path):
+    config = RunConfig(corpora="sample", encoder="biolinkbert")
+    path = tmp_path / "run.JSON"
+    path.write_text(json.dumps(config.as_dict(), indent="\t"))
+    assert "3e-05" in path.read_text()
+    assert read_config([str(path)]) == config
+    path.write_text("{'corpora': 1}")
+    with pytest.raises(WorkbookError, match=r"run\.JSON: not JSON"):
+        read_config([str(path)])
+
+
+@pytest.mark.parametrize("name", ["twice.yaml", "twice.json"])
+def test_a_key_that_stands_twice_is_named(tmp_path, name):
+    (tmp_path / name).write_text('{"corpora": "sample", "seed": 1, "seed": 2}')
+    with pytest.raises(WorkbookError, match=f"{name}: key 'seed' stands twice"):
+        read_config([str(tmp_path / name)])
+
+
+def test_a_small_number_needs_no_point(tmp_path):
+    write_files(tmp_path, small="corpora: sample\nlearning_rate: 3e-5\nweight_decay: 1E-2\n")
+    config = read_config([str(tmp_path / "small.yaml"), "r_drop=+2e0"])
+    assert (config.learning_rate, config.weight_decay, config.r_drop) == (3e-5, 0.01, 2.0)
+
+
+def test_neighbours_and_a_teacher_dont_go_together():
+    with pytest.raises(WorkbookError, match="context=8 shows neighbouring sentences, and teacher="):
+        RunConfig(corpora="sample", teacher="x", context=8)

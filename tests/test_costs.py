@@ -61,6 +61,9 @@ def test_a_second_phase_costs_what_led_to_it():
     }
     table = cost_table([teacher, first, second]).set_index("trained_on")
     assert table.loc["sample-disease", "training seconds"] == 35
+    both = {name: about | {"run_id": first["run_id"]} for name, about in second["parents"].items()}
+    shared = cost_table([first, second | {"parents": both}]).set_index("trained_on")
+    assert shared.loc["sample-disease", "training seconds"] == 25, "each run was paid once"
     alone = cost_table([second, first]).set_index("trained_on")
     assert math.isnan(alone.loc["sample-disease", "training seconds"]), "what it took isn't known"
 

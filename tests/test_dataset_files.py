@@ -119,6 +119,14 @@ def test_tags_may_be_texts_in_a_named_column(tmp_path):
     assert sorted(sentence.doc for sentence in sentences) == ["7", "8"]
 
 
+def test_two_dev_splits_are_named(splits, tmp_path):
+    both = DatasetDict({"train": splits["train"], "dev": splits["train"]})
+    both["validation"] = splits["train"]
+    both.save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match=r"two of .* are its dev split"):
+        load_corpus(tmp_path / "saved")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -126,6 +134,11 @@ def test_tags_may_be_texts_in_a_named_column(tmp_path):
         ([{"tokens": ["a"], "tags": ["O"]}], r"0 columns hold class labels \(\[\]\); name the one"),
         ([{"tokens": ["a"], "tags": ["O", "O"]}], "row 1: 1 tokens but 2 tags"),
         ([{"tokens": ["a"], "tags": ["X-Gene"]}], "unknown tag 'X-Gene'"),
+        ([{"tokens": ["a"], "tags": [1]}], "integer tags .* need names"),
+        ([{"tokens": ["a"], "tags": ["O"]}, {"tokens": ["a"], "tags": None}], "'tags' is 'None'"),
+        ([{"tokens": ["a", "b"], "tags": ["O", None]}], "'tags' is .* expected a list of tags"),
+        ([{"tokens": ["a", ""], "tags": ["O", "O"]}], "'tokens' is .* expected a list of words"),
+        ([{"tokens": "a b", "tags": ["O", "O", "O"]}], "'tokens' is 'a b'; expected a list"),
     ],
 )
 def test_what_is_no_data_set_of_tagged_sentences_is_named(tmp_path, rows, message):

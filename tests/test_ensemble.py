@@ -23,6 +23,8 @@ from bioner_lib.board.comparison import repetitions
 from bioner_lib.models.batching import Example, collate
 from bioner_lib.models.ensemble import Ensemble
 from bioner_lib.models.quantization import quantized
+from bioner_lib.models.span_scores import Calibration
+from bioner_lib.runs.evaluations import cross_corpus
 
 SAMPLE = load_corpus("sample").limit(8)
 WORDS = [sentence.tokens for sentence in SAMPLE.test]
@@ -85,6 +87,29 @@ def test_members_must_give_the_same_tags(tiny):
         Ensemble([first, first, fewer])
 
 
+def test_transitions_belong_to_their_heads_whatever_the_order(tiny):
+    corpora = [load_corpus(f"sample:{type}").limit(8) for type in ("Gene", "Disease")]
+    pair = [tagger_for(tiny, own, decoder="crf") for own in (corpora, corpora[::-1])]
+    for member in pair:
+        for name, head in member.named_heads:
+            head.transitions.data.fill_(1.0 if name == "Gene" else 5.0)
+    for name, head in Ensemble(pair).named_heads:
+        assert (head.transitions == (1.0 if name == "Gene" else 5.0)).all()
+
+
+def test_an_ensemble_is_saved_with_its_calibration_only(tiny, tmp_path):
+    ensemble = Ensemble(members(tiny))
+    about = {"types": {"Gene": {"exponent": 2.0, "threshold": 0.5}}}
+    ensemble.calibration = Calibration({"Gene": 2.0}, {"Gene": 0.5}, about)
+    ensemble.save_pretrained(tmp_path / "a")
+    assert read_tagger(tmp_path / "a").calibration.exponents == ensemble.calibration.exponents
+    ensemble.calibration = None
+    ensemble.save_pretrained(tmp_path / "a")
+    assert read_tagger(tmp_path / "a").calibration is None
+    with pytest.raises(WorkbookError, match="an int8 copy can't be saved"):
+        quantized(ensemble).save_pretrained(tmp_path / "b")
+
+
 def test_a_saved_ensemble_holds_its_members(tiny, tmp_path):
     ensemble = Ensemble(members(tiny))
     ensemble.save_pretrained(tmp_path / "three", card="# A card")
@@ -128,7 +153,11 @@ def test_an_ensemble_is_a_run(tiny, outputs):
     assert evaluate(config.run_id, "sample:Gene", limit=40)["types"] == found["types"]
     calibrate(config.run_id)
     assert read_tagger(config.run_id).calibration is not None
-    assert "an ensemble of the seeds 1, 2" in str(model_card(config.run_id))
+    card = str(model_card(config.run_id))
+    assert "an ensemble of the seeds 1, 2" in card
+    assert "to load 2 members, whose training other runs paid" in card
+    (line,) = cross_corpus([config.run_id], ["sample-gene"], limit=40)
+    assert line["types"] == ["Gene"]
     rows = [row, *(run(member, progress=False) for member in config.members.values())]
     assert repetitions(config) == [row]
     table = board_table(rows)

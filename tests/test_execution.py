@@ -132,6 +132,26 @@ def test_a_job_whose_parent_was_killed_counts_as_todo(sweep_folder, tiny, monkey
     assert not list((outputs / "notebooks").glob("*.failed.*"))
 
 
+def test_a_parent_whose_run_was_deleted_and_whose_kernel_died_is_made_again(
+    sweep_folder, tiny, monkeypatch
+):
+    path = training_sweep(sweep_folder, tiny, "seeds: [1]")
+    add_second_step(path)
+    steps = read_sweep(path)
+    assert run_sweep(steps) == []
+    for run in (sweep_folder / "outputs" / "runs").iterdir():
+        shutil.rmtree(run)
+
+    def killed(*args, **options):
+        raise RuntimeError("DeadKernelError: Kernel died")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("papermill.execute_notebook", killed)
+        assert len(run_sweep(steps)) == 2
+    assert run_sweep(steps) == []
+    assert [state_of(job) for jobs in steps for job in jobs] == ["done", "done"]
+
+
 def test_a_failure_in_another_sweep_is_not_retried(sweep_folder, tiny):
     ((job,),) = read_sweep(training_sweep(sweep_folder, tiny, "grid: {broken: [true]}"))
     outputs = (sweep_folder / "outputs").resolve()

@@ -272,3 +272,11 @@ def test_what_was_tagged_becomes_a_corpus(tmp_path):
     corpus = load_corpus(tmp_path / "mine")
     assert corpus.counts("train") == {"Gene": 6, "Disease": 3}
     assert corpus.documented and len({s.doc for s in corpus.test}) == 2
+
+
+def test_what_a_kill_left_of_a_brat_file_is_no_obstacle(tmp_path):
+    write("brat", tmp_path / "whole", many(2))
+    write("brat", tmp_path / "cut", many(1))
+    (tmp_path / "cut" / "d1.ann.57ba9a99.tmp").write_text("T1")
+    write("brat", tmp_path / "cut", many(2))
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")

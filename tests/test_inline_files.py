@@ -63,3 +63,9 @@ def test_brackets_that_are_text_are_written_with_a_backslash(tmp_path):
         r".* a backslash before a bracket makes it plain text",
     ):
         read_inline(write(tmp_path, "b.txt", "[3H](+)"))
+
+
+def test_a_line_without_words_is_dropped(tmp_path):
+    reading = read_inline(write(tmp_path, "a.txt", "[ ](Gene)\n[TP53](Gene)\n"))
+    assert [sentence.tokens for sentence in reading.sentences] == [["TP53"]]
+    assert reading.repairs["empty sentence dropped"] == 1

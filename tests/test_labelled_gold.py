@@ -26,11 +26,17 @@ def lexicon(tmp_path):
     return tmp_path / "lexicon.gz"
 
 
-def corpus(*sentences):
+def corpus(*sentences, documented=True):
     made = load_corpus("sample-disease")
     train = [Sentence(words.split(), tags.split(), doc) for words, tags, doc in sentences]
     splits = {**made.splits, "train": Split(train, "train", made.name)}
-    return type(made)("sample-disease", ("Disease",), splits)
+    return type(made)("sample-disease", ("Disease",), splits, documented)
+
+
+def test_gold_without_documents_stays_so(outputs, lexicon):
+    gold = corpus(("OPA1 binds", "O O", "train-s1"), documented=False)
+    label_gold(gold, "sample-disease", lexicon)
+    assert not load_corpus("sample-disease-labelled").documented
 
 
 def test_gold_labels_stay_and_the_lexicon_adds_its_own(outputs, lexicon):

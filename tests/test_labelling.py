@@ -53,7 +53,8 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
     ]
     assert set(first["decoded_tags"]) == {"O"}
     assert first["spans"] == [[0, 1, "Gene", "HGNC:8140"], [2, 4, "Disease", "MESH:D009896"]]
-    assert first["doc"] == "text-1"
+    assert first["doc"] is None
+    assert not load_corpus(tmp_path / "silver").documented
     assert second["tokens"][-5:] == ["SARS", "-", "CoV", "-", "2"]
     with pytest.raises(DataError, match="holds a corpus already"):
         label([], lexicon, tmp_path / "silver")
@@ -62,9 +63,7 @@ def test_dirty_lines_are_counted_and_the_rest_is_labelled(tmp_path, lexicon):
 def test_compressed_text_is_read_and_other_encodings_are_refused(tmp_path):
     with lzma.open(tmp_path / "text.txt.xz", "wt", encoding="utf-8") as file:
         file.write("Sjögren syndrome\n")
-    assert list(read_lines(tmp_path / "text.txt.xz", Counter())) == [
-        ("text.txt-1", "Sjögren syndrome")
-    ]
+    assert list(read_lines(tmp_path / "text.txt.xz", Counter())) == [(None, "Sjögren syndrome")]
     (tmp_path / "latin.txt").write_bytes("Sjögren".encode("latin-1"))
     with pytest.raises(DataError, match=r"latin.txt: not UTF-8 .*convert it first"):
         list(read_lines(tmp_path / "latin.txt", Counter()))
@@ -191,7 +190,7 @@ def test_running_text_is_a_search_a_file_or_plain_sentences(tmp_path):
     assert dropped == {"empty": 1, "repeated": 1}
     (tmp_path / "lines.txt").write_text("One sentence.\n")
     found = list(running_text(plain, dropped, text=tmp_path / "lines.txt"))
-    assert found == [("lines-1", "One sentence.")]
+    assert found == [(None, "One sentence.")]
     with pytest.raises(WorkbookError, match="NCBI wants an e-mail address"):
         running_text(plain, dropped, query="ataxia")
 

@@ -1,6 +1,7 @@
 """The leaderboard: its three files, its order, its notes and who leads."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -153,6 +154,18 @@ def test_a_board_without_a_test_split_has_no_intervals(outputs):
     table = board_table([made], with_intervals=True)
     assert "95 % interval" in board_text(table)
     assert len(table) == len(board_table([made]))
+
+
+def test_a_line_keeps_its_interval_where_another_lost_its_predictions(outputs):
+    device = {"device": {"name": "x", "threads": 1}}
+    rows = []
+    for seed, precision in ((1, "fp32"), (2, "bf16")):
+        made = row(seed, 0.5) | {"device": device["device"] | {"precision": precision}}
+        rows.append(predicted(outputs, made, answers(30)))
+    shutil.rmtree(outputs / "runs" / rows[1]["run_id"] / "predictions")
+    table = board_table(rows, with_intervals=True)
+    genes = table[table["type"] == "Gene"].set_index("name")
+    assert sorted(genes["low"].isna()) == [False, True]
 
 
 def test_the_board_can_show_intervals(outputs):

@@ -236,6 +236,17 @@ def test_uncertainty_settles_at_the_loss_per_word():
     assert loss_of.log_variances[1] == 0.0
 
 
+def test_learned_weights_weigh_the_divergence_too(two):
+    plans = plan_heads("per-type", two)
+    loss_of = MultiTaskLoss(plans, two, "IOB2", loss_weights="uncertainty")
+    batch = batch_of(0, {"Gene": [0, 1, 2], "Disease": [0, 0, 0]})
+    one, other = (Output({plan.name: torch.randn(1, 3, 3) for plan in plans}) for _ in range(2))
+    before = loss_of.divergence(one, other, batch)
+    loss_of.log_variances.data += 3
+    after = loss_of.divergence(one, other, batch)
+    torch.testing.assert_close(after, before * math.exp(-3))
+
+
 def test_heads_and_corpora_that_dont_meet_are_refused(two):
     gene, disease = plan_heads("per-type", two)
     with pytest.raises(WorkbookError, match="no corpus teaches head 'Disease'"):

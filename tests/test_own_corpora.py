@@ -1,5 +1,6 @@
 """Corpora of the user's own: a folder of files and its corpus.toml."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -179,8 +180,42 @@ def test_brat_folders_that_no_split_would_hold_are_named(tmp_path):
         load_corpus(mixed)
     (bare / "test").mkdir()
     (bare / "test" / "a.txt").write_text("TP53")
-    with pytest.raises(DataError, match=r"test holds texts, and no \.ann file"):
+    with pytest.raises(DataError, match=r"test holds \['a\.txt'\], and no \.ann file"):
         load_corpus(bare)
+
+
+def test_data_beside_or_below_a_split_is_named(tmp_path):
+    """A folder that loaded as less than it holds would be trained and scored as less."""
+    below, beside = tmp_path / "below", tmp_path / "beside"
+    (below / "dev").mkdir(parents=True)
+    for name in ("train.tsv", "test.tsv", "dev/dev.tsv"):
+        (below / name).write_text("TP53\tB-Gene\n\nx\tO\n")
+    with pytest.raises(DataError, match=r"dev holds \['dev\.tsv'\].*move the file up"):
+        load_corpus(below)
+    brat(beside, "T1\tGene 0 4\tTP53")
+    brat(beside, "T1\tGene 0 4\tTP53", name="b")
+    (beside / "README.md").write_text("x")
+    assert len(load_corpus(beside).splits) == 2
+    (beside / "test.tsv").write_text("TP53\tB-Gene\n")
+    with pytest.raises(DataError, match=r"which are its train split, and \['test\.tsv'\]"):
+        load_corpus(beside)
+
+
+def test_brat_documents_have_one_name_and_a_byte_order_mark_is_a_character(tmp_path):
+    brat(tmp_path / "a", "T1\tGene 1 5\tTP53", "\ufeffTP53 binds.", "PMID-10022882")
+    brat(tmp_path / "a", "T1\tGene 1 5\tTP53", "\ufeffTP53 binds.", "10022882")
+    reading = read_brat(tmp_path / "a")
+    assert {sentence.doc for sentence in reading.sentences} == {"10022882"}
+    assert [[s.tokens[a:b] for a, b, _ in s.spans] for s in reading.sentences] == [[["TP53"]]]
+    assert reading.repairs["repeated document dropped"] == 1
+
+
+def test_compressed_silver_text_is_read(tmp_path):
+    line = json.dumps({"tokens": ["TP53"], "tags": ["B-Gene"]})
+    with gzip.open(tmp_path / "train.jsonl.gz", "wt") as file:
+        file.write(f"{line}\n\n{line}\n")
+    (tmp_path / "corpus.toml").write_text('silver = true\ntypes = ["Gene"]\n')
+    assert len(load_corpus(tmp_path).train) == 2
 
 
 def test_corpus_toml_names_brat_folders(tmp_path):

@@ -4,7 +4,7 @@ from bioner_lib import RunConfig, WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Corpus
 
 pytest.importorskip("optuna")
-from bioner_lib.runs.search import _with, search
+from bioner_lib.runs.search import _suggest, _with, search
 
 
 @pytest.fixture
@@ -107,6 +107,23 @@ def test_loss_weights_of_heads_that_the_search_varies(base):
     found = search(base, {"heads": ["per-corpus"], "loss_weights.sample-gene": [0.5, 2.0]}, 1)
     assert found.config.heads == "per-corpus"
     assert "sample-gene" in found.config.loss_weights
+
+
+def test_whole_borders_of_a_number_with_a_point_are_no_choice_of_two():
+    class Trial:
+        def suggest_int(self, name, *_, **__):
+            return f"whole {name}"
+
+        def suggest_float(self, name, *_, **__):
+            return f"any {name}"
+
+    names = ("r_drop", "loss_weights.Gene", "batch_size", "average")
+    assert [_suggest(Trial(), name, [1, 2]) for name in names] == [
+        "any r_drop",
+        "any loss_weights.Gene",
+        "whole batch_size",
+        "whole average",
+    ]
 
 
 def test_how_many_trials(base):

@@ -83,6 +83,13 @@ def test_the_interval_covers_the_true_difference_as_often_as_it_says():
     assert 0.45 <= covered[0.5] / 200 <= 0.8
 
 
+def test_one_document_tells_nothing():
+    a, b = (np.array([[[right, 10 - right, 10 - right]]] * 3) for right in (8, 7))
+    found = paired_difference(a, b, resamples=50)
+    assert found["p"] == 1
+    assert math.isnan(found["low"]) and math.isnan(smallest_difference(a, b, resamples=50))
+
+
 def test_one_seed_counts_documents_only():
     rng = np.random.default_rng(4)
     q = quality(rng)

@@ -101,6 +101,34 @@ def test_a_broken_output_is_continued_to_the_same_bytes(model, texts, tmp_path, 
     assert cut.read_bytes() == whole.read_bytes()
 
 
+def test_an_empty_text_takes_nothing_of_another_one_with_its_id(model, tmp_path):
+    texts = [Text("x", ""), Text("x", "BRCA1 is a gene."), Text("y", "Z")]
+    for format in ("jsonl", "conll"):
+        out = tmp_path / format
+        tag_files.tag_texts(model, texts, out, format)
+        first = out.read_bytes()
+        tag_files.tag_texts(model, texts, out, format)
+        assert out.read_bytes() == first
+        assert first.count(b'"sentence_id": "x-0"') == (format == "jsonl")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (["{texts}", "-o", "."], "name a file"),
+        (["{texts}", "-o", ""], "name a file"),
+        (["none.txt", "-o", "out"], "none.txt can't be read"),
+        (["{texts}", "-o", "out", "--executor", "processes", "--workers", "0"], "workers=0"),
+        (["--pmids", "pm.jsonl", "-o", "out"], "one PMID per line"),
+    ],
+)
+def test_ordinary_mistakes_are_named(model, texts, tmp_path, capsys, monkeypatch, call, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pm.jsonl").write_text('{"id": "a", "text": "123456"}')
+    assert main(["tag", model, *(part.format(texts=texts) for part in call)]) == MISTAKE
+    assert message in capsys.readouterr().err
+
+
 def test_lines_that_cannot_be_read_are_named_and_the_rest_goes_on(model, tmp_path, capsys):
     (tmp_path / "in.jsonl").write_text(
         '{"id": "a", "text": "TP53."}\n{broken\n{"text": "BRCA1."}\n'

@@ -94,3 +94,11 @@ def test_keys_typed_into_the_box_are_answers(tmp_path):
     assert "sentence 2 of 2" in view.value
     box.value = "aas"
     assert "All 2 sentences are verified" in view.value
+
+
+def test_another_corpus_is_left_alone(tmp_path):
+    (tmp_path / "test.jsonl").write_text("a week of work")
+    with pytest.raises(WorkbookError, match=r"holds a test\.jsonl that no answers stand behind"):
+        Verification(silver(), tmp_path, count=2)
+    Verification(silver(), tmp_path / "new", count=2).press("x")
+    assert not (tmp_path / "new").exists()

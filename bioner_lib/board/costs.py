@@ -41,12 +41,17 @@ def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
 
 
 def _spent(row: Mapping, what: str, by_id: Mapping[str, Mapping]) -> float:
-    """`seconds` or `joules` of a run and of all that it builds on."""
-    value = row["cost"].get(what)
-    spent = np.nan if value is None else value
-    for parent in row.get("parents", {}).values():
-        earlier = by_id.get(parent["run_id"])
-        spent += np.nan if earlier is None else _spent(earlier, what, by_id)
+    """`seconds` or `joules` of a run and of all that it builds on, each run once."""
+    spent, seen, waiting = 0.0, {row["run_id"]}, [row]
+    while waiting:
+        one = waiting.pop()
+        value = None if one is None else one["cost"].get(what)
+        if value is None:
+            return np.nan
+        spent += value
+        earlier = {parent["run_id"] for parent in one.get("parents", {}).values()} - seen
+        seen |= earlier
+        waiting += map(by_id.get, earlier)
     return spent
 
 

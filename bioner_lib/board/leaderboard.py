@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
-from .comparison import ENOUGH, equal_budgets, intervals
+from .comparison import ENOUGH, equal_budgets, intervals_of
 from .published_files import has_counts
 from .tables import MEASURES, aggregate, results
 
@@ -84,13 +84,15 @@ def board_table(rows: Iterable[Mapping], with_intervals: bool = False) -> pd.Dat
     deleted have none.
     """
     rows = list(rows)
-    table, key = aggregate(results(rows)), ["name", "corpus", "type"]
-    counted = [row for row in rows if has_counts(row)]
+    frame, key = results(rows), ["name", "corpus", "type"]
+    table = aggregate(frame)
     if not with_intervals:
         return table
+    counted = {row["run_id"]: row for row in rows if has_counts(row)}
     if not counted:
         return table.assign(low=None, high=None)
-    return table.merge(intervals(counted)[[*key, "low", "high"]], how="left", on=key)
+    found = intervals_of(frame[frame["run_id"].isin(counted)], counted)
+    return table.merge(found[[*key, "low", "high"]], how="left", on=key)
 
 
 def write_leaderboard(table: pd.DataFrame, rows: Iterable[Mapping]) -> None:

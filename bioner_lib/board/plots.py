@@ -71,7 +71,9 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
 
 
 def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt.Axes:
-    """Forest plot of `compare`: F1 difference with its 95 % interval; filled where Holm's p < 0.05.
+    """Forest plot of `compare`: F1 difference with its 95 % interval.
+
+    A dot is filled where Holm's p < 0.05, and seeds and documents are enough for a claim.
 
     The corpora of one label are drawn below one another, each in its colour.
     """
@@ -81,7 +83,7 @@ def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt
         k = corpora.index(line["corpus"]) if several else 0
         y = labels.index(line[label]) + (0.6 * (k + 0.5) / len(corpora) - 0.3 if several else 0)
         x, low, high = 100 * line["difference"], 100 * line["low"], 100 * line["high"]
-        face = PALETTE[k] if line["p_holm"] < 0.05 else "white"
+        face = PALETTE[k] if line["p_holm"] < 0.05 and not line["note"] else "white"
         ax.errorbar(
             x,
             y,

@@ -19,12 +19,12 @@ from itertools import chain
 from pathlib import Path
 
 from ..config import FIELDS
+from ..config_files import parse_yaml
 from ..errors import WorkbookError, delete_run, unknown
 from ..home import replace_text, runs_folder
 from ..runs.rows import phases, precision_of, read_row
 from ..sweeps.execution import runs_of, state_of
 from ..sweeps.jobs import Job
-from ..sweeps.reading import parse_yaml
 from .measures import FOLDER as MEASURES
 from .measures import measures_text
 from .published_files import (

@@ -5,9 +5,9 @@ from math import isnan
 
 import pandas as pd
 
+from ..config_files import parse_yaml
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
-from ..sweeps.reading import parse_yaml
 from .comparison import against_base, against_single, by_arm, compare_arms
 from .leaderboard import FEW, board_table, board_text, markdown_table
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins

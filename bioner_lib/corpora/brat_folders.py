@@ -6,7 +6,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..errors import DataError
-from .reading import Reading, Surfaces, numbered_lines, open_text, type_of
+from .reading import (
+    Reading,
+    Surfaces,
+    document_name,
+    is_repeated,
+    numbered_lines,
+    open_text,
+    type_of,
+)
 from .text import Mention, annotate
 
 _ENTITY = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
@@ -27,11 +35,12 @@ def read_brat(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
     Raises DataError for an .ann file without its text, and for lines and offsets that are wrong.
     """
     path, reading, surfaces = Path(path), Reading(), Surfaces()
+    seen: dict[str, str] = {}
     for annotations in sorted(path.glob("*.ann")):
         if not annotations.with_suffix(".txt").exists():
             raise DataError(f"{annotations}: no {annotations.stem}.txt beside it")
     for file in sorted(path.glob("*.txt")):
-        with open_text(file) as opened:
+        with open_text(file, "utf-8") as opened:  # offsets count a byte order mark, too
             text = opened.read()
         mentions: list[Mention] = []
         if file.with_suffix(".ann").exists():
@@ -39,7 +48,9 @@ def read_brat(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         else:
             reading.repairs["text without annotations"] += 1
         reading.mentions.update(type for _, _, type in mentions)
-        reading.sentences += annotate(text, mentions, file.stem, reading.repairs)
+        name = document_name(file.stem)
+        if not is_repeated(name, text, len(mentions), seen, str(file), reading):
+            reading.sentences += annotate(text, mentions, name, reading.repairs)
     surfaces.check(path)
     return reading
 

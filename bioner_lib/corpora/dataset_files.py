@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError, unknown
-from .reading import Reading, document_name
-from .tagged_files import TaggedSentence, from_tags
+from .reading import Reading
+from .tagged_files import TaggedSentence, checked_record, from_tags
 
 _ROLES = {"train": "train", "validation": "dev", "dev": "dev", "test": "test"}
 
@@ -62,6 +62,8 @@ def _read_splits(splits, path: Path, labels: Labels, tag_field: str) -> dict[str
     for name, dataset in splits.items():
         if name not in _ROLES:
             raise DataError(f"{path}: {unknown('split', name, _ROLES)}")
+        if _ROLES[name] in readings:
+            raise DataError(f"{path}: two of {list(splits)} are its {_ROLES[name]} split")
         readings[_ROLES[name]] = _read(dataset, path / name, labels, tag_field)
     return readings
 
@@ -71,23 +73,17 @@ def _read(dataset, path: Path, labels: Labels, tag_field: str) -> Reading:
     reading = Reading(documented=False)
     sentences = []
     for number, row in enumerate(dataset, 1):
-        tokens, tags = row["tokens"], row[column]
-        if not tokens:
+        if not row["tokens"]:
             reading.repairs["empty sentence dropped"] += 1
             continue
-        if len(tags) != len(tokens):
-            raise DataError(f"{path}, row {number}: {len(tokens)} tokens but {len(tags)} tags")
-        if names is not None:
-            if without := [tag for tag in tags if not 0 <= tag < len(names)]:
-                raise DataError(
-                    f"{path}, row {number}: tag {without[0]} has no name; a split without labels "
-                    "can't be used"
-                )
-            tags = [names[tag] for tag in tags]
-        doc = row.get("doc") or row.get("pmid")
-        reading.documented |= bool(doc)
-        name = document_name(doc) if doc else f"{path.stem}-s{len(sentences)}"
-        sentences.append(TaggedSentence(list(tokens), list(tags), name, number))
+        if names is not None and -1 in (row[column] or ()):
+            raise DataError(
+                f"{path}, row {number}: tag -1 has no name; a split without labels can't be used"
+            )
+        tokens, tags, doc = checked_record(row, f"{path}, row {number}", column, names)
+        reading.documented |= doc is not None
+        name = f"{path.stem}-s{len(sentences)}" if doc is None else doc
+        sentences.append(TaggedSentence(tokens, tags, name, number))
     return from_tags(sentences, path, labels, reading)
 
 

@@ -27,6 +27,10 @@ def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
             doc, base = document_name(text[2:]), 0
             continue
         plain, mentions = _without_markup(text, labels, f"{path}:{line}")
+        if not plain.strip():
+            reading.repairs["empty sentence dropped"] += 1
+            base += len(plain) + 1
+            continue
         offsets = cut_words(words(plain), mentions, reading.repairs)
         spans = snap(offsets, mentions, reading.repairs)
         reading.mentions.update(span.type for span in spans)

@@ -136,7 +136,9 @@ class _OwnCorpus:
         if not self.silver or not self.types or set(self.files) != {"train"}:
             return False
         simple = set(self.options) <= {"tag_field", "tag_names"}
-        return simple and (self.reader or guess_reader(self.files["train"])) == "jsonl"
+        file = self.files["train"]
+        is_plain = file.suffix not in (".gz", ".xz")
+        return simple and is_plain and (self.reader or guess_reader(file)) == "jsonl"
 
     def _from_disk(self) -> Corpus:
         lines = Lines(self.files["train"], self.types, **self.options)
@@ -264,6 +266,7 @@ def _split_files(path: Path) -> dict[str, Path]:
     homeless = []
     _check_folders(path, [file for file in inside if file.is_dir()])
     if is_brat(path):
+        _check_beside_brat(path, inside)
         return {"train": path}
     for file in inside:
         if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
@@ -307,8 +310,28 @@ def _check_folders(path: Path, folders: Sequence[Path]) -> None:
             continue
         if folder.name in deep:
             raise DataError(f"{folder}: the .ann files of a split lie in one folder, not below it")
-        if folder.name.lower() in _ROLES and any(folder.glob("*.txt")):
-            raise DataError(f"{folder} holds texts, and no .ann file")
+        held = [file.name for file in sorted(folder.iterdir()) if not _is_beside(file)]
+        if folder.name.lower() in _ROLES and held:
+            raise DataError(
+                f"{folder} holds {held[:3]}, and no .ann file: a split is one file, or a folder in "
+                "brat's format; move the file up, and name it after the split"
+            )
+
+
+def _check_beside_brat(path: Path, inside: Sequence[Path]) -> None:
+    """Raises DataError for data beside the annotations of a folder, which no split would hold."""
+    known = (".txt", ".ann", ".conf")
+    others = [file.name for file in inside if not (file.suffix in known or _is_beside(file))]
+    if others:
+        raise DataError(
+            f"{path} holds .ann files, which are its train split, and {others[:3]}; move the .ann "
+            "files and their texts into a folder named train, or the others elsewhere"
+        )
+
+
+def _is_beside(file: Path) -> bool:
+    """Whether a file is no data; folders that no split is named after aren't read."""
+    return file.is_dir() or bool(_BESIDE.fullmatch(file.name))
 
 
 def read_corpus_toml(path: Path) -> dict:

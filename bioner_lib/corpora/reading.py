@@ -127,15 +127,16 @@ def is_repeated(
 
 
 @contextmanager
-def open_text(path: str | Path) -> Iterator[TextIO]:
+def open_text(path: str | Path, encoding: str = "utf-8-sig") -> Iterator[TextIO]:
     """A UTF-8 text file, also compressed as .gz or .xz.
 
+    A byte order mark at its start is left out, unless `encoding` is "utf-8".
     Lines end at line feeds only: real text holds other Unicode separators inside words.
     Raises DataError for a file that is missing, broken or not UTF-8.
     """
     opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
     try:
-        with opening(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+        with opening(path, "rt", encoding=encoding, newline="\n") as file:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None

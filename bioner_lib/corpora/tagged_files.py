@@ -115,17 +115,29 @@ def jsonl_record(
     """
     try:
         record = json.loads(text)
-        tokens = record["tokens"]
+        record["tokens"]
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{where}: no JSON object with 'tokens' here ({error!r})") from None
+    tokens, tags, doc = checked_record(record, where, tag_field, tag_names)
+    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
+        refuse_half_a_character([*tokens, str(doc)], where)
+    return tokens, tags, doc
+
+
+def checked_record(
+    record: Mapping, where: str, tag_field: str, tag_names: list[str] | None
+) -> tuple[list[str], list[str], str | None]:
+    """A record with `tokens` and tags -> tokens, tags as text, document (None where not named).
+
+    Raises DataError, whose message starts with `where`.
+    """
+    tokens = record["tokens"]
     if tag_field not in record:
         raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
     if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
     named = [record[key] for key in ("doc", "pmid") if record.get(key) not in (None, "")]
     doc = document_name(named[0]) if named else None
-    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:
-        refuse_half_a_character([*tokens, str(doc)], where)
     tags = _named_tags(record[tag_field], tag_field, tag_names, where)
     if len(tags) != len(tokens):
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags")

@@ -49,6 +49,8 @@ def paired_difference(
     p is the share of resamples that are at least as far from the observed difference as the
     observed difference is from 0; +1 keeps it above 0.
 
+    One document can't be drawn otherwise: the interval is unknown (NaN), and p is 1.
+
     Raises WorkbookError unless the systems were tested on the same documents with the same gold.
 
     Sources: Efron and Tibshirani 1993, ch. 13; for NLP Berg-Kirkpatrick et al. 2012 (D12-1091);
@@ -56,6 +58,8 @@ def paired_difference(
     """
     observed = f1(a.sum(1)).mean() - f1(b.sum(1)).mean()
     moved, _ = _moved_differences(a, b, resamples, seed)
+    if a.shape[1] == 1:
+        return {"difference": float(observed), "low": np.nan, "high": np.nan, "p": 1.0}
     low, high = np.quantile(moved, [(1 - level) / 2, (1 + level) / 2])
     as_far = np.count_nonzero(np.abs(moved - observed) >= abs(observed) - 1e-12)
     return {
@@ -87,7 +91,7 @@ def smallest_difference(
     from the paired bootstrap, and z the normal quantile (0.84 for 80 %). For one seed and many
     documents c is 1.96 SE, and all of it 2.80 SE. It depends on how far the two systems agree, so
     it belongs to this pair. "No difference found" rules out larger differences only. With few seeds
-    SE_seeds is a rough estimate, and so is the result.
+    SE_seeds is a rough estimate, and so is the result. NaN for one document.
 
     Raises WorkbookError unless the systems were tested on the same documents with the same gold,
     and for `alpha` or `power` outside 0 to 1.
@@ -99,6 +103,8 @@ def smallest_difference(
         if not 0 < value < 1:
             raise WorkbookError(f"{name}={value!r}; expected a number between 0 and 1")
     moved, error = _moved_differences(a, b, resamples, seed)
+    if a.shape[1] == 1:
+        return np.nan
     critical = np.quantile(np.abs(moved - np.median(moved)), 1 - alpha)
     return float(critical + NormalDist().inv_cdf(power) * error)
 

@@ -19,6 +19,7 @@ from .highlighting import words_html
 
 KEYS = """a accept · r reject · [ ] move its start · { } move its end · t next type
 n a mention is missing here: mark the next unmarked word · s sentence is finished · b back"""
+_KNOWN = "ar[]{}tnsb"
 
 
 class Verification:
@@ -28,7 +29,7 @@ class Verification:
     folder      gets .answers.json, test.jsonl and corpus.toml; an unfinished one is continued, and
                 sentences whose silver labels have changed since are asked about again
 
-    Raises WorkbookError for a folder that holds answers about other sentences.
+    Raises WorkbookError for a folder that holds another corpus, or answers about other sentences.
     """
 
     def __init__(self, corpus: Corpus, folder: str | Path, count: int = 100, seed: int = 13):
@@ -52,6 +53,8 @@ class Verification:
 
     def press(self, key: str) -> None:
         """Carry out one key of KEYS, and save; other keys do nothing."""
+        if key not in _KNOWN:
+            return
         if key == "b":
             self._back()
         elif self.is_done:
@@ -123,6 +126,12 @@ class Verification:
     def _read(self) -> None:
         path = self.folder / ".answers.json"
         if not path.exists():
+            for name in ("test.jsonl", "corpus.toml"):
+                if (self.folder / name).exists():
+                    raise WorkbookError(
+                        f"{self.folder} holds a {name} that no answers stand behind; name another "
+                        "folder"
+                    )
             return
         state, *records = json.loads(path.read_text(encoding="utf-8"))
         if [record["tokens"] for record in records] != [s.tokens for s in self.sentences]:

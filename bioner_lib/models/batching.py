@@ -176,13 +176,21 @@ def draw(
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
     if policy == "main" and sizes[0] and sum(sizes[1:]):
         shares[0] = shares[1:].sum()
-    counts = np.round(shares / shares.sum() * (total or sum(sizes))).astype(int)
+    counts = _whole(shares / shares.sum() * (total or sum(sizes)))
     drawn = []
     for size, count in zip(sizes, counts, strict=True):
         rounds = -(-count // size) if size else 0
         order = [rng.permutation(size) for _ in range(rounds)]
         drawn.append(np.concatenate(order)[:count] if order else np.zeros(0, dtype=int))
     return drawn
+
+
+def _whole(parts: np.ndarray) -> np.ndarray:
+    """Parts -> integers with the same sum: the largest remainders are rounded up."""
+    counts = np.floor(parts + 1e-9).astype(int)
+    missing = round(parts.sum()) - counts.sum()
+    counts[np.argsort(counts - parts, kind="stable")[:missing]] += 1
+    return counts
 
 
 def bucket(
@@ -193,8 +201,9 @@ def bucket(
 ) -> list[list[int]]:
     """Indices grouped by similar length: at most `batch_size` windows and `max_pieces` each.
 
-    Pieces count with their padding. With a generator, windows are shuffled, sorted inside pools of
-    POOL batches, and the batches are shuffled. Without one, all are sorted (inference).
+    Pieces count with the padding to the longest of a batch. With a generator, windows are shuffled,
+    sorted inside pools of POOL batches, and the batches are shuffled. Without one, all are sorted
+    (inference).
     """
     n = len(lengths)
     order = np.arange(n) if rng is None else rng.permutation(n)
@@ -237,5 +246,5 @@ def epoch_batches(
 
 def inference_batches(windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
     """Indices of windows, longest last; each batch has at most `max_pieces` padded pieces."""
-    lengths = [len(window.input_ids) for window in windows]
+    lengths = [-(-len(window.input_ids) // PAD_TO) * PAD_TO for window in windows]
     yield from bucket(lengths, len(windows) or 1, max_pieces)

@@ -15,10 +15,17 @@ import torch
 from torch import nn
 
 from ..errors import WorkbookError
-from .heads import Output
+from .heads import HeadPlan, Output
 from .hub import find_tagger
 from .predicting import Predicting
-from .saving import MEMBERS, read_members, write_card, write_stock_config
+from .saving import (
+    MEMBERS,
+    keep_calibration,
+    read_description,
+    read_members,
+    write_card,
+    write_stock_config,
+)
 from .span_scores import read_calibration
 from .tagger import MultiTaskTagger
 
@@ -47,9 +54,10 @@ class Ensemble(Predicting, nn.Module):
             first.encoder_name,
         )
         self.heads = copy.deepcopy(first.heads)  # they decode; their linear layers aren't used
-        for i, head in enumerate(self.heads):
+        for name, head in self.named_heads:
             if head.transitions is not None:
-                of_members = [member.heads[i].transitions.detach() for member in members]
+                own = [dict(member.named_heads)[name] for member in members]
+                of_members = [other.transitions.detach() for other in own]
                 head.transitions.data = torch.stack(of_members).mean(0)
         self.eval()
 
@@ -74,12 +82,17 @@ class Ensemble(Predicting, nn.Module):
         return Output(logits, tables, sentence=sentence)
 
     def save_pretrained(self, folder: str | Path, card: object = "") -> None:
-        """Write all members into a folder that `load_tagger` reads."""
+        """Write all members into a folder that `load_tagger` reads, with the calibration.
+
+        Raises WorkbookError for an int8 copy.
+        """
+        self.refuse_quantized()
         folder = Path(folder)
         names = [f"member-{k + 1}" for k in range(len(self.members))]
         for name, member in zip(names, self.members, strict=True):
             member.save_pretrained(folder / name)
         write_members(names, folder)
+        keep_calibration(self.calibration, folder)
         write_card(card, folder)
 
 
@@ -110,6 +123,14 @@ def write_members(names: Sequence[str], folder: Path) -> None:
     write_stock_config(folder)
     description: Mapping = {"format": FORMAT, MEMBERS: list(names)}
     (folder / "tagger.json").write_text(json.dumps(description, indent=1))
+
+
+def read_plans(folder: Path) -> list[HeadPlan]:
+    """The heads of a saved tagger, or of an ensemble; errors as for `read_description`."""
+    if members := read_members(folder):
+        own = folder / members[0]  # all have the same heads
+        folder = own if own.is_dir() else find_tagger(members[0])
+    return read_description(folder)[1]
 
 
 def load_tagger(name: str | Path) -> MultiTaskTagger | Ensemble:

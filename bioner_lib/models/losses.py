@@ -218,10 +218,16 @@ class MultiTaskLoss(nn.Module):
     def divergence(
         self, one: Output, other: Output, batch: Batch, all_words: float | None = None
     ) -> torch.Tensor:
-        """1/M times the sum over heads of lambda_h times `HeadLoss.divergence`.  scalar"""
+        """1/M times the sum over heads of lambda_h times `HeadLoss.divergence`.  scalar
+
+        Learned lambdas weigh it, and don't learn from it.
+        """
         total = 0.0
         for i, head in enumerate(self.heads):
-            total = total + self.lambdas[i] * head.divergence(one, other, batch)
+            weight = self.lambdas[i]
+            if self.log_variances is not None:
+                weight = (-self.log_variances[i]).exp().detach()
+            total = total + weight * head.divergence(one, other, batch)
         return total / self._words(batch, all_words)
 
     @staticmethod

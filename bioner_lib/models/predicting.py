@@ -317,6 +317,14 @@ class Predicting(WithHeads):
                 found += own
         return found
 
+    def refuse_quantized(self) -> None:
+        """Raises WorkbookError for an int8 copy, which can't be saved."""
+        if self.is_quantized:
+            raise WorkbookError(
+                "an int8 copy can't be saved; save the tagger that it was made from, and call "
+                "quantized() after loading"
+            )
+
     def push_to_hub(self, repo_id: str, private: bool = False, card: object = "") -> str:
         """Save to the Hugging Face hub as `repo_id`, owner/name; returns the address.
 

@@ -27,7 +27,7 @@ from ..errors import WorkbookError
 from .encoders import SAFE, for_words, with_dropout, without_pooler
 from .heads import HeadPlan
 from .span_scores import FILE as CALIBRATION
-from .span_scores import write_calibration
+from .span_scores import Calibration, write_calibration
 
 FORMAT = 3  # 3: characters and a sentence head
 # what loading reads
@@ -56,11 +56,16 @@ def write_tagger(tagger, folder: Path, card: object = "") -> None:
     }
     write_stock_config(folder)
     (folder / "tagger.json").write_text(json.dumps(description, indent=1))
-    if tagger.calibration is None:
-        (folder / CALIBRATION).unlink(missing_ok=True)  # of other weights
-    else:
-        write_calibration(tagger.calibration.about, folder)
+    keep_calibration(tagger.calibration, folder)
     write_card(card, folder)
+
+
+def keep_calibration(calibration: Calibration | None, folder: Path) -> None:
+    """Write a tagger's calibration into its folder; without one, delete that of other weights."""
+    if calibration is None:
+        (folder / CALIBRATION).unlink(missing_ok=True)
+    else:
+        write_calibration(calibration.about, folder)
 
 
 def write_stock_config(folder: Path) -> None:

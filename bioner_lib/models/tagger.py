@@ -54,20 +54,13 @@ class MultiTaskTagger(Predicting, Network):
 
         Raises WorkbookError for an int8 copy, here and in `export_head`.
         """
-        self._refuse_quantized()
+        self.refuse_quantized()
         write_tagger(self, Path(folder), card)
 
     def export_head(self, name: str, folder: str | Path, card: object = "") -> Path:
         """Write one head as a folder for stock pipelines; see `exporting.export_head`."""
-        self._refuse_quantized()
+        self.refuse_quantized()
         return export_head(self, name, folder, card)
-
-    def _refuse_quantized(self) -> None:
-        if self.is_quantized:
-            raise WorkbookError(
-                "an int8 copy can't be saved; save the tagger that it was made from, and call "
-                "quantized() after loading"
-            )
 
     @classmethod
     def from_pretrained(cls, name: str | Path, dropout: float | None = None) -> "MultiTaskTagger":

@@ -15,8 +15,9 @@ from ..choices import ENCODERS
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
 from ..home import exists, runs_folder
+from ..models.ensemble import read_plans
 from ..models.heads import HeadPlan
-from ..models.saving import read_description, read_members
+from ..models.saving import read_description
 from .rows import MEMBER, arm_of, read_row, read_rows
 
 _MEASURES = ("precision", "recall", "f1")
@@ -89,9 +90,8 @@ def _plans(run_id: str, head: str) -> list[HeadPlan]:
     folder = runs_folder() / run_id / "model"
     if not folder.is_dir():
         raise WorkbookError(f"run {run_id!r} left no tagger, so there is nothing to describe")
-    if (members := read_members(folder)) and not head:
-        folder = runs_folder() / members[0] / "model"  # all have the same heads
-    plans = {plan.name: plan for plan in read_description(folder)[1]}
+    read = read_description(folder)[1] if head else read_plans(folder)
+    plans = {plan.name: plan for plan in read}
     if head and head not in plans:
         raise unknown("head", head, plans)
     return [plans[head]] if head else list(plans.values())
@@ -183,8 +183,11 @@ def _limits(row: Mapping, types: Sequence[str]) -> str:
 
 def _cost(row: Mapping) -> str:
     cost, device = row["cost"], row["device"]
+    spent = "of training"
+    if seeds := row["config"].get("seeds"):
+        spent = f"to load {len(seeds)} members, whose training other runs paid,"
     lines = [
-        f"{cost['seconds']:,.0f} seconds of training on {device['name']}, {device['precision']}",
+        f"{cost['seconds']:,.0f} seconds {spent} on {device['name']}, {device['precision']}",
         f"{cost['peak_memory_bytes'] / 2**30:.1f} GiB of memory at the peak",
     ]
     if cost.get("joules") is not None:

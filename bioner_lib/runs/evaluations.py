@@ -7,8 +7,8 @@ from ..corpora.loading import load_corpus
 from ..errors import WorkbookError, unknown
 from ..evaluation.scoring import relaxed_score, score
 from ..home import runs_folder
+from ..models.ensemble import read_plans
 from ..models.heads import asked_types
-from ..models.saving import read_description
 from .rows import file_name, read_prediction_file, read_row, read_rows
 from .scored import evaluate, evaluation_file
 
@@ -33,7 +33,7 @@ def cross_corpus(
         if row is None:
             raise unknown("run", run_id, [row["run_id"] for row in read_rows()])
         trained_on = " + ".join(row["config"]["corpora"])
-        plans = read_description(runs_folder() / run_id / "model")[1]
+        plans = read_plans(runs_folder() / run_id / "model")
         for name, corpus in zip(corpora, loaded, strict=True):
             try:
                 asked = asked_types(plans, corpus)

@@ -35,8 +35,8 @@ def evaluate(
     """The scores of a finished run's tagger on any corpus; the run's row doesn't change.
 
     They are written to `evaluations/<corpus>.<split>.json` in the run's folder, the predictions
-    beside them as .jsonl. With `limit` only the first sentences are read; `int8` tags with 8-bit
-    products.
+    beside them as .jsonl. With `limit` so many sentences are read, of documents in random order
+    (`Corpus.limit`); `int8` tags with 8-bit products.
 
     Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; `errors`,
     `token_accuracy`; and `not_asked`: the corpus's types that no head knows, which don't count.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import RunConfig, default_learning_rate, number_hint
+from ..config import FIELDS, RunConfig, default_learning_rate, number_hint
 from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from ..home import outputs
@@ -195,7 +195,7 @@ def _suggest(trial, name: str, values: Sequence) -> object:
     if not _is_range(values):
         return trial.suggest_categorical(name, list(values))
     low, high, *scale = values
-    if isinstance(low, int) and isinstance(high, int):
+    if name in FIELDS and FIELDS[name].type is int:
         return trial.suggest_int(name, low, high, log=bool(scale))
     return trial.suggest_float(name, low, high, log=bool(scale))
 

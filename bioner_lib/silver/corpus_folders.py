@@ -158,11 +158,14 @@ def _toml(value: object) -> str:
 def record(
     tokens: Sequence[str],
     tags: Sequence[str],
-    doc: str,
+    doc: str | None,
     spans: Sequence[tuple],
     gold: Sequence[str] = (),
 ) -> str:
-    """One line of the text; `gold` are a person's tags, if there are any."""
+    """One line of the text; `gold` are a person's tags, if there are any.
+
+    `doc` is None where the source names no document.
+    """
     line = {
         "tokens": tokens,
         "decoded_tags": gold or ["O"] * len(tokens),

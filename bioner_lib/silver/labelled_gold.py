@@ -52,7 +52,8 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
             spans = [*gold, *(Span(*match[:3]) for match in added)]
             tags = to_tags(spans, len(sentence.tokens))
             audit.update(sentences=1, words=len(sentence.tokens), kept=len(gold))
-            yield record(sentence.tokens, tags, sentence.doc, added, sentence.tags)
+            doc = sentence.doc if corpus.documented else None
+            yield record(sentence.tokens, tags, doc, added, sentence.tags)
 
     def about() -> dict:
         source = {"source": f"{_SOURCE}{name}", "fingerprint": corpus.fingerprint}

@@ -41,19 +41,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _CHUNK = 5_000  # sentences that a worker takes at once
 _WAITING = 64  # chunks that are labelled or wait at once: a bound on memory
 
-Document = tuple[str, str]  # (name of the document, text)
+Document = tuple[str | None, str]  # (name of the document, None for none; text)
 
 
 def read_lines(path: str | Path, dropped: Counter) -> Iterator[Document]:
     """(document, sentence) of a text file with one sentence per line.
 
-    Each line is a document of its own. The sentences are cleaned as by `clean`. Raises DataError
-    for a file that is missing or isn't UTF-8; .gz and .xz are read too.
+    The file names no documents. The sentences are cleaned as by `clean`. Raises DataError for a
+    file that is missing or isn't UTF-8; .gz and .xz are read too.
     """
     with open_text(path) as file:
         lines = (line.rstrip("\r\n") for line in file)
-        named = ((f"{Path(path).stem}-{number}", line) for number, line in enumerate(lines, 1))
-        yield from clean(named, dropped)
+        yield from clean(((None, line) for line in lines), dropped)
 
 
 def split_documents(documents: Iterable[Document], dropped: Counter) -> Iterator[Document]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..choices import DENOISING, check_encoder
-from ..config import BOUND, FIELDS, RunConfig
+from ..config import BOUND, FIELDS, RunConfig, check_alone
 from ..corpora.loading import check_name, silver_corpora
 from ..corpora.registry import CORPORA
 from ..errors import WorkbookError, unknown
@@ -97,6 +97,8 @@ def _check_job(job: Job, known: Iterable[str]) -> None:
         free = FIELDS.keys() - {*BOUND, "system"}
         values = {name: value for name, value in parameters.items() if name in free}
         RunConfig(**{"corpora": "sample"} | values)
+        if "epochs" in parameters:
+            check_alone("epochs", parameters["epochs"])
     for place in ("factors", "search"):
         _check_lists(place, parameters.get(place) or {})
 

@@ -260,7 +260,10 @@ def _run_of_parent(job: Job) -> str:
     parent = read_json(executed(job.parent))
     if not parent:
         raise NotYet(f"{job.name} starts from {job.parent}, which isn't done")
-    runs = [run for run in _recorded(parent, "runs") if (runs_folder() / run / "model").is_dir()]
+    recorded = _recorded(parent, "runs")
+    if not all((runs_folder() / run / "run.json").exists() for run in recorded):
+        raise NotYet(f"{job.name} starts from {job.parent}, whose runs are gone or unfinished")
+    runs = [run for run in recorded if (runs_folder() / run / "model").is_dir()]
     if len(runs) != 1:
         raise WorkbookError(
             f"{job.name} starts from {job.parent}, which has {len(runs)} runs with a tagger: "

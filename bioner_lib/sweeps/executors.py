@@ -47,6 +47,8 @@ def opened(kind: str, workers: int = 1) -> Iterator[Executor | None]:
     Raises WorkbookError for another name, for Dask where it isn't installed, and for a scheduler
     that doesn't answer.
     """
+    if workers < 1:
+        raise WorkbookError(f"workers={workers}; expected 1 or more")
     if kind == "":
         yield None
     elif kind == "processes":

@@ -3,10 +3,11 @@
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from ..config import BOUND, FIELDS, RunConfig, check_type
+from ..config import BOUND, FIELDS, RunConfig, check_alone, check_type
 from ..errors import WorkbookError, unknown
 
 
@@ -118,10 +119,20 @@ def _check_options(options: Mapping[str, object], where: str) -> None:
     for name in options:
         if name not in FIELDS:
             raise unknown(f"field of RunConfig in options of {where}:", name, FIELDS)
+    for name in set(BOUND) & options.keys():
+        given = options[name]
+        # 45 takes the epochs of each phase
+        for value in given if name == "epochs" and isinstance(given, list) else [given]:
+            _of_options(where, partial(check_alone, name, value))
     # these need the run's corpora, or its max_length
     skipped = [*BOUND] if "max_length" in options else [*BOUND, "overlap", "max_pieces"]
     values = {name: value for name, value in options.items() if name not in skipped}
+    _of_options(where, partial(RunConfig, **{"corpora": "sample"} | values))
+
+
+def _of_options(where: str, check: Callable[[], object]) -> None:
+    """Carry out a check; its error says that the value stands in the options."""
     try:
-        RunConfig(**{"corpora": "sample"} | values)
+        check()
     except WorkbookError as error:
         raise WorkbookError(f"options of {where}: {error}") from None

@@ -18,11 +18,11 @@ parameters is not executed again, unless its step says `always: true`.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from ..config_files import parse_yaml
 from ..errors import WorkbookError, unknown
 from ..home import home
 from .checking import check_values
@@ -148,6 +148,8 @@ class _Step:
         for key in ("name", "start_from"):
             if not isinstance(step.get(key, ""), str):
                 raise self._error(f"{key} is {step[key]!r}; expected one step's name")
+        if not isinstance(step.get("always", False), bool):
+            raise self._error(f"always is {step['always']!r}; expected true or false")
 
     def _notebook(self) -> Path:
         own = self.path.parent / str(self.step.get("notebook"))
@@ -185,16 +187,16 @@ class _Step:
         return jobs
 
     def _job(self, source: str, parameters: dict, parent: str) -> Job:
-        checked = dict(parameters)
+        check_against_notebook(self.notebook, parameters)
         if parent:
-            checked["options"] = {**parameters.get("options", {}), "start_from": parent}
-        check_against_notebook(self.notebook, checked)
+            options = {**parameters.get("options", {}), "start_from": parent}
+            check_against_notebook(self.notebook, {**parameters, "options": options})
         try:
             text = json.dumps(parameters, sort_keys=True)
         except (TypeError, ValueError) as error:
             raise self._error(f"{parameters} can't be handed to a notebook: {error}") from None
         digest = hashlib.sha256((source + text + parent).encode()).hexdigest()[:8]
-        always = bool(self.step.get("always"))
+        always = self.step.get("always", False)
         return Job(self.notebook, parameters, always, parent, digest, source)
 
     def _parent(self, varied: Mapping[str, object]) -> str:
@@ -217,31 +219,6 @@ class _Step:
         return fitting[0].name
 
 
-def parse_yaml(text: str) -> object:
-    """The content of a YAML text; raises WorkbookError if it is none or repeats a key."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Refuses a key that occurs twice in one mapping; PyYAML would keep the last one."""
-
-        def construct_mapping(self, node, deep=False):
-            keys = [key.value for key, _ in node.value if key.value != "<<"]
-            for key in keys:
-                if keys.count(key) > 1:
-                    place = f"line {node.start_mark.line + 1}"
-                    raise WorkbookError(f"key {key!r} stands twice in one place ({place})")
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)
-    except WorkbookError:
-        raise
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError for the date 2026-13-45
-        raise WorkbookError(f"not YAML: {error}") from None
-    except RecursionError:
-        raise WorkbookError("not YAML: nested too deeply") from None
-
-
 def _matching(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
     """The jobs that match what `--only` asks for."""
     wanted: dict[str, list] = {}
@@ -251,8 +228,6 @@ def _matching(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
             raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
         values = wanted.setdefault(name, [])
         values += [parse_yaml(value), value]  # 2000-01-01 is a date to YAML
-        with suppress(ValueError):  # 3e-5 is text to YAML
-            values.append(float(value))
 
     def described(job: Job) -> dict:
         return {"notebook": job.notebook.stem, **job.parameters}

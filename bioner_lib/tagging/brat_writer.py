@@ -10,6 +10,7 @@ from ..home import replace_text
 from ..runs.rows import file_name
 
 _BREAKS = re.compile(r"[\r\n]+")
+_CUT = re.compile(r".*\.ann\.[0-9a-f]{8}\.tmp")  # what a kill leaves of a file
 
 
 class BratWriter:
@@ -22,7 +23,7 @@ class BratWriter:
     Raises WorkbookError for a file in the folder's place, and for a folder that holds other files.
     """
 
-    lost = 0
+    lost, holds_empty = 0, True
 
     def __init__(self, path: Path, whole: bool = False):
         self.path = path
@@ -30,6 +31,9 @@ class BratWriter:
         self._names: dict[str, deque[str]] = defaultdict(deque)
         if path.exists() and not path.is_dir():
             raise WorkbookError(f"{path} is a file; brat needs a folder: name another one")
+        for left in path.glob("*.ann.*.tmp"):
+            if _CUT.fullmatch(left.name):
+                left.unlink()
         others = [p.name for p in path.glob("*") if p.suffix not in (".txt", ".ann", ".conf")]
         if others:
             raise WorkbookError(f"{path} holds {sorted(others)[:3]}; name another folder for brat")

@@ -47,6 +47,8 @@ class JsonlWriter(Writer):
                                  characters `start`, `end` (exclusive) of the document
     """
 
+    holds_empty = False
+
     def record(self, document: Document) -> str:
         return "".join(f"{json.dumps(line)}\n" for line in self._lines(document))
 

@@ -15,6 +15,8 @@ class Origin:
     """
 
     def __init__(self, out: Path, made_from: Mapping):
+        if not out.name:
+            raise WorkbookError(f"-o {out}: name a file (for brat a new folder) for the output")
         self.out, self.path = out, out.with_name(f"{out.name}.made_from.json")
         self.made_from = json.loads(json.dumps(made_from, default=list))
         self.whole = False

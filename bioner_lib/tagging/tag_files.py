@@ -9,6 +9,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain, islice
@@ -113,7 +114,7 @@ def _without_taken(texts: Iterable[Text | Problem], writer, done: Tagged, each) 
             done.unreadable += 1
             if len(done.problems) < _NAMED:
                 done.problems.append(text)
-        elif writer.taken(text.id):
+        elif (writer.holds_empty or text.text.strip()) and writer.taken(text.id):
             done.kept += 1
             each(text)
         else:
@@ -154,17 +155,20 @@ def _tagger(model: str, int8: bool) -> MultiTaskTagger | Ensemble:
 
 
 def count_lines(path: str | Path) -> int | None:
-    """How many lines a file has, for a progress bar; None for standard input."""
+    """How many lines a file has, for a progress bar; None where that can't be known."""
     if str(path) == "-":
         return None
-    with Path(path).open("rb") as file:
+    with suppress(OSError), Path(path).open("rb") as file:
         return sum(1 for _ in file)
+    return None
 
 
 def fetched_texts(pmids: Path, email: str, cache: Path) -> Iterator[Text | Problem]:
     """The abstracts of a file with one PMID per line; those that PubMed lacks are Problems."""
     from ..silver.pubmed import PubMed
 
+    if pmids.suffix.lower() in (".jsonl", ".pubtator"):
+        raise WorkbookError(f"{pmids}: --pmids takes a text file with one PMID per line")
     wanted: dict[int, int] = {}
     for item in read_texts(pmids):
         if isinstance(item, Problem):

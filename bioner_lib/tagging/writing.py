@@ -28,6 +28,8 @@ class Writer:
     Raises WorkbookError for an existing file of another kind, which is left as it is.
     """
 
+    holds_empty = True  # whether a text without a word leaves something in the output
+
     def __init__(self, path: Path, whole: bool = False):
         self.path, self.whole, self.lost = path, whole, 0
         self.done: Counter = Counter()

@@ -90,6 +90,12 @@ def check_context(config: RunConfig, corpora: Sequence[Corpus]) -> None:
             f"{[corpus.name for corpus in corpora]} don't say which sentences make a document; "
             "take a corpus that does (as bc5cdr-pubtator, ncbi-disease-pubtator), or context=0"
         )
+    for name, corpus in zip(config.corpora, corpora, strict=True):
+        if config.context and corpus.silver and (config.limit or "@" in name):
+            raise WorkbookError(
+                f"context={config.context} shows neighbouring sentences, and a part of the silver "
+                f"text {name!r} holds single sentences; take all of it, or context=0"
+            )
 
 
 def first_phase(config: RunConfig) -> MultiTaskTagger:
