@@ -179,7 +179,9 @@ class _Maker(Making):
     def _check_names(self) -> None:
         names = [corpus.name for corpus in self.all]
         if len(set(names)) < len(names):
-            raise WorkbookError(f"two corpora of this run have one name: {names}; rename a folder")
+            raise WorkbookError(
+                f"two corpora of this run have one name: {names}; rename a folder, or take one part only"
+            )
 
     def _begin(self) -> dict:
         """What the run is made from; raises WorkbookError if it has changed since it was begun."""
