@@ -180,7 +180,8 @@ class _Maker(Making):
         names = [corpus.name for corpus in self.all]
         if len(set(names)) < len(names):
             raise WorkbookError(
-                f"two corpora of this run have one name: {names}; rename a folder, or take one part only"
+                f"two corpora of this run have one name: {names}; rename a folder, or take one "
+                "part only"
             )
 
     def _begin(self) -> dict:
