@@ -116,7 +116,8 @@ class Aligner:
         """
         pieces, found = self.pieces(sentences), []
         for i, tokens in enumerate(sentences):
-            around = self._neighbours(i, pieces, documents) if documents else ([], [])
+            shows_more = self.context and documents
+            around = self._neighbours(i, pieces, documents) if shows_more else ([], [])
             found += self._windows(i, tokens, pieces[i], *around)
         return found
 

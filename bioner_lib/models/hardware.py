@@ -1,7 +1,5 @@
 """What the machine computes with: its processor, and the precision of its matrix products."""
 
-from __future__ import annotations
-
 import platform
 import re
 from pathlib import Path
