@@ -21,7 +21,7 @@ from bioner_lib.board.measures import (
 )
 from bioner_lib.board.published_files import published_rows, published_tables, table_folder
 from bioner_lib.board.publishing import jobs_of, publish
-from bioner_lib.board.table_pages import _second_phases, page
+from bioner_lib.board.table_pages import _computed, _second_phases, page
 from bioner_lib.evaluation.generalization import gold_mentions
 from bioner_lib.runs.rows import read_predictions
 
@@ -179,6 +179,18 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
     path.unlink()
     with pytest.raises(WorkbookError, match="publish its table again"):
         measured(published_rows("tiny"))
+
+
+def test_a_page_says_what_computed_the_rows():
+    device = {"name": "A Chip, AVX512", "threads": 1, "precision": "fp32"}
+    rows = [
+        made_row(seed, 0.5) | {"device": device, "cost": {"total_seconds": 1800}} for seed in (1, 2)
+    ]
+    rows.append(made_row(1, 0.4, system="dictionary") | {"device": device | {"precision": "none"}})
+    rows[-1]["cost"] = {"total_seconds": 360}
+    said = "Computed on A Chip, AVX512 in fp32, threads per run: 1. Hours of all runs: 1.1."
+    assert _computed(rows).strip() == said
+    assert _computed(rows[2:]) == "", "a dictionary needs no machine to speak of"
 
 
 def test_the_page_shows_what_second_phases_forget():

@@ -8,6 +8,7 @@ import pandas as pd
 from ..config_files import parse_yaml
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
+from ..runs.rows import precision_of
 from .comparison import against_base, against_single, by_arm, compare_arms
 from .leaderboard import FEW, board_table, board_text, markdown_table
 from .measures import Measured, leak_free_f1, measured, recall_of_groups, score_bins
@@ -18,6 +19,10 @@ _LEFT = """**Not whole yet**, {left} of {all} jobs are still to be run:
 `python -m bioner_lib sweep published/{table}`.
 
 """
+_COMPUTED = (
+    "Computed on {machines} in {precisions}, threads per run: {threads}. Hours of all runs: "
+    "{hours:.1f}.\n\n"
+)
 _NOTE = """
 Written by `python -m bioner_lib publish`; a test compares it with the rows.
 """
@@ -82,10 +87,27 @@ def page(table: str, folder: str = "") -> str:
     scores = board_text(board_table(rows, with_intervals=True))
     head = f"# {table}\n\n" + "\n".join(about) + "\n\n"
     head += _LEFT.format(left=left, all=jobs, table=table) if left else ""
+    head += _computed(rows)
     known = _KNOWN + _recall_table(found)
     base = parse_yaml(text).get("x-base", "")
     body = scores + _NOTE + _comparisons(rows, base, whole=not left) + _second_phases(rows)
     return head + body + known + _SCORES + _scores_table(found)
+
+
+def _computed(rows: Sequence[Mapping]) -> str:
+    """What trained a table's taggers, and for how long; "" where no row says it."""
+    devices = [row["device"] for row in rows if precision_of(row) != "none" and "device" in row]
+    if not devices:
+        return ""
+    said = {key: [] for key in ("name", "threads", "precision")}
+    for key, values in said.items():
+        values += sorted({str(device[key]) for device in devices})
+    return _COMPUTED.format(
+        machines=", ".join(said["name"]),
+        threads=", ".join(said["threads"]),
+        precisions=", ".join(said["precision"]),
+        hours=sum(row["cost"].get("total_seconds", 0) for row in rows) / 3600,
+    )
 
 
 def _comparisons(rows: Sequence[Mapping], base: str, whole: bool) -> str:
