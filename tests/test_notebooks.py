@@ -25,7 +25,7 @@ KILOBYTES = 400
 TABLES = {
     "00_quickstart": "single_task",
     "10_explore_corpora": "corpora",
-    "30_single_task": "single_task single_task_documents",
+    "30_single_task": "single_task single_task_documents single_task_jnlpba",
     "40_multi_task": "multi_task",
     "90_leaderboard": "multi_task single_task",
     "55_partial_labels": "partial_labels",
