@@ -119,9 +119,9 @@ ROOMS = {
     "documents",
     "config": "",
     "config_files": "",
-    "models": "characters alignment batching heads sentence_heads sharing losses hardware encoders "
-    "dropout packing network span_scores saving hub exporting importing onnx_export entities "
-    "predicting tagger ensemble quantization",
+    "models": "characters alignment blocks batching heads sentence_heads sharing losses hardware "
+    "encoders dropout packing network span_scores saving hub exporting importing onnx_export "
+    "entities predicting tagger ensemble quantization",
     "evaluation": "scoring statistics generalization calibration",
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality disagreement coverage denoising",

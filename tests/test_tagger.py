@@ -14,11 +14,11 @@ from tiny_encoders import FAMILIES, make_encoder
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Split
 from bioner_lib.models.batching import collate, make_examples
+from bioner_lib.models.blocks import Cut
 from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.entities import in_batches
 from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
-from bioner_lib.models.predicting import Cut
 from bioner_lib.training.loop import fit
 
 
@@ -92,7 +92,7 @@ def test_sentences_of_a_corpus_show_their_neighbours(tiny, monkeypatch):
     assert alone == plain.predict(split) == plain.predict([s.tokens for s in split])
     # a document isn't torn between blocks, nor between processes
     cut = Cut(tagger.cut(split))
-    monkeypatch.setattr("bioner_lib.models.predicting.BLOCK", 2)
+    monkeypatch.setattr("bioner_lib.models.blocks.BLOCK", 2)
     assert [len(block.sentences) for block in tagger.cut(split)] == runs_of_documents(split, 2)
     assert spans(tagger.predict(split)) == spans(together)
     for blocks in (cut, Cut(tagger.cut(split))):
@@ -187,7 +187,7 @@ def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
     tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
     tokens = [s.tokens for s in load_corpus("sample").test[:20]]
     whole = tagger.predict(tokens)
-    monkeypatch.setattr("bioner_lib.models.predicting.BLOCK", 3)
+    monkeypatch.setattr("bioner_lib.models.blocks.BLOCK", 3)
     read = []
 
     def watched():

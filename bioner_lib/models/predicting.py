@@ -5,7 +5,6 @@ B sentences   P pieces   N labelled pieces   W words   D hidden   T tags   H hea
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +15,10 @@ import torch
 from ..choices import PRECISIONS
 from ..corpora.documents import Document
 from ..corpora.schemes import flat as without_overlaps
-from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
 from .alignment import Aligner, Window
 from .batching import Batch, Example, collate, inference_batches
+from .blocks import Block, Sentences, cut_into_blocks
 from .entities import EntityFilter, in_batches, with_entities
 from .hardware import autocast_dtype
 from .heads import Prediction, WithHeads, heads_for
@@ -27,7 +26,6 @@ from .hub import upload
 from .sentence_heads import SentenceTypes
 from .span_scores import Calibration
 
-BLOCK = 4_096  # sentences that are tagged together, the longest last: a bound on memory
 BATCH = 1_024  # sentences of texts that are tagged together
 # padded pieces per batch; on a CPU larger batches leave its caches
 _SUITABLE = {"cuda": 16_384, "cpu": 1_024}
@@ -41,39 +39,6 @@ class _Tagged(NamedTuple):
     first: list[int]
     probabilities: list[float]
     last: list[int]
-
-
-class Block(NamedTuple):
-    """Sentences that are tagged together, and their windows; an empty sentence has none."""
-
-    sentences: list[Sequence[str]]
-    windows: list[Window]
-
-
-class Cut(list):
-    """Tokenized sentences, and their `blocks`. Who tags a text more than once cuts it once."""
-
-    def __init__(self, blocks: Iterable[Block]):
-        self.blocks = list(blocks)
-        super().__init__(words for block in self.blocks for words in block.sentences)
-
-    def share(self, rank: int, count: int) -> "Cut":
-        """Every count-th sentence, from number `rank` on; its windows stay as they are."""
-        blocks, first = [], rank
-        for block in self.blocks:
-            mine = range(first, len(block.sentences), count)
-            number = {old: new for new, old in enumerate(mine)}
-            windows = [
-                replace(window, sentence=number[window.sentence])
-                for window in block.windows
-                if window.sentence in number
-            ]
-            blocks.append(Block([block.sentences[k] for k in mine], windows))
-            first = (first - len(block.sentences)) % count
-        return Cut(blocks)
-
-
-Sentences = Iterable[Sequence[str]] | Iterable[Sentence] | Cut
 
 
 class Predicting(WithHeads):
@@ -165,14 +130,7 @@ class Predicting(WithHeads):
 
         Raises WorkbookError for text that isn't cut into words.
         """
-        if isinstance(sentences, Cut):
-            yield from sentences.blocks
-            return
-        for block in _blocks(sentences):
-            words = [s.tokens if isinstance(s, Sentence) else s for s in block]
-            documents = [_document_of(sentence, i) for i, sentence in enumerate(block)]
-            windows = self.aligner.windows(words, documents)
-            yield Block(words, [window for window in windows if window.words])
+        return cut_into_blocks(self.aligner, sentences)
 
     def predict(
         self,
@@ -341,31 +299,3 @@ def _collect(window: Window, tags: list[int], probabilities: list[float], words:
         if words.first[word] < 0:
             words.first[word], words.probabilities[word] = tags[i], probabilities[i]
         words.last[word] = tags[i]
-
-
-def _blocks(sentences: Iterable[Sequence[str] | Sentence]) -> Iterator[list]:
-    """About BLOCK sentences each; a document stays in one piece."""
-    _refuse_text(sentences)
-    block: list = []
-    for i, sentence in enumerate(sentences):
-        _refuse_text(sentence)
-        if len(block) >= BLOCK and _document_of(sentence, i) != _document_of(block[-1], i - 1):
-            yield block
-            block = []
-        block.append(sentence)
-    if block:
-        yield block
-
-
-def _document_of(sentence: Sequence[str] | Sentence, number: int) -> str | int:
-    """The document of a corpus's sentence; a list of words is one by itself."""
-    return sentence.doc if isinstance(sentence, Sentence) else number
-
-
-def _refuse_text(sentence: object) -> None:
-    """Raises WorkbookError for a string where a list of words (or of sentences) is expected."""
-    if isinstance(sentence, str):
-        raise WorkbookError(
-            f"{sentence[:40]!r} is text, and predict takes sentences as lists of words; "
-            "tagger.tag(text) takes text"
-        )

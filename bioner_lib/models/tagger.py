@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from ..errors import WorkbookError
+from .blocks import Sentences
 from .exporting import export_head
 from .heads import HeadPlan
 from .hub import find_tagger
 from .network import Network
-from .predicting import Predicting, Sentences
+from .predicting import Predicting
 from .saving import read_description, read_encoder, read_weights, write_tagger
 from .span_scores import read_calibration
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split
 from ..corpora.schemes import flat
+from ..models.blocks import Cut
 from ..models.ensemble import write_members
 from ..models.hardware import autocast_dtype, device_name, processor_name
 from ..models.heads import Prediction
-from ..models.predicting import Cut
 from ..models.tagger import MultiTaskTagger
 from ..silver.lexicons import Lexicon
 from ..training import processes

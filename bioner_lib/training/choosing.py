@@ -9,8 +9,8 @@ from ..config import RunConfig
 from ..corpora.corpus import Corpus, Split, refuse_test
 from ..errors import WorkbookError
 from ..evaluation.scoring import Score, score
+from ..models.blocks import Cut
 from ..models.heads import asked_types
-from ..models.predicting import Cut
 from ..models.tagger import MultiTaskTagger
 from . import processes
 

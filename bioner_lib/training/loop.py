@@ -17,10 +17,10 @@ from ..config import RunConfig
 from ..corpora.corpus import Corpus, refuse_test
 from ..evaluation.scoring import Score
 from ..models.batching import Example, collate, epoch_batches, make_examples
+from ..models.blocks import Cut
 from ..models.hardware import autocast_dtype
 from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
-from ..models.predicting import Cut
 from ..models.tagger import MultiTaskTagger
 from . import processes
 from .averaging import LastWeights
