@@ -64,6 +64,7 @@ MATTERS = {
     "epoch_size": (12, {}),
     "max_length": (24, {}),
     "overlap": (0, {}),
+    "context": (12, {"max_length": 128}),
     "precision": ("bf16", {}),
     "limit": (12, {}),
     "seed": (14, {}),

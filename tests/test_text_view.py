@@ -29,7 +29,7 @@ def view(tiny, monkeypatch):
     tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
 
     def predict(sentences, types, autocast):
-        for words in sentences:
+        for words in (sentence.tokens for sentence in sentences):
             yield [
                 Prediction(i, i + 1, "Gene", 0.6) for i, word in enumerate(words) if word == "TP53"
             ]
