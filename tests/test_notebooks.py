@@ -35,7 +35,7 @@ TABLES = {
     "75_silver_ratio": "silver_text",
     "80_generalization": "single_task single_task_documents",
     "85_throughput": "throughput",
-    "97_small_encoder": "multi_task single_task",
+    "97_small_encoder": "small_encoder",
 }
 # what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
 # (BMC 2022); AIONER, table 2; OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
