@@ -107,7 +107,7 @@ class RunConfig:
     sampling: str = _one_of(SAMPLING)
     temperature: float = _number(2.0, 0.1, 1e9)  # of sampling="temperature"
     batch_size: int = _budget(16, 1, 4096)  # windows per batch
-    max_pieces: int = _budget(4096, 16, 10**7)  # pieces per batch, padded to its longest window
+    max_pieces: int = _budget(4096, 16, 10**7)  # padded pieces per batch: a bound on memory
     max_length: int = _budget(256, 8, 8192)  # pieces per window, special tokens included
     overlap: int = _budget(64, 0, 8192)  # pieces that neighbouring windows share at most
     # pieces of the sentences beside it in its document that a sentence shows on each side

@@ -106,10 +106,15 @@ def test_an_epoch_has_the_size_that_was_asked_for(total, sizes):
         assert sum(map(len, drawn)) == total, policy
 
 
-def test_the_bound_of_inference_counts_what_padding_adds():
-    windows = [Window(0, [1] * 9, [], []) for _ in range(40)]
-    for group in inference_batches(windows, 160):
-        assert collate([Example(windows[i], 0, {}) for i in group], 0).input_ids.numel() <= 160
+def test_the_bound_counts_what_padding_adds():
+    examples = [Example(Window(0, [1] * 9, [], []), 0, {}) for _ in range(40)]
+    tagging = [
+        [examples[i] for i in group]
+        for group in inference_batches([example.window for example in examples], 160)
+    ]
+    training = epoch_batches([examples], 0, 1, 32, 160, "proportional", 1.0)
+    for batch in tagging + training:
+        assert collate(batch, 0).input_ids.numel() <= 160
 
 
 def test_unknown_policy():

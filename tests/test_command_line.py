@@ -121,12 +121,12 @@ def test_evaluate_prints_and_keeps_its_scores(tiny, outputs, capsys):
     answer = capsys.readouterr().out
     assert "Virus        not asked: no head" in answer
     folder = outputs / "runs" / config.run_id / "evaluations"
-    kept = json.loads((folder / "sample.dev.first-40.json").read_text())
+    kept = json.loads((folder / "sample.dev.limit-40.json").read_text())
     assert kept["not_asked"] == ["Chemical", "Virus"]
     assert f"{kept['types']['micro']['f1']:.4f}" in answer
-    assert len((folder / "sample.dev.first-40.jsonl").read_text().splitlines()) == 40
+    assert len((folder / "sample.dev.limit-40.jsonl").read_text().splitlines()) == 40
     assert main(["evaluate", config.run_id, "sample", "--int8", "--limit", "9"]) == 0
-    assert (folder / "sample.test.first-9.int8.json").exists()
+    assert (folder / "sample.test.limit-9.int8.json").exists()
     assert json.loads((folder.parent / "run.json").read_text()) == row
 
 

@@ -60,7 +60,7 @@ def test_stored_predictions_are_read_and_only_missing_ones_made(made, run_ids, m
     first = cross_corpus([run_id], ["sample-virus"], limit=8)
     assert cross_corpus([run_id], ["sample-virus"], limit=8) == first
     assert asked == ["sample-virus"], "the second time its predictions are read"
-    path = made[0] / "runs" / run_id / "evaluations" / "sample-virus.test.first-8.jsonl"
+    path = made[0] / "runs" / run_id / "evaluations" / "sample-virus.test.limit-8.jsonl"
     whole = path.read_text()
     path.write_text("\n".join(whole.splitlines()[:-1]))
     assert cross_corpus([run_id], ["sample-virus"], limit=8) == first

@@ -98,7 +98,7 @@ def test_keys_typed_into_the_box_are_answers(tmp_path):
 
 def test_another_corpus_is_left_alone(tmp_path):
     (tmp_path / "test.jsonl").write_text("a week of work")
-    with pytest.raises(WorkbookError, match=r"holds a test\.jsonl that no answers stand behind"):
+    with pytest.raises(WorkbookError, match=r"holds a test\.jsonl, and no answers"):
         Verification(silver(), tmp_path, count=2)
     Verification(silver(), tmp_path / "new", count=2).press("x")
     assert not (tmp_path / "new").exists()

@@ -19,7 +19,7 @@ from .highlighting import words_html
 
 KEYS = """a accept · r reject · [ ] move its start · { } move its end · t next type
 n a mention is missing here: mark the next unmarked word · s sentence is finished · b back"""
-_KNOWN = "ar[]{}tnsb"
+_PRESSED = "ar[]{}tnsb"  # the keys that KEYS explains
 
 
 class Verification:
@@ -53,7 +53,7 @@ class Verification:
 
     def press(self, key: str) -> None:
         """Carry out one key of KEYS, and save; other keys do nothing."""
-        if key not in _KNOWN:
+        if key not in _PRESSED:
             return
         if key == "b":
             self._back()
@@ -129,8 +129,8 @@ class Verification:
             for name in ("test.jsonl", "corpus.toml"):
                 if (self.folder / name).exists():
                     raise WorkbookError(
-                        f"{self.folder} holds a {name} that no answers stand behind; name another "
-                        "folder"
+                        f"{self.folder} holds a {name}, and no answers that it was made from; name "
+                        "another folder"
                     )
             return
         state, *records = json.loads(path.read_text(encoding="utf-8"))

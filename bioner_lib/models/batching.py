@@ -201,9 +201,8 @@ def bucket(
 ) -> list[list[int]]:
     """Indices grouped by similar length: at most `batch_size` windows and `max_pieces` each.
 
-    Pieces count with the padding to the longest of a batch. With a generator, windows are shuffled,
-    sorted inside pools of POOL batches, and the batches are shuffled. Without one, all are sorted
-    (inference).
+    Pieces count with their padding. With a generator, windows are shuffled, sorted inside pools of
+    POOL batches, and the batches are shuffled. Without one, all are sorted (inference).
     """
     n = len(lengths)
     order = np.arange(n) if rng is None else rng.permutation(n)
@@ -212,7 +211,8 @@ def bucket(
     for start in range(0, n, pool):
         batch: list[int] = []
         for i in sorted(order[start : start + pool].tolist(), key=lengths.__getitem__):
-            is_full = len(batch) == batch_size or lengths[i] * (len(batch) + 1) > max_pieces
+            wide = -(-lengths[i] // PAD_TO) * PAD_TO
+            is_full = len(batch) == batch_size or wide * (len(batch) + 1) > max_pieces
             if batch and is_full:
                 batches.append(batch)
                 batch = []
@@ -246,5 +246,5 @@ def epoch_batches(
 
 def inference_batches(windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
     """Indices of windows, longest last; each batch has at most `max_pieces` padded pieces."""
-    lengths = [-(-len(window.input_ids) // PAD_TO) * PAD_TO for window in windows]
+    lengths = [len(window.input_ids) for window in windows]
     yield from bucket(lengths, len(windows) or 1, max_pieces)

@@ -68,7 +68,7 @@ def evaluation_file(
     run_id: str, corpus: str, role: str, limit: int = 0, int8: bool = False
 ) -> Path:
     """Where `evaluate` leaves its predictions; `corpus` is the name of the loaded corpus."""
-    parts = [file_name(corpus), role, f"first-{limit}" * bool(limit), "int8" * int8]
+    parts = [file_name(corpus), role, f"limit-{limit}" * bool(limit), "int8" * int8]
     name = ".".join(part for part in parts if part)
     return runs_folder() / run_id / "evaluations" / f"{name}.jsonl"
 
