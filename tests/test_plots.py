@@ -112,6 +112,23 @@ def test_figures_are_drawn_from_rows(outputs):
     assert path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
 
 
+def test_a_crowded_radar_has_one_spoke_per_corpus():
+    types = ["micro", "macro", *"ABCDEFG"]
+    names, corpora = ("one", "two"), ("x", "y", "z")
+    lines = [
+        {"name": name, "corpus": corpus, "type": type, "f1_mean": 0.5 + 0.1 * (name == "two")}
+        for name in names
+        for corpus in corpora
+        for type in types
+    ]
+    ax = plots.f1_radar(pd.DataFrame(lines), plt.subplots(subplot_kw={"projection": "polar"})[1])
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "x\nmicro",
+        "y\nmicro",
+        "z\nmicro",
+    ]
+
+
 def published(system, f1, comparable, corpus="sample", metric="strict span F1"):
     line = {"corpus": corpus, "type": "Gene", "system": system, "f1": f1, "source": "a paper"}
     return line | {"comparable": comparable, "metric": metric}

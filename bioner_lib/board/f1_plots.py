@@ -14,6 +14,7 @@ from .style import PALETTE, heatmap
 _MARKS = (*"sD^vPX*ph<>d8H", (4, 1, 0), (3, 1, 0))
 _MARK = {"color": "0.35", "markersize": 5.5, "linestyle": "none", "clip_on": False}
 _HOLLOW = {"markerfacecolor": "none"}
+_SPOKES = 16  # whose labels have room around a radar
 _STRICT = "strict span F1"  # what anchors.csv calls our metric
 
 
@@ -198,9 +199,13 @@ def _legend(ax: plt.Axes, below: float) -> None:
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Mean test F1 on a spoke per corpus and type, for the systems that share most spokes.
 
+    Where more than _SPOKES would crowd it, there is one spoke per corpus (`facets`).
+
     Raises WorkbookError where no system has three spokes, and where no two systems differ.
     """
     wide = _main(table).pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
+    if wide.shape[1] > _SPOKES:
+        wide = wide[facets(table)]
     # the spokes of one system, and all systems that have them; the largest such table is drawn
     shared = [wide[line.dropna().index].dropna() for _, line in wide.iterrows()]
     shown = max(
