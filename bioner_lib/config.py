@@ -251,6 +251,14 @@ class RunConfig:
                 "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
                 "learn from the teacher's labels"
             )
+        weights = {} if isinstance(self.loss_weights, str) else self.loss_weights
+        untaught = [head for head, weight in weights.items() if weight == 0]
+        if untaught and not self.start_from:
+            raise WorkbookError(
+                f"loss_weights gives {untaught} the weight 0: such a head would tag what nothing "
+                "taught it. Leave its corpora out, or give a weight above 0; with start_from a 0 "
+                "keeps what an earlier run taught"
+            )
         for name in self.chosen_on:
             if name not in trained + tested:
                 raise unknown("corpus in chosen_on", name, trained + tested)

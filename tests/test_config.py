@@ -44,6 +44,7 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"scheme": "IOB"}, "unknown scheme 'IOB'"),
         ({"unannotated": "ignore"}, "unknown unannotated 'ignore'"),
         ({"loss_weights": {"Gene": -0.5}}, "weights are 0 or more"),
+        ({"loss_weights": {"Gene": 0}}, "tag what nothing taught it"),
         ({"loss_weights": [1, 2]}, "expected numbers by head"),
         ({"loss_weights": {1: 0.5}}, "expected numbers by head"),
         ({"corpus_weights": {"sample": float("nan")}}, "expected numbers by corpus"),

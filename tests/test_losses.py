@@ -116,6 +116,12 @@ def test_a_corpus_own_head_ignores_other_corpora(two):
     assert logits["sample-disease"].grad.any()
 
 
+def test_a_head_whose_corpora_have_no_weight_is_refused(two):
+    plans = plan_heads("per-type", two)
+    with pytest.raises(WorkbookError, match="every corpus that teaches head 'Gene' the weight 0"):
+        MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample-gene": 0})
+
+
 def test_loss_over_nothing_is_zero(two):
     """A batch of the one corpus gives the other's head 0, not NaN."""
     plans = plan_heads("per-type", two)

@@ -103,6 +103,11 @@ class HeadLoss(nn.Module):
             float(is_taught) * corpus_weights.get(corpus.name, 1.0)
             for is_taught, corpus in zip(teaches, corpora, strict=True)
         ]
+        if not any(weights):
+            raise WorkbookError(
+                f"corpus_weights gives every corpus that teaches head {plan.name!r} the weight 0; "
+                "give one of them a weight above 0, or leave them out"
+            )
         annotated = [annotated_tags(plan, corpus, scheme) for corpus in corpora]
         self.register_buffer("annotated", torch.tensor(annotated), persistent=False)
         self.register_buffer("weights", torch.tensor(weights), persistent=False)
@@ -151,7 +156,7 @@ class MultiTaskLoss(nn.Module):
     that teaches head h adds s_h / 2 (Kendall, Gal, Cipolla 2018; s_h is the log of a variance).
 
     Raises WorkbookError for negative weights, for weights of unknown heads or corpora, for a head
-    that no corpus teaches, and for a corpus that teaches no head.
+    that no corpus with a weight above 0 teaches, and for a corpus that teaches no head.
     """
 
     def __init__(
