@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,6 +25,7 @@ from .choices import (
     SYSTEMS,
     UNANNOTATED,
 )
+from .config_checks import as_tuple, check_combinations, check_range, check_type, check_weights
 from .corpora.registry import CORPORA, split_name
 from .errors import WorkbookError, unknown
 from .home import exists, expanded
@@ -144,7 +144,7 @@ class RunConfig:
     def __post_init__(self):
         for name in ("corpora", "also_test", "chosen_on"):
             self._set(name, _names(name, getattr(self, name)))
-        self._set("types", _listed("types", self.types, "'Gene'"))
+        self._set("types", as_tuple("types", self.types, "'Gene'"))
         self._check_types()
         self._set("encoder", _whole_encoder(self.encoder))
         self._set("start_from", _whole_encoder(self.start_from))
@@ -163,7 +163,7 @@ class RunConfig:
             other = {head: weight for head, weight in weights if weight != 1}
             self._set("loss_weights", MappingProxyType(other))
         self._check_values()
-        self._check_combinations()
+        check_combinations(self)
         if self.epochs == 0:
             entries = [CORPORA.get(split_name(name)[0], {}) for name in self.corpora]
             self._set("epochs", max(entry.get("epochs", _DEFAULT_EPOCHS) for entry in entries))
@@ -195,8 +195,8 @@ class RunConfig:
                     f"{listed}={names!r}; expected names such as 'bc5cdr' or 'bc5cdr:Disease'"
                 )
         if self.loss_weights != "uncertainty":
-            _check_weights("loss_weights", self.loss_weights, "head", ", or 'uncertainty'")
-        _check_weights("corpus_weights", self.corpus_weights, "corpus")
+            check_weights("loss_weights", self.loss_weights, "head", ", or 'uncertainty'")
+        check_weights("corpus_weights", self.corpus_weights, "corpus")
 
     def _check_values(self) -> None:
         for f in fields(self):
@@ -204,67 +204,7 @@ class RunConfig:
             choices = f.metadata.get("choices")
             if choices and value not in choices:
                 raise unknown(f.name, value, choices)
-            _check_range(f.name, value)
-
-    def _check_combinations(self) -> None:
-        trained, tested = list(self.corpora), list(self.also_test)
-        if not trained or len({*trained, *tested}) != len(trained + tested):
-            raise WorkbookError(
-                f"corpora={trained}, also_test={tested}; "
-                "expected at least one to train on, each once"
-            )
-        if (self.system == "ensemble") != (len(self.seeds) > 1):
-            raise WorkbookError(
-                f"system={self.system!r}, seeds={list(self.seeds)}; an ensemble takes two seeds or "
-                "more, as in system='ensemble', seeds=[13, 42, 1337], and no other system any"
-            )
-        if self.overlap > self.max_length - 3:
-            raise WorkbookError(f"overlap={self.overlap}; expected 0 to {self.max_length - 3}")
-        if self.max_pieces < self.max_length:
-            raise WorkbookError(
-                f"max_pieces={self.max_pieces} can't hold one window of "
-                f"max_length={self.max_length}"
-            )
-        if self.types and self.heads != "joint":
-            raise WorkbookError(
-                f"types={list(self.types)} declares the types of a joint head, but "
-                f"heads={self.heads!r}; take heads='joint', or leave types out"
-            )
-        for name in ("label_smoothing", "r_drop"):
-            if getattr(self, name) and self.decoder == "crf":
-                raise WorkbookError(
-                    f"{name}={getattr(self, name)} compares tag probabilities of single words; it "
-                    "needs decoder='softmax'"
-                )
-        if self.r_drop and self.embedding_noise:
-            raise WorkbookError(
-                f"r_drop={self.r_drop} and embedding_noise={self.embedding_noise} both take a "
-                "second pass; use one of them"
-            )
-        if self.teacher and self.context:
-            raise WorkbookError(
-                f"context={self.context} shows neighbouring sentences, and teacher= moves some "
-                "sentences of a document away from the others; use one of them"
-            )
-        if self.teacher and self.heads == "per-corpus":
-            raise WorkbookError(
-                "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
-                "learn from the teacher's labels"
-            )
-        weights = {} if isinstance(self.loss_weights, str) else self.loss_weights
-        untaught = [head for head, weight in weights.items() if weight == 0]
-        if untaught and not self.start_from:
-            raise WorkbookError(
-                f"loss_weights gives {untaught} the weight 0: such a head would tag what nothing "
-                "taught it. Leave its corpora out, or give a weight above 0; with start_from a 0 "
-                "keeps what an earlier run taught"
-            )
-        for name in self.chosen_on:
-            if name not in trained + tested:
-                raise unknown("corpus in chosen_on", name, trained + tested)
-        for name in self.corpus_weights:
-            if name not in self.corpora:
-                raise unknown("corpus in corpus_weights", name, self.corpora)
+            check_range(f.name, value, f.metadata.get("range"))
 
     def as_dict(self) -> dict:
         """Plain JSON types."""
@@ -316,25 +256,6 @@ FIELDS = {f.name: f for f in fields(RunConfig)}
 BUDGET = tuple(name for name, f in FIELDS.items() if f.metadata.get("budget"))
 BOUND = tuple(name for name, f in FIELDS.items() if f.metadata.get("bound"))
 
-_KINDS = {
-    "int": int,
-    "float": (int, float),
-    "str": str,
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-}
-
-
-def check_type(name: str, value: object, kind: str, of: str = "") -> None:
-    """Raises WorkbookError unless a value is of the kind (int, float, str …) that was declared."""
-    expected = _KINDS.get(kind)
-    if expected is None:
-        return
-    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
-        got = type(value).__name__
-        raise WorkbookError(f"{name}={value!r}{of} is {got}; expected {kind}{number_hint(value)}")
-
 
 def check_alone(name: str, value: object) -> None:
     """Raises WorkbookError for a value that is wrong whatever the other fields say."""
@@ -342,50 +263,20 @@ def check_alone(name: str, value: object) -> None:
     if kind in (int, float, str, bool):
         check_type(name, value, kind.__name__)
     elif kind == tuple[str, ...]:
-        if not all(isinstance(item, str) for item in _listed(name, value, "'Gene'")):
+        if not all(isinstance(item, str) for item in as_tuple(name, value, "'Gene'")):
             raise WorkbookError(f"{name}={value!r}; expected names")
     elif not isinstance(value, str | list | tuple | Mapping):
         raise WorkbookError(f"{name}={value!r}; expected a list, or fields with their values")
-    _check_range(name, value)
-
-
-def _check_range(name: str, value: object) -> None:
-    low, high = FIELDS[name].metadata.get("range", (None, None))
-    if low is not None and not low <= value <= high:
-        raise WorkbookError(f"{name}={value}; expected {low} to {high}")
-
-
-def number_hint(value: object) -> str:
-    """What to write instead of a number that YAML reads as text."""
-    is_number = isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value)
-    return "; in YAML write it with a point, e.g. 3.0e-5" if is_number else ""
-
-
-def _listed(name: str, value: object, example: str) -> tuple:
-    if not isinstance(value, str | list | tuple):
-        raise WorkbookError(f"{name}={value!r}; expected a name such as {example}, or a list")
-    return (value,) if isinstance(value, str) else tuple(value)
+    check_range(name, value, FIELDS[name].metadata.get("range"))
 
 
 def _names(name: str, value: object) -> tuple:
-    listed = _listed(name, value, "'bc5cdr'")
+    listed = as_tuple(name, value, "'bc5cdr'")
     return tuple(_whole_path(item) if isinstance(item, str) else item for item in listed)
 
 
 def _weights(given: Mapping[str, float]) -> dict[str, float]:
     return {_whole_path(name): float(weight) for name, weight in sorted(given.items())}
-
-
-def _check_weights(name: str, value: object, by: str, other: str = "") -> None:
-    if not isinstance(value, Mapping) or not all(
-        isinstance(key, str) and isinstance(v, int | float) and isfinite(v)
-        for key, v in value.items()
-    ):
-        raise WorkbookError(
-            f"{name}={value!r}; expected numbers by {by}, e.g. {{'Disease': 0.5}}{other}"
-        )
-    if negative := {key: weight for key, weight in value.items() if weight < 0}:
-        raise WorkbookError(f"{name}={negative}; weights are 0 or more")
 
 
 def _plain(value: object) -> object:

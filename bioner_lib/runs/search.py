@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import FIELDS, RunConfig, default_learning_rate, number_hint
+from ..config import FIELDS, RunConfig, default_learning_rate
+from ..config_checks import number_hint
 from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from ..home import outputs

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from ..config import BOUND, FIELDS, RunConfig, check_alone, check_type
+from ..config import BOUND, FIELDS, RunConfig, check_alone
+from ..config_checks import check_type
 from ..errors import WorkbookError, unknown
 
 

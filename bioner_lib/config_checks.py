@@ -1,0 +1,124 @@
+"""Checks of RunConfig's values: of one alone, and of several together."""
+
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from .errors import WorkbookError, unknown
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+
+_KINDS = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+}
+
+
+def check_type(name: str, value: object, kind: str, of: str = "") -> None:
+    """Raises WorkbookError unless a value is of the kind (int, float, str …) that was declared."""
+    expected = _KINDS.get(kind)
+    if expected is None:
+        return
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
+        got = type(value).__name__
+        raise WorkbookError(f"{name}={value!r}{of} is {got}; expected {kind}{number_hint(value)}")
+
+
+def check_range(name: str, value: float, bounds: tuple[float, float] | None) -> None:
+    """Raises WorkbookError for a number outside its bounds (None: any number is right)."""
+    low, high = bounds or (None, None)
+    if low is not None and not low <= value <= high:
+        raise WorkbookError(f"{name}={value}; expected {low} to {high}")
+
+
+def as_tuple(name: str, value: object, example: str) -> tuple:
+    """One name or several, as a tuple."""
+    if not isinstance(value, str | list | tuple):
+        raise WorkbookError(f"{name}={value!r}; expected a name such as {example}, or a list")
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def check_weights(name: str, value: object, by: str, other: str = "") -> None:
+    """Raises WorkbookError unless a value maps names to numbers of 0 or more."""
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) and isinstance(v, int | float) and isfinite(v)
+        for key, v in value.items()
+    ):
+        raise WorkbookError(
+            f"{name}={value!r}; expected numbers by {by}, e.g. {{'Disease': 0.5}}{other}"
+        )
+    if negative := {key: weight for key, weight in value.items() if weight < 0}:
+        raise WorkbookError(f"{name}={negative}; weights are 0 or more")
+
+
+def number_hint(value: object) -> str:
+    """What to write instead of a number that YAML reads as text."""
+    is_number = isinstance(value, str) and re.fullmatch(r"\d+e-?\d+", value)
+    return "; in YAML write it with a point, e.g. 3.0e-5" if is_number else ""
+
+
+def check_combinations(config: "RunConfig") -> None:
+    """Raises WorkbookError for fields that contradict each other."""
+    trained, tested = list(config.corpora), list(config.also_test)
+    if not trained or len({*trained, *tested}) != len(trained + tested):
+        raise WorkbookError(
+            f"corpora={trained}, also_test={tested}; expected at least one to train on, each once"
+        )
+    if (config.system == "ensemble") != (len(config.seeds) > 1):
+        raise WorkbookError(
+            f"system={config.system!r}, seeds={list(config.seeds)}; an ensemble takes two seeds or "
+            "more, as in system='ensemble', seeds=[13, 42, 1337], and no other system any"
+        )
+    if config.overlap > config.max_length - 3:
+        raise WorkbookError(f"overlap={config.overlap}; expected 0 to {config.max_length - 3}")
+    if config.max_pieces < config.max_length:
+        raise WorkbookError(
+            f"max_pieces={config.max_pieces} can't hold one window of "
+            f"max_length={config.max_length}"
+        )
+    if config.types and config.heads != "joint":
+        raise WorkbookError(
+            f"types={list(config.types)} declares the types of a joint head, but "
+            f"heads={config.heads!r}; take heads='joint', or leave types out"
+        )
+    for name in ("label_smoothing", "r_drop"):
+        if getattr(config, name) and config.decoder == "crf":
+            raise WorkbookError(
+                f"{name}={getattr(config, name)} compares tag probabilities of single words; it "
+                "needs decoder='softmax'"
+            )
+    if config.r_drop and config.embedding_noise:
+        raise WorkbookError(
+            f"r_drop={config.r_drop} and embedding_noise={config.embedding_noise} both take a "
+            "second pass; use one of them"
+        )
+    if config.teacher and config.context:
+        raise WorkbookError(
+            f"context={config.context} shows neighbouring sentences, and teacher= moves some "
+            "sentences of a document away from the others; use one of them"
+        )
+    if config.teacher and config.heads == "per-corpus":
+        raise WorkbookError(
+            "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
+            "learn from the teacher's labels"
+        )
+    weights = {} if isinstance(config.loss_weights, str) else config.loss_weights
+    untaught = [head for head, weight in weights.items() if weight == 0]
+    if untaught and not config.start_from:
+        raise WorkbookError(
+            f"loss_weights gives {untaught} the weight 0: such a head would tag what nothing "
+            "taught it. Leave its corpora out, or give a weight above 0; with start_from a 0 "
+            "keeps what an earlier run taught"
+        )
+    for name in config.chosen_on:
+        if name not in trained + tested:
+            raise unknown("corpus in chosen_on", name, trained + tested)
+    for name in config.corpus_weights:
+        if name not in config.corpora:
+            raise unknown("corpus in corpus_weights", name, config.corpora)
