@@ -20,6 +20,7 @@ from bioner_lib.silver.labelling import (
     running_text,
     split_documents,
     text_source,
+    training_text,
 )
 from bioner_lib.silver.lexicons import save_entries
 
@@ -146,6 +147,20 @@ def test_sentences_that_are_saved_are_counted(tmp_path, lexicon):
         "words": 3,
         "Gene": 1,
     }
+
+
+def test_text_of_a_corpus_without_documents_stays_without(tmp_path, lexicon):
+    (tmp_path / "plain.conll").write_text("OPA1\tB-Gene\nhere\tO\n\nTP53\tB-Gene\n")
+    plain = load_corpus(tmp_path / "plain.conll")
+    texts = sorted(training_text(plain), key=str)
+    assert {doc for doc, _ in texts} == {None}
+    label(texts, lexicon, tmp_path / "mine")
+    silver = load_corpus(tmp_path / "mine")
+    assert not silver.documented
+    save_sentences(silver.train, silver.types, tmp_path / "again", documented=silver.documented)
+    assert not load_corpus(tmp_path / "again").documented
+    named = load_corpus("sample")
+    assert next(training_text(named))[0] == named.train[0].doc
 
 
 def test_sources_of_any_name_are_recorded(tmp_path):

@@ -29,7 +29,7 @@ def folder(tmp_path):
     records = [record(f"OPA1 in {i} .", "B-Gene O B-Virus O", doc=str(i)) for i in range(40)]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "train.jsonl").write_text(
-        "\n\r\n" + "".join(records) + "\n\n", encoding="utf-8"
+        "\n\r\n" + "".join(records) + "\n \t\r\n\n  ", encoding="utf-8"
     )
     declared = (
         f'types = ["Gene", "Virus"]\nreader = "jsonl"\ntag_field = "{TAG_FIELD}"\nsilver = true\n'

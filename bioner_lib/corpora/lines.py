@@ -139,7 +139,7 @@ def _open(path: Path) -> _OpenFile:
 
 
 def _line_starts(content: mmap.mmap | bytes) -> np.ndarray:
-    """The byte at which each line starts that isn't empty; int64."""
+    """The byte at which each line starts that isn't blank; int64."""
     if not content:
         return np.empty(0, dtype=np.int64)
     signs = np.frombuffer(content, dtype=np.uint8)
@@ -148,4 +148,8 @@ def _line_starts(content: mmap.mmap | bytes) -> np.ndarray:
         ends.append(np.flatnonzero(signs[i : i + _BLOCK] == ord("\n")) + i)
     starts = np.concatenate([[0], np.concatenate(ends) + 1])
     starts = starts[starts < len(signs)]
-    return starts[(signs[starts] != ord("\n")) & (signs[starts] != ord("\r"))]
+    kept = np.ones(len(starts), dtype=bool)
+    for i in np.flatnonzero(np.isin(signs[starts], np.frombuffer(b" \t\r\n", np.uint8))):
+        end = content.find(b"\n", starts[i])
+        kept[i] = bool(content[starts[i] : end if end >= 0 else None].strip())
+    return starts[kept]

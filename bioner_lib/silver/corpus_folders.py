@@ -59,12 +59,15 @@ def save_sentences(
     types: Iterable[str],
     folder: str | Path,
     replace: bool = False,
+    documented: bool = True,
     **about: Mapping[str, str],
 ) -> None:
     """Write sentences whose labels nobody checked as a silver corpus.
 
-    `about` are tables of corpus.toml that say where the labels come from. Raises DataError for no
-    sentence, and for a folder that already holds a corpus, unless `replace` is given.
+    `documented` says whether they come from a corpus that names documents (`Corpus.documented`);
+    if not, the names that sentences have are left out. `about` are tables of corpus.toml that say
+    where the labels come from. Raises DataError for no sentence, and for a folder that already
+    holds a corpus, unless `replace` is given.
     """
     counts, labels = Counter(), Counter()
 
@@ -72,7 +75,8 @@ def save_sentences(
         for sentence in sentences:
             counts.update(sentences=1, words=len(sentence.tokens))
             labels.update(span.type for span in sentence.spans)
-            yield record(sentence.tokens, sentence.tags, sentence.doc, sentence.spans)
+            doc = sentence.doc if documented else None
+            yield record(sentence.tokens, sentence.tags, doc, sentence.spans)
 
     write_corpus(
         lines(), types, folder, replace, lambda: {**about, "labelled": {**counts, **labels}}

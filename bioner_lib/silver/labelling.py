@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ..corpora.corpus import Corpus
 from ..corpora.loading import evaluation_documents
 from ..corpora.reading import open_text
 from ..corpora.schemes import Span, to_tags
@@ -87,6 +88,15 @@ def clean(sentences: Iterable[Document], dropped: Counter) -> Iterator[Document]
         else:
             seen.add(hash(text))
             yield doc, text
+
+
+def training_text(corpus: Corpus) -> Iterator[Document]:
+    """(document, sentence) of a corpus's training sentences, without its labels.
+
+    The document is None where the corpus names none.
+    """
+    for sentence in corpus.train:
+        yield sentence.doc if corpus.documented else None, " ".join(sentence.tokens)
 
 
 def running_text(
