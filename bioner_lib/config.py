@@ -75,6 +75,8 @@ class RunConfig:
     system: str = _one_of(SYSTEMS)
     seeds: tuple[int, ...] = _bound(default=())
     encoder: str = "minilm"  # alias, hub name or folder
+    # frequent training words that the tokenizer cuts, each of which gets a piece of its own
+    extra_words: int = _number(0, 0, 100_000)
     heads: str = _one_of(LAYOUTS)
     # types of the joint head, if it is to have more than the training corpora annotate
     types: tuple[str, ...] = _bound(default=())

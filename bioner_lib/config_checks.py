@@ -3,12 +3,8 @@
 import re
 from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from .errors import WorkbookError, unknown
-
-if TYPE_CHECKING:
-    from .config import RunConfig
 
 _KINDS = {
     "int": int,
@@ -63,8 +59,8 @@ def number_hint(value: object) -> str:
     return "; in YAML write it with a point, e.g. 3.0e-5" if is_number else ""
 
 
-def check_combinations(config: "RunConfig") -> None:
-    """Raises WorkbookError for fields that contradict each other."""
+def check_combinations(config) -> None:
+    """Raises WorkbookError for fields of a RunConfig that contradict each other."""
     trained, tested = list(config.corpora), list(config.also_test)
     if not trained or len({*trained, *tested}) != len(trained + tested):
         raise WorkbookError(
@@ -81,6 +77,11 @@ def check_combinations(config: "RunConfig") -> None:
         raise WorkbookError(
             f"max_pieces={config.max_pieces} can't hold one window of "
             f"max_length={config.max_length}"
+        )
+    if config.extra_words and config.start_from:
+        raise WorkbookError(
+            f"extra_words={config.extra_words}, start_from={config.start_from!r}: a second phase "
+            "keeps the pieces of the first; leave extra_words out"
         )
     if config.types and config.heads != "joint":
         raise WorkbookError(

@@ -117,11 +117,12 @@ ROOMS = {
     "dataset_files readers lines corpus fetching registry own loading concepts "
     "inspection names overlap publications glance facts conclusion "
     "documents",
+    "config_checks": "",
     "config": "",
     "config_files": "",
     "models": "characters alignment blocks batching heads sentence_heads sharing losses hardware "
-    "encoders dropout packing network span_scores saving hub exporting importing onnx_export "
-    "entities predicting tagger ensemble quantization",
+    "encoders vocabulary dropout packing network span_scores saving hub exporting importing "
+    "onnx_export entities predicting tagger ensemble quantization",
     "evaluation": "scoring statistics generalization calibration",
     "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
     "lexicon_quality disagreement coverage denoising",

@@ -20,7 +20,7 @@ from bioner_lib.board.published_files import (
     published_tables,
     table_folder,
 )
-from bioner_lib.board.publishing import named_by_sweep, publish
+from bioner_lib.board.publishing import _fits, named_by_sweep, publish
 from bioner_lib.board.table_pages import page
 from bioner_lib.config import FIELDS
 from bioner_lib.home import home
@@ -337,3 +337,9 @@ def test_committed_rows_are_found():
     assert {row["run_id"] for row in published_rows("partial_labels")} == found
     assert {"partial_labels", "silver_text"} <= set(published_tables())
     assert "throughput" not in published_tables(), "it holds no rows of runs"
+
+
+def test_a_row_from_before_a_field_was_added_has_its_default(published, sweep):
+    older = dict(sweep[0], config={k: v for k, v in sweep[0]["config"].items() if k != "context"})
+    assert _fits([older["config"]], {"context": 0, "seed": older["config"]["seed"]})
+    assert not _fits([older["config"]], {"context": 32})

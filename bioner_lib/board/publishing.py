@@ -165,7 +165,13 @@ def _fits(configs: Sequence[Mapping], fields: Mapping) -> bool:
         fields = {name: value for name, value in fields.items() if name != "start_from"}
         if len(configs) < 2 or not _fits(configs[:-1], before):
             return False
-    return fields.items() <= configs[-1].items()
+    return all(_value(configs[-1], name) == value for name, value in fields.items())
+
+
+def _value(config: Mapping, field: str) -> object:
+    """A row's value of a field; rows from before the field was added have its default."""
+    default = FIELDS[field].default
+    return config.get(field, list(default) if isinstance(default, tuple) else default)
 
 
 def check_machines(rows: Iterable[Mapping]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..config import RunConfig, is_checkpoint, is_tagger
-from ..corpora.corpus import Corpus
+from ..corpora.corpus import Corpus, refuse_test
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
@@ -17,6 +17,7 @@ from ..models.heads import HeadPlan, layout_of
 from ..models.importing import take_classifier
 from ..models.sharing import OPTIONS
 from ..models.tagger import MultiTaskTagger
+from ..models.vocabulary import add_words, vocabulary
 
 _LENGTHS = ("max_length", "overlap", "context")
 
@@ -29,13 +30,22 @@ def seed_everything(seed: int, epoch: int = 0) -> None:
     torch.manual_seed(mixed)
 
 
-def build(config: RunConfig, plans: Sequence[HeadPlan]) -> MultiTaskTagger:
-    """A tagger with these heads: fresh, or with the weights that `start_from` names."""
+def build(
+    config: RunConfig, plans: Sequence[HeadPlan], corpora: Sequence[Corpus] = ()
+) -> MultiTaskTagger:
+    """A tagger with these heads: fresh, or with the weights that `start_from` names.
+
+    With `extra_words` it reads the training sentences of `corpora`.
+    """
     seed_everything(config.seed)
     settings = _settings(config)
     is_classifier = is_checkpoint(config.start_from)
     if not config.start_from or is_classifier:
         encoder, tokenizer = load_encoder(config.encoder, config.dropout)
+        if config.extra_words:
+            splits = [refuse_test(corpus.train, "extra_words") for corpus in corpora]
+            words = (sentence.tokens for split in splits for sentence in split)
+            add_words(encoder, tokenizer, words, config.extra_words)
         names = {"encoder_name": config.encoder}
         tagger = MultiTaskTagger(encoder, tokenizer, plans, **names, **settings)
         if is_classifier:
@@ -65,7 +75,7 @@ def _check_continues(config: RunConfig, first: MultiTaskTagger) -> None:
             f"{start} trained encoder {first.encoder_name!r}, this run says {config.encoder!r}; "
             "a second phase goes on with the same encoder"
         )
-    if first.tokenizer.get_vocab() != load_tokenizer(config.encoder).get_vocab():
+    if vocabulary(first.tokenizer) != vocabulary(load_tokenizer(config.encoder)):
         raise WorkbookError(
             f"{start} has another tokenizer than encoder {config.encoder!r} has now"
         )

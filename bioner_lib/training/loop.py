@@ -84,7 +84,7 @@ class Loop:
         check_context(config, self.corpora)
         self.taught, weights = self._with_teacher()
         self.plans = plan_heads(config.heads, self.taught, config.types)
-        self.tagger = build(config, self.plans)
+        self.tagger = build(config, self.plans, self.taught)
         learning = {plan.name for plan in self.plans}
         self.tagger.freeze(plan.name for plan in self.tagger.plans if plan.name not in learning)
         self.loss_of = MultiTaskLoss(
