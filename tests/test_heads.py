@@ -151,3 +151,16 @@ def test_the_shortcut_finds_what_the_search_finds(scheme):
     found, searched = chain.best_of_allowed(scores), chain.best(scores)
     assert torch.equal(found[valid], searched[valid])
     assert (scores.argmax(-1) != searched)[valid].any()
+
+
+def test_padding_asks_for_no_search(monkeypatch):
+    """Tags behind a sentence's end may follow each other in any way."""
+    tags = tag_names(["X"], "IOBES")
+    table = allowed_transitions(tags)
+    scores = torch.zeros(1, 4, len(tags))
+    chosen = [tags.index(tag) for tag in ("O", "S-X", "I-X", "B-X")]
+    scores[0, range(4), chosen] = 5.0
+    both, valid = torch.ones(1, dtype=torch.bool), torch.tensor([[True, True, False, False]])
+    chain = Chain(table, valid, both, both)
+    monkeypatch.setattr(Chain, "best", lambda *_: pytest.fail("searched"))
+    assert chain.best_of_allowed(scores)[0, :2].tolist() == chosen[:2]

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "tables": "results aggregate named only_corpora apart_by_corpus by_ratio forgotten "
         "last_phases learning short_names anchors",
-        "comparison": "against_base against_single best_dev by_arm check_budgets comparable "
+        "comparison": "against_base against_single best_dev by_arm check_budgets claims comparable "
         "compare compare_arms compare_rivals finals intervals repetitions",
         "matrices": "transfer transfers weight_grids",
         "leaderboard": "board_table board_text leaders markdown write_leaderboard",

@@ -75,15 +75,22 @@ def _by_seed(rows: Rows, corpus: str) -> dict[int, Mapping]:
     return by_seed
 
 
-def _for_each_seed(*sides: dict[int, Mapping]) -> list[dict[int, Mapping]]:
-    """Two sides; the one without seeds (one row, no tagger) gets every seed of the other."""
-    rows = [list(side.values()) for side in sides]
-    without = [len(own) == 1 and own[0]["config"]["system"] != "tagger" for own in rows]
-    seeds = set(sides[0]) | set(sides[1]) if not all(without) else {0}
-    return [
-        dict.fromkeys(seeds, own[0]) if is_one else side
-        for side, own, is_one in zip(sides, rows, without, strict=True)
-    ]
+def _for_each_seed(
+    one: dict[int, Mapping], other: dict[int, Mapping]
+) -> tuple[dict[int, Mapping], dict[int, Mapping]]:
+    """Two {seed: row}; a system without seeds repeats its row for the seeds of the other side."""
+
+    def repeated(side: dict[int, Mapping], seeds: Iterable[int]) -> dict[int, Mapping]:
+        return dict.fromkeys(seeds, *side.values()) if _is_seedless(side) else side
+
+    if _is_seedless(one) and _is_seedless(other):
+        return repeated(one, [0]), repeated(other, [0])
+    return repeated(one, other), repeated(other, one)
+
+
+def _is_seedless(side: dict[int, Mapping]) -> bool:
+    """Whether this is the one row of a dictionary or an ensemble."""
+    return len(side) == 1 and next(iter(side.values()))["config"]["system"] != "tagger"
 
 
 def _counts_of_pairs(
@@ -113,6 +120,11 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
         few += [f"{ENOUGH_DOCUMENTS} documents"] if line.documents < ENOUGH_DOCUMENTS else []
         notes.append(f"fewer than {' and '.join(few)}: no claim" if few else "")
     return frame.assign(p_holm=holm(frame["p"].tolist()), note=notes)
+
+
+def claims(frame: pd.DataFrame) -> pd.Series:
+    """Which lines of `compare` are a claim: Holm's p < 0.05, with enough seeds and documents."""
+    return (frame["p_holm"] < 0.05) & (frame["note"] == "")
 
 
 def by_arm(rows: Iterable[Mapping]) -> dict[str, dict[str, list[Mapping]]]:
@@ -269,11 +281,11 @@ def comparable(arm_rows: ByCorpus, base: ByCorpus) -> bool:
 
 
 def repetitions(config: RunConfig) -> list[dict]:
-    """All finished runs that differ from this one at most in their seed.
+    """All finished runs of this configuration, whatever their seed; [] if a run that it builds on
+    isn't finished.
 
-    Runs count that computed in this run's precision. None count where what it builds on isn't
-    finished. Where `precision="auto"` and this run isn't finished, raises WorkbookError if the
-    others computed in several.
+    Only runs in this run's precision are returned. Raises WorkbookError for precision="auto" if
+    this run isn't finished, and the others used more than one precision.
     """
     runs = runs_folder()
     for run_id in earlier_runs(config).values():

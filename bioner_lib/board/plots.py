@@ -12,6 +12,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
+from .comparison import claims
 from .costs import on_front
 from .f1_plots import f1_dots as f1_dots
 from .f1_plots import f1_facets as f1_facets
@@ -73,17 +74,17 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
 def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt.Axes:
     """Forest plot of `compare`: F1 difference with its 95 % interval.
 
-    A dot is filled where Holm's p < 0.05, and seeds and documents are enough for a claim.
+    A dot is filled where the difference is a claim (`claims`).
 
     The corpora of one label are drawn below one another, each in its colour.
     """
     labels, corpora = list(dict.fromkeys(frame[label])), list(dict.fromkeys(frame["corpus"]))
     several = label != "corpus" and len(corpora) > 1
-    for line in frame.to_dict("records"):
+    for line in frame.assign(claim=claims(frame)).to_dict("records"):
         k = corpora.index(line["corpus"]) if several else 0
         y = labels.index(line[label]) + (0.6 * (k + 0.5) / len(corpora) - 0.3 if several else 0)
         x, low, high = 100 * line["difference"], 100 * line["low"], 100 * line["high"]
-        face = PALETTE[k] if line["p_holm"] < 0.05 and not line["note"] else "white"
+        face = PALETTE[k] if line["claim"] else "white"
         ax.errorbar(
             x,
             y,

@@ -104,17 +104,23 @@ def _with_concepts(corpus: Corpus) -> tuple[set, list[tuple[str, str, tuple[str,
 
 
 def _seen_line(own: list, type: str, names: set, known: set) -> dict[str, float]:
-    by_name = [(name, type) in names for name, _ in own]
-    of_concepts = [(name, ids) for name, ids in own if ids]
-    by_concept = [any((type, one) in known for one in ids) for _, ids in of_concepts]
-    new_names = [(name, type) not in names for name, _ in of_concepts]
-    synonyms = [seen and new for seen, new in zip(by_concept, new_names, strict=True)]
+    """Shares of test mentions `own`, (surface, identifiers), of one type.
+
+    `names` are (surface, type) of train, `known` (type, identifier) of train.
+    """
+    with_ids = [(name, ids) for name, ids in own if ids]
+    concept_seen = [any((type, one) in known for one in ids) for _, ids in with_ids]
+    is_new_name = [(name, type) not in names for name, _ in with_ids]
     return {
         "test mentions": len(own),
-        "name seen (%)": 100 * np.mean(by_name) if by_name else np.nan,
-        "concept seen (%)": 100 * np.mean(by_concept) if by_concept else np.nan,
-        "new name of it (%)": 100 * np.mean(synonyms) if synonyms else np.nan,
+        "name seen (%)": _percent([(name, type) in names for name, _ in own]),
+        "concept seen (%)": _percent(concept_seen),
+        "new name of it (%)": _percent(np.logical_and(concept_seen, is_new_name)),
     }
+
+
+def _percent(flags: Sequence[bool]) -> float:
+    return 100 * np.mean(flags) if len(flags) else np.nan
 
 
 def shared_documents(corpora: Sequence[Corpus]) -> pd.DataFrame:

@@ -350,18 +350,17 @@ def read_corpus_toml(path: Path) -> dict:
 
 
 def _fits(value: object, expected: str) -> bool:
-    def is_text(part: object) -> bool:
-        return isinstance(part, str)
-
+    is_flag, is_text = isinstance(value, bool), isinstance(value, str)
+    is_list, is_table = isinstance(value, list), isinstance(value, dict)
+    parts = value.values() if is_table else value if is_list else ()
+    of_texts = all(isinstance(part, str) for part in parts)
     fits = {
-        "true or false": lambda: isinstance(value, bool),
-        _EXPECTED["carve_test"]: lambda: (
-            isinstance(value, bool) or (isinstance(value, float) and 0 < value < 1)
-        ),
-        "a text": lambda: is_text(value),
-        "a list of texts": lambda: isinstance(value, list) and all(map(is_text, value)),
-        "a list of texts, or one": lambda: is_text(value) or _fits(value, "a list of texts"),
-        "a table": lambda: isinstance(value, dict),
-        "a table of texts": lambda: isinstance(value, dict) and all(map(is_text, value.values())),
+        "true or false": is_flag,
+        _EXPECTED["carve_test"]: is_flag or (isinstance(value, float) and 0 < value < 1),
+        "a text": is_text,
+        "a list of texts": is_list and of_texts,
+        "a list of texts, or one": is_text or (is_list and of_texts),
+        "a table": is_table,
+        "a table of texts": is_table and of_texts,
     }
-    return fits[expected]()
+    return fits[expected]

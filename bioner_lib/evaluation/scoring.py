@@ -204,19 +204,20 @@ def kinds(gold: Iterable[tuple], predicted: Iterable[tuple]) -> Kinds:
     return found
 
 
-def _groups(lost: Sequence[tuple], wrong: Sequence[tuple]) -> list[tuple[list, list]]:
+def _groups(lost: Sequence[tuple], wrong: Sequence[tuple]) -> list[tuple[list, set]]:
     """Gold spans and predictions of one type that overlap, directly or through others."""
-    groups: list[tuple[list, list]] = []
+    groups: list[tuple[list, set]] = []
     for span in lost:
-        near = [other for other in wrong if other[2] == span[2] and _overlap(span, other)]
+        near = {other for other in wrong if other[2] == span[2] and _overlap(span, other)}
         if not near:
             continue
-        joined = ([span], near)
-        for group in [group for group in groups if set(group[1]) & set(near)]:
-            groups.remove(group)
-            joined[0].extend(group[0])
-            joined[1].extend(other for other in group[1] if other not in near)
-        groups.append(joined)
+        joined, apart = ([span], near), []
+        for group in groups:
+            if group[1] & near:
+                joined = (joined[0] + group[0], joined[1] | group[1])
+            else:
+                apart.append(group)
+        groups = [*apart, joined]
     return groups
 
 

@@ -127,8 +127,9 @@ class Aligner:
         """The pieces that sentence i shows before and after its own: whole words, the nearest."""
         spare = self.room - sum(map(len, pieces[i]))
         most = min(self.context, spare // 2)
-        before, after = (_nearest(_beside(i, step, pieces, documents), most) for step in (-1, 1))
-        return list(chain(*reversed(before))), list(chain(*after))
+        before = _nearest(_beside(i, -1, pieces, documents), most)[::-1]  # was read outwards
+        after = _nearest(_beside(i, 1, pieces, documents), most)
+        return list(chain(*before)), list(chain(*after))
 
     def _windows(
         self,

@@ -151,12 +151,11 @@ class Chain:
 
     def path_score(self, scores: torch.Tensor, tags: torch.Tensor) -> torch.Tensor:
         """The score of one sequence per row.  (B N T), (B N) -> (B)"""
-        emitted = scores.gather(-1, tags[..., None])[..., 0] * self.valid
-        moved = self.between[tags[:, :-1], tags[:, 1:]] * self.valid[:, 1:]
-        length = self.valid.sum(1, keepdim=True).clamp(min=1)
-        last = tags.gather(1, length - 1)
-        ends = self.start.gather(1, tags[:, :1]) + self.end.gather(1, last)
-        return emitted.sum(1) + moved.sum(1) + ends[:, 0] * self.valid[:, 0]
+        emitted = scores.gather(-1, tags[..., None])[..., 0].masked_fill(~self.valid, 0.0)
+        moved = self.between[tags[:, :-1], tags[:, 1:]].masked_fill(~self.valid[:, 1:], 0.0)
+        last = (self.valid.sum(1, keepdim=True) - 1).clamp(min=0)  # position of the last word
+        ends = self.start.gather(1, tags[:, :1]) + self.end.gather(1, tags.gather(1, last))
+        return emitted.sum(1) + moved.sum(1) + ends[:, 0].masked_fill(~self.valid[:, 0], 0.0)
 
     def marginals(self, scores: torch.Tensor) -> torch.Tensor:
         """p(tag at a position), summed over all sequences.  (B N T) -> (B N T)"""

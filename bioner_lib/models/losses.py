@@ -43,6 +43,8 @@ def partial_label_nll(
 ) -> torch.Tensor:
     """Negative log-likelihood per word, 0 where `tags` is IGNORED; with a CRF's `chain`, per row.
 
+    `tags` are the gold tags, `annotated` the tags that the corpus of each row annotates.
+
     (B N T), (B N), (B T) -> (B N), or (B 1) with a chain
     """
     logits = logits.float()
@@ -67,9 +69,12 @@ def partial_label_nll(
 
 
 def supported(logits: torch.Tensor, annotated: torch.Tensor, unannotated: str) -> torch.Tensor:
-    """The tags that compete for a word.  (B N T), (B T) -> (B N T) bool"""
-    is_masked = unannotated == "mask"
-    return (annotated if is_masked else torch.ones_like(annotated))[:, None].expand_as(logits)
+    """The tags in the sum of the softmax: with "mask" the annotated ones, else all.
+
+    (B N T), (B T) -> (B N T) bool
+    """
+    competing = annotated if unannotated == "mask" else torch.ones_like(annotated)
+    return competing[:, None].expand_as(logits)
 
 
 class HeadLoss(nn.Module):

@@ -1,6 +1,7 @@
 """Tagging text, from strings to spans: this library, the stock pipeline, and a plain loop."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pandas as pd
 import torch
@@ -130,8 +131,8 @@ def _sorted_loop(encoder: str, texts: Sequence[str], autocast: torch.dtype | Non
             with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
                 tags = model(**batch).logits.argmax(-1).tolist()
             for row, i in zip(tags, chosen, strict=True):
-                words = encoded.word_ids(i)
-                first = [k for k, word in enumerate(words) if word not in (None, *words[k - 1 : k])]
+                pairs = enumerate(pairwise([None, *encoded.word_ids(i)]))
+                first = [k for k, (last, word) in pairs if word is not None and word != last]
                 to_spans([names[row[k]] for k in first], "IOBES")
 
     return lambda: (len(texts), timed(tag))

@@ -56,16 +56,16 @@ class EmbeddingRows:
         rows = rows[self.last[rows] < self.steps]
         if not len(rows):
             return
-        last = self.last[rows]
-        missed = self.steps - last
-        push = self.ahead[last] - self.ratio**missed * self.ahead[self.steps]
-        decay = (self.log_decay[self.steps] - self.log_decay[last]).exp()
-        first, second = self.first[rows], self.second[rows]
-        moved = first / second.sqrt().add_(_EPSILON) * push.float()[:, None]
+        s, t = self.last[rows], self.steps
+        # ahead[s] sums a_k b_k r^(k-s) over all k > s; the difference leaves k = s+1 ... t
+        push = self.ahead[s] - self.ratio ** (t - s) * self.ahead[t]
+        decay = (self.log_decay[t] - self.log_decay[s]).exp()
+        m, v = self.first[rows], self.second[rows]
+        moved = m / v.sqrt().add_(_EPSILON) * push.float()[:, None]
         self.weight[rows] = self.weight[rows] * decay.float()[:, None] - moved
-        self.first[rows] = first * (_A**missed).float()[:, None]
-        self.second[rows] = second * (_B**missed).float()[:, None]
-        self.last[rows] = self.steps
+        self.first[rows] = m * (_A ** (t - s)).float()[:, None]
+        self.second[rows] = v * (_B ** (t - s)).float()[:, None]
+        self.last[rows] = t
 
     def gradient(self) -> torch.Tensor | None:
         """The gradient of the rows that were read; None before a backward pass.  (R D)"""
