@@ -11,7 +11,7 @@ workbook: .venv/installed  ## execute what is missing of the quick sweep, print 
 test: lint  ## lint and the tests; no network, no GPU
 	$(BIN)/python -m pytest -q
 
-check: lint  ## lint and the quick tests: no kernels, no second process, two minutes
+check: lint  ## lint and the quick tests: no kernels, no second process, three minutes
 	$(BIN)/python -m pytest -q -m "not real and not slow"
 
 test-real: .venv/installed  ## the tests marked real too, against the folder in BIONER_MIRROR

@@ -70,20 +70,23 @@ def _add_tag(commands) -> None:
     tag.add_argument("--pmids", help="a file with one PMID per line, instead of texts")
     tag.add_argument("--email", default="", help="your address; NCBI wants it with --pmids")
     tag.add_argument("--types", nargs="+", help="only entities of these types")
-    tag.add_argument("--flat", help="of overlapping entities keep by: score, or longest")
+    tag.add_argument(
+        "--flat", help="of entities that overlap keep one: score (the highest), or longest"
+    )
     tag.add_argument(
         "--threshold",
         type=_threshold,
-        help="the lowest score, 0 to 1; dev takes the threshold of each type with the highest F1 "
-        "on dev (a run that `calibrate` was called for: its scores are probabilities of being "
-        "right)",
+        help="lowest score to keep, 0 to 1; dev: for each type the threshold with the highest dev "
+        "F1 (of a run that was calibrated: its scores are probabilities of being right)",
     )
     tag.add_argument("--precision", default="auto", help="auto, bf16 or fp32 (default: auto)")
     tag.add_argument("--int8", action="store_true", help="8-bit products, for a CPU without bf16")
     tag.add_argument(
         "--executor", default="", help="processes, dask, or tcp://scheduler:port (default: none)"
     )
-    tag.add_argument("--workers", type=int, default=2, help="of the executor (default: 2)")
+    tag.add_argument(
+        "--workers", type=int, default=2, help="number of workers of the executor (default: 2)"
+    )
 
 
 def _threshold(text: str) -> float | str:
@@ -114,7 +117,7 @@ def _add_sweep(commands) -> None:
         help="only the jobs with this parameter; the same name twice: either value",
     )
     sweep.add_argument("--retry-failed", action="store_true", help="execute failed notebooks again")
-    status = commands.add_parser("status", help="what the sweeps of this folder are doing")
+    status = commands.add_parser("status", help="state of the sweeps in the outputs folder")
     status.add_argument("file", nargs="?", help="a sweep, whose jobs are then listed")
 
 
@@ -127,5 +130,5 @@ def _add_tables(commands) -> None:
     )
     publish = commands.add_parser("publish", help="copy a finished table to outputs/published")
     publish.add_argument("table", help="the name of a sweep in notebooks/sweeps/published")
-    publish.add_argument("--part", action="store_true", help="also if jobs aren't finished yet")
+    publish.add_argument("--part", action="store_true", help="publish the finished jobs only")
     commands.add_parser("report", help="executed notebooks as pages that open anywhere")

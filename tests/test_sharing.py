@@ -5,6 +5,7 @@ import torch
 
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
 from bioner_lib.choices import SHARING
+from bioner_lib.corpora import sharing_by_place
 from bioner_lib.models.batching import collate, make_examples
 from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.heads import plan_heads
@@ -194,6 +195,11 @@ def test_weights_can_be_read_word_by_word(tiny, sharing, sources):
     assert all((w > 0).all() and (w < 1).all() for w in found)
     if sharing == "moe":
         assert all(abs(w.sum(1) - 1).max() < 1e-5 for w in found)
+    frame = sharing_by_place(tagger, load_corpus("sample-gene"), most=20)
+    heads = [plan.name for plan in tagger.plans]
+    shown = heads if sharing == "cross" else [f"expert {k}" for k in (1, 2, 3, 4)]
+    assert list(frame.columns) == shown
+    assert list(frame.index) == [(h, f"{w} Gene") for h in heads for w in ("in", "outside")]
 
 
 @pytest.mark.parametrize("sharing", SHARING)

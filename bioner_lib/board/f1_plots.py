@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import WorkbookError
+from . import tables
 from .style import PALETTE, heatmap
 
 # one per published system; no circle, which is a seed's dot
@@ -166,12 +167,13 @@ def _published(anchors: pd.DataFrame, places: Mapping, ax: plt.Axes) -> Iterator
     """
     keys = list(zip(anchors["corpus"], anchors["type"], strict=True))
     drawn = anchors[[key in places for key in keys]]
-    marks = dict(zip(dict.fromkeys(drawn["system"]), cycle(_MARKS), strict=False))
+    systems = [*tables.anchors()["system"], *drawn["system"]]  # one mark in every figure
+    marks = dict(zip(dict.fromkeys(systems), cycle(_MARKS), strict=False))
     by_place = drawn.groupby(["corpus", "type", "comparable"])["f1"]
     for line in drawn.assign(rank=by_place.rank(method="first")).itertuples():
         yield line, marks[line.system], _MARK | ({} if line.comparable else _HOLLOW)
-    for system, mark in marks.items():
-        own = drawn[drawn["system"] == system]
+    for system in drawn["system"].unique():
+        mark, own = marks[system], drawn[drawn["system"] == system]
         style = _MARK | ({} if own["comparable"].any() else _HOLLOW)
         label = f"{system}, {own['source'].iloc[0]}"
         others = [metric for metric in own["metric"].unique() if metric != _STRICT]

@@ -111,6 +111,7 @@ def reliability_diagram(bins: Mapping[str, Sequence[Mapping]], ax: plt.Axes) -> 
     """
     style = {"color": "0.5", "linewidth": 1, "linestyle": "--"}
     ax.plot([0, 1], [0, 1], label="scores are probabilities", **style)
+    bins = {name: own for name, own in bins.items() if own}
     most = max([1, *(one["spans"] for own in bins.values() for one in own)])
     for k, (name, own) in enumerate(bins.items()):
         columns = ["score", "precision", "spans"]

@@ -14,6 +14,10 @@ from .tables import MEASURES, aggregate, results
 
 FEW = 10  # with fewer gold spans a type's F1 is noise
 _ACCURACY = "token accuracy †"
+_INTERVAL_NOTE = """
+Each interval covers two kinds of chance: which documents (sentences, where a corpus names none) are
+in the test split, and which seeds were run. With one seed it covers the first only.
+"""
 _ACCURACY_NOTE = """
 † share of words with the right tag, O included; it is high for any tagger and decides nothing here.
 """
@@ -130,7 +134,7 @@ def board_text(table: pd.DataFrame) -> str:
             "one whose test split isn't scored whole: not comparable with published figures.\n"
         )
     if "low" in table:
-        note += "\nIntervals hold documents (sentences, where a corpus names none) and seeds.\n"
+        note += _INTERVAL_NOTE
     return markdown(table) + note
 
 

@@ -309,7 +309,7 @@ def pareto(frame: pd.DataFrame, ax: plt.Axes, cost: str = "training seconds") ->
     ax.plot(front[cost], 100 * front["F1"], color="0.6", linewidth=1, zorder=1)
     for k, line in enumerate(frame.itertuples(index=False)):
         x, y = frame[cost].iloc[k], 100 * line.F1
-        marker = "o" if line.taggers == 1 else "s"
+        marker = ("o^", "sD")[line.taggers > 1][k // len(PALETTE) % 2]
         ax.plot(x, y, marker, color=PALETTE[k % len(PALETTE)], label=short[line.name], zorder=2)
     ax.set(xlabel=f"{cost} of all taggers together", ylabel="mean test F1 (strict spans, x 100)")
     ax.set_xlim(0, 1.1 * frame[cost].max())

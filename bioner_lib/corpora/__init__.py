@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy(
         "loading": "evaluation_documents",
         "concepts": "concepts_of identified identifiers",
         "inspection": "density lost_by_cutting pieces_by_place summary tag_balance "
-        "weights_by_place",
+        "sharing_by_place weights_by_place",
         "names": "ambiguity ambiguous_words concept_structure is_abbreviation mentions "
         "name_structure",
         "overlap": "duplicates leaked_sentences seen_by_type seen_in_train shared_documents",

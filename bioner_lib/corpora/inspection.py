@@ -96,6 +96,16 @@ def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Pieces]) -> dict
     return counts
 
 
+def sharing_by_place(tagger, corpus: Corpus, most: int = 200) -> pd.DataFrame:
+    """`weights_by_place` of a tagger with gates or a router, for a corpus's first dev sentences."""
+    split = corpus.dev[:most]
+    weights = tagger.sharing_weights([sentence.tokens for sentence in split])
+    heads = [plan.name for plan in tagger.plans]
+    experts = [f"expert {k + 1}" for k in range(weights[0].shape[1])]
+    sources = heads if tagger.settings["sharing"] == "cross" else experts
+    return weights_by_place(split, weights, heads, sources, corpus.types)
+
+
 def weights_by_place(
     split: Sequence[Sentence],
     weights: Sequence[np.ndarray],
