@@ -146,11 +146,11 @@ class RunConfig:
     def __post_init__(self):
         for name in ("corpora", "also_test", "chosen_on"):
             self._set(name, _names(name, getattr(self, name)))
-        self._set("types", as_tuple("types", self.types, "'Gene'"))
+        self._set("types", tuple(dict.fromkeys(as_tuple("types", self.types, "'Gene'"))))
         self._check_types()
         self._set("encoder", _whole_encoder(self.encoder))
-        self._set("start_from", _whole_encoder(self.start_from))
-        self._set("teacher", _whole_encoder(self.teacher))
+        self._set("start_from", _whole_start(self.start_from))
+        self._set("teacher", _whole_start(self.teacher))
         if is_checkpoint(self.start_from):
             if self.encoder not in (FIELDS["encoder"].default, self.start_from):
                 raise WorkbookError(
@@ -160,9 +160,9 @@ class RunConfig:
             self._set("encoder", self.start_from)
         self._set("corpus_weights", MappingProxyType(_weights(self.corpus_weights)))
         if not isinstance(self.loss_weights, str):
-            weights = _weights(self.loss_weights).items()
+            weights = sorted(self.loss_weights.items())
             # a weight of 1 is the default of a head: two ways to write one configuration
-            other = {head: weight for head, weight in weights if weight != 1}
+            other = {head: float(weight) for head, weight in weights if weight != 1}
             self._set("loss_weights", MappingProxyType(other))
         self._check_values()
         check_combinations(self)
@@ -274,6 +274,8 @@ def check_alone(name: str, value: object) -> None:
 
 def _names(name: str, value: object) -> tuple:
     listed = as_tuple(name, value, "'bc5cdr'")
+    if "" in listed:
+        raise WorkbookError(f"{name}={value!r}: '' names no corpus")
     return tuple(_whole_path(item) if isinstance(item, str) else item for item in listed)
 
 
@@ -319,6 +321,13 @@ def _whole_encoder(name: str) -> str:
     """An encoder's name; a folder is written from the root."""
     is_folder = name not in ENCODERS and name and exists(name) and expanded(name).is_dir()
     return str(expanded(name).resolve()) if is_folder else name
+
+
+def _whole_start(name: str) -> str:
+    """A run id, or the folder of a saved tagger or checkpoint, written from the root."""
+    folder = expanded(name)
+    is_saved = exists(name) and any((folder / f).exists() for f in ("tagger.json", "config.json"))
+    return _whole_encoder(name) if is_released(name) or is_saved else name
 
 
 def _revive(given: dict) -> RunConfig:

@@ -71,6 +71,21 @@ def check_combinations(config) -> None:
             f"system={config.system!r}, seeds={list(config.seeds)}; an ensemble takes two seeds or "
             "more, as in system='ensemble', seeds=[13, 42, 1337], and no other system any"
         )
+    if config.system == "dictionary" and (config.start_from or config.teacher):
+        raise WorkbookError(
+            f"system='dictionary' looks up the mentions of its training text; leave out "
+            f"start_from={config.start_from!r} and teacher={config.teacher!r}"
+        )
+    if config.r_drop and not config.dropout:
+        raise WorkbookError(
+            f"r_drop={config.r_drop} compares two dropout masks, and dropout=0 makes none; give a "
+            "dropout above 0"
+        )
+    if config.sentence_head != "none" and not config.sentence_weight:
+        raise WorkbookError(
+            f"sentence_weight=0 would teach sentence_head={config.sentence_head!r} nothing; give a "
+            "weight above 0"
+        )
     if config.overlap > config.max_length - 3:
         raise WorkbookError(f"overlap={config.overlap}; expected 0 to {config.max_length - 3}")
     if config.max_pieces < config.max_length:

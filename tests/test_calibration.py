@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import run_in, small, tagger_for
+from conftest import own_corpus, run_in, small, tagger_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -341,3 +341,10 @@ def test_damaged_and_newer_calibrations_are_named(tmp_path):
     path.write_text(whole.replace('"format": 1', '"format": 2'))
     with pytest.raises(WorkbookError, match="format 2, which a newer version"):
         read_calibration(tmp_path)
+
+
+def test_silver_text_calibrates_nothing(tiny, outputs, tmp_path):
+    genes = list(load_corpus("sample-gene").train[:40])
+    silver = own_corpus(tmp_path / "mine", genes, ["Gene"], silver=True)
+    row = run(small(tiny, ["sample-disease", silver], epochs=4, limit=0), progress=False)
+    assert calibrate(row["run_id"])["fitted_on"] == ["sample-disease"]

@@ -125,3 +125,21 @@ def test_what_has_no_card_is_refused(tiny, outputs):
     run(config, progress=False)
     with pytest.raises(WorkbookError, match="unknown head 'gene'; did you mean 'Gene'"):
         model_card(config.run_id, "gene")
+
+
+def test_a_card_tells_of_teachers_and_ensembles(tiny, outputs):
+    halves = ["sample@1/2:Gene", "sample@2/2:Disease"]
+    teacher = small(tiny, halves)
+    run(teacher, progress=False)
+    pupil = small(tiny, halves, teacher=teacher.run_id, confidence=0.0)
+    run(pupil, progress=False)
+    assert lines_with(model_card(pupil.run_id), "a teacher labelled the other types in 22 of its")
+    first = small(tiny, "sample-gene")
+    run(first, progress=False)
+    together = small(
+        tiny, "sample-disease", start_from=first.run_id, system="ensemble", seeds=(13, 42)
+    )
+    run(together, progress=False)
+    card = model_card(together.run_id)
+    assert lines_with(card, "The seeds 13 and 42 tag together")
+    assert lines_with(card, "| sample-gene |"), "what the first phase learned from"

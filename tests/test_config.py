@@ -66,6 +66,10 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"confidence": 1.5}, "confidence=1.5; expected 0 to 1"),
         ({"experts": 1}, "experts=1; expected 2 to"),
         ({"reversal": -0.1}, "reversal=-0.1"),
+        ({"system": "dictionary", "start_from": "x"}, "leave out start_from='x'"),
+        ({"r_drop": 1.0, "dropout": 0.0}, "compares two dropout masks"),
+        ({"sentence_head": "types", "sentence_weight": 0.0}, "would teach sentence_head='types'"),
+        ({"corpora": ""}, "'' names no corpus"),
     ],
 )
 def test_mistakes_are_named(given, message):
@@ -187,3 +191,19 @@ def test_a_small_number_needs_no_point(tmp_path):
 def test_neighbours_and_a_teacher_dont_go_together():
     with pytest.raises(WorkbookError, match="context=8 shows neighbouring sentences, and teacher="):
         RunConfig(corpora="sample", teacher="x", context=8)
+
+
+def test_names_of_heads_and_runs_are_no_paths(tmp_path, monkeypatch):
+    """Folders of the same names lie in the working folder."""
+    for name in ("Gene", "my-run"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig(corpora="sample", loss_weights={"Gene": 0.5}, start_from="my-run")
+    assert dict(config.loss_weights) == {"Gene": 0.5}
+    assert config.start_from == "my-run"
+    (tmp_path / "my-run" / "tagger.json").write_text("{}")
+    assert RunConfig(corpora="sample", teacher="my-run").teacher == str(tmp_path / "my-run")
+
+
+def test_a_type_stands_once_in_a_joint_head():
+    assert RunConfig(corpora="sample", heads="joint", types=["Gene", "Gene"]).types == ("Gene",)

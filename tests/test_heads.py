@@ -164,3 +164,11 @@ def test_padding_asks_for_no_search(monkeypatch):
     chain = Chain(table, valid, both, both)
     monkeypatch.setattr(Chain, "best", lambda *_: pytest.fail("searched"))
     assert chain.best_of_allowed(scores)[0, :2].tolist() == chosen[:2]
+
+
+def test_a_view_is_read_by_the_head_of_its_corpus():
+    corpora = [load_corpus(name) for name in ("sample-disease", "sample")]
+    plans = plan_heads("per-corpus", corpora)
+    assert heads_for(plans, "sample", ["Disease"]) == ["sample"]
+    assert heads_for(plans, "sample:Disease", ["Disease"]) == ["sample"]
+    assert heads_for(plans, "elsewhere:Disease", ["Disease"]) == ["sample-disease", "sample"]

@@ -118,8 +118,11 @@ def test_a_corpus_own_head_ignores_other_corpora(two):
 
 def test_a_head_whose_corpora_have_no_weight_is_refused(two):
     plans = plan_heads("per-type", two)
-    with pytest.raises(WorkbookError, match="every corpus that teaches head 'Gene' the weight 0"):
+    with pytest.raises(WorkbookError, match="every corpus that teaches 'Gene' to head 'Gene' the"):
         MultiTaskLoss(plans, two, "IOB2", corpus_weights={"sample-gene": 0})
+    joint = plan_heads("joint", two)
+    with pytest.raises(WorkbookError, match="every corpus that teaches 'Gene' to head 'joint' the"):
+        MultiTaskLoss(joint, two, "IOB2", corpus_weights={"sample-gene": 0})
 
 
 def test_loss_over_nothing_is_zero(two):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import small
+from conftest import own_corpus, small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
 from bioner_lib.board.comparison import check_budgets, repetitions
@@ -349,3 +349,32 @@ def test_what_a_teacher_relabels_keeps_labels_beside_its_own(tiny):
         (kept,), counts = denoise(teacher, silver, "relabel", 0.5)
         assert kept.tags == tags
         assert counts == {"agreed": 0, "unsure": 0, "contradicted": 1}
+
+
+def test_forgetting_is_told_of_the_same_mentions_only(tiny, outputs):
+    """The second phase adds types: its micro average is of other mentions."""
+    first = small(tiny, "sample-gene", also_test=["sample"])
+    quiet(first)
+    second = small(
+        tiny, ["sample-disease"], also_test=["sample"], start_from=first.run_id, learning_rate=1e-9
+    )
+    assert set(quiet(second)["forgotten"]["sample"]) == {"Gene"}
+    shorter = small(tiny, "sample-gene", also_test=["sample"], start_from=first.run_id, limit=20)
+    assert not quiet(shorter)["forgotten"], "other sentences"
+
+
+def test_a_corpus_of_which_nothing_would_be_scored_is_refused(tiny, outputs, tmp_path):
+    mine = own_corpus(tmp_path / "mine", list(load_corpus("sample-gene").train[:20]), ["Gene"])
+    with pytest.raises(WorkbookError, match=r"also_test: '.*mine' has no test split, only"):
+        quiet(small(tiny, "sample-gene", also_test=[mine]))
+    row = quiet(small(tiny, "sample-gene", also_test=[mine], chosen_on=[mine]))
+    assert set(row["history"][0]["dev"]) == {"mine", "mean"}
+
+
+def test_a_new_head_with_weight_0_is_refused(tiny, outputs):
+    first = small(tiny, "sample-gene")
+    quiet(first)
+    both, given = ["sample-gene", "sample-disease"], {"start_from": first.run_id}
+    with pytest.raises(WorkbookError, match=r"\weight 0, and start_from=.*nothing"):
+        quiet(small(tiny, both, loss_weights={"Disease": 0}, **given))
+    assert quiet(small(tiny, both, loss_weights={"Gene": 0}, **given))["scores"]

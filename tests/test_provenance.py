@@ -222,3 +222,32 @@ def test_trials_of_a_search_on_other_data_are_not_counted(tiny, tmp_path, output
     own_corpus(tmp_path / "mine", genes[:30], ["Gene"])
     with pytest.raises(WorkbookError, match=r"data / mine / fingerprint: .*delete .*\.journal"):
         search(base, space, 4)
+
+
+def test_a_corpus_that_changed_its_name_too_is_noticed(tmp_path, outputs, genes):
+    config = dictionary(own_corpus(tmp_path / "mine", genes, ["Gene"]), also_test=("sample-gene",))
+    run(config, progress=False)
+    own_corpus(tmp_path / "mine", genes[:30], ["Gene"])
+    with (tmp_path / "mine" / "corpus.toml").open("a") as file:
+        file.write('name = "other"\n')
+    with pytest.raises(WorkbookError, match=r"\['other'\] are names of other corpora than"):
+        run(config, progress=False)
+
+
+def test_encoders_among_the_choices_of_a_search_are_part_of_it(tiny, tmp_path, outputs):
+    pytest.importorskip("optuna")
+    from bioner_lib.runs.search import search
+
+    other = shutil.copytree(tiny, tmp_path / "other")
+    base = RunConfig(
+        corpora="sample-gene", encoder=tiny, epochs=1, limit=20, max_length=64, overlap=8
+    )
+    search(base, {"encoder": [tiny, str(other)]}, 1)
+    weights = load_file(other / "model.safetensors")
+    changed = {name: 3 * value for name, value in weights.items()}
+    save_file(changed, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WorkbookError, match=r"choices / encoder / .*other: .*delete .*\.journal"):
+        search(base, {"encoder": [tiny, str(other)]}, 2)
+    twice = RunConfig(**base.as_dict() | {"corpora": ["sample", "sample@50%"]})
+    with pytest.raises(WorkbookError, match="two corpora of this run have one name"):
+        search(twice, {"learning_rate": [1e-4, 1e-3]}, 1)

@@ -244,3 +244,17 @@ def test_read_only_outputs(tiny, tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(WorkbookError, match="can't write to"):
         run_in(tmp_path / "outputs", small(tiny, epochs=3))
+
+
+def test_seconds_of_restored_epochs_are_told(tiny, tmp_path):
+    config, corpora = small(tiny, epochs=2), [load_corpus("sample").limit(40)]
+
+    def killed(epoch, _):
+        if epoch == 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, corpora, tmp_path, progress=False, after=killed)
+    fitted = fit(config, corpora, tmp_path, progress=False)
+    assert fitted.restored == fitted.history[0]["seconds"] > 0
+    assert fit(config, corpora, progress=False).restored == 0

@@ -319,3 +319,10 @@ def test_the_smallest_difference_refuses_what_it_cannot_compute():
         smallest_difference(a, a, power=80)
     with pytest.raises(WorkbookError, match="alpha=0; expected"):
         smallest_difference(a, a, alpha=0)
+
+
+def test_one_document_says_nothing_of_others():
+    found = f1_interval(np.array([[[5, 1, 2]]]))
+    assert found["f1"] == pytest.approx(10 / 13)
+    assert np.isnan(found["low"])
+    assert np.isnan(found["high"])

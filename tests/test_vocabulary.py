@@ -5,8 +5,9 @@ import torch
 from conftest import small
 from tiny_encoders import FAMILIES, make_encoder
 
-from bioner_lib import RunConfig, WorkbookError, load_corpus, read_tagger, run
+from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_tagger, run
 from bioner_lib.models.encoders import load_encoder, load_tokenizer
+from bioner_lib.models.heads import HeadPlan
 from bioner_lib.models.vocabulary import add_words, vocabulary
 
 
@@ -78,3 +79,19 @@ def test_an_ensemble_of_taggers_with_words_of_their_own(tiny, outputs):
     config = small(tiny, extra_words=20, heads="joint", system="ensemble", seeds=(1, 2))
     row = run(config, progress=False)
     assert read_tagger(row["run_id"]).tag("OPA1 causes optic atrophy.") is not None
+
+
+def test_a_pipeline_reads_whole_words_apart(tmp_path):
+    """A pipeline glues a piece that holds the blank before it to the word before."""
+    encoder, tokenizer = load_encoder(str(make_encoder("bert", tmp_path / "bert")))
+    add_words(encoder, tokenizer, [["Quuxamab", "zyxin"], ["Quuxamab", "zyxin"]], 2)
+    text = "of Quuxamab and zyxin"
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    words = [text[a:b] for a, b in found["offset_mapping"]]
+    assert words.count("Quuxamab") == words.count("zyxin") == 1
+    encoder, tokenizer = load_encoder(str(make_encoder("roberta", tmp_path / "roberta")))
+    add_words(encoder, tokenizer, [["Quuxamab"]] * 2, 1)
+    gene = [HeadPlan("Gene", ("Gene",), ("sample",))]
+    tagger = MultiTaskTagger(encoder, tokenizer, gene, max_length=64, overlap=8)
+    with pytest.raises(WorkbookError, match="a piece that holds the blank before it"):
+        tagger.export_head("Gene", tmp_path / "head")

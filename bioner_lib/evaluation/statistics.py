@@ -141,6 +141,7 @@ def f1_interval(
 
     Documents and seeds count as luck, as in `paired_difference`; with one seed the interval is for
     that seed only. Intervals of two systems may overlap although their paired difference is clear.
+    One document says nothing of other documents: low and high are NaN.
     """
     rng = np.random.default_rng(seed)
     weights = _resampled(table.shape[1], resamples, rng)
@@ -150,6 +151,8 @@ def f1_interval(
     moved = by_seed.mean(1)
     if error:
         moved = moved + error * rng.standard_t(freedom, resamples)
+    if table.shape[1] < 2:
+        return {"f1": float(each.mean()), "low": np.nan, "high": np.nan}
     low, high = np.quantile(moved, [(1 - level) / 2, (1 + level) / 2])
     return {"f1": float(each.mean()), "low": max(0.0, float(low)), "high": min(1.0, float(high))}
 

@@ -39,6 +39,13 @@ class Ensemble(Predicting, nn.Module):
     Raises WorkbookError for fewer than two members, and where two of them differ.
     """
 
+    def export_head(self, name: str, *_: object) -> None:
+        """Raises WorkbookError: a stock model has one encoder."""
+        raise WorkbookError(
+            f"an ensemble can't export its head {name!r}, since a stock model has one encoder; "
+            "export the head of one member"
+        )
+
     def __init__(self, members: Sequence[MultiTaskTagger]):
         super().__init__()
         if len(members) < 2:

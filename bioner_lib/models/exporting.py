@@ -57,6 +57,7 @@ def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Pat
     folder = Path(folder)
     _refuse_other_files(folder)
     _refuse_own_layers(tagger)
+    _refuse_wide_pieces(tagger.tokenizer)
     model = _stock_model(tagger.encoder, heads[name])
     setattr(model.config, _MARK, name)
     tokenizer = deepcopy(tagger.tokenizer)
@@ -91,6 +92,16 @@ def _refuse_own_layers(tagger) -> None:
                 f"{setting}={value!r} {reason}, so a stock model would find other spans; train "
                 f"with {setting}={needed!r}, or share the whole tagger with push_to_hub"
             )
+
+
+def _refuse_wide_pieces(tokenizer) -> None:
+    """Raises WorkbookError for added words that take in the blank before them (`extra_words`)."""
+    added = tokenizer.added_tokens_decoder.values()
+    if any(token.lstrip and not token.special for token in added):
+        raise WorkbookError(
+            "extra_words gave words of this tokenizer a piece that holds the blank before it, "
+            "which a pipeline takes for a part of a word; share the whole tagger with push_to_hub"
+        )
 
 
 def _stock_model(encoder: nn.Module, head: Head) -> nn.Module:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..choices import DECODERS, LAYOUTS
-from ..corpora.corpus import Corpus
+from ..corpora.corpus import Corpus, whole_name
 from ..corpora.schemes import tag_names, to_spans
 from ..errors import WorkbookError, unknown
 
@@ -89,9 +89,10 @@ def annotated_tags(plan: HeadPlan, corpus: Corpus, scheme: str) -> list[bool]:
 def heads_for(plans: Sequence[HeadPlan], corpus: str, types: Sequence[str]) -> list[str]:
     """The heads that read a corpus: its own head if it has one, else all that know a type.
 
-    Raises WorkbookError where there is none.
+    A view is read by the head of its corpus. Raises WorkbookError where there is none.
     """
-    own = [plan.name for plan in plans if plan.exclusive and corpus in plan.corpora]
+    exclusive = {name: plan.name for plan in plans if plan.exclusive for name in plan.corpora}
+    own = [exclusive[name] for name in (corpus, whole_name(corpus)) if name in exclusive][:1]
     names = own or [plan.name for plan in plans if set(plan.types) & set(types)]
     if not names:
         known = {plan.name: list(plan.types) for plan in plans}

@@ -108,11 +108,13 @@ class HeadLoss(nn.Module):
             float(is_taught) * corpus_weights.get(corpus.name, 1.0)
             for is_taught, corpus in zip(teaches, corpora, strict=True)
         ]
-        if not any(weights):
-            raise WorkbookError(
-                f"corpus_weights gives every corpus that teaches head {plan.name!r} the weight 0; "
-                "give one of them a weight above 0, or leave them out"
-            )
+        for type in plan.types:
+            own = [w for w, corpus in zip(weights, corpora, strict=True) if type in corpus.types]
+            if own and not any(own):
+                raise WorkbookError(
+                    f"corpus_weights gives every corpus that teaches {type!r} to head "
+                    f"{plan.name!r} the weight 0; give one a weight above 0, or leave them out"
+                )
         annotated = [annotated_tags(plan, corpus, scheme) for corpus in corpora]
         self.register_buffer("annotated", torch.tensor(annotated), persistent=False)
         self.register_buffer("weights", torch.tensor(weights), persistent=False)

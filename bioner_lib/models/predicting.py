@@ -264,6 +264,7 @@ class Predicting(WithHeads):
                 "this tagger has no sentence head; train it with sentence_head='types'"
             )
         types, found = self.sentence_head.types, []
+        autocast = None if self.is_quantized else autocast
         with torch.autocast(self.device_type, dtype=autocast, enabled=autocast is not None):
             for block in self.cut(sentences):
                 own = [dict.fromkeys(types, 0.0) for _ in block.sentences]

@@ -86,8 +86,9 @@ class MultiTaskTagger(Predicting, Network):
     def extended(self, plans: Sequence[HeadPlan]) -> "MultiTaskTagger":
         """A tagger with this one's weights, and with heads for these plans too.
 
-        Heads that exist go on, missing ones are new, and all others stay. Raises WorkbookError
-        where a head of the same name knows other types.
+        Heads that exist go on, missing ones are new, and all others stay; but with "cross" every
+        head reads the others' views, so a new head moves what the old ones find. Raises
+        WorkbookError where a head of the same name knows other types.
         """
         own = {plan.name: plan for plan in self.plans}
         for plan in plans:

@@ -23,7 +23,11 @@ def add_words(encoder, tokenizer, sentences: Iterable[Sequence[str]], count: int
     if not tokenizer.is_fast:
         raise WorkbookError(f"extra_words needs a fast tokenizer, not {type(tokenizer).__name__}")
     pieces = dict(_cut_words(tokenizer, sentences)[:count])
-    tokenizer.add_tokens([_piece(word) for word in pieces])
+    from transformers import AddedToken
+
+    # byte-level tokenizers hold the blank before a word in its piece, WordPiece doesn't
+    blank = {"lstrip": type(tokenizer.backend_tokenizer.model).__name__ != "WordPiece"}
+    tokenizer.add_tokens([AddedToken(word, single_word=True, **blank) for word in pieces])
     rows = max(len(tokenizer), encoder.get_input_embeddings().num_embeddings)
     encoder.resize_token_embeddings(rows, mean_resizing=False)
     table = encoder.get_input_embeddings().weight
@@ -66,10 +70,3 @@ def _ids(tokenizer, words: Sequence[str]) -> list[list[int]]:
     alone = [[word] for word in words]
     encoded = tokenizer(alone, is_split_into_words=True, add_special_tokens=False)
     return encoded["input_ids"]
-
-
-def _piece(word: str):
-    """A whole word, with the blank before it that byte-level tokenizers ask for."""
-    from transformers import AddedToken
-
-    return AddedToken(word, single_word=True, lstrip=True)

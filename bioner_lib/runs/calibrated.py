@@ -44,7 +44,9 @@ def calibrate(run_id: str, role: str = "dev") -> dict:
             f"calibration of {run_id!r} must not see its test split; calibrate on dev"
         )
     splits = predicted_splits(run_id)
-    corpora = [corpus for corpus, own in splits if own == role]
+    made_from = (read_row(runs_folder() / run_id) or {}).get("made_from") or {}
+    silver = {name for name, about in made_from.get("data", {}).items() if about["silver"]}
+    corpora = [corpus for corpus, own in splits if own == role and corpus not in silver]
     if not corpora:
         raise WorkbookError(
             f"run {run_id!r} has no {role} predictions; it has {splits}. Calibration needs a "

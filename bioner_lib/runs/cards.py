@@ -119,9 +119,12 @@ def _training_text(row: Mapping) -> str:
         lines.append([name, ", ".join(about["types"]), sentences, *_origin(name)])
     text = _table(["corpus", "types", "training sentences", "licence", "source"], lines)
     for field, parent in row.get("parents", {}).items():
-        if field.startswith(MEMBER):  # an ensemble's members learned from the same text
+        # an ensemble's members learned from the same text, and so did their earlier phases
+        is_member = field.startswith(MEMBER)
+        phases = parent["phases"][:-1] if is_member else parent["phases"]
+        names = [name for phase in phases for name in phase["corpora"]]
+        if is_member and (not phases or field != next(iter(row["parents"]))):
             continue
-        names = [name for phase in parent["phases"] for name in phase["corpora"]]
         earlier = [[Path(name).name, *_origin(name)] for name in dict.fromkeys(names)]
         text += f"\n\nThe run builds on `{parent['run_id']}` (`{field}`), which learned from:\n\n"
         text += _table(["corpus", "licence", "source"], earlier)
@@ -145,7 +148,9 @@ def _scores(row: Mapping, plans: Sequence[HeadPlan], types: Sequence[str]) -> st
         "Strict precision, recall and F1 in percent on the test splits: a mention counts if its "
         "first word, its last word and its type are right. "
     )
-    if len(seeds) == 1:
+    if members := row["config"].get("seeds"):
+        text += f"The seeds {_listed(members)} tag together."
+    elif len(seeds) == 1:
         text += f"One seed ({seeds[0]}), so that the spread between seeds isn't known."
     else:
         text += f"Mean ± standard deviation over the seeds {_listed(seeds)}."
@@ -161,6 +166,8 @@ def _limits(row: Mapping, types: Sequence[str]) -> str:
     for name, about in _trained(row).items():
         if set(types) - set(about["types"]):
             how = _UNANNOTATED[row["config"].get("unannotated", "negative")]
+            if labelled := row.get("self_labelled", {}).get(name):
+                how = f"a teacher labelled the other types in {labelled:,} of its sentences"
             lines.append(f"`{name}` annotates {_listed(about['types'])} only; {how}.")
     for name, splits in row["scores"].items():
         if not_asked := splits.get("test", {}).get("not_asked"):

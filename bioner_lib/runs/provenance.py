@@ -63,6 +63,16 @@ def made_from(config: RunConfig, corpora: Sequence[Corpus]) -> dict:
     }
 
 
+def digests_of_choices(space: Mapping[str, Sequence]) -> dict:
+    """Field -> value -> digest, for values of a search that name files or runs."""
+    readers = {"encoder": encoder_digest, "start_from": _start_digest, "teacher": _start_digest}
+    return {
+        field: {name: readers[field](name) for name in values if name}
+        for field, values in space.items()
+        if field in readers
+    }
+
+
 def precision(config: RunConfig) -> str:
     """bf16, fp32, or none for a run without a neural network."""
     if config.system == "dictionary":
@@ -150,6 +160,11 @@ def check_unchanged(row: Mapping) -> None:
     for name in (*config.corpora, *config.also_test):
         if not _is_pinned(name, then["readers"]):
             loaded.append(load_corpus(name, limit=config.limit))
+    if new := [corpus.name for corpus in loaded if corpus.name not in then["data"]]:
+        raise WorkbookError(
+            f"what run {row['run_id']} was made from has changed since: {new} are names of other "
+            f"corpora than {list(then['data'])}; {way_out(row['run_id'])}"
+        )
     now = made_from(config, loaded)
     now["data"] = then["data"] | now["data"]
     compare_made_from(row["run_id"], then | {"readers": {}}, now | {"readers": {}})

@@ -78,6 +78,16 @@ def corpora_of(config: RunConfig) -> tuple[list[Corpus], list[Corpus]]:
     return trained, also
 
 
+def check_names(corpora: Sequence[Corpus]) -> None:
+    """Raises WorkbookError for two corpora of one run with one name."""
+    names = [corpus.name for corpus in corpora]
+    if len(set(names)) < len(names):
+        raise WorkbookError(
+            f"two corpora of this run have one name: {names}; rename a folder, or take one part "
+            "only"
+        )
+
+
 def _take_part(config: RunConfig, working: Path) -> dict:
     """What all processes but the first do: train with it, and return its row."""
     message = processes.tell()
@@ -136,12 +146,14 @@ class _Maker(Making):
     def make(self) -> dict:
         """Train, score, and write the row."""
         if row := read_row(self.working):  # killed between its last two steps
+            check_unchanged(row)
             return row
         started = time.perf_counter()
         config = self.config
         self.corpora, self.also = corpora_of(config)
         self.all = self.corpora + self.also
-        self._check_names()
+        check_names(self.all)
+        self._check_also_test()
         parents = parents_of(config)
         made = self._begin()
         asked = self._asked()  # refused now rather than after training
@@ -162,7 +174,7 @@ class _Maker(Making):
             "made_from": made,
             "cost": {
                 **system.cost,
-                "total_seconds": time.perf_counter() - started,
+                "total_seconds": time.perf_counter() - started + system.restored,
                 "peak_memory_bytes": _peak_memory(),
             },
             "device": system.device,
@@ -176,13 +188,17 @@ class _Maker(Making):
         replace_text(self.working / "run.json", json.dumps(row, indent=1))
         return row
 
-    def _check_names(self) -> None:
-        names = [corpus.name for corpus in self.all]
-        if len(set(names)) < len(names):
-            raise WorkbookError(
-                f"two corpora of this run have one name: {names}; rename a folder, or take one "
-                "part only"
-            )
+    def _check_also_test(self) -> None:
+        """Raises WorkbookError for a corpus of which nothing would be scored."""
+        chosen_on = self.config.chosen_on
+        if not chosen_on and all(corpus.silver for corpus in self.corpora):
+            chosen_on = self.config.also_test
+        for name, corpus in zip(self.config.also_test, self.also, strict=True):
+            if "test" not in corpus.splits and name not in chosen_on:
+                raise WorkbookError(
+                    f"also_test: {name!r} has no test split, only {list(corpus.splits)}; give a "
+                    "folder with a test file, or evaluate the finished run on another split"
+                )
 
     def _begin(self) -> dict:
         """What the run is made from; raises WorkbookError if it has changed since it was begun."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..corpora.corpus import Corpus, Split
+from ..corpora.corpus import AVERAGES, Corpus, Split
 from ..corpora.loading import load_corpus
 from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
@@ -123,7 +123,8 @@ def forgotten(
     """What a second phase cost the test corpora that the first one was scored on.
 
     corpus -> type -> `before`, `after` (strict F1, 0 to 1) and their difference, the forgetting
-    score `forgotten`: above 0 where the second phase lost.
+    score `forgotten`: above 0 where the second phase lost. A type is compared where both phases
+    were scored on the same mentions; micro and macro only where they average the same types.
     """
     first = read_row(runs_folder() / parents["start_from"]["run_id"])
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -131,11 +132,19 @@ def forgotten(
         then = first["scores"].get(corpus, {}).get("test", {}).get("types", {})
         now = splits.get("test", {}).get("types", {})
         for type in now:
-            if type in then:
+            if _is_comparable(type, then, now):
                 before, after = then[type]["f1"], now[type]["f1"]
                 values = {"before": before, "after": after, "forgotten": before - after}
                 found.setdefault(corpus, {})[type] = values
     return found
+
+
+def _is_comparable(type: str, then: Mapping[str, Mapping], now: Mapping[str, Mapping]) -> bool:
+    """Whether two phases' scores of a type, or of an average, are of the same mentions."""
+    if type in AVERAGES and then.keys() != now.keys():
+        return False
+    asked = then.keys() - set(AVERAGES) if type in AVERAGES else {type} & then.keys()
+    return bool(asked) and all(then[t]["support"] == now[t]["support"] for t in asked)
 
 
 def _write_predictions(path: Path, split: Split, found: Sequence[Sequence[Prediction]]) -> None:

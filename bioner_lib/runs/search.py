@@ -20,8 +20,8 @@ from ..errors import WorkbookError, unknown
 from ..home import outputs
 from ..models.heads import plan_heads
 from ..training.loop import fit
-from .provenance import changes, made_from
-from .run import corpora_of
+from .provenance import changes, digests_of_choices, made_from
+from .run import check_names, corpora_of
 
 Space = Mapping[str, Sequence]
 _STARTUP = 5  # trials before pruning starts
@@ -67,8 +67,10 @@ def search(base: RunConfig, space: Space, trials: int, worker: int = 0) -> Found
     if trials < 1:
         raise WorkbookError(f"trials={trials}; expected 1 or more")
     corpora, also = corpora_of(base)
+    check_names([*corpora, *also])
     _check_space(base, space, corpora)
-    study = _study(base, space, worker, made_from(base, [*corpora, *also]))
+    made = made_from(base, [*corpora, *also]) | {"choices": digests_of_choices(space)}
+    study = _study(base, space, worker, made)
 
     def objective(trial) -> float:
         chosen = {name: _suggest(trial, name, values) for name, values in space.items()}
@@ -150,7 +152,7 @@ def _study(base: RunConfig, space: Space, worker: int, made: Mapping):
     folder.mkdir(exist_ok=True)
     asked = [base.digest(), {name: list(values) for name, values in space.items()}]
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
-    name = f"{base.slug}-s{base.seed}-{digest}"
+    name = f"{base.slug}"[:80].strip("-") + f"-s{base.seed}-{digest}"
     journal = folder / f"{name}.journal"
     lock = (JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock)(str(journal))
     _drop_half_a_line(journal, lock)

@@ -89,12 +89,14 @@ class _TaggerSystem(_NeuralSystem):
         if making.keep_model:
             fitted.tagger.save_pretrained(making.working / "model")
         super().__init__(fitted.tagger, making, fitted.cuts)
-        self.history, self.cost = fitted.history, fitted.cost
+        self.history, self.cost, self.restored = fitted.history, fitted.cost, fitted.restored
         self.more = {"parameters": _parameters([self.tagger]), "self_labelled": fitted.labelled}
 
 
 class _EnsembleSystem(_NeuralSystem):
     """The taggers of several seeds, which tag together."""
+
+    restored = 0.0
 
     def __init__(self, making: Making):
         with _timed() as self.cost:
@@ -107,6 +109,8 @@ class _EnsembleSystem(_NeuralSystem):
 
 class _DictionarySystem:
     """The baseline: the mentions of the training text, looked up."""
+
+    restored = 0.0
 
     def __init__(self, making: Making):
         with _timed() as self.cost:

@@ -9,6 +9,7 @@ import torch
 
 from ..config import RunConfig, is_checkpoint, is_tagger
 from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.registry import split_name
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
@@ -48,13 +49,25 @@ def build(
             add_words(encoder, tokenizer, words, config.extra_words)
         names = {"encoder_name": config.encoder}
         tagger = MultiTaskTagger(encoder, tokenizer, plans, **names, **settings)
-        if is_classifier:
-            take_classifier(tagger, config.start_from)
+        taken = take_classifier(tagger, config.start_from) if is_classifier else None
+        _check_taught(config, [taken])
         return tagger
     first = first_phase(config)
     _check_continues(config, first)
+    _check_taught(config, [plan.name for plan in first.plans])
     first.settings |= {name: getattr(config, name) for name in _LENGTHS}
     return first.extended(plans)
+
+
+def _check_taught(config: RunConfig, known: Sequence[str | None]) -> None:
+    """Raises WorkbookError for a head with weight 0 that no earlier run taught."""
+    weights = {} if isinstance(config.loss_weights, str) else config.loss_weights
+    untaught = [head for head, weight in weights.items() if weight == 0 and head not in known]
+    if untaught:
+        raise WorkbookError(
+            f"loss_weights gives {untaught} the weight 0, and start_from={config.start_from!r} has "
+            "taught them nothing: give a weight above 0, or leave their corpora out"
+        )
 
 
 def _settings(config: RunConfig) -> dict:
@@ -101,7 +114,7 @@ def check_context(config: RunConfig, corpora: Sequence[Corpus]) -> None:
             "take a corpus that does (as bc5cdr-pubtator, ncbi-disease-pubtator), or context=0"
         )
     for name, corpus in zip(config.corpora, corpora, strict=True):
-        if config.context and corpus.silver and (config.limit or "@" in name):
+        if config.context and corpus.silver and (config.limit or split_name(name)[1]):
             raise WorkbookError(
                 f"context={config.context} shows neighbouring sentences, and a part of the silver "
                 f"text {name!r} holds single sentences; take all of it, or context=0"

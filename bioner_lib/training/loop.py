@@ -54,6 +54,7 @@ class Fitted:
     cost       sums over the history
     labelled   corpus -> how many sentences a teacher labelled
     cuts       corpus -> its dev split, cut into windows
+    restored   seconds of the epochs that an earlier call trained
     """
 
     tagger: MultiTaskTagger
@@ -61,6 +62,7 @@ class Fitted:
     cost: dict[str, float]
     labelled: dict[str, int]
     cuts: dict[str, Cut]
+    restored: float
 
 
 class Loop:
@@ -322,6 +324,7 @@ def fit(
     loop = Loop(config, corpora, progress, track)
     checkpoint = Checkpoint(folder, loop.parts())
     history = checkpoint.restore()
+    restored = sum(record["seconds"] for record in history)
     for epoch in range(len(history), config.epochs):
         record, scores = _train_and_choose(loop, epoch, choosing, history)
         history.append(record)
@@ -332,7 +335,7 @@ def fit(
     checkpoint.restore_best(history)
     loop.tracking.finish()
     whole = loop.cuts if processes.count() == 1 else {}
-    return Fitted(loop.tagger, history, cost_of(history), loop.labelled, whole)
+    return Fitted(loop.tagger, history, cost_of(history), loop.labelled, whole, restored)
 
 
 def _train_and_choose(
