@@ -84,7 +84,8 @@ def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
     """
     table = _main(table)
     names = table["name"].map(_cut)
-    table = table.assign(name=names.where(~_collides(names, table["name"]), table["name"]))
+    whole = table["name"].str.wrap(64)
+    table = table.assign(name=names.where(~_collides(names, table["name"]), whole))
     means = table.groupby("name")["f1_mean"].agg(["size", "mean"])
     order = means.sort_values(["size", "mean"], ascending=False).index
     place = {name: i for i, name in enumerate(order)}
