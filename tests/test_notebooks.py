@@ -28,6 +28,7 @@ TABLES = {
     "30_single_task": "single_task single_task_documents single_task_jnlpba",
     "40_multi_task": "multi_task",
     "90_leaderboard": "multi_task single_task",
+    "50_ablations": "ablations",
     "55_partial_labels": "partial_labels",
     "60_general_domain": "general_domain",
     "70_lexicons": "silver_text",
