@@ -65,6 +65,7 @@ MATTERS = {
     "max_length": (24, {}),
     "overlap": (0, {}),
     "context": (12, {"max_length": 128}),
+    "extra_words": (5, {}),
     "precision": ("bf16", {}),
     "limit": (12, {}),
     "seed": (14, {}),
