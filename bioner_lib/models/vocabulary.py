@@ -20,11 +20,11 @@ def add_words(encoder, tokenizer, sentences: Iterable[Sequence[str]], count: int
     that stands only once stays cut. Raises WorkbookError for a slow tokenizer, and for one that
     goes on cutting such a word.
     """
+    from transformers import AddedToken
+
     if not tokenizer.is_fast:
         raise WorkbookError(f"extra_words needs a fast tokenizer, not {type(tokenizer).__name__}")
     pieces = dict(_cut_words(tokenizer, sentences)[:count])
-    from transformers import AddedToken
-
     # byte-level tokenizers hold the blank before a word in its piece, WordPiece doesn't
     blank = {"lstrip": type(tokenizer.backend_tokenizer.model).__name__ != "WordPiece"}
     tokenizer.add_tokens([AddedToken(word, single_word=True, **blank) for word in pieces])

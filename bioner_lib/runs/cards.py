@@ -119,12 +119,12 @@ def _training_text(row: Mapping) -> str:
         lines.append([name, ", ".join(about["types"]), sentences, *_origin(name)])
     text = _table(["corpus", "types", "training sentences", "licence", "source"], lines)
     for field, parent in row.get("parents", {}).items():
-        # an ensemble's members learned from the same text, and so did their earlier phases
-        is_member = field.startswith(MEMBER)
-        phases = parent["phases"][:-1] if is_member else parent["phases"]
-        names = [name for phase in phases for name in phase["corpora"]]
-        if is_member and (not phases or field != next(iter(row["parents"]))):
+        phases = parent["phases"]
+        if field.startswith(MEMBER):  # the table above holds the text of its last phase
+            phases = phases[:-1]
+        if not phases:
             continue
+        names = [name for phase in phases for name in phase["corpora"]]
         earlier = [[Path(name).name, *_origin(name)] for name in dict.fromkeys(names)]
         text += f"\n\nThe run builds on `{parent['run_id']}` (`{field}`), which learned from:\n\n"
         text += _table(["corpus", "licence", "source"], earlier)
