@@ -61,11 +61,28 @@ def number_hint(value: object) -> str:
 
 def check_combinations(config) -> None:
     """Raises WorkbookError for fields of a RunConfig that contradict each other."""
+    _check_corpora(config)
+    _check_system(config)
+    _check_sizes(config)
+    _check_losses(config)
+    _check_earlier_runs(config)
+
+
+def _check_corpora(config) -> None:
     trained, tested = list(config.corpora), list(config.also_test)
     if not trained or len({*trained, *tested}) != len(trained + tested):
         raise WorkbookError(
             f"corpora={trained}, also_test={tested}; expected at least one to train on, each once"
         )
+    for name in config.chosen_on:
+        if name not in trained + tested:
+            raise unknown("corpus in chosen_on", name, trained + tested)
+    for name in config.corpus_weights:
+        if name not in config.corpora:
+            raise unknown("corpus in corpus_weights", name, config.corpora)
+
+
+def _check_system(config) -> None:
     if (config.system == "ensemble") != (len(config.seeds) > 1):
         raise WorkbookError(
             f"system={config.system!r}, seeds={list(config.seeds)}; an ensemble takes two seeds or "
@@ -76,16 +93,14 @@ def check_combinations(config) -> None:
             f"system='dictionary' looks up the mentions of its training text; leave out "
             f"start_from={config.start_from!r} and teacher={config.teacher!r}"
         )
-    if config.r_drop and not config.dropout:
+    if config.types and config.heads != "joint":
         raise WorkbookError(
-            f"r_drop={config.r_drop} compares two dropout masks, and dropout=0 makes none; give a "
-            "dropout above 0"
+            f"types={list(config.types)} declares the types of a joint head, but "
+            f"heads={config.heads!r}; take heads='joint', or leave types out"
         )
-    if config.sentence_head != "none" and not config.sentence_weight:
-        raise WorkbookError(
-            f"sentence_weight=0 would teach sentence_head={config.sentence_head!r} nothing; give a "
-            "weight above 0"
-        )
+
+
+def _check_sizes(config) -> None:
     if config.overlap > config.max_length - 3:
         raise WorkbookError(f"overlap={config.overlap}; expected 0 to {config.max_length - 3}")
     if config.max_pieces < config.max_length:
@@ -93,15 +108,13 @@ def check_combinations(config) -> None:
             f"max_pieces={config.max_pieces} can't hold one window of "
             f"max_length={config.max_length}"
         )
-    if config.extra_words and config.start_from:
+
+
+def _check_losses(config) -> None:
+    if config.r_drop and not config.dropout:
         raise WorkbookError(
-            f"extra_words={config.extra_words}, start_from={config.start_from!r}: a second phase "
-            "keeps the pieces of the first; leave extra_words out"
-        )
-    if config.types and config.heads != "joint":
-        raise WorkbookError(
-            f"types={list(config.types)} declares the types of a joint head, but "
-            f"heads={config.heads!r}; take heads='joint', or leave types out"
+            f"r_drop={config.r_drop} compares two dropout masks, and dropout=0 makes none; give a "
+            "dropout above 0"
         )
     for name in ("label_smoothing", "r_drop"):
         if getattr(config, name) and config.decoder == "crf":
@@ -114,6 +127,27 @@ def check_combinations(config) -> None:
             f"r_drop={config.r_drop} and embedding_noise={config.embedding_noise} both take a "
             "second pass; use one of them"
         )
+    if config.sentence_head != "none" and not config.sentence_weight:
+        raise WorkbookError(
+            f"sentence_weight=0 would teach sentence_head={config.sentence_head!r} nothing; give a "
+            "weight above 0"
+        )
+    weights = {} if isinstance(config.loss_weights, str) else config.loss_weights
+    untaught = [head for head, weight in weights.items() if weight == 0]
+    if untaught and not config.start_from:
+        raise WorkbookError(
+            f"loss_weights gives {untaught} the weight 0: such a head would tag what nothing "
+            "taught it. Leave its corpora out, or give a weight above 0; with start_from a 0 "
+            "keeps what an earlier run taught"
+        )
+
+
+def _check_earlier_runs(config) -> None:
+    if config.extra_words and config.start_from:
+        raise WorkbookError(
+            f"extra_words={config.extra_words}, start_from={config.start_from!r}: a second phase "
+            "keeps the pieces of the first; leave extra_words out"
+        )
     if config.teacher and config.context:
         raise WorkbookError(
             f"context={config.context} shows neighbouring sentences, and teacher= moves some "
@@ -124,17 +158,3 @@ def check_combinations(config) -> None:
             "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
             "learn from the teacher's labels"
         )
-    weights = {} if isinstance(config.loss_weights, str) else config.loss_weights
-    untaught = [head for head, weight in weights.items() if weight == 0]
-    if untaught and not config.start_from:
-        raise WorkbookError(
-            f"loss_weights gives {untaught} the weight 0: such a head would tag what nothing "
-            "taught it. Leave its corpora out, or give a weight above 0; with start_from a 0 "
-            "keeps what an earlier run taught"
-        )
-    for name in config.chosen_on:
-        if name not in trained + tested:
-            raise unknown("corpus in chosen_on", name, trained + tested)
-    for name in config.corpus_weights:
-        if name not in config.corpora:
-            raise unknown("corpus in corpus_weights", name, config.corpora)
