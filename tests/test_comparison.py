@@ -63,6 +63,16 @@ def test_the_precision_used_is_part_of_arm_and_budget(outputs):
     assert [made["config"]["seed"] for made in repetitions(config)] == [1, 2, 3]
 
 
+def test_a_row_of_another_version_is_no_repetition(outputs):
+    own, unknown = (in_precision(row(seed, 0.5), "fp32") for seed in (1, 2))
+    unknown["config"] = unknown["config"] | {"a_later_field": 1}
+    for made in (own, unknown):
+        (outputs / "runs" / made["run_id"]).mkdir(parents=True)
+        (outputs / "runs" / made["run_id"] / "run.json").write_text(json.dumps(made))
+    found = repetitions(RunConfig(corpora="sample", precision="fp32"))
+    assert [made["config"]["seed"] for made in found] == [1]
+
+
 def test_budgets_must_be_equal():
     check_budgets([row(1, 0.5), row(2, 0.6)])
     with pytest.raises(WorkbookError, match=r"epochs differs \(3, 8\)"):

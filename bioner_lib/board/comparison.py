@@ -16,6 +16,7 @@ from ..runs.rows import (
     arm,
     arm_of,
     earlier_runs,
+    is_readable,
     parents_of,
     phases,
     precision_of,
@@ -284,7 +285,8 @@ def repetitions(config: RunConfig) -> list[dict]:
     """All finished runs of this configuration, whatever their seed; [] if a run that it builds on
     isn't finished.
 
-    Only runs in this run's precision are returned. Raises WorkbookError for precision="auto" if
+    Only runs in this run's precision are returned. A row that only another version of the workbook
+    can read is of another configuration. Raises WorkbookError for precision="auto" if
     this run isn't finished, and the others used more than one precision.
     """
     runs = runs_folder()
@@ -292,7 +294,11 @@ def repetitions(config: RunConfig) -> list[dict]:
         if not is_released(run_id) and read_row(runs / run_id) is None:
             return []
     parents, mine = parents_of(config), read_row(runs / config.run_id)
-    rows = [row for row in read_rows() if arm_of(row) == arm(config, parents, precision_of(row))]
+    rows = [
+        row
+        for row in read_rows()
+        if is_readable(row) and arm_of(row) == arm(config, parents, precision_of(row))
+    ]
     wanted = precision_of(mine) if mine else config.precision
     if wanted != "auto":
         return [row for row in rows if precision_of(row) in (wanted, "none")]

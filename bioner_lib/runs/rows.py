@@ -51,6 +51,15 @@ def config_of(row: Mapping) -> RunConfig:
         ) from None
 
 
+def is_readable(row: Mapping) -> bool:
+    """Whether this version can read the row's configuration."""
+    try:
+        config_of(row)
+    except WorkbookError:
+        return False
+    return True
+
+
 def precision_of(row: Mapping) -> str:
     """The precision that a run computed in: bf16, fp32 or none."""
     return row.get("device", {}).get("precision") or row["config"].get("precision", "auto")
