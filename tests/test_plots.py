@@ -8,13 +8,11 @@ from conftest import row
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.board import corpus_plots, plots
+from bioner_lib.board.network_plots import weights_by_place
 from bioner_lib.board.tables import (
     aggregate,
     anchors,
     results,
-)
-from bioner_lib.corpora.inspection import (
-    weights_by_place,
 )
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.models import plan_heads

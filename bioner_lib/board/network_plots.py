@@ -1,12 +1,14 @@
-"""A picture of a tagger: which corpora teach the encoder, and which of them teach each head."""
+"""Pictures of a tagger: what teaches its encoder and its heads, and what each head listens to."""
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from ..corpora.corpus import Corpus
-from .style import PALETTE
+from ..corpora.text import Sentence
+from .style import PALETTE, heatmap
 
 # x of the columns: where corpora end, the middle of encoder and views, where heads start, squares
 _CORPORA, _ENCODER, _VIEWS, _HEADS, _TAUGHT = 0.0, 0.75, 1.55, 2.15, 2.95
@@ -56,3 +58,52 @@ def _heights(n: int) -> np.ndarray:
 
 def _arrow(ax: plt.Axes, start: tuple, end: tuple, colour: str | tuple) -> None:
     ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.5})
+
+
+def sharing_by_place(tagger, corpus: Corpus, most: int = 200) -> pd.DataFrame:
+    """`weights_by_place` of a tagger with gates or a router, for a corpus's first dev sentences."""
+    split = corpus.dev[:most]
+    weights = tagger.sharing_weights([sentence.tokens for sentence in split])
+    heads = [plan.name for plan in tagger.plans]
+    experts = [f"expert {k + 1}" for k in range(weights[0].shape[1])]
+    sources = heads if tagger.settings["sharing"] == "cross" else experts
+    return weights_by_place(split, weights, heads, sources, corpus.types)
+
+
+def weights_by_place(
+    split: Sequence[Sentence],
+    weights: Sequence[np.ndarray],
+    heads: Sequence[str],
+    sources: Sequence[str],
+    types: Sequence[str],
+) -> pd.DataFrame:
+    """Mean weight of each source for each head, inside mentions of these types and outside.
+
+    `weights` is `MultiTaskTagger.sharing_weights` of the split: (heads, sources, words) per
+    sentence.
+    """
+    inside = []
+    for sentence in split:
+        spans = [span for span in sentence.spans if span.type in types]
+        for word in range(len(sentence.tokens)):
+            inside.append(any(span.start <= word < span.end for span in spans))
+    inside = np.array(inside)
+    table, names = np.concatenate(weights, axis=-1), " + ".join(types)
+    lines = {}
+    for i, head in enumerate(heads):
+        lines[head, f"in {names}"] = table[i][:, inside].mean(-1)
+        lines[head, f"outside {names}"] = table[i][:, ~inside].mean(-1)
+    index = pd.MultiIndex.from_tuples(lines)
+    return pd.DataFrame(list(lines.values()), index=index, columns=list(sources))
+
+
+def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
+    """Mean weight of each source (expert or other head) for each head and place.
+
+    `frame` is `weights_by_place`.
+    """
+    own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
+    shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
+    heatmap(shown, ax, "mean weight", mask=own, fmt=".2f")
+    ax.set(xlabel="source", ylabel="")
+    return ax

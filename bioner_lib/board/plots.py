@@ -1,7 +1,7 @@
 """One function per figure: it takes data and an ax, and returns the ax.
 
 Notebooks name all figures of rows plots.<name>, so those of f1_plots, generalization_plots,
-network_plots and style are given here too.
+network_plots and style are given here too, with the frames that only one figure needs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,8 @@ from .generalization_plots import recall_dots as recall_dots
 from .generalization_plots import recall_panels as recall_panels
 from .generalization_plots import reliability_diagram as reliability_diagram
 from .network_plots import network as network
+from .network_plots import sharing_by_place as sharing_by_place
+from .network_plots import sharing_weights as sharing_weights
 from .style import PALETTE, heatmap
 from .style import colours_of as colours_of
 from .style import save_figure as save_figure
@@ -332,18 +334,6 @@ def transfer_matrix(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     colours = {"cmap": "vlag_r", "vmin": -bound, "vmax": bound, "center": 0}
     heatmap(shown, ax, "difference in test F1 (points)", fmt="+.1f", **colours)
     ax.set(xlabel="tested on", ylabel="trained on")
-    return ax
-
-
-def sharing_weights(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Mean weight of each source (expert or other head) for each head and place.
-
-    `frame` is `weights_by_place`.
-    """
-    own = np.array([[head == source for source in frame.columns] for head, _ in frame.index])
-    shown = frame.set_axis([f"{head} head, {place}" for head, place in frame.index])
-    heatmap(shown, ax, "mean weight", mask=own, fmt=".2f")
-    ax.set(xlabel="source", ylabel="")
     return ax
 
 

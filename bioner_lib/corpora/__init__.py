@@ -9,8 +9,7 @@ __getattr__, __dir__, __all__ = lazy(
         "text": "sentence_bounds tokenize",
         "loading": "evaluation_documents",
         "concepts": "concepts_of identified identifiers",
-        "inspection": "density lost_by_cutting pieces_by_place summary tag_balance "
-        "sharing_by_place weights_by_place",
+        "inspection": "density lost_by_cutting pieces_by_place summary tag_balance",
         "names": "ambiguity ambiguous_words concept_structure is_abbreviation mentions "
         "name_structure",
         "overlap": "duplicates leaked_sentences seen_by_type seen_in_train shared_documents",

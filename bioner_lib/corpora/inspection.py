@@ -96,43 +96,6 @@ def pieces_by_place(split: Sequence[Sentence], pieces: Sequence[Pieces]) -> dict
     return counts
 
 
-def sharing_by_place(tagger, corpus: Corpus, most: int = 200) -> pd.DataFrame:
-    """`weights_by_place` of a tagger with gates or a router, for a corpus's first dev sentences."""
-    split = corpus.dev[:most]
-    weights = tagger.sharing_weights([sentence.tokens for sentence in split])
-    heads = [plan.name for plan in tagger.plans]
-    experts = [f"expert {k + 1}" for k in range(weights[0].shape[1])]
-    sources = heads if tagger.settings["sharing"] == "cross" else experts
-    return weights_by_place(split, weights, heads, sources, corpus.types)
-
-
-def weights_by_place(
-    split: Sequence[Sentence],
-    weights: Sequence[np.ndarray],
-    heads: Sequence[str],
-    sources: Sequence[str],
-    types: Sequence[str],
-) -> pd.DataFrame:
-    """Mean weight of each source for each head, inside mentions of these types and outside.
-
-    `weights` is `MultiTaskTagger.sharing_weights` of the split: (heads, sources, words) per
-    sentence.
-    """
-    inside = []
-    for sentence in split:
-        spans = [span for span in sentence.spans if span.type in types]
-        for word in range(len(sentence.tokens)):
-            inside.append(any(span.start <= word < span.end for span in spans))
-    inside = np.array(inside)
-    table, names = np.concatenate(weights, axis=-1), " + ".join(types)
-    lines = {}
-    for i, head in enumerate(heads):
-        lines[head, f"in {names}"] = table[i][:, inside].mean(-1)
-        lines[head, f"outside {names}"] = table[i][:, ~inside].mean(-1)
-    index = pd.MultiIndex.from_tuples(lines)
-    return pd.DataFrame(list(lines.values()), index=index, columns=list(sources))
-
-
 def lost_by_cutting(split: Sequence[Sentence], pieces: Sequence[Pieces], room: int) -> int:
     """How many mentions end after the first `room` pieces of their sentence."""
     lost = 0
