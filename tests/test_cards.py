@@ -134,6 +134,9 @@ def test_a_card_tells_of_teachers_and_ensembles(tiny, outputs):
     pupil = small(tiny, halves, teacher=teacher.run_id, confidence=0.0)
     run(pupil, progress=False)
     assert lines_with(model_card(pupil.run_id), "a teacher labelled the other types in 22 of its")
+    later = small(tiny, halves, start_from=pupil.run_id)
+    run(later, progress=False)
+    assert lines_with(model_card(later.run_id), f"hides were labelled by `{teacher.run_id}`")
     first = small(tiny, "sample-gene")
     run(first, progress=False)
     together = small(

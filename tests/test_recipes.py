@@ -191,6 +191,8 @@ def test_mistakes_are_named():
         recipe("bionerds-5", added="sample-virus", corpus_weights={"bc5cdr": 2.0})
     with pytest.raises(WorkbookError, match="unknown RunConfig field 'sharings'"):
         recipe("proposal", sharings="cross")
+    with pytest.raises(WorkbookError, match="'gerbera' has two phases, and system='ensemble'"):
+        recipe("gerbera", system="ensemble", seeds=[13, 42])
 
 
 @pytest.mark.real

@@ -128,6 +128,10 @@ def _training_text(row: Mapping) -> str:
         earlier = [[Path(name).name, *_origin(name)] for name in dict.fromkeys(names)]
         text += f"\n\nThe run builds on `{parent['run_id']}` (`{field}`), which learned from:\n\n"
         text += _table(["corpus", "licence", "source"], earlier)
+        teachers = dict.fromkeys(phase["teacher"] for phase in phases if phase.get("teacher"))
+        if teachers:
+            named = _listed([f"`{teacher}`" for teacher in teachers])
+            text += f"\n\nTypes that this text hides were labelled by {named}."
     return text
 
 

@@ -69,7 +69,8 @@ def recipe(
     fields      any other field of RunConfig
 
     Raises WorkbookError for an unknown recipe, for one that needs `added`, for a wrong number of
-    `epochs`, and for a corpus in `corpus_weights` that no run trains on.
+    `epochs`, for a corpus in `corpus_weights` that no run trains on, and for a recipe of two phases
+    as an ensemble or dictionary.
 
     >>> [config.sharing for config in recipe("cross-sharing", encoder="minilm")]
     ['cross']
@@ -99,7 +100,7 @@ class _Plan:
         table = RECIPES[name]
         if "needs" in table and not added:
             raise WorkbookError(f"recipe {name!r} needs added=, {table['needs']}: a name or folder")
-        self.table, self.has_own_corpora = table, not corpora
+        self.name, self.table, self.has_own_corpora = name, table, not corpora
         self.corpora = corpora or table["corpora"]
         # a recipe without a second corpus ignores `added`, so that a family shares its arguments
         takes_added = "needs" in table or table.get("added")
@@ -139,6 +140,12 @@ class _Plan:
     def _two_phases(
         self, first: Sequence[str], second: Sequence[str], **of_first
     ) -> list[RunConfig]:
+        system = self.fields.get("system", "tagger")
+        if system != "tagger":
+            raise WorkbookError(
+                f"recipe {self.name!r} has two phases, and system={system!r} leaves no single "
+                "tagger that the second could start with; make its runs with system='tagger'"
+            )
         if self.more:
             of_first["epoch_size"] = self._sentences([*first, *self.more])
         begun = self._run(first, 0, **of_first)
