@@ -13,8 +13,10 @@ from typing import ClassVar
 import pytest
 
 from bioner_lib import WorkbookError
+from bioner_lib.silver import entrez as requests
 from bioner_lib.silver import pubmed
-from bioner_lib.silver.pubmed import Abstract, PubMed, parse_record
+from bioner_lib.silver.pubmed import PubMed
+from bioner_lib.silver.pubmed_records import Abstract, parse_record
 
 
 def record(pmid, abstract="OPA1 causes optic atrophy."):
@@ -121,10 +123,10 @@ def server(monkeypatch):
         parts = urllib.parse.urlsplit(request.full_url)
         query = "&".join(filter(None, [parts.query, (request.data or b"").decode()]))
         return urllib.request.urlopen(
-            f"http://127.0.0.1:{running.server_port}{parts.path}?{query}", timeout=pubmed.TIMEOUT
+            f"http://127.0.0.1:{running.server_port}{parts.path}?{query}", timeout=requests.TIMEOUT
         )
 
-    monkeypatch.setattr(pubmed, "_open", here)
+    monkeypatch.setattr(requests, "_open", here)
     monkeypatch.setattr(pubmed, "BATCH", 7)
     yield running
     running.shutdown()
@@ -175,7 +177,7 @@ def test_records_come_newest_first_and_skipped_ones_are_counted(server, tmp_path
 
 
 def test_failures_are_retried_and_no_partial_file_is_kept(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(pubmed, "TIMEOUT", 0.5)
+    monkeypatch.setattr(requests, "TIMEOUT", 0.5)
     backend = "<eSearchResult><ERROR>Search Backend failed: timed out</ERROR></eSearchResult>"
     lost = "<eFetchResult><ERROR>Unable to obtain query #1</ERROR></eFetchResult>"
     Server.plan = [429, backend, None, "empty", 500, "truncate", None, 503, lost, None, 1.5]
@@ -186,7 +188,7 @@ def test_failures_are_retried_and_no_partial_file_is_kept(server, tmp_path, monk
 
 def test_a_server_says_how_long_to_wait(server, tmp_path):
     waits = [
-        pubmed._seconds(header)
+        requests.seconds(header)
         for header in (
             "7",
             "Fri, 20 Nov 2099 10:00:00 GMT",

@@ -8,7 +8,7 @@ from conftest import tagger_for
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.__main__ import MISTAKE, main
-from bioner_lib.silver.pubmed import Abstract
+from bioner_lib.silver.pubmed_records import Abstract
 from bioner_lib.sweeps.executors import opened
 from bioner_lib.tagging import open_writer, tag_files
 from bioner_lib.tagging.texts import Problem, Text
