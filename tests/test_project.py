@@ -124,8 +124,8 @@ ROOMS = {
     "encoders vocabulary dropout packing network span_scores saving hub exporting importing "
     "onnx_export entities predicting tagger ensemble quantization",
     "evaluation": "scoring statistics generalization calibration",
-    "silver": "terms taxonomy lexicons pubmed corpus_folders labelling labelled_gold "
-    "lexicon_quality disagreement coverage denoising",
+    "silver": "terms term_sources taxonomy lexicons entrez pubmed_cache pubmed_records pubmed "
+    "corpus_folders labelling labelled_gold lexicon_quality disagreement coverage denoising",
     "training": "energy progress processes building optimization embedding_rows averaging "
     "checkpoint choosing self_labels objective tracking loop",
     "runs": "rows cards recipes provenance leaks scored evaluations calibrated systems run logs "
@@ -189,7 +189,7 @@ def test_reading_results_does_not_import_torch():
         "board.corpus_plots",
         "runs.recipes",
         "sweeps.executors",
-        "silver.terms",
+        "silver.term_sources",
         "corpora.inspection",
     ]
     code = (

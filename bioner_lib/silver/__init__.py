@@ -8,7 +8,8 @@ from ..lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "terms": "gather mentioned read_hgnc read_mesh read_terms select source",
+        "term_sources": "gather mentioned read_hgnc read_mesh read_terms source",
+        "terms": "select",
         "taxonomy": "read_taxonomy",
         "lexicons": "save_entries",
         "pubmed": "PubMed",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..corpora.reading import open_text
 from ..errors import DataError
-from .terms import Term, read_table, read_terms
+from .term_sources import read_table, read_terms
+from .terms import Term
 
 VIRUSES = "10239"  # the root of all viruses
 _BINOMIAL = re.compile(r"([A-Z])[a-z]+ ([a-z]{3,})")
