@@ -7,8 +7,9 @@ from pathlib import Path
 from ..errors import DataError, WorkbookError, unknown
 from ..home import exists, expanded, outputs
 from .corpus import HUB, Corpus, check_part
+from .corpus_toml import read_corpus_toml
 from .dataset_files import read_hub
-from .own import corpus_of, load_own, read_corpus_toml
+from .own import corpus_of, load_own
 from .registry import CORPORA, load_registered, split_name, types_in
 
 _OF_HUB = ("labels", "tag_field")

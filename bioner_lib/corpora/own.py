@@ -4,54 +4,23 @@ Of a brat corpus each split is a folder.
 """
 
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import file_sha256
-from .brat_folders import is_brat
-from .corpus import AVERAGES, SPLITS, Corpus, Split
+from .corpus import AVERAGES, Corpus, Split
+from .corpus_toml import ABOUT, CARVE_TEST, fits, read_corpus_toml
 from .dataset_files import is_saved_dataset, read_saved
 from .lines import Lines
 from .readers import READERS, guess_reader
 from .reading import Reading
 from .registry import CORPORA, make_corpus
+from .split_files import named_files, split_files
 
-# keys of corpus.toml that say where silver labels come from
-ABOUT = ("lexicon", "teacher", "text", "labelled")
 _TEST_SHARE = 0.15  # of the documents, where corpus.toml says carve_test = true
-_EXPECTED = {  # key of corpus.toml -> what its value must be
-    "types": "a list of texts, or one",
-    "labels": "a table of texts",
-    "silver": "true or false",
-    "reader": "a text",
-    "tag_field": "a text",
-    "tag_names": "a list of texts",
-    "bare_type": "a text",
-    "concepts": "a list of texts",
-    "sha256": "a text",
-    "files": "a table of texts",
-    "name": "a text",
-    "carve_test": "true, false, or a share between 0 and 1 such as 0.15",
-    **dict.fromkeys(ABOUT, "a table"),
-}
-_ROLES = {
-    "train": "train",
-    "devel": "dev",
-    "dev": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "test": "test",
-}
-# files beside the data that are no data
-_BESIDE = re.compile(
-    r"corpus\.toml|\..*|.*\.(tmp|md|lock)"
-    r"|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*",
-    re.IGNORECASE,
-)
 
 
 def load_own(path: Path, options: Mapping[str, object]) -> Corpus:
@@ -92,7 +61,7 @@ class _OwnCorpus:
         if is_saved_dataset(path):
             self.files = {}
         else:
-            self.files = _split_files(path) if names is None else _named_files(path, names)
+            self.files = split_files(path) if names is None else named_files(path, names)
         self.name = self._named(self.options.pop("name", None))
         if sha256:
             self._check_text(sha256)
@@ -165,9 +134,8 @@ class _OwnCorpus:
 
     def _check_carving(self) -> None:
         """Raises DataError where no test split can be set apart."""
-        expected = _EXPECTED["carve_test"]
-        if not _fits(self.carve_test, expected):
-            raise DataError(f"{self.path}: carve_test = {self.carve_test!r}; expected {expected}")
+        if not fits(self.carve_test, CARVE_TEST):
+            raise DataError(f"{self.path}: carve_test = {self.carve_test!r}; expected {CARVE_TEST}")
         if self.silver:
             raise DataError(
                 f"{self.path} is silver: a test split of labels that nobody checked would measure "
@@ -237,130 +205,3 @@ def _usable(types: Iterable[str], path: Path | str) -> tuple[str, ...]:
                 "map it with labels="
             )
     return types
-
-
-def _named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
-    """The files that corpus.toml names by split; raises DataError for one that is missing."""
-    place = path / "corpus.toml"
-    for role, name in names.items():
-        if role not in SPLITS:
-            raise DataError(f"{place}: {unknown('split in files:', role, SPLITS)}")
-        if not ((path / name).is_file() or is_brat(path / name)):
-            raise DataError(f"{place}: files names {name!r}, which isn't there")
-    return {role: path / names[role] for role in SPLITS if role in names}
-
-
-def _split_files(path: Path) -> dict[str, Path]:
-    """Split -> file, by the files' names.
-
-    Raises DataError for two files of one split and for a file of no split: no data is left out
-    unnoticed.
-    """
-    if path.is_file():
-        return {"train": path}
-    try:
-        inside = sorted(path.iterdir())
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
-    files: dict[str, Path] = {}
-    homeless = []
-    _check_folders(path, [file for file in inside if file.is_dir()])
-    if is_brat(path):
-        _check_beside_brat(path, inside)
-        return {"train": path}
-    for file in inside:
-        if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
-            continue
-        parts = re.split(r"[._-]", file.name.lower())
-        roles = {_ROLES[part] for part in parts if part in _ROLES}
-        if len(roles) != 1:  # train_dev.tsv belongs to neither
-            homeless.append(file.name)
-            continue
-        role = roles.pop()
-        if role in files:
-            raise DataError(
-                f"{path}: both {files[role].name} and {file.name} look like the {role} split"
-            )
-        files[role] = file
-    expected = "a split (train, dev/devel/valid, test)"
-    if not files:
-        names = [file.name for file in inside]
-        raise DataError(
-            f"{path}: no file named after {expected} in {names}; corpus.toml may say which is "
-            'which: files = { train = "name" }'
-        )
-    if homeless:
-        raise DataError(
-            f"{path}: {homeless} belong to no split; name each file after {expected}, say "
-            f'files = {{ train = "{homeless[0]}" }} in corpus.toml, or move it elsewhere'
-        )
-    return files
-
-
-def _check_folders(path: Path, folders: Sequence[Path]) -> None:
-    """Raises DataError for brat files that no split would hold."""
-    deep = [folder.name for folder in folders if any(folder.rglob("*.ann"))]
-    if is_brat(path) and deep:
-        raise DataError(
-            f"{path} holds annotations, and so do its folders {deep}; move the former into a "
-            "folder named after a split, or the latter elsewhere"
-        )
-    for folder in folders:
-        if is_brat(folder):
-            continue
-        if folder.name in deep:
-            raise DataError(f"{folder}: the .ann files of a split lie in one folder, not below it")
-        held = [file.name for file in sorted(folder.iterdir()) if not _is_beside(file)]
-        if folder.name.lower() in _ROLES and held:
-            raise DataError(
-                f"{folder} holds {held[:3]}, and no .ann file: a split is one file, or a folder in "
-                "brat's format; move the file up, and name it after the split"
-            )
-
-
-def _check_beside_brat(path: Path, inside: Sequence[Path]) -> None:
-    """Raises DataError for data beside the annotations of a folder, which no split would hold."""
-    known = (".txt", ".ann", ".conf")
-    others = [file.name for file in inside if not (file.suffix in known or _is_beside(file))]
-    if others:
-        raise DataError(
-            f"{path} holds .ann files, which are its train split, and {others[:3]}; move the .ann "
-            "files and their texts into a folder named train, or the others elsewhere"
-        )
-
-
-def _is_beside(file: Path) -> bool:
-    """Whether a file is no data; folders that no split is named after aren't read."""
-    return file.is_dir() or bool(_BESIDE.fullmatch(file.name))
-
-
-def read_corpus_toml(path: Path) -> dict:
-    """The settings in a folder's corpus.toml; raises DataError for values of the wrong kind."""
-    place = path / "corpus.toml"
-    if not path.is_dir() or not place.exists():
-        return {}
-    try:
-        settings = tomllib.loads(place.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{place}: {error}") from None
-    for key, expected in _EXPECTED.items():
-        if key in settings and not _fits(settings[key], expected):
-            raise DataError(f"{place}: {key} = {settings[key]!r}; expected {expected}")
-    return settings
-
-
-def _fits(value: object, expected: str) -> bool:
-    is_flag, is_text = isinstance(value, bool), isinstance(value, str)
-    is_list, is_table = isinstance(value, list), isinstance(value, dict)
-    parts = value.values() if is_table else value if is_list else ()
-    of_texts = all(isinstance(part, str) for part in parts)
-    fits = {
-        "true or false": is_flag,
-        _EXPECTED["carve_test"]: is_flag or (isinstance(value, float) and 0 < value < 1),
-        "a text": is_text,
-        "a list of texts": is_list and of_texts,
-        "a list of texts, or one": is_text or (is_list and of_texts),
-        "a table": is_table,
-        "a table of texts": is_table and of_texts,
-    }
-    return fits[expected]

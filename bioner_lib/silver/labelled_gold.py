@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..corpora.corpus import Corpus, refuse_test
-from ..corpora.own import read_corpus_toml
+from ..corpora.corpus_toml import read_corpus_toml
 from ..corpora.schemes import Span, to_tags
 from ..errors import DataError
 from .corpus_folders import derived_name, record, silver_folder, write_corpus

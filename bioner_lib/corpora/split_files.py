@@ -1,0 +1,119 @@
+"""Which file or folder of a user's own corpus is which split."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import DataError, unknown
+from .brat_folders import is_brat
+from .corpus import SPLITS
+
+_ROLES = {
+    "train": "train",
+    "devel": "dev",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+# files beside the data that are no data
+_BESIDE = re.compile(
+    r"corpus\.toml|\..*|.*\.(tmp|md|lock)"
+    r"|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*",
+    re.IGNORECASE,
+)
+
+
+def named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
+    """The files that corpus.toml names by split; raises DataError for one that is missing."""
+    place = path / "corpus.toml"
+    for role, name in names.items():
+        if role not in SPLITS:
+            raise DataError(f"{place}: {unknown('split in files:', role, SPLITS)}")
+        if not ((path / name).is_file() or is_brat(path / name)):
+            raise DataError(f"{place}: files names {name!r}, which isn't there")
+    return {role: path / names[role] for role in SPLITS if role in names}
+
+
+def split_files(path: Path) -> dict[str, Path]:
+    """Split -> file, by the files' names.
+
+    Raises DataError for two files of one split and for a file of no split: no data is left out
+    unnoticed.
+    """
+    if path.is_file():
+        return {"train": path}
+    try:
+        inside = sorted(path.iterdir())
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    files: dict[str, Path] = {}
+    homeless = []
+    _check_folders(path, [file for file in inside if file.is_dir()])
+    if is_brat(path):
+        _check_beside_brat(path, inside)
+        return {"train": path}
+    for file in inside:
+        if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
+            continue
+        parts = re.split(r"[._-]", file.name.lower())
+        roles = {_ROLES[part] for part in parts if part in _ROLES}
+        if len(roles) != 1:  # train_dev.tsv belongs to neither
+            homeless.append(file.name)
+            continue
+        role = roles.pop()
+        if role in files:
+            raise DataError(
+                f"{path}: both {files[role].name} and {file.name} look like the {role} split"
+            )
+        files[role] = file
+    expected = "a split (train, dev/devel/valid, test)"
+    if not files:
+        names = [file.name for file in inside]
+        raise DataError(
+            f"{path}: no file named after {expected} in {names}; corpus.toml may say which is "
+            'which: files = { train = "name" }'
+        )
+    if homeless:
+        raise DataError(
+            f"{path}: {homeless} belong to no split; name each file after {expected}, say "
+            f'files = {{ train = "{homeless[0]}" }} in corpus.toml, or move it elsewhere'
+        )
+    return files
+
+
+def _check_folders(path: Path, folders: Sequence[Path]) -> None:
+    """Raises DataError for brat files that no split would hold."""
+    deep = [folder.name for folder in folders if any(folder.rglob("*.ann"))]
+    if is_brat(path) and deep:
+        raise DataError(
+            f"{path} holds annotations, and so do its folders {deep}; move the former into a "
+            "folder named after a split, or the latter elsewhere"
+        )
+    for folder in folders:
+        if is_brat(folder):
+            continue
+        if folder.name in deep:
+            raise DataError(f"{folder}: the .ann files of a split lie in one folder, not below it")
+        held = [file.name for file in sorted(folder.iterdir()) if not _is_beside(file)]
+        if folder.name.lower() in _ROLES and held:
+            raise DataError(
+                f"{folder} holds {held[:3]}, and no .ann file: a split is one file, or a folder in "
+                "brat's format; move the file up, and name it after the split"
+            )
+
+
+def _check_beside_brat(path: Path, inside: Sequence[Path]) -> None:
+    """Raises DataError for data beside the annotations of a folder, which no split would hold."""
+    known = (".txt", ".ann", ".conf")
+    others = [file.name for file in inside if not (file.suffix in known or _is_beside(file))]
+    if others:
+        raise DataError(
+            f"{path} holds .ann files, which are its train split, and {others[:3]}; move the .ann "
+            "files and their texts into a folder named train, or the others elsewhere"
+        )
+
+
+def _is_beside(file: Path) -> bool:
+    """Whether a file is no data; folders that no split is named after aren't read."""
+    return file.is_dir() or bool(_BESIDE.fullmatch(file.name))
