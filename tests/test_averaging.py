@@ -7,9 +7,11 @@ from tiny_encoders import make_encoder
 from torch import nn
 
 from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.training import fitting
 from bioner_lib.training import loop as training
 from bioner_lib.training.averaging import LastWeights
-from bioner_lib.training.loop import Loop, fit
+from bioner_lib.training.fitting import fit
+from bioner_lib.training.loop import Loop
 from bioner_lib.training.optimization import ABOVE, EMBEDDINGS, layer_rates, make_optimizer
 
 
@@ -63,7 +65,7 @@ def test_dev_judges_the_mean_and_the_run_keeps_what_it_judged(tiny, tmp_path, mo
     monkeypatch.setattr(training.Loop, "one_epoch", watched)
     plain = fit(small(tiny, epochs=3, learning_rate=3e-3), corpora, progress=False)
     trained.clear()
-    monkeypatch.setattr(training, "dev_scores", dev_scores)
+    monkeypatch.setattr(fitting, "dev_scores", dev_scores)
     done = fit(config, corpora, tmp_path if folder else None, progress=False)
     assert [r["loss"] for r in done.history] == [r["loss"] for r in plain.history]
     name = "encoder.encoder.layer.0.attention.self.query.weight"
@@ -81,7 +83,7 @@ def test_a_killed_run_remembers_its_last_weights(tiny, tmp_path, monkeypatch):
     def dev_scores(*_):
         return {"sample": {"micro": {"f1": float(next(rising))}}}
 
-    monkeypatch.setattr(training, "dev_scores", dev_scores)
+    monkeypatch.setattr(fitting, "dev_scores", dev_scores)
     whole = fit(config, corpora, progress=False)
     inner = Loop.one_epoch
 

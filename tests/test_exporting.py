@@ -15,7 +15,7 @@ from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
 from bioner_lib.corpora.schemes import to_spans
 from bioner_lib.models.exporting import label_of
 from bioner_lib.models.heads import Chain, Head
-from bioner_lib.training.loop import fit
+from bioner_lib.training.fitting import fit
 
 CORPUS = load_corpus("sample")
 # what a pipeline says of tokenizers that mark blanks, not the pieces inside a word

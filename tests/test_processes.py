@@ -15,7 +15,7 @@ from bioner_lib.models.batching import epoch_batches, make_examples
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.training import processes
 from bioner_lib.training.building import build
-from bioner_lib.training.loop import Share, share_of
+from bioner_lib.training.shares import Share, share_of
 
 pytestmark = pytest.mark.slow
 FIELDS = {

@@ -127,7 +127,7 @@ ROOMS = {
     "silver": "terms term_sources taxonomy lexicons entrez pubmed_cache pubmed_records pubmed "
     "corpus_folders labelling labelled_gold lexicon_quality disagreement coverage denoising",
     "training": "energy progress processes building optimization embedding_rows averaging "
-    "checkpoint choosing self_labels objective tracking loop",
+    "checkpoint choosing self_labels objective tracking shares loop fitting",
     "runs": "rows cards recipes provenance leaks scored evaluations calibrated systems run logs "
     "search",
     "throughput": "measuring trainers taggers trained",

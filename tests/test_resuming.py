@@ -16,9 +16,9 @@ from bioner_lib import (
     load_corpus,
 )
 from bioner_lib.runs.rows import forget
-from bioner_lib.training import checkpoint
+from bioner_lib.training import checkpoint, fitting
 from bioner_lib.training import loop as training
-from bioner_lib.training.loop import fit
+from bioner_lib.training.fitting import fit
 from bioner_lib.training.optimization import clip_gradient
 
 ONE_RUN = """
@@ -101,7 +101,7 @@ def test_killed_between_the_last_two_steps(tiny, tmp_path, monkeypatch):
     first = run_in(tmp_path, config)
     folder = tmp_path / "runs" / config.run_id
     folder.rename(folder.with_name(f".working-{config.run_id}"))
-    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(fitting, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert run_in(tmp_path, config) == first
     assert (folder / "run.json").exists()
 

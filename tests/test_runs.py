@@ -22,11 +22,12 @@ from bioner_lib.errors import SelectionError
 from bioner_lib.models.hardware import autocast_dtype
 from bioner_lib.models.heads import plan_heads
 from bioner_lib.runs.rows import file_name, forget
+from bioner_lib.training import fitting
 from bioner_lib.training import loop as training
 from bioner_lib.training.building import build
 from bioner_lib.training.choosing import dev_f1
 from bioner_lib.training.energy import joules, used
-from bioner_lib.training.loop import fit
+from bioner_lib.training.fitting import fit
 
 
 def test_a_run_leaves_a_complete_row(tiny, outputs, capsys):
@@ -74,7 +75,7 @@ def test_a_run_leaves_a_complete_row(tiny, outputs, capsys):
 def test_a_finished_run_is_read_and_not_repeated(tiny, outputs, monkeypatch):
     config = small(tiny, epochs=1)
     first = run(config, progress=False)
-    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(fitting, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert run(config, progress=False) == first
 
 
@@ -114,7 +115,7 @@ def test_two_corpora_never_share_a_predictions_file():
 
 
 def test_a_corpus_that_no_head_can_score_is_refused_before_training(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("trained first"))
+    monkeypatch.setattr(fitting, "fit", lambda *a, **k: pytest.fail("trained first"))
     with pytest.raises(WorkbookError, match=r"no head knows any of \['Virus'\]"):
         run_in(tmp_path, small(tiny, corpora="sample-gene", also_test=("sample-virus",), epochs=3))
 
@@ -151,7 +152,7 @@ def test_the_best_dev_epoch_is_kept(tiny, tmp_path, monkeypatch):
         weights.append(tagger.heads[0].linear.weight.detach().clone())
         return {"sample": {"micro": {"f1": next(scores)}}}
 
-    monkeypatch.setattr(training, "dev_scores", fake)
+    monkeypatch.setattr(fitting, "dev_scores", fake)
     for folder in (None, tmp_path):
         scores = iter([0.2, 0.6, 0.4])
         weights[:] = []

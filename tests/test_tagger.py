@@ -19,7 +19,7 @@ from bioner_lib.models.encoders import load_encoder
 from bioner_lib.models.entities import in_batches
 from bioner_lib.models.heads import Output, plan_heads
 from bioner_lib.models.losses import MultiTaskLoss
-from bioner_lib.training.loop import fit
+from bioner_lib.training.fitting import fit
 
 
 @pytest.mark.parametrize("family", FAMILIES)

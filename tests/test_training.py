@@ -13,7 +13,8 @@ from bioner_lib.models.heads import Prediction, plan_heads
 from bioner_lib.training import loop as training
 from bioner_lib.training.building import build, seed_everything
 from bioner_lib.training.choosing import dev_f1, dev_scores
-from bioner_lib.training.loop import Loop, fit
+from bioner_lib.training.fitting import cost_of, fit
+from bioner_lib.training.loop import Loop
 
 NAMES = ("sample-gene", "sample-disease")
 
@@ -257,7 +258,7 @@ def test_the_cost_of_a_training_by_hand():
         "steps": 7,
         "joules": 5.0,
     }
-    cost = training.cost_of([record, record])
+    cost = cost_of([record, record])
     assert cost == {
         "joules": 10.0,
         "seconds": 6.0,
@@ -265,8 +266,8 @@ def test_the_cost_of_a_training_by_hand():
         "pieces_per_second": 50.0,
         "steps": 14,
     }
-    assert training.cost_of([record, record | {"joules": None}])["joules"] is None
-    assert training.cost_of([])["joules"] is None
+    assert cost_of([record, record | {"joules": None}])["joules"] is None
+    assert cost_of([])["joules"] is None
 
 
 def test_progress_is_shown(tiny, monkeypatch, capsys):

@@ -92,7 +92,7 @@ def _take_part(config: RunConfig, working: Path) -> dict:
     """What all processes but the first do: train with it, and return its row."""
     message = processes.tell()
     if message == TRAIN:
-        from ..training.loop import fit
+        from ..training.fitting import fit
 
         corpora, also = corpora_of(config)
         fit(config, corpora, working, progress=False, also=also)

@@ -19,7 +19,7 @@ from ..corpora.corpus import Corpus
 from ..errors import WorkbookError, unknown
 from ..home import outputs
 from ..models.heads import plan_heads
-from ..training.loop import fit
+from ..training.fitting import fit
 from .provenance import changes, digests_of_choices, made_from
 from .run import check_names, corpora_of
 

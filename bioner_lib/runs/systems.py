@@ -79,7 +79,7 @@ class _TaggerSystem(_NeuralSystem):
     """A tagger: trained on creation."""
 
     def __init__(self, making: Making):
-        from ..training.loop import fit
+        from ..training.fitting import fit
 
         config = making.config
         processes.tell(TRAIN)

@@ -12,7 +12,8 @@ from ..models.hardware import autocast_dtype
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
 from ..training.choosing import dev_f1
-from ..training.loop import Loop, fit
+from ..training.fitting import fit
+from ..training.loop import Loop
 from .trainers import stock_trainer
 
 
