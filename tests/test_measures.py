@@ -167,6 +167,9 @@ def test_committed_rows_need_neither_predictions_nor_corpora(published, outputs,
         sweep.read_text().replace("[1, 2, 3]", "[1, 2]").replace("nobody", "dictionary")
     )
     assert page("tiny") == text, "no other arm stands against it"
+    sweep.write_text(sweep.read_text().replace("x-base: dictionary", "x-base: [dictionary, other]"))
+    with pytest.raises(WorkbookError, match="unknown arm 'other'"):
+        page("tiny")
     f1 = f"{100 * row['scores']['sample']['test']['types']['Gene']['f1']:.1f}"
     assert re.search(rf"\| sample \| Gene \| dictionary \| 1 \| [\d.]+ \| [\d.]+ \| {f1} \|", text)
     assert re.search(r"\| sample \| Gene \| dictionary \| [\d.]+ \(\d+\) \| 0\.0 \(\d+\) \|", text)

@@ -8,7 +8,9 @@ arms for tables and figures, by fields of their configurations:
       mask: {unannotated: mask, heads: per-type}
       after gold: {corpora: [silver], start_from: {corpora: [gold]}}  # the phase before
       single-task: [{corpora: [bc5cdr]}, {corpora: [bc2gm]}]  # any of them
-    x-base: mask  # the page compares the other arms of its training corpora with this one
+    # the page compares the other arms of its training corpora and budget with this one, or with
+    # each of several
+    x-base: mask
 """
 
 import json

@@ -5,6 +5,7 @@ from math import isnan
 
 import pandas as pd
 
+from ..config_checks import as_tuple
 from ..config_files import parse_yaml
 from ..evaluation.calibration import error_of_bins
 from ..evaluation.generalization import GROUPINGS
@@ -89,8 +90,8 @@ def page(table: str, folder: str = "") -> str:
     head += _LEFT.format(left=left, all=jobs, table=table) if left else ""
     head += _computed(rows)
     known = _KNOWN + _recall_table(found)
-    base = parse_yaml(text).get("x-base", "")
-    body = scores + _NOTE + _comparisons(rows, base, whole=not left) + _second_phases(rows)
+    bases = as_tuple("x-base", parse_yaml(text).get("x-base", []), "'hard'")
+    body = scores + _NOTE + _comparisons(rows, bases, whole=not left) + _second_phases(rows)
     return head + body + known + _SCORES + _scores_table(found)
 
 
@@ -110,15 +111,16 @@ def _computed(rows: Sequence[Mapping]) -> str:
     )
 
 
-def _comparisons(rows: Sequence[Mapping], base: str, whole: bool) -> str:
-    """Every arm minus the dictionary; at equal budgets, arms minus the base, multi minus single."""
+def _comparisons(rows: Sequence[Mapping], bases: Sequence[str], whole: bool) -> str:
+    """Every arm minus the dictionary; at equal budgets, arms minus a base, multi minus single."""
     arms = by_arm(last_phases(rows))
     dictionary = arms.get("dictionary")
     trained = {name: own for name, own in arms.items() if name != "dictionary"}
     against = compare_arms(trained, dictionary) if dictionary else pd.DataFrame()
     parts = [(_AGAINST, against)]
-    if base in arms or (base and whole):  # in a part it may be still to be made
-        parts.append((_BASE.format(base=base), against_base(arms, base)))
+    for base in bases:
+        if base in arms or whole:  # in a part it may be still to be made
+            parts.append((_BASE.format(base=base), against_base(arms, base)))
     parts.append((_MULTI, against_single(arms)))
     return "".join(head + _differences(frame) for head, frame in parts if len(frame))
 
