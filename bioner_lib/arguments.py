@@ -63,7 +63,7 @@ def _add_tag(commands) -> None:
         "-o",
         "--out",
         required=True,
-        help="the output; an unfinished one is continued. OUT.made_from.json says what made it",
+        help="the output; an unfinished one is continued. OUT.made_from.jsonl says what made it",
     )
     formats = "jsonl, pubtator, bioc.xml, bioc.json, brat (a folder) or conll"
     tag.add_argument("--format", default="jsonl", help=f"{formats} (default: jsonl)")

@@ -234,13 +234,19 @@ def test_a_finished_output_stays_as_it_is(tmp_path, format):
     assert content(tmp_path / "b") == first
 
 
-@each_format
+@pytest.mark.parametrize("format", ["jsonl", "conll"])
 def test_documents_of_one_name_are_all_written(tmp_path, format):
     twice = [tagged("TP53 binds.", [(0, 0, 1, "Gene")], "x")] * 3
     write(format, tmp_path / "whole", twice)
     write(format, tmp_path / "cut", twice[:2])
     write(format, tmp_path / "cut", twice)
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("format", ["pubtator", "bioc.xml", "bioc.json", "brat"])
+def test_documents_of_one_name_are_refused_where_names_must_differ(tmp_path, format):
+    with pytest.raises(WorkbookError, match="two documents have the id 'x'"):
+        write(format, tmp_path / "whole", [tagged("TP53 binds.", [], "x"), tagged("Z.", [], "x")])
 
 
 @each_format

@@ -1,6 +1,7 @@
 """`python -m bioner_lib tag`: from a file of texts to a file of entities."""
 
 import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -8,6 +9,10 @@ from conftest import tagger_for
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.__main__ import MISTAKE, main
+from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
+from bioner_lib.corpora.brat_folders import read_brat
+from bioner_lib.corpora.documents import document_of
+from bioner_lib.models.span_scores import write_calibration
 from bioner_lib.silver.pubmed_records import Abstract
 from bioner_lib.sweeps.executors import opened
 from bioner_lib.tagging import open_writer, tag_files
@@ -68,17 +73,66 @@ def test_an_output_is_never_continued_with_something_else(model, texts, tmp_path
     ):
         assert main(["tag", model, *call, "-o", str(out)]) == MISTAKE
         assert f"was made with {what}" in capsys.readouterr().err
-    made_from = tmp_path / "out.jsonl.made_from.json"
+    made_from = tmp_path / "out.jsonl.made_from.jsonl"
     for spoil in (lambda: made_from.write_text("[]"), made_from.unlink):
         spoil()
         assert main(["tag", model, str(texts), "-o", str(out)]) == MISTAKE
-        assert "out.jsonl.made_from.json, which says what made it" in capsys.readouterr().err
+        assert "out.jsonl.made_from.jsonl, which says what made it" in capsys.readouterr().err
     notes = tmp_path / "notes.json"
     notes.write_text('{"notes": "a week of work"}')
     with pytest.raises(WorkbookError, match="is no output of this format"):
         open_writer("jsonl", notes).__enter__()
     assert notes.read_text() == '{"notes": "a week of work"}'
     assert out.read_bytes() == first
+
+
+def test_an_output_is_never_continued_by_a_tagger_that_changed(model, texts, tmp_path, capsys):
+    folder, out = tmp_path / "model", tmp_path / "out.jsonl"
+    shutil.copytree(model, folder)
+    assert main(["tag", str(folder), str(texts), "-o", str(out)]) == 0
+    first = out.read_bytes()
+    about = {"types": {"Gene": {"exponent": 2.0, "threshold": None}}}
+    write_calibration(about, folder)
+    assert main(["tag", str(folder), str(texts), "-o", str(out)]) == MISTAKE
+    assert "was made with weights" in capsys.readouterr().err
+    assert out.read_bytes() == first
+    (folder / "calibration.json").unlink()
+    assert main(["tag", str(folder), str(texts), "-o", str(out)]) == 0
+
+
+def test_an_output_is_never_continued_with_a_text_that_changed(model, tmp_path, capsys):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    lines = ["TP53 binds.", "BRCA1 is a gene.", "A third text."]
+    source.write_text("\n".join(lines))
+    assert main(["tag", model, str(source), "-o", str(out)]) == 0
+    first = out.read_bytes()
+    source.write_text("\n".join([lines[0], "A new text.", *lines[1:]]))
+    assert main(["tag", model, str(source), "-o", str(out)]) == MISTAKE
+    assert "the text of '2' has changed since it was tagged" in capsys.readouterr().err
+    assert out.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("format", "read"),
+    [
+        ("pubtator", read_pubtator),
+        ("bioc.xml", read_bioc),
+        ("bioc.json", read_bioc),
+        ("brat", read_brat),
+    ],
+)
+def test_sentences_of_one_document_become_texts_that_are_read_back(model, tmp_path, format, read):
+    texts = [Text("12345", "TP53 binds."), Text("12345", "BRCA1 is one."), Text("12345-2", "Z.")]
+    out = tmp_path / f"out.{format}"
+    for _ in range(2):
+        done = tag_files.tag_texts(model, texts, out, format)
+    assert (done.documents, done.kept) == (0, 3)
+    docs = {sentence.doc for sentence in read(out).sentences}
+    assert docs == {"12345", "12345-2", "12345-2-2"}
+    with open_writer(format, tmp_path / "again") as writer:
+        writer.write(document_of("TP53.", "x"))
+        with pytest.raises(WorkbookError, match="two documents have the id 'x'"):
+            writer.write(document_of("BRCA1.", "x"))
 
 
 def test_a_broken_output_is_continued_to_the_same_bytes(model, texts, tmp_path, monkeypatch):

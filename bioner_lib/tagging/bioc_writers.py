@@ -8,7 +8,7 @@ import bioc
 from bioc import biocjson, biocxml
 
 from ..corpora.documents import Document
-from .writing import Writer, for_xml
+from .writing import Writer, for_xml, refuse_again
 
 
 def to_bioc(document: Document) -> bioc.BioCDocument:
@@ -49,6 +49,7 @@ class _BiocWriter(Writer):
         super().__exit__()
 
     def write(self, document: Document) -> None:
+        refuse_again(self.key(document.id), self.written)
         between = "" if self.is_first else self.between
         self.file.write((between + self.record(document)).encode())
         self.file.flush()

@@ -1,13 +1,13 @@
 """brat standoff: a folder with id.txt and id.ann for each document."""
 
 import re
-from collections import Counter, defaultdict, deque
 from pathlib import Path
 
 from ..corpora.documents import Document, without_halves
 from ..errors import WorkbookError
 from ..home import replace_text
 from ..runs.rows import file_name
+from .writing import refuse_again
 
 _BREAKS = re.compile(r"[\r\n]+")
 _CUT = re.compile(r".*\.ann\.[0-9a-f]{8}\.tmp")  # what a kill leaves of a file
@@ -23,12 +23,11 @@ class BratWriter:
     Raises WorkbookError for a file in the folder's place, and for a folder that holds other files.
     """
 
-    lost, holds_empty = 0, True
+    lost, holds_empty, own_ids = 0, True, True
 
     def __init__(self, path: Path, whole: bool = False):
         self.path = path
-        self._asked: Counter = Counter()
-        self._names: dict[str, deque[str]] = defaultdict(deque)
+        self.written: set[str] = set()
         if path.exists() and not path.is_dir():
             raise WorkbookError(f"{path} is a file; brat needs a folder: name another one")
         for left in path.glob("*.ann.*.tmp"):
@@ -45,28 +44,26 @@ class BratWriter:
     def __exit__(self, *_) -> None:
         pass
 
+    def held(self, key: str) -> int:
+        """1 where an earlier call has written the document of a key, else 0."""
+        return int((self.path / f"{key}.ann").exists())
+
     def taken(self, id: str) -> bool:
-        """Whether the next document of this id is in the folder already."""
-        name = self._next_name(id)
-        if (self.path / f"{name}.ann").exists():
-            return True
-        self._names[id].append(name)
-        return False
+        """Whether an earlier call has written the document of this id."""
+        key = self.key(id)
+        return key not in self.written and bool(self.held(key))
+
+    def key(self, id: str) -> str:
+        """The name of the document's files: two ids never share one."""
+        return file_name(without_halves(id) or "text")
 
     def write(self, document: Document) -> None:
-        """Add a document."""
-        waiting = self._names[document.id]
-        name = waiting.popleft() if waiting else self._next_name(document.id)
-        text = without_halves(document.text)
+        """Add a document; raises WorkbookError for the id of another one."""
+        name, text = self.key(document.id), without_halves(document.text)
+        refuse_again(name, self.written)
         with (self.path / f"{name}.txt").open("w", encoding="utf-8", newline="") as file:
             file.write(text)
         replace_text(self.path / f"{name}.ann", _annotations(document, text), lasting=False)
-
-    def _next_name(self, id: str) -> str:
-        """The file of the next document of an id: two documents never share one."""
-        count = self._asked[id]
-        self._asked[id] += 1
-        return file_name(id or "text") + (f"~{count + 1}" if count else "")
 
 
 def _annotations(document: Document, text: str) -> str:

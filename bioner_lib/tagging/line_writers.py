@@ -47,7 +47,7 @@ class JsonlWriter(Writer):
                                  characters `start`, `end` (exclusive) of the document
     """
 
-    holds_empty = False
+    holds_empty = own_ids = False
 
     def record(self, document: Document) -> str:
         return "".join(f"{json.dumps(line)}\n" for line in self._lines(document))
@@ -141,6 +141,8 @@ def _end_of_title(text: str, document: Document) -> int:
 
 class ConllWriter(Writer):
     """A word and its IOB2 tag per line; `-DOCSTART-` and the id before each document."""
+
+    own_ids = False
 
     def key(self, id: str) -> str:
         return _BREAKS.sub(" ", without_halves(id))

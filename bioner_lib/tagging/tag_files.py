@@ -1,19 +1,20 @@
 """`python -m bioner_lib tag`: the texts of a file through a tagger, into a file of entities.
 
 A killed call is continued: documents that the output holds whole are not tagged again. What made
-an output stands beside it, in <output>.made_from.json; another tagger, option or text is refused.
+an output stands beside it, in <output>.made_from.jsonl; another tagger, option or text is refused.
 """
 
 import hashlib
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from ..corpora.documents import Document, document_of
 from ..errors import WorkbookError
@@ -75,24 +76,33 @@ def tag_texts(
     options    arguments of `MultiTaskTagger.tag`: types, flat, threshold, precision
     each       is called with every document that is written, and with the kept ones
 
+    In a format whose documents have ids of their own, a repeated id gets a number: x, x-2.
+
     Raises WorkbookError for a wrong option or model, and for an output that isn't of this format
-    or was made by another tagger, with other options, or of texts that begin otherwise.
+    or was made by another tagger, with other options, or of other texts.
     """
     done, work = Tagged(), partial(_tag, model, int8, dict(options or {}))
+    _loaded.cache_clear()  # the tagger may have changed since an earlier call
     work([])  # wrong options and models are named before anything is written
     first, texts = _first_text(texts)
-    made_from = {"tagger": model, "format": format, "int8": int8, "options": dict(options or {})}
-    origin = Origin(Path(out), made_from | {"first text": first})
-    with open_writer(format, Path(out), origin.whole) as writer:
-        origin.begin()
-        new = _without_taken(texts, writer, done, each)
-        for document in _in_order(work, new, executor, workers):
-            writer.write(document)
-            done.documents += 1
-            done.entities.update(entity["entity_group"] for entity in document.entities)
-            each(document)
-        done.lost = writer.lost
-    origin.end()
+    made_from = {"tagger": model, "weights": _loaded(model, int8).digest, "format": format}
+    made_from |= {"int8": int8, "options": dict(options or {}), "first text": first}
+    origin = Origin(Path(out), made_from)
+    with closing(origin):
+        with open_writer(format, Path(out), origin.whole) as writer:
+            origin.begin(writer.held)
+            if writer.own_ids:
+                texts = _with_own_ids(texts, writer.key)
+            new = _without_taken(texts, writer, origin, done, each)
+            for document in _in_order(work, new, executor, workers):
+                if writer.holds_empty or document.text.strip():
+                    origin.add(writer.key(document.id), document.text)
+                writer.write(document)
+                done.documents += 1
+                done.entities.update(entity["entity_group"] for entity in document.entities)
+                each(document)
+            done.lost = writer.lost
+        origin.end()
     return done
 
 
@@ -107,7 +117,25 @@ def _first_text(texts: Iterable[Text | Problem]) -> tuple[str, Iterator[Text | P
     return "", iter(before)
 
 
-def _without_taken(texts: Iterable[Text | Problem], writer, done: Tagged, each) -> Iterator[Text]:
+def _with_own_ids(
+    texts: Iterable[Text | Problem], key: Callable[[str], str]
+) -> Iterator[Text | Problem]:
+    """The texts, of which no two have ids with the same key."""
+    taken = set()
+    for text in texts:
+        if isinstance(text, Text):
+            id, number = text.id, 1
+            while key(id) in taken:
+                number += 1
+                id = f"{text.id}-{number}"
+            taken.add(key(id))
+            text = text._replace(id=id)
+        yield text
+
+
+def _without_taken(
+    texts: Iterable[Text | Problem], writer, origin: Origin, done: Tagged, each
+) -> Iterator[Text]:
     """The texts that no earlier call has written."""
     for text in texts:
         if isinstance(text, Problem):
@@ -115,6 +143,7 @@ def _without_taken(texts: Iterable[Text | Problem], writer, done: Tagged, each) 
             if len(done.problems) < _NAMED:
                 done.problems.append(text)
         elif (writer.holds_empty or text.text.strip()) and writer.taken(text.id):
+            origin.check(writer.key(text.id), text.text)
             done.kept += 1
             each(text)
         else:
@@ -138,20 +167,40 @@ def _in_order(
 
 
 def _tag(model: str, int8: bool, options: dict, texts: Iterable[Text]) -> list[Document]:
-    tagger = _tagger(model, int8)
     documents = [document_of(text.text, text.id) for text in texts]
-    return list(tagger.tag_documents(documents, **options))
+    return list(_loaded(model, int8).tagger.tag_documents(documents, **options))
+
+
+class _Loaded(NamedTuple):
+    """A tagger, and a digest of its weights and its calibration."""
+
+    tagger: MultiTaskTagger | Ensemble
+    digest: str
 
 
 @lru_cache(maxsize=1)
-def _tagger(model: str, int8: bool) -> MultiTaskTagger | Ensemble:
+def _loaded(model: str, int8: bool) -> _Loaded:
     """The tagger of this process, loaded once."""
     import torch
 
     tagger = load_tagger(model)
+    digest = _digest_of(tagger)
     if int8:
-        return quantized(tagger)
-    return tagger.to("cuda") if torch.cuda.is_available() else tagger
+        return _Loaded(quantized(tagger), digest)
+    return _Loaded(tagger.to("cuda") if torch.cuda.is_available() else tagger, digest)
+
+
+def _digest_of(tagger: MultiTaskTagger | Ensemble) -> str:
+    """Hash of the weights and the calibration, 16 hex digits."""
+    import torch
+
+    content = hashlib.sha256()
+    for name, tensor in tagger.state_dict().items():
+        content.update(name.encode())
+        content.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    if tagger.calibration is not None:
+        content.update(json.dumps(tagger.calibration.about, sort_keys=True).encode())
+    return content.hexdigest()[:16]
 
 
 def count_lines(path: str | Path) -> int | None:

@@ -29,10 +29,12 @@ class Writer:
     """
 
     holds_empty = True  # whether a text without a word leaves something in the output
+    own_ids = True  # whether two documents must not have one id
 
     def __init__(self, path: Path, whole: bool = False):
         self.path, self.whole, self.lost = path, whole, 0
         self.done: Counter = Counter()
+        self.written: set[str] = set()
         if path.is_dir():
             raise WorkbookError(f"{path} is a folder; name a file for the output")
 
@@ -47,6 +49,10 @@ class Writer:
     def __exit__(self, *_) -> None:
         self.file.close()
 
+    def held(self, key: str) -> int:
+        """How many documents of a key an earlier call has written; ask before `taken`."""
+        return self.done[key]
+
     def taken(self, id: str) -> bool:
         """Whether the next document of this id is in the output already."""
         key = self.key(id)
@@ -60,7 +66,10 @@ class Writer:
         return without_halves(id)
 
     def write(self, document: Document) -> None:
-        """Add a document."""
+        """Add a document; raises WorkbookError for an id that another one has, where they must
+        differ."""
+        if self.own_ids:
+            refuse_again(self.key(document.id), self.written)
         self.file.write(self.record(document).encode())
         self.file.flush()
 
@@ -93,6 +102,16 @@ class Writer:
             f"{self.path} exists and is no output of this format (it holds {start!r}); name "
             "another file, or delete it"
         )
+
+
+def refuse_again(key: str, written: set[str]) -> None:
+    """Adds the key of a document; raises WorkbookError if it is there already."""
+    if key in written:
+        raise WorkbookError(
+            f"two documents have the id {key!r}, which this format can't tell apart; give each an "
+            "id of its own"
+        )
+    written.add(key)
 
 
 def numbered_bytes(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
