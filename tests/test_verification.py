@@ -19,7 +19,7 @@ TEXT = [
 
 def silver():
     split = Split(TEXT, "train", "silver")
-    return Corpus("silver", ("Gene", "Disease"), {"train": split}, silver=True)
+    return Corpus("silver", ("Gene", "Disease"), {"train": split}, documented=True, silver=True)
 
 
 def press(state, keys):
@@ -67,6 +67,30 @@ def test_every_answer_is_kept_and_a_later_session_continues(tmp_path):
     assert (later.finished, later.at) == (0, 0)
     with pytest.raises(WorkbookError, match="answers about other sentences"):
         Verification(silver(), tmp_path / "gold", count=1)
+
+
+def test_what_was_accepted_stays_when_one_goes_back(tmp_path):
+    state = Verification(silver(), tmp_path / "gold", count=2)
+    press(state, "as" + "aa" + "s")
+    assert state.is_done
+    press(state, "bs")
+    assert state.answers == [[[1, 2, "Gene"]], [[0, 1, "Gene"], [4, 5, "Gene"]]]
+    press(state, "bbb")
+    assert state.at == 0
+    press(Verification(silver(), tmp_path / "gold", count=2), "s")
+    gold = load_corpus(tmp_path / "gold")
+    assert [len(s.spans) for s in gold.test] == [1, 2]
+
+
+def test_an_added_mention_and_those_before_it_are_asked_about(tmp_path):
+    words = ["OPA1", "and", "TP53", "bind"]
+    split = Split([Sentence(words, ["B-Gene", "O", "B-Gene", "O"], "d")], "train", "s")
+    corpus = Corpus("s", ("Gene",), {"train": split}, silver=True)
+    state = Verification(corpus, tmp_path / "gold")
+    press(state, "nas")
+    gold = load_corpus(tmp_path / "gold")
+    assert [s.spans for s in gold.test] == [[(0, 1, "Gene")]], "only what was accepted"
+    assert not gold.documented, "the silver corpus names no documents"
 
 
 def test_unanswered_mentions_are_not_gold(tmp_path):

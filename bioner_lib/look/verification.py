@@ -5,7 +5,9 @@ corpus of its own, whose test split holds the sentences that are finished.
 """
 
 import json
+from bisect import bisect
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +36,15 @@ class Verification:
 
     def __init__(self, corpus: Corpus, folder: str | Path, count: int = 100, seed: int = 13):
         self.folder, self.types = Path(folder), list(corpus.types)
+        self.documented = corpus.documented
         split = corpus.train
         drawn = np.random.default_rng(seed).permutation(len(split))[:count]
         self.sentences = [split[int(i)] for i in sorted(drawn)]
         self.answers = [[list(span) for span in s.spans] for s in self.sentences]
         self.finished = 0  # sentences, from the first on
         self.at = 0  # the mention that is asked about
+        self.accepted: list[bool] = []  # the mentions of its sentence
+        self._ask(accepted=False)
         self._read()
 
     @property
@@ -50,6 +55,11 @@ class Verification:
     def mentions(self) -> list[list]:
         """The mentions of the sentence that is asked about: [start word, end word, type]."""
         return self.answers[self.finished]
+
+    def _ask(self, accepted: bool) -> None:
+        """Take up the sentence that is now to be finished, all its mentions accepted or none."""
+        self.accepted = [] if self.is_done else [accepted] * len(self.mentions)
+        self.at = len(self.accepted) if accepted else 0
 
     def press(self, key: str) -> None:
         """Carry out one key of KEYS, and save; other keys do nothing."""
@@ -73,9 +83,10 @@ class Verification:
         length = len(self.sentences[self.finished].tokens)
         moved = {"[": (-1, 0), "]": (1, 0), "{": (0, -1), "}": (0, 1)}
         if key == "a":
+            self.accepted[self.at] = True
             self.at += 1
         elif key == "r":
-            del self.mentions[self.at]
+            del self.mentions[self.at], self.accepted[self.at]
         elif key == "t":
             mention[2] = self.types[(self.types.index(type) + 1) % len(self.types)]
         elif key in moved:
@@ -88,35 +99,41 @@ class Verification:
         return all(end <= other[0] or other[1] <= start for other in others)
 
     def _add(self) -> None:
-        """A mention of one word: the next word that no mention holds."""
+        """A mention of the next word that no mention holds; it is asked about in its turn."""
         reached = self.mentions[self.at - 1][1] if self.at else 0
         taken = {word for start, end, _ in self.mentions for word in range(start, end)}
         for word in range(reached, len(self.sentences[self.finished].tokens)):
             if word not in taken:
-                self.mentions.insert(self.at, [word, word + 1, self.types[0]])
-                self.mentions.sort()
-                self.at = self.mentions.index([word, word + 1, self.types[0]])
+                mention = [word, word + 1, self.types[0]]
+                place = bisect(self.mentions, mention)
+                self.mentions.insert(place, mention)
+                self.accepted.insert(place, False)
                 return
 
     def _finish(self) -> None:
-        del self.mentions[self.at :]  # what nobody accepted
-        self.finished, self.at = self.finished + 1, 0
+        self.mentions[:] = compress(self.mentions, self.accepted)
+        self.finished += 1
+        self._ask(accepted=False)
 
     def _back(self) -> None:
+        """To the mention before, or behind all mentions of the sentence before."""
         if self.at:
             self.at -= 1
         elif self.finished:
             self.finished -= 1
+            self._ask(accepted=True)
 
     def _save(self) -> None:
         """The answers so far, and the finished sentences as a corpus."""
-        state, lines = [{"finished": self.finished, "at": self.at}], []
+        place = {"finished": self.finished, "at": self.at, "accepted": self.accepted}
+        state, lines = [place], []
         for i, (sentence, mentions) in enumerate(zip(self.sentences, self.answers, strict=True)):
             silver = [list(span) for span in sentence.spans]
             state.append({"tokens": sentence.tokens, "silver": silver, "mentions": mentions})
             if i < self.finished:
                 tags = to_tags([Span(*mention) for mention in mentions], len(sentence.tokens))
-                line = {"tokens": sentence.tokens, "tags": tags, "doc": sentence.doc}
+                line = {"tokens": sentence.tokens, "tags": tags}
+                line |= {"doc": sentence.doc} if self.documented else {}
                 lines.append(f"{json.dumps(line)}\n")
         self.folder.mkdir(parents=True, exist_ok=True)
         replace_text(self.folder / ".answers.json", json.dumps(state))
@@ -139,13 +156,19 @@ class Verification:
                 f"{self.folder} holds answers about other sentences (another corpus, count or "
                 "seed); name another folder"
             )
-        self.finished, self.at = state["finished"], state["at"]
+        self.finished = state["finished"]
+        is_same = True
         for i, record in enumerate(records):
             # text that was labelled again since: only what is finished stays answered
             if i < self.finished or record.get("silver", self.answers[i]) == self.answers[i]:
                 self.answers[i] = record["mentions"]
             elif i == self.finished:
-                self.at = 0
+                is_same = False
+        self._ask(accepted=False)
+        if is_same and not self.is_done:
+            self.at = state["at"]
+            before = [i < self.at for i in range(len(self.mentions))]
+            self.accepted = state.get("accepted", before)
 
     def html(self) -> str:
         """The sentence that is asked about, its mention in question framed."""
