@@ -127,6 +127,8 @@ def _tag(given: argparse.Namespace) -> int:
     from .tagging.tag_files import count_lines, fetched_texts, refuse_same, tag_texts
     from .tagging.texts import read_texts
 
+    if given.pmids and given.file != "-":
+        raise WorkbookError(f"--pmids {given.pmids} and {given.file}: give one of the two")
     source = given.pmids or given.file
     refuse_same(source, given.out)
     if given.pmids:

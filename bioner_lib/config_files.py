@@ -34,9 +34,9 @@ def _read_part(part: str) -> dict:
                 f"that replace its own, e.g. {value or 'base.yaml'} seed=42"
             )
         return {name: _parsed(part, lambda: value)}
-    if not (exists(part) and Path(part).is_file()):
+    if not (exists(part) and expanded(part).is_file()):
         raise WorkbookError(f"{part!r} is neither field=value nor a file")
-    return _read_file(Path(part), [])
+    return _read_file(expanded(part), [])
 
 
 def _read_file(path: Path, earlier: Sequence[Path]) -> dict:
@@ -105,7 +105,7 @@ def parse_yaml(text: str) -> object:
 
     # YAML 1.2 reads 3e-5 as a number, PyYAML as text
     Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+"), list("-+0123456789")
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
     )
     try:
         return yaml.load(text, Loader)

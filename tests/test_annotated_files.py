@@ -110,6 +110,25 @@ def test_bioc_xml_and_json_agree(tmp_path):
         read_bioc(write(tmp_path, "b.xml", biocxml.dumps(collection)))
     with pytest.raises(DataError, match="not BioC"):
         read_bioc(write(tmp_path, "c.xml", "<x"))
+    with pytest.raises(DataError, match=r"not BioC .*; expected one object with `documents`"):
+        read_bioc(write(tmp_path, "c.json", "[]"))
+
+
+def test_bioc_json_with_a_byte_order_mark_and_with_values_of_the_wrong_kind(tmp_path):
+    annotation = {"id": "a", "infons": {"type": "Gene"}, "text": "TP53"}
+    annotation["locations"] = [{"offset": 0, "length": 4}]
+    passage = {"offset": 0, "infons": {}, "text": "TP53 binds.", "sentences": [], "relations": []}
+    passage["annotations"] = [annotation]
+    document = {"id": "1", "infons": {}, "passages": [passage], "annotations": [], "relations": []}
+    whole = {"source": "", "date": "", "key": "", "infons": {}, "documents": [document]}
+    read = read_bioc(write(tmp_path, "a.json", "\ufeff" + json.dumps(whole)))
+    assert [s.spans for s in read.sentences] == [[(0, 1, "Gene")]]
+    annotation["locations"][0]["length"] = "4"
+    with pytest.raises(DataError, match="offset 0, length '4'; expected numbers"):
+        read_bioc(write(tmp_path, "b.json", json.dumps(whole)))
+    annotation["infons"]["type"] = ["Gene"]
+    with pytest.raises(DataError, match=r"the type is \['Gene'\]; expected a text"):
+        read_bioc(write(tmp_path, "b.json", json.dumps(whole)))
 
 
 def test_pubtator_mentions_of_some_concepts(tmp_path):

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from bioner_lib import RunConfig, WorkbookError
-from bioner_lib.config_files import read_config
+from bioner_lib.config_files import parse_yaml, read_config
 
 
 def test_run_id_is_stable_and_names_the_run():
@@ -182,10 +182,13 @@ def test_a_key_that_stands_twice_is_named(tmp_path, name):
         read_config([str(tmp_path / name)])
 
 
-def test_a_small_number_needs_no_point(tmp_path):
+def test_a_small_number_needs_no_point(tmp_path, monkeypatch):
     write_files(tmp_path, small="corpora: sample\nlearning_rate: 3e-5\nweight_decay: 1E-2\n")
     config = read_config([str(tmp_path / "small.yaml"), "r_drop=+2e0"])
     assert (config.learning_rate, config.weight_decay, config.r_drop) == (3e-5, 0.01, 2.0)
+    assert parse_yaml("[3e-5, 1e2abc/x, 0e1f2a3b]") == [3e-5, "1e2abc/x", "0e1f2a3b"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_config(["~/small.yaml"]).learning_rate == 3e-5
 
 
 def test_neighbours_and_a_teacher_dont_go_together():

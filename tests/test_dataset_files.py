@@ -42,6 +42,13 @@ def test_a_saved_folder_is_a_corpus(splits, tmp_path):
     assert load_corpus(f"{tmp_path}/mine:Gene").types == ("Gene",)
 
 
+def test_a_saved_split_without_a_sentence_is_refused(splits, tmp_path):
+    splits["test"] = dataset([ROWS[-1]])
+    splits.save_to_disk(str(tmp_path / "mine"))
+    with pytest.raises(DataError, match=r"the test split of .* is empty"):
+        load_corpus(tmp_path / "mine")
+
+
 def test_parquet_files_are_a_corpus_that_trains(splits, tmp_path, outputs):
     folder = tmp_path / "mine"
     folder.mkdir()

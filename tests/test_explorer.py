@@ -59,6 +59,11 @@ def test_find_by_type_and_text():
     ]
     assert found("dev", "Gene", "in") == [s.tokens for s in both]
     assert "0 sentences" in split_html(sample, "train", text="no such words")
+    cut = [s.tokens for s in sample.train if "SARS - CoV - 2" in " ".join(s.tokens)]
+    assert cut and found("train", text="SARS-CoV-2") == cut, "a name as people write it"
+    with pytest.raises(WorkbookError, match="unknown split of 'sample': 'tst'"):
+        split_html(sample, "tst")
+    assert "page 1 of" in split_html(sample, "train", page=-1)
 
 
 def test_a_split_is_read_once_for_all_searches(monkeypatch):

@@ -225,6 +225,14 @@ def test_a_cut_output_is_continued_to_the_same_bytes(tmp_path, format, kept):
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("format", ["jsonl", "bioc.xml", "bioc.json", "conll"])
+def test_an_output_that_was_cut_in_its_first_bytes_is_begun_again(tmp_path, format):
+    write(format, tmp_path / "whole", many(2))
+    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:6])
+    write(format, tmp_path / "cut", many(2))
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
 @each_format
 def test_a_finished_output_stays_as_it_is(tmp_path, format):
     for _ in range(2):

@@ -142,6 +142,20 @@ def test_ambiguous_names_are_kept_and_counted():
     assert graph.nodes["HGNC:1|HGNC:2"].ids == ("HGNC:1", "HGNC:2")
 
 
+def test_some_edges_have_their_nodes_only(graph):
+    pair = next(iter(graph.edges))
+    graph.edges = {pair: graph.edges[pair]}
+    assert set(graph.to_networkx([pair])) == set(pair)
+    assert len(graph.to_networkx()) == len(graph.nodes) > 2
+
+
+def test_half_a_character_is_no_reason_to_lose_the_graph(tmp_path):
+    graph = Graph(Grounder(ENTRIES))
+    graph.add(found("TP53 \ud800 and Foo.", ("TP53", "Gene"), ("Foo", "Gene")))
+    graph.write_neo4j(tmp_path)
+    assert "TP53 \ufffd and Foo." in (tmp_path / "edges.csv").read_text()
+
+
 def test_graphml_and_csv_hold_the_graph(graph, tmp_path):
     graph.add(found("A\x00B and Foo.", ("A\x00B", "Disease"), ("Foo", "Gene"), id="c"))
     graph.write_graphml(tmp_path / "graph.graphml")

@@ -190,7 +190,7 @@ def test_a_word_that_holds_a_blank_outlives_its_file(tmp_path):
 
 
 def test_a_term_that_no_line_can_hold_is_refused(tmp_path):
-    for word in ("a\tb", "a\nb"):
+    for word in ("a\tb", "a\nb", "a\rb"):
         with pytest.raises(DataError, match="a tab or a line's end in it can't be saved"):
             save_entries([([word], "Gene", "", False)], tmp_path / "a.gz", [])
     assert not list(tmp_path.iterdir())

@@ -184,6 +184,50 @@ def test_brat_folders_that_no_split_would_hold_are_named(tmp_path):
         load_corpus(bare)
 
 
+def test_data_in_a_brat_splits_folder_is_named(tmp_path):
+    gene = "T1\tGene 0 4\tTP53"
+    for name, more, message in (
+        ("below", lambda f: brat(f / "sub", gene), r"train holds annotations.*\['sub'\]"),
+        ("beside", lambda f: (f / "more.tsv").write_text("a\tO\n"), r"\['more\.tsv'\]"),
+    ):
+        folder = tmp_path / name
+        brat(folder / "train", gene)
+        brat(folder / "train", gene, name="b")
+        more(folder / "train")
+        with pytest.raises(DataError, match=message):
+            load_corpus(folder)
+        (folder / "corpus.toml").write_text('files = { train = "train" }')
+        with pytest.raises(DataError, match=message):
+            load_corpus(folder)
+
+
+def test_one_file_is_one_split(tmp_path):
+    (tmp_path / "a.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    (tmp_path / "corpus.toml").write_text('files = { train = "a.tsv", test = "./a.tsv" }')
+    with pytest.raises(DataError, match="files gives one file to two splits"):
+        load_corpus(tmp_path)
+
+
+def test_silver_labels_are_never_scored(tmp_path):
+    for role in ("train", "test"):
+        (tmp_path / f"{role}.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    (tmp_path / "corpus.toml").write_text("silver = true")
+    with pytest.raises(DataError, match=r"is silver, so it trains and is never scored.*test\.tsv"):
+        load_corpus(tmp_path)
+    (tmp_path / "corpus.toml").write_text('silver = true\nfiles = { train = "train.tsv" }')
+    assert list(load_corpus(tmp_path).splits) == ["train"]
+
+
+def test_a_name_that_looks_like_a_view_is_refused(tmp_path):
+    folder = tmp_path / "n:b"
+    folder.mkdir()
+    (folder / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+    with pytest.raises(DataError, match="a colon in its name would look like a view"):
+        load_corpus(folder)
+    (folder / "corpus.toml").write_text('name = "n-b"')
+    assert load_corpus(folder).name == "n-b"
+
+
 def test_data_beside_or_below_a_split_is_named(tmp_path):
     """A folder that loaded as less than it holds would be trained and scored as less."""
     below, beside = tmp_path / "below", tmp_path / "beside"
@@ -384,7 +428,7 @@ def test_a_saved_data_set_can_have_its_test_split_set_apart(tmp_path):
 def test_a_missing_test_split_names_the_way_out(tmp_path):
     corpus = load_corpus(own_corpus(tmp_path / "mine", ""))
     with pytest.raises(
-        DataError, match=r"no test split; .*; carve_test = true in its corpus\.toml"
+        DataError, match=r"no test split; .*; carve_test = true in the corpus\.toml of a folder"
     ):
         corpus.split("test")
     with pytest.raises(WorkbookError, match="did you mean 'dev'"):

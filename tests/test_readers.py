@@ -1,6 +1,8 @@
 """What all readers have in common: the guess of the format, the names of documents."""
 
+import gzip
 import json
+import lzma
 
 import pytest
 from conftest import write
@@ -16,6 +18,11 @@ from bioner_lib.corpora.tagged_files import read_jsonl
         ("train.txt", "# d\n[x](Gene) y", "inline"),
         ("train.txt", "1|t|x\n1|a|y", "pubtator"),
         ("train.txt", "a O\nb O", "conll"),
+        ("test.txt", "# id = 1\nBRCA1\tB-Gene\nis\tO", "conll"),
+        ("test.txt", "# O\nBRCA1 B-Gene", "conll"),
+        ("train.txt", "# d\nA cohort of group O", "inline"),
+        ("train.xml.gz", "", "bioc"),
+        ("train.json.xz", "", "bioc"),
         ("train.tsv", "a\tO", "conll"),
         ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"),
         ("train.json", '{\n "documents": []}', "bioc"),
@@ -23,7 +30,11 @@ from bioner_lib.corpora.tagged_files import read_jsonl
     ],
 )
 def test_reader_is_guessed(tmp_path, name, text, reader):
-    assert guess_reader(write(tmp_path, name, text)) == reader
+    path = write(tmp_path, name, text)
+    for ending, pack in ((".gz", gzip.compress), (".xz", lzma.compress)):
+        if name.endswith(ending):
+            path.write_bytes(pack(path.read_bytes()))
+    assert guess_reader(path) == reader
 
 
 def test_a_sentence_without_a_document_leaves_the_other_documents(tmp_path):
@@ -46,6 +57,7 @@ def test_a_sentence_without_a_document_leaves_the_other_documents(tmp_path):
         ("PMID_123", "123"),
         ("PMID:x", "PMID:x"),
         (" a ", "a"),
+        (float("nan"), "a-s0"),
     ],
 )
 def test_one_document_has_one_name(tmp_path, given, name):

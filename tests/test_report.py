@@ -5,7 +5,7 @@ import re
 
 from bioner_lib.__main__ import main
 from bioner_lib.home import home
-from bioner_lib.look.report import write_report
+from bioner_lib.look.report import _body, _markdown, write_report
 
 
 def requests(html):
@@ -29,6 +29,18 @@ def test_pages_of_the_committed_notebooks_need_nothing_else(tmp_path, outputs):
     assert "<math" in pages["30_single_task"]
     assert pages["30_single_task"].count("<details>") > 5
     assert all(f'href="{name}.html"' in pages["index"] for name in names)
+
+
+def test_pasted_pictures_are_inside_the_page():
+    url = "data:image/png;base64," + "A" * 5000
+    assert url in _markdown(f"![]({url})")
+    pasted = {"image.png": {"image/png": "QUJD"}}
+    cell = {
+        "cell_type": "markdown",
+        "source": ["![x](attachment:image.png)"],
+        "attachments": pasted,
+    }
+    assert 'src="data:image/png;base64,QUJD"' in _body({"cells": [cell]})
 
 
 def test_executed_notebooks_come_before_the_committed_ones(outputs, capsys):

@@ -174,6 +174,7 @@ def test_an_empty_text_takes_nothing_of_another_one_with_its_id(model, tmp_path)
         (["none.txt", "-o", "out"], "none.txt can't be read"),
         (["{texts}", "-o", "out", "--executor", "processes", "--workers", "0"], "workers=0"),
         (["--pmids", "pm.jsonl", "-o", "out"], "one PMID per line"),
+        (["{texts}", "--pmids", "pm.txt", "-o", "out"], "give one of the two"),
     ],
 )
 def test_ordinary_mistakes_are_named(model, texts, tmp_path, capsys, monkeypatch, call, message):
@@ -241,11 +242,12 @@ def test_abstracts_by_pmid(model, tmp_path, monkeypatch):
         yield Abstract("12", "A title.", "TP53 binds.", 2020)
 
     monkeypatch.setattr("bioner_lib.silver.pubmed.PubMed.fetch", fetch)
-    (tmp_path / "pmids.txt").write_text("12\nPMID\n13\n")
+    (tmp_path / "pmids.txt").write_text("12\nPMID\n13\n99999999999999999999\n")
     found = list(tag_files.fetched_texts(tmp_path / "pmids.txt", "me@example.org", tmp_path))
     assert asked == [12, 13]
     assert found == [
         Problem(2, "'PMID' is no PMID"),
+        Problem(4, "'99999999999999999999' is no PMID"),
         Text("12", "A title. TP53 binds."),
         Problem(3, "PubMed has no abstract for PMID 13"),
     ]

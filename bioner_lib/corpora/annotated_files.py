@@ -172,10 +172,13 @@ def bioc_documents(path: Path) -> list:
 
     load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             return load(file).documents
     except Exception as error:  # lxml, json and bioc raise errors of their own
-        raise DataError(f"{path}: not BioC ({type(error).__name__}: {error})") from None
+        hint = ""
+        if path.suffix.lower() == ".json":
+            hint = "; expected one object with `documents`, or one object per line (.jsonl)"
+        raise DataError(f"{path}: not BioC ({type(error).__name__}: {error}){hint}") from None
 
 
 class _BiocPassage:
@@ -226,6 +229,8 @@ def _place(
     """
     where = f"{where}, annotation {annotation.id}"
     label = annotation.infons.get("type") or ""
+    if not isinstance(label, str):
+        raise DataError(f"{where}: the type is {label!r}; expected a text")
     if not label.strip():
         reading.repairs[NO_TYPE] += 1
         return
@@ -239,6 +244,10 @@ def _place(
         reading.repairs["discontinuous mention dropped"] += 1
         return
     location = annotation.locations[0]
+    if not (isinstance(location.offset, int) and isinstance(location.length, int)):
+        raise DataError(
+            f"{where}: offset {location.offset!r}, length {location.length!r}; expected numbers"
+        )
     for passage in passages:
         start = location.offset - passage.offset
         end = start + location.length

@@ -153,7 +153,7 @@ class Corpus:
             raise unknown(f"split of {self.name!r}:", role, self.splits)
         way_out = ""
         if role == "test" and not self.official and not self.silver:
-            way_out = "; carve_test = true in its corpus.toml sets one apart from train"
+            way_out = "; carve_test = true in the corpus.toml of a folder sets one apart"
         raise DataError(
             f"corpus {self.name!r} has no {role} split; it has {list(self.splits)}{way_out}"
         )

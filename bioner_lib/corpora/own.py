@@ -65,27 +65,39 @@ class _OwnCorpus:
         self.name = self._named(self.options.pop("name", None))
         if sha256:
             self._check_text(sha256)
+        if self.silver:
+            self._refuse_silver_splits()
         if self.carve_test is not False:
             self._check_carving()
         if self.reader is not None and self.reader not in READERS:
             raise unknown("reader", self.reader, READERS)
         if self.name in CORPORA:
             raise DataError(
-                f"{path} has the name of a registered corpus; rename it, or write "
-                'name = "another name" into its corpus.toml, so that their results can be told '
-                "apart"
+                f"{path} has the name of a registered corpus; {self._way_to_rename}, so that their "
+                "results can be told apart"
             )
 
     def _named(self, name: str | None) -> str:
         """The name that corpus.toml gives, else that of the folder or file."""
         if name is None:
-            return self.path.stem if self.path.is_file() else self.path.resolve().name
+            name = self.path.stem if self.path.is_file() else self.path.resolve().name
+            if ":" in name:
+                raise DataError(
+                    f"{self.path}: a colon in its name would look like a view (name:Type); "
+                    f"{self._way_to_rename}"
+                )
+            return name
         if not re.fullmatch(r"\w[\w.+-]*", name):
             raise DataError(
                 f"{self.path / 'corpus.toml'}: name = {name!r}; expected letters, digits, dots, "
                 "hyphens, plus signs"
             )
         return name
+
+    @property
+    def _way_to_rename(self) -> str:
+        own = "" if self.path.is_file() else ', or write name = "another name" into its corpus.toml'
+        return f"rename it{own}"
 
     def load(self) -> Corpus:
         if self._stays_on_disk():
@@ -94,7 +106,10 @@ class _OwnCorpus:
             self._check_options(read_saved)
             readings = read_saved(self.path, **self.options)
         else:
-            readings = {role: self._read(role, file) for role, file in self.files.items()}
+            readings = {role: self._read(file) for role, file in self.files.items()}
+        for role, reading in readings.items():
+            if not reading.sentences:
+                raise DataError(f"the {role} split of {self.path} is empty")
         if self.carve_test and "test" in readings:
             raise self._has_test("its test split")
         share = _TEST_SHARE if self.carve_test is True else self.carve_test
@@ -117,13 +132,10 @@ class _OwnCorpus:
         types = _usable(self.types, self.path)
         return Corpus(self.name, types, splits, lines.documented, official=False, silver=True)
 
-    def _read(self, role: str, file: Path):
+    def _read(self, file: Path) -> Reading:
         read = READERS[self.reader or guess_reader(file)]
         self._check_options(read)
-        reading = read(file, **self.options)
-        if not reading.sentences:
-            raise DataError(f"the {role} split of {self.path} is empty")
-        return reading
+        return read(file, **self.options)
 
     def _check_options(self, read: Callable) -> None:
         """Raises WorkbookError for an option that the reader doesn't take."""
@@ -147,6 +159,16 @@ class _OwnCorpus:
             raise DataError(
                 f"{self.path}: carve_test takes the test split out of train, which is missing; "
                 f"there is only {[file.name for file in self.files.values()]}"
+            )
+
+    def _refuse_silver_splits(self) -> None:
+        """Raises DataError for a dev or test split of labels that nobody checked."""
+        others = [file.name for role, file in self.files.items() if role != "train"]
+        if others:
+            raise DataError(
+                f"{self.path} is silver, so it trains and is never scored, but it has {others}; "
+                'write files = { train = "name" } into corpus.toml, or silver = false if a person '
+                "checked the labels"
             )
 
     def _has_test(self, what: str) -> DataError:

@@ -1,5 +1,6 @@
 """The readers by name, and which one reads a user's file."""
 
+import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,9 @@ READERS: dict[str, Callable[..., Reading]] = {
     "inline": read_inline,
     "parquet": read_parquet,
 }
+# a word and its tag, in 2 to 4 columns
+_TAGGED = re.compile(r"^[^\t\n]+(?:\t[^\t\n]*){0,2}\t(?:O|[BIESLUWM](?:-.+)?)\s*$", re.MULTILINE)
+_TAGGED_BY_BLANKS = re.compile(r"^\S+(?: \S+){0,2} (?:O|[BIESLUWM]-\S+)\s*$", re.MULTILINE)
 ENDINGS = {
     ".tsv": "conll",
     ".conll": "conll",
@@ -36,7 +40,8 @@ ENDINGS = {
 def guess_reader(path: Path) -> str:
     """The reader for a user's file: by its ending; for .txt, .json and others by its start."""
     path = Path(path)
-    ending = path.suffix.lower()
+    is_packed = path.suffix.lower() in (".gz", ".xz")
+    ending = Path(path.stem if is_packed else path.name).suffix.lower()
     if is_brat(path):
         return "brat"
     if ending == ".parquet":  # not a text
@@ -50,6 +55,7 @@ def guess_reader(path: Path) -> str:
         return ENDINGS[ending]
     if PASSAGE.match(head):
         return "pubtator"
-    if INLINE.search(head) or head.startswith("# "):
+    is_tagged = _TAGGED.search(head) or _TAGGED_BY_BLANKS.search(head)
+    if INLINE.search(head) or (head.startswith("# ") and not is_tagged):
         return "inline"
     return "jsonl" if head.startswith("{") else "conll"

@@ -99,6 +99,11 @@ def refuse_half_a_character(texts: Iterable[str], where: str) -> None:
             ) from None
 
 
+def is_missing(value: object) -> bool:
+    """Whether a field is empty; NaN is what pandas writes into a column with gaps."""
+    return value is None or value == "" or value != value
+
+
 def document_name(doc: object) -> str:
     """One name per document: PMID:123, "PMID 123", 123 and 123.0 are the same.
 

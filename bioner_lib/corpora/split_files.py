@@ -32,7 +32,12 @@ def named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
             raise DataError(f"{place}: {unknown('split in files:', role, SPLITS)}")
         if not ((path / name).is_file() or is_brat(path / name)):
             raise DataError(f"{place}: files names {name!r}, which isn't there")
-    return {role: path / names[role] for role in SPLITS if role in names}
+    files = {role: path / names[role] for role in SPLITS if role in names}
+    if len({file.resolve() for file in files.values()}) < len(files):
+        raise DataError(f"{place}: files gives one file to two splits: {dict(names)}")
+    for file in files.values():
+        _check_brat_split(file)
+    return files
 
 
 def split_files(path: Path) -> dict[str, Path]:
@@ -62,6 +67,7 @@ def split_files(path: Path) -> dict[str, Path]:
             homeless.append(file.name)
             continue
         role = roles.pop()
+        _check_brat_split(file)
         if role in files:
             raise DataError(
                 f"{path}: both {files[role].name} and {file.name} look like the {role} split"
@@ -101,6 +107,13 @@ def _check_folders(path: Path, folders: Sequence[Path]) -> None:
                 f"{folder} holds {held[:3]}, and no .ann file: a split is one file, or a folder in "
                 "brat's format; move the file up, and name it after the split"
             )
+
+
+def _check_brat_split(path: Path) -> None:
+    """Raises DataError for data in a split's folder that wouldn't be read."""
+    if is_brat(path):
+        _check_folders(path, [file for file in sorted(path.iterdir()) if file.is_dir()])
+        _check_beside_brat(path, sorted(path.iterdir()))
 
 
 def _check_beside_brat(path: Path, inside: Sequence[Path]) -> None:

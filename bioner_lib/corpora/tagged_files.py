@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, unknown
-from .reading import Reading, document_name, numbered_lines, refuse_half_a_character, type_of
+from .reading import (
+    Reading,
+    document_name,
+    is_missing,
+    numbered_lines,
+    refuse_half_a_character,
+    type_of,
+)
 from .schemes import PREFIXES, Span, detect_scheme, to_spans, to_tags
 from .text import Sentence
 
@@ -136,7 +143,7 @@ def checked_record(
         raise DataError(f"{where}: {unknown('tag field', tag_field, record)}")
     if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise DataError(f"{where}: 'tokens' is {str(tokens)[:60]!r}; expected a list of words")
-    named = [record[key] for key in ("doc", "pmid") if record.get(key) not in (None, "")]
+    named = [record[key] for key in ("doc", "pmid") if not is_missing(record.get(key))]
     doc = document_name(named[0]) if named else None
     tags = _named_tags(record[tag_field], tag_field, tag_names, where)
     if len(tags) != len(tokens):

@@ -22,7 +22,7 @@ def split_html(
     corpus: Corpus, role: str, type: str = "", text: str = "", page: int = 0, size: int = PAGE
 ) -> str:
     """One page of `size` sentences of a split that hold a type and a text, with a legend."""
-    records = Records.of_split(corpus.splits[role])
+    records = Records.of_split(corpus.split(role))
     found = records.find(text, type)
     title = f"{corpus.name} {role}"
     return page_html(records, found, colours_of(corpus.types), title, page, size=size)
@@ -42,7 +42,7 @@ def page_html(
     Where records have predictions, their errors are counted too, those of `type` where it is given.
     """
     last = max(0, -(-len(found) // size) - 1)
-    page = min(page, last)
+    page = min(max(page, 0), last)
     head = (
         f"<p><b>{escape(title)}</b>: {len(found):,} sentences, page {page + 1} of {last + 1} "
         f"&nbsp; {legend_html(colours)}</p>"

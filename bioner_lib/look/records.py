@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..corpora.corpus import Split
+from ..corpora.text import tokenize
 from ..errors import WorkbookError
 from ..evaluation.scoring import classified
 from ..runs.rows import read_predictions
@@ -82,16 +83,17 @@ class Records:
         return sorted(frozenset().union(*self._types))
 
     def find(self, text: str = "", type: str = "", kind: str = "") -> Sequence[int]:
-        """The records that hold a text in any case, a mention of a type, and a kind of error.
+        """The records that hold a text, a mention of a type, and a kind of error.
 
-        With `type` and `kind` the error is one of that type.
+        Case doesn't count. Of a text with words that a corpus may cut apart, such as SARS-CoV-2,
+        blanks don't count either. With `type` and `kind` the error is one of that type.
         """
         if not (text or type or kind):
             return range(len(self))
         self._prepare()
-        wanted, found = text.casefold(), []
+        holds, found = _searched(text), []
         for i, content in enumerate(self._texts):
-            if wanted in content and self._matches(i, type, kind):
+            if holds(content) and self._matches(i, type, kind):
                 found.append(i)
         return found
 
@@ -128,3 +130,12 @@ class Records:
             self._kinds.append(shared.setdefault(kinds, kinds))
             self._counts.append(counts)
         self._texts = texts
+
+
+def _searched(text: str) -> Callable[[str], bool]:
+    """Whether a sentence, its words joined by blanks, holds a text."""
+    wanted = text.casefold()
+    if tokenize(wanted) == wanted.split():
+        return lambda content: wanted in content
+    joined = "".join(wanted.split())
+    return lambda content: joined in content.replace(" ", "")

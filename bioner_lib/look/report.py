@@ -65,11 +65,20 @@ def _body(notebook: Mapping) -> str:
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            parts.append(_markdown(source))
+            parts.append(_markdown(_with_attachments(source, cell.get("attachments", {}))))
         elif cell["cell_type"] == "code":
             folded = f"<details><summary>code</summary><pre>{escape(source)}</pre></details>"
             parts += [folded, *map(_output, cell.get("outputs", []))]
     return "".join(parts)
+
+
+def _with_attachments(source: str, attachments: Mapping[str, Mapping[str, str]]) -> str:
+    """A cell's Markdown with the pictures that were pasted into it."""
+    for name, contents in attachments.items():
+        for kind, content in contents.items():
+            inside = f"data:{kind};base64,{''.join(content.split())}"
+            source = source.replace(f"attachment:{name}", inside)
+    return source
 
 
 def _output(output: Mapping) -> str:
@@ -107,7 +116,9 @@ def _markdown(source: str) -> str:
             return convert(body)
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
-            content = picture_inside(home() / "notebooks" / url)
+            content = url
+            if not url.startswith("data:"):
+                content = picture_inside(home() / "notebooks" / url)
             return f'<img alt="{escape(text)}" src="{content}">' if content else ""
 
     renderer = Renderer(escape=False, exclude_anchor_links=True)

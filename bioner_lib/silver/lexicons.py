@@ -244,7 +244,7 @@ def save_entries(
         for entry in map(Entry._make, entries):
             words = " ".join(_without_blanks(entry.words))
             line = "\t".join([words, entry.type, entry.id, str(int(entry.symbol))])
-            if line.count("\t") != 3 or "\n" in line:
+            if line.count("\t") != 3 or "\n" in line or "\r" in line:
                 raise DataError(
                     f"term {tuple(entry.words)!r} of type {entry.type!r}: a tab or a line's end in "
                     "it can't be saved; leave it out"

@@ -14,10 +14,10 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
-from ..corpora.documents import Document
+from ..corpora.documents import Document, without_halves
 from .abbreviations import abbreviations
 from .grounding import Grounder, normalized
 from .writing import for_xml
@@ -113,8 +113,11 @@ class Graph:
         import networkx
 
         graph = networkx.Graph()
-        pairs = list(self.edges) if pairs is None else list(pairs)
-        keys = self.nodes if len(pairs) == len(self.edges) else dict.fromkeys(sum(pairs, ()))
+        if pairs is None:
+            pairs, keys = list(self.edges), list(self.nodes)
+        else:
+            pairs = list(pairs)
+            keys = dict.fromkeys(chain.from_iterable(pairs))
         for key in keys:
             node = self.nodes[key]
             about = {"name": for_xml(node.name), "type": node.type, "ids": " ".join(node.ids)}
@@ -152,4 +155,5 @@ class Graph:
 
 def _write_csv(path: Path, head: list[str], rows: Iterable[list]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
+        for row in (head, *rows):
+            csv.writer(file).writerow([without_halves(str(cell)) for cell in row])

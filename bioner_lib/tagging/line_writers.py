@@ -160,5 +160,5 @@ class ConllWriter(Writer):
         for at, line in numbered_bytes(file):
             if line.startswith(b"-DOCSTART-\t"):
                 yield at, line[11:].decode(errors="replace").rstrip("\n")
-            elif at == 0:
+            elif at == 0 and not b"-DOCSTART-\t".startswith(line):
                 raise self.refuse(line)

@@ -6,6 +6,7 @@ an output stands beside it, in <output>.made_from.jsonl; another tagger, option 
 
 import hashlib
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -27,6 +28,7 @@ from .texts import Problem, Text, read_texts
 
 CHUNK = 128  # texts that a worker tags at a time
 _AHEAD = 4  # chunks that wait for each worker
+_PMID = re.compile(r"0*[1-9][0-9]{0,8}")
 _NAMED = 20  # problems that are named; all are counted
 
 
@@ -222,7 +224,7 @@ def fetched_texts(pmids: Path, email: str, cache: Path) -> Iterator[Text | Probl
     for item in read_texts(pmids):
         if isinstance(item, Problem):
             yield item
-        elif item.text.strip().isdecimal():
+        elif _PMID.fullmatch(item.text.strip()):
             wanted[int(item.text)] = int(item.id)
         else:
             yield Problem(int(item.id), f"{item.text.strip()[:40]!r} is no PMID")

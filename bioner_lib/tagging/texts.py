@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..corpora.annotated_files import PASSAGE
+from ..corpora.reading import is_missing
 from ..errors import WorkbookError
 
 _IDS = ("id", "doc", "pmid", "sentence_id")
@@ -85,7 +86,7 @@ def _json_text(number: int, line: str) -> Text | Problem:
         text = " ".join(tokens)
     if not isinstance(text, str):
         return Problem(number, "neither a `text` nor a list of `tokens`")
-    given = next((record[key] for key in _IDS if record.get(key) not in (None, "")), number)
+    given = next((record[key] for key in _IDS if not is_missing(record.get(key))), number)
     return Text(str(given), text)
 
 
