@@ -75,6 +75,8 @@ def test_what_doesnt_fit_is_refused(released, tiny):
         run(started(folder, scheme="IOBES"), progress=False)
     with pytest.raises(WorkbookError, match="no head has the labels of"):
         run(started(folder, corpora="sample-disease"), progress=False)
+    with pytest.raises(WorkbookError, match=r"reads \d+ values of a word, .*characters='none'"):
+        run(started(folder, characters="case"), progress=False)
     with pytest.raises(WorkbookError, match="brings its own encoder; leave out encoder='bert'"):
         started(folder, encoder="bert")
     with pytest.raises(WorkbookError, match="holds no linear token classifier to start from"):

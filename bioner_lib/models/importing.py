@@ -38,11 +38,18 @@ def take_classifier(tagger, name: str) -> str:
     labels = [model.config.id2label[i] for i in range(linear.out_features)]
     for head_name, head in tagger.named_heads:
         order = _order(labels, head)
-        if order and head.linear.in_features == linear.in_features:
-            with torch.no_grad():
-                head.linear.weight.copy_(linear.weight[order])
-                head.linear.bias.copy_(linear.bias[order])
-            return head_name
+        if not order:
+            continue
+        if head.linear.in_features != linear.in_features:
+            raise WorkbookError(
+                f"head {head_name!r} reads {head.linear.in_features} values of a word, and the "
+                f"classifier of {name!r} reads {linear.in_features}; write characters='none' and "
+                f"sharing='hard', or take its encoder only: encoder={name!r} without start_from"
+            )
+        with torch.no_grad():
+            head.linear.weight.copy_(linear.weight[order])
+            head.linear.bias.copy_(linear.bias[order])
+        return head_name
     expected = {head_name: head.tags for head_name, head in tagger.named_heads}
     raise WorkbookError(
         f"no head has the labels of {name!r}, {labels}; the heads of this run have {expected}. "
