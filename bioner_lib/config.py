@@ -102,9 +102,11 @@ class RunConfig:
     # run whose weights this one starts with (a second phase), or the folder or hub name of a
     # released token classifier
     start_from: str = _bound(default="")
-    # run (or folder of a saved tagger) that labels the types which training sentences hide
+    # run (or folder of a saved tagger) that labels the types which training sentences hide, or,
+    # with `distillation`, whose probabilities are learned
     teacher: str = _bound(default="")
     confidence: float = _number(0.9, 0, 1)  # lowest tag probability of a sentence labelled by it
+    distillation: float = _number(0.0, 0, 1)  # share of the teacher's probabilities in the loss
     # batches
     sampling: str = _one_of(SAMPLING)
     temperature: float = _number(2.0, 0.1, 1e9)  # of sampling="temperature"

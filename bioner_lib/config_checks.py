@@ -116,17 +116,16 @@ def _check_losses(config) -> None:
             f"r_drop={config.r_drop} compares two dropout masks, and dropout=0 makes none; give a "
             "dropout above 0"
         )
-    for name in ("label_smoothing", "r_drop"):
+    for name in ("label_smoothing", "r_drop", "distillation"):
         if getattr(config, name) and config.decoder == "crf":
             raise WorkbookError(
                 f"{name}={getattr(config, name)} compares tag probabilities of single words; it "
                 "needs decoder='softmax'"
             )
-    if config.r_drop and config.embedding_noise:
-        raise WorkbookError(
-            f"r_drop={config.r_drop} and embedding_noise={config.embedding_noise} both take a "
-            "second pass; use one of them"
-        )
+    passes = {name: getattr(config, name) for name in ("r_drop", "embedding_noise", "distillation")}
+    given = [f"{name}={value}" for name, value in passes.items() if value]
+    if len(given) > 1:
+        raise WorkbookError(f"{' and '.join(given)} each take a second pass; use one of them")
     if config.sentence_head != "none" and not config.sentence_weight:
         raise WorkbookError(
             f"sentence_weight=0 would teach sentence_head={config.sentence_head!r} nothing; give a "
@@ -148,12 +147,18 @@ def _check_earlier_runs(config) -> None:
             f"extra_words={config.extra_words}, start_from={config.start_from!r}: a second phase "
             "keeps the pieces of the first; leave extra_words out"
         )
-    if config.teacher and config.context:
+    if config.distillation and not config.teacher:
+        raise WorkbookError(
+            f"distillation={config.distillation} is the share of a teacher's probabilities in the "
+            "loss; name a finished run with teacher="
+        )
+    labels = config.teacher and not config.distillation
+    if labels and config.context:
         raise WorkbookError(
             f"context={config.context} shows neighbouring sentences, and teacher= moves some "
             "sentences of a document away from the others; use one of them"
         )
-    if config.teacher and config.heads == "per-corpus":
+    if labels and config.heads == "per-corpus":
         raise WorkbookError(
             "teacher= needs heads='per-type' or 'joint': with 'per-corpus' no head would "
             "learn from the teacher's labels"

@@ -136,7 +136,7 @@ def test_a_card_tells_of_teachers_and_ensembles(tiny, outputs):
     assert lines_with(model_card(pupil.run_id), "a teacher labelled the other types in 22 of its")
     later = small(tiny, halves, start_from=pupil.run_id)
     run(later, progress=False)
-    assert lines_with(model_card(later.run_id), f"hides were labelled by `{teacher.run_id}`")
+    assert lines_with(model_card(later.run_id), f"Its teacher was `{teacher.run_id}`")
     first = small(tiny, "sample-gene")
     run(first, progress=False)
     together = small(

@@ -42,6 +42,7 @@ MATTERS = {
     "corpus_weights": ({"sample-gene": 0.1}, {}),
     "confidence": (0.0, {"teacher": "first"}),
     "teacher": ("first", {"confidence": 0.0}),
+    "distillation": (0.5, {"teacher": "first"}),
     "start_from": ("first", {}),
     "sampling": ("uniform", {"corpora": ("sample@12:Gene", "sample@24:Disease")}),
     "temperature": (

@@ -1,10 +1,13 @@
 """Regularisers of the objective: label smoothing, R-Drop, noise on word embeddings."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from conftest import small
 from test_losses import batch_of
 
-from bioner_lib import RunConfig, WorkbookError, load_corpus
+from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.models import Example, collate
 from bioner_lib.models.batching import make_examples
 from bioner_lib.models.heads import Output, plan_heads
@@ -84,9 +87,57 @@ def test_noise_teaches_the_word_embeddings(parts):
     assert tagger.encoder.get_input_embeddings().weight.grad.abs().sum() > 0
 
 
+def test_what_a_pupil_learns_by_hand():
+    two = [load_corpus("sample-gene"), load_corpus("sample-disease")]
+    loss_of = MultiTaskLoss(plan_heads("joint", two), two, "IOB2", "mask")
+    batch = batch_of(0, {"joint": [0, 1, 2]})
+    teacher, own = torch.randn(1, 3, 5), torch.randn(1, 3, 5, requires_grad=True)
+    outputs = Output({"joint": teacher}), Output({"joint": own})
+    found = loss_of.divergence_from(*outputs, batch)
+    p, log_q = (teacher[..., :3] / 2).softmax(-1), (own[..., :3] / 2).log_softmax(-1)
+    torch.testing.assert_close(found, 4 * (p * (p.log() - log_q)).sum() / 3)
+    found.backward()
+    assert own.grad[..., 3:].abs().sum() == 0, "of genes only"
+    same = loss_of.divergence_from(outputs[0], outputs[0], batch)
+    assert same.item() == 0
+
+
+def test_a_teacher_is_no_part_of_what_learns(parts, tiny):
+    tagger, loss_of, batch = parts
+    corpus = load_corpus("sample-gene", limit=8)
+    config = RunConfig(corpora="sample-gene", encoder=tiny, dropout=0.0, max_length=64, overlap=8)
+    teacher = build(config, plan_heads("per-type", [corpus])).eval()
+    teacher.heads[0].linear.bias.data += 1.0
+    objective = Objective(tagger, loss_of, teacher=teacher, distillation=0.25).train()
+    assert len(list(objective.parameters())) == len(list(Objective(tagger, loss_of).parameters()))
+    assert not teacher.training
+    soft = loss_of.divergence_from(teacher(**batch.inputs), tagger(**batch.inputs), batch)
+    plain = Objective(tagger, loss_of)(batch)
+    torch.testing.assert_close(objective(batch), 0.75 * plain + 0.25 * soft)
+    objective(batch).backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert soft > 0
+
+
+def test_a_pupil_of_an_ensemble(tiny, outputs):
+    together = small(tiny, "sample-gene", system="ensemble", seeds=(1, 2))
+    run(together, progress=False)
+    pupil = replace(small(tiny, "sample-gene"), teacher=together.run_id, distillation=1.0)
+    row = run(pupil, progress=False)
+    assert row["parents"]["teacher"]["run_id"] == together.run_id
+    assert row["self_labelled"] == {}, "it labels nothing"
+    other = replace(pupil, scheme="IOB2" if pupil.scheme == "IOBES" else "IOBES")
+    with pytest.raises(WorkbookError, match=r"has scheme .* a pupil that learns"):
+        run(other, progress=False)
+
+
 def test_impossible_combinations_are_refused():
-    for field in ("label_smoothing", "r_drop"):
+    for field in ("label_smoothing", "r_drop", "distillation"):
         with pytest.raises(WorkbookError, match=f"{field}=0.5 compares tag probabilities"):
-            RunConfig(corpora="sample", decoder="crf", **{field: 0.5})
-    with pytest.raises(WorkbookError, match="both take a second pass"):
+            RunConfig(corpora="sample", decoder="crf", teacher="x", **{field: 0.5})
+    with pytest.raises(WorkbookError, match=r"distillation=0\.5 is the share of a teacher's"):
+        RunConfig(corpora="sample", distillation=0.5)
+    with pytest.raises(WorkbookError, match=r"r_drop=1.0 and distillation=0.5 each take"):
+        RunConfig(corpora="sample", r_drop=1, teacher="x", distillation=0.5)
+    with pytest.raises(WorkbookError, match="each take a second pass"):
         RunConfig(corpora="sample", r_drop=1, embedding_noise=1)

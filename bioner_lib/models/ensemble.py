@@ -52,7 +52,12 @@ class Ensemble(Predicting, nn.Module):
             raise WorkbookError(f"an ensemble has two members or more, not {len(members)}")
         first = members[0]
         for k, other in enumerate(members[1:], 2):
-            _check_same(first, other, k)
+            if differs := difference(first, other):
+                name, own, others = differs
+                raise WorkbookError(
+                    f"members of an ensemble have the same {name}: the first one has {own!r}, "
+                    f"number {k} has {others!r}"
+                )
         self.members = nn.ModuleList(members)
         self.plans, self.scheme = first.plans, first.scheme
         self.tokenizer, self.aligner, self.encoder_name = (
@@ -103,22 +108,22 @@ class Ensemble(Predicting, nn.Module):
         write_card(card, folder)
 
 
-def _check_same(first: MultiTaskTagger, other: MultiTaskTagger, number: int) -> None:
-    """Raises WorkbookError unless two taggers read the same pieces and give the same tags."""
-    pairs: dict[str, tuple] = {name: (first.settings[name], other.settings[name]) for name in _SAME}
-    heads = ({plan.name: list(plan.types) for plan in tagger.plans} for tagger in (first, other))
+def difference(
+    one: MultiTaskTagger, other: MultiTaskTagger | Ensemble
+) -> tuple[str, object, object] | None:
+    """The first thing (name, values) in which two taggers don't read the same pieces or don't give
+    the same tags; None where one may stand in for the other.
+    """
+    other = getattr(other, "members", [other])[0]
+    pairs: dict[str, tuple] = {name: (one.settings[name], other.settings[name]) for name in _SAME}
+    heads = ({plan.name: list(plan.types) for plan in tagger.plans} for tagger in (one, other))
     pairs["heads"] = tuple(heads)
     for name, (own, others) in pairs.items():
         if own != others:
-            raise WorkbookError(
-                f"members of an ensemble have the same {name}: the first one has {own!r}, number "
-                f"{number} has {others!r}"
-            )
-    if first.tokenizer.get_vocab() != other.tokenizer.get_vocab():
-        raise WorkbookError(
-            f"members of an ensemble have the same tokenizer: that of number {number} "
-            f"({other.encoder_name}) differs from the first one's ({first.encoder_name})"
-        )
+            return name, own, others
+    if one.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+        return "tokenizer", one.encoder_name, other.encoder_name
+    return None
 
 
 def write_members(names: Sequence[str], folder: Path) -> None:

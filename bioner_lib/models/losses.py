@@ -77,6 +77,9 @@ def supported(logits: torch.Tensor, annotated: torch.Tensor, unannotated: str) -
     return competing[:, None].expand_as(logits)
 
 
+SOFTNESS = 2.0  # temperature of the probabilities that a pupil learns (Hinton and others 2015)
+
+
 class HeadLoss(nn.Module):
     """The summed nll of one head.
 
@@ -140,13 +143,27 @@ class HeadLoss(nn.Module):
         """The weighted sum over words of the symmetric Kullback-Leibler divergence between two
         outputs, (KL(p, q) + KL(q, p)) / 2 over the support.  scalar
         """
-        logits = one.logits[self.name]
-        unsupported = ~supported(logits, self.annotated[batch.corpus], self.unannotated)
-        log_p, log_q = (
-            output.logits[self.name].float().masked_fill(unsupported, FORBIDDEN).log_softmax(-1)
-            for output in (one, other)
-        )
-        per_word = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1) / 2
+        log_p, log_q = self._log_probabilities(one, other, batch)
+        return self._summed(((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1) / 2, batch)
+
+    def divergence_from(self, teacher: Output, output: Output, batch: Batch) -> torch.Tensor:
+        """The weighted sum over words of T^2 KL(p, q) over the support, where p and q are what
+        teacher and output say at temperature T (SOFTNESS).  scalar
+        """
+        log_p, log_q = self._log_probabilities(teacher, output, batch, SOFTNESS)
+        return self._summed(SOFTNESS**2 * (log_p.exp() * (log_p - log_q)).sum(-1), batch)
+
+    def _log_probabilities(
+        self, one: Output, other: Output, batch: Batch, temperature: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of two outputs, over the support.  (B N T), (B N T)"""
+        logits = [output.logits[self.name].float() / temperature for output in (one, other)]
+        unsupported = ~supported(logits[0], self.annotated[batch.corpus], self.unannotated)
+        log_p, log_q = (own.masked_fill(unsupported, FORBIDDEN).log_softmax(-1) for own in logits)
+        return log_p, log_q
+
+    def _summed(self, per_word: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The weighted sum over words.  (B N) -> scalar"""
         return (per_word * batch.valid * self.weights[batch.corpus][:, None]).sum()
 
 
@@ -234,13 +251,22 @@ class MultiTaskLoss(nn.Module):
 
         Learned lambdas weigh it, and don't learn from it.
         """
-        total = 0.0
-        for i, head in enumerate(self.heads):
-            weight = self.lambdas[i]
-            if self.log_variances is not None:
-                weight = (-self.log_variances[i]).exp().detach()
-            total = total + weight * head.divergence(one, other, batch)
-        return total / self._words(batch, all_words)
+        own = [head.divergence(one, other, batch) for head in self.heads]
+        return self._weighted(own) / self._words(batch, all_words)
+
+    def divergence_from(
+        self, teacher: Output, output: Output, batch: Batch, all_words: float | None = None
+    ) -> torch.Tensor:
+        """The same of `HeadLoss.divergence_from`.  scalar"""
+        own = [head.divergence_from(teacher, output, batch) for head in self.heads]
+        return self._weighted(own) / self._words(batch, all_words)
+
+    def _weighted(self, by_head: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The sum over heads of lambda_h times a value; nothing is learned about the lambdas."""
+        lambdas = self.lambdas
+        if self.log_variances is not None:
+            lambdas = (-self.log_variances).exp().detach()
+        return (lambdas * torch.stack(list(by_head))).sum()
 
     @staticmethod
     def _words(batch: Batch, all_words: float | None) -> torch.Tensor | float:

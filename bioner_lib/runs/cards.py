@@ -131,7 +131,7 @@ def _training_text(row: Mapping) -> str:
         teachers = dict.fromkeys(phase["teacher"] for phase in phases if phase.get("teacher"))
         if teachers:
             named = _listed([f"`{teacher}`" for teacher in teachers])
-            text += f"\n\nTypes that this text hides were labelled by {named}."
+            text += f"\n\nIts teacher was {named}."
     return text
 
 

@@ -13,7 +13,7 @@ from ..corpora.registry import split_name
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer
-from ..models.ensemble import Ensemble, load_tagger
+from ..models.ensemble import Ensemble, difference, load_tagger
 from ..models.heads import HeadPlan, layout_of
 from ..models.importing import take_classifier
 from ..models.sharing import OPTIONS
@@ -134,6 +134,23 @@ def teacher_of(config: RunConfig) -> MultiTaskTagger | Ensemble:
     Raises WorkbookError where that run isn't finished, or kept no tagger.
     """
     return load_tagger(_saved(config, "teacher"))
+
+
+def soft_teacher(config: RunConfig, pupil: MultiTaskTagger) -> MultiTaskTagger | Ensemble | None:
+    """The tagger whose probabilities a pupil learns (`distillation`), or None.
+
+    Raises WorkbookError as `teacher_of`, and for one that reads other pieces or gives other tags.
+    """
+    if not config.distillation:
+        return None
+    teacher = teacher_of(config).eval()
+    if differs := difference(pupil, teacher):
+        name, own, others = differs
+        raise WorkbookError(
+            f"teacher={config.teacher!r} has {name} {others!r}, this run {own!r}: a pupil that "
+            "learns its probabilities (distillation) needs the same"
+        )
+    return teacher
 
 
 def _saved(config: RunConfig, field: str) -> Path:

@@ -19,7 +19,7 @@ from ..models.heads import plan_heads
 from ..models.losses import MultiTaskLoss
 from . import processes
 from .averaging import LastWeights
-from .building import build, check_context, seed_everything, teacher_of
+from .building import build, check_context, seed_everything, soft_teacher, teacher_of
 from .embedding_rows import EmbeddingRows
 from .objective import Objective
 from .optimization import (
@@ -76,7 +76,15 @@ class Loop:
         self.train = self._examples()
         self.cuts: dict[str, Cut] = {}
         self.pad = self.tagger.tokenizer.pad_token_id or 0
-        objective = Objective(self.tagger, self.loss_of, config.r_drop, config.embedding_noise)
+        teacher = soft_teacher(config, self.tagger)
+        objective = Objective(
+            self.tagger,
+            self.loss_of,
+            config.r_drop,
+            config.embedding_noise,
+            teacher and teacher.to(self.device),
+            config.distillation,
+        )
         self.model = self.accelerator.prepare(objective)
         # `max_pieces` cuts the batches of each epoch anew, so their number may differ
         counts = [len(self.batches(epoch)) for epoch in range(config.epochs)]
@@ -94,12 +102,12 @@ class Loop:
     def _with_teacher(self) -> tuple[list[Corpus], dict[str, float]]:
         """The corpora that teach, and their loss weights.
 
-        A teacher moves the sentences that it labels into corpora of their own.
+        A teacher that labels moves the sentences that it labels into corpora of their own.
         """
         names = zip(self.config.corpora, self.corpora, strict=True)
         weights = {c.name: self.config.corpus_weights.get(name, 1.0) for name, c in names}
         self.labelled: dict[str, int] = {}
-        if not self.config.teacher:
+        if not self.config.teacher or self.config.distillation:
             return self.corpora, weights
         teacher = teacher_of(self.config).to(self.device)
         rest, labelled = label_hidden(teacher, self.corpora, self.config.confidence, self.autocast)

@@ -1,14 +1,16 @@
-"""What training minimises: tagger and loss as one module, with two published regularisers.
+"""What training minimises: tagger and loss as one module, with published additions.
 
     L = loss(x)                                            plain
     L = (loss(x) + loss(x')) / 2 + a divergence(x, x')     R-Drop: two dropout masks
     L = (loss(x) + loss(x + r)) / 2                        adversarial noise on word embeddings
+    L = (1 - d) loss(x) + d divergence(teacher, x)         distillation
 
-a is `r_drop`. r points where the loss grows fastest, r = e g / |g| with g the loss's gradient with
-respect to the word embeddings of a window and e = `embedding_noise`. Both take two passes.
+a is `r_drop`, d is `distillation`. r points where the loss grows fastest, r = e g / |g| with g the
+loss's gradient with respect to the word embeddings of a window and e = `embedding_noise`. R-Drop
+and noise take two passes, distillation takes one of the teacher, which doesn't learn.
 
 Sources: R-Drop Liang and others 2021, arXiv 2106.14448; noise Miyato, Dai, Goodfellow 2017, arXiv
-1605.07725.
+1605.07725; distillation Hinton, Vinyals, Dean 2015, arXiv 1503.02531.
 
 B windows   P pieces   E width of the word embeddings
 """
@@ -17,6 +19,7 @@ import torch
 from torch import nn
 
 from ..models.batching import Batch
+from ..models.ensemble import Ensemble
 from ..models.losses import MultiTaskLoss
 from ..models.tagger import MultiTaskTagger
 
@@ -30,10 +33,14 @@ class Objective(nn.Module):
         loss_of: MultiTaskLoss,
         r_drop: float = 0.0,
         embedding_noise: float = 0.0,
+        teacher: MultiTaskTagger | Ensemble | None = None,
+        distillation: float = 0.0,
     ):
         super().__init__()
         self.tagger, self.loss_of = tagger, loss_of
         self.r_drop, self.embedding_noise = r_drop, embedding_noise
+        self.distillation = distillation
+        self._teacher = (teacher,)  # in a tuple it is no part of this module, and never trains
 
     def forward(self, batch: Batch, words: float | None = None, share: float = 1.0) -> torch.Tensor:
         """scalar; `words` and `share` as for MultiTaskLoss"""
@@ -41,6 +48,12 @@ class Objective(nn.Module):
             return self._with_noise(batch, words, share)
         output = self.tagger(**batch.inputs)
         loss = self.loss_of(output, batch, words, share)
+        if self.distillation:
+            (teacher,) = self._teacher
+            with torch.no_grad():
+                taught = teacher(**batch.inputs)
+            soft = self.loss_of.divergence_from(taught, output, batch, words)
+            return (1 - self.distillation) * loss + self.distillation * soft
         if not self.r_drop:
             return loss
         again = self.tagger(**batch.inputs)
