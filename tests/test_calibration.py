@@ -251,15 +251,15 @@ def test_the_command_takes_dev_thresholds(graded, run_id, tmp_path, capsys):
     assert main([*call, "--threshold", "dev"]) == MISTAKE
     assert "needs a calibrated tagger" in capsys.readouterr().err
     calibrate(run_id)
-    from bioner_lib.tagging.tag_files import _tagger
+    from bioner_lib.tagging.tag_files import _loaded
 
-    _tagger.cache_clear()
+    _loaded.cache_clear()
     assert main([*call, "--threshold", "dev"]) == 0
     assert main([*call, "--threshold", "high"]) == MISTAKE
     assert "'high'; expected 0 to 1, or dev" in capsys.readouterr().err
     main(["tag", "--help"])
     assert "probabilities of being right" in " ".join(capsys.readouterr().out.split())
-    _tagger.cache_clear()
+    _loaded.cache_clear()
 
 
 def test_a_calibration_travels_with_its_tagger(tiny, tmp_path):

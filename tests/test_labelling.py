@@ -179,10 +179,10 @@ def test_a_silver_dev_file_chooses_no_epoch(tiny, outputs, tmp_path, lexicon):
     other = tmp_path / "other"
     other.mkdir()
     (other / "corpus.toml").write_text('silver = true\ntypes = ["Gene"]\n')
-    for role in ("train", "dev", "test"):
+    for role in ("train", "dev"):
         (other / f"{role}.tsv").write_text("OPA1\tB-Gene\nx\tO\n\n")
     with pytest.raises(WorkbookError, match="no epoch can be chosen on labels that nobody checked"):
-        run(small(tiny, corpora=silver, also_test=str(other)), progress=False)
+        run(small(tiny, corpora=[silver, str(other)]), progress=False)
 
 
 def test_a_run_may_name_the_corpora_that_choose_its_epoch(tiny, outputs, tmp_path, lexicon):

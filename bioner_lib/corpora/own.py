@@ -65,8 +65,12 @@ class _OwnCorpus:
         self.name = self._named(self.options.pop("name", None))
         if sha256:
             self._check_text(sha256)
-        if self.silver:
-            self._refuse_silver_splits()
+        if self.silver and "test" in self.files:
+            raise DataError(
+                f"{self.path} is silver, so it is never scored, but it has a test split, "
+                f"{self.files['test'].name}; leave that out of corpus.toml's files, or write "
+                "silver = false if a person checked the labels"
+            )
         if self.carve_test is not False:
             self._check_carving()
         if self.reader is not None and self.reader not in READERS:
@@ -159,16 +163,6 @@ class _OwnCorpus:
             raise DataError(
                 f"{self.path}: carve_test takes the test split out of train, which is missing; "
                 f"there is only {[file.name for file in self.files.values()]}"
-            )
-
-    def _refuse_silver_splits(self) -> None:
-        """Raises DataError for a dev or test split of labels that nobody checked."""
-        others = [file.name for role, file in self.files.items() if role != "train"]
-        if others:
-            raise DataError(
-                f"{self.path} is silver, so it trains and is never scored, but it has {others}; "
-                'write files = { train = "name" } into corpus.toml, or silver = false if a person '
-                "checked the labels"
             )
 
     def _has_test(self, what: str) -> DataError:
