@@ -14,6 +14,7 @@ from bioner_lib.corpora.brat_folders import read_brat
 from bioner_lib.corpora.documents import document_of
 from bioner_lib.corpora.tagged_files import read_conll, read_jsonl
 from bioner_lib.errors import WorkbookError
+from bioner_lib.models.entities import in_batches
 from bioner_lib.tagging.formats import FORMATS, open_writer
 
 each_format = pytest.mark.parametrize("format", FORMATS)
@@ -255,6 +256,13 @@ def test_documents_of_one_name_are_all_written(tmp_path, format):
 def test_documents_of_one_name_are_refused_where_names_must_differ(tmp_path, format):
     with pytest.raises(WorkbookError, match="two documents have the id 'x'"):
         write(format, tmp_path / "whole", [tagged("TP53 binds.", [], "x"), tagged("Z.", [], "x")])
+
+
+@each_format
+def test_texts_without_an_id_are_told_apart(tmp_path, format):
+    documents = [document for own, _ in in_batches(["TP53 binds.", "Z."], 1) for document in own]
+    assert [document.id for document in documents] == ["", "2"]
+    write(format, tmp_path / "a", documents)
 
 
 @each_format

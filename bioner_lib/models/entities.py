@@ -100,12 +100,15 @@ def in_batches(
 ) -> Iterator[tuple[list[Document], list[Sentence]]]:
     """Documents until they hold so many sentences, and all their sentences, without tags.
 
+    The second string becomes document 2, and so on, so that writers can tell them apart.
     Raises WorkbookError for what isn't a text.
     """
     documents: list[Document] = []
     cut: list[Sentence] = []
     for number, text in enumerate(texts):
-        documents.append(text if isinstance(text, Document) else document_of(_text(text)))
+        if not isinstance(text, Document):  # the first of several texts has no id, as an only one
+            text = document_of(_text(text), str(number + 1) if number else "")
+        documents.append(text)
         cut += [Sentence(words, [], str(number)) for words in documents[-1].words]
         if len(cut) >= sentences:
             yield documents, cut
