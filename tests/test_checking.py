@@ -102,6 +102,10 @@ from bioner_lib.sweeps.reading import read_sweep
             r"start_from is \['a'\]; expected one step's name",
         ),
         (
+            "steps: [{notebook: 30_single_task, parameters: {options: {seed: 42}}}]",
+            "options of 30_single_task: seed is a parameter of its own",
+        ),
+        (
             "steps: [{notebook: 30_single_task, parameters: {options: x}}]",
             "options is 'x'; expected fields of RunConfig",
         ),
@@ -166,7 +170,7 @@ def test_mistakes_in_a_sweep_file_are_named(tmp_path, text, message):
             "unknown encoder 'minilmm'; did you mean 'minilm'",
         ),
         (
-            "{notebook: 30_single_task, parameters: {options: {encoder: minilmm}}}",
+            "{notebook: 72_second_opinion, parameters: {options: {encoder: minilmm}}}",
             "unknown encoder 'minilmm'",
         ),
         (

@@ -1,10 +1,14 @@
 """Denoising: a teacher's predictions against silver labels."""
 
+from math import isnan
+
 import pytest
 
 from bioner_lib import WorkbookError, load_corpus
+from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.text import Sentence
 from bioner_lib.silver.corpus_folders import save_sentences
-from bioner_lib.silver.denoising import denoise
+from bioner_lib.silver.denoising import against_truth, denoise
 from bioner_lib.silver.labelling import label
 
 
@@ -57,3 +61,15 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
         denoise(teacher, silver, "drop", 90)
     with pytest.raises(WorkbookError, match="knows no silver label of 'sample-gene'"):
         denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)
+
+
+def test_labels_are_measured_on_types_that_the_truth_annotates():
+    words = ["OPA1", "causes", "blindness"]
+    gold = Split([Sentence(words, ["B-Gene", "O", "O"], "d")], "train", "truth")
+    truth = Corpus("truth", ("Gene",), {"train": gold})
+    silver = [Sentence(words, ["B-Gene", "O", "B-Disease"], "d")]
+    found = against_truth(silver, ["Gene", "Disease"], truth)
+    assert found == {"sentences": 1, "precision": 1.0, "recall": 1.0}, "the disease is unknown"
+    for types, sentences in ((["Disease"], silver), (["Gene"], [Sentence(["x"], ["O"], "d")])):
+        measured = against_truth(sentences, types, truth)
+        assert isnan(measured["precision"]) and isnan(measured["recall"])

@@ -261,7 +261,7 @@ def test_documents_of_one_name_are_refused_where_names_must_differ(tmp_path, for
 @each_format
 def test_texts_without_an_id_are_told_apart(tmp_path, format):
     documents = [document for own, _ in in_batches(["TP53 binds.", "Z."], 1) for document in own]
-    assert [document.id for document in documents] == ["", "2"]
+    assert [document.id for document in documents] == ["1", "2"]
     write(format, tmp_path / "a", documents)
 
 

@@ -178,7 +178,7 @@ def arms_by_type(
         hue="type",
         order=order,
         errorbar="sd",
-        dodge=0.3,
+        dodge=0.3 if kinds > 1 else False,
         linestyle="none",
         capsize=0.1,
         ax=ax,

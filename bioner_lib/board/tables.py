@@ -228,6 +228,9 @@ def named(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+_FORGOTTEN = ["name", "seed", "corpus", "type", "before", "after", "forgotten"]
+
+
 def forgotten(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFrame:
     """What second phases cost the types that a first phase knew.
 
@@ -242,7 +245,7 @@ def forgotten(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFra
                 about = {"name": name, "seed": row["config"]["seed"], "corpus": corpus}
                 types = row.get("forgotten", {}).get(corpus, {})
                 lines += [about | {"type": t} | v for t, v in types.items() if t not in AVERAGES]
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=_FORGOTTEN)
 
 
 def last_phases(rows: Iterable[Mapping]) -> list[Mapping]:

@@ -110,21 +110,31 @@ def _check_folders(path: Path, folders: Sequence[Path]) -> None:
 
 
 def _check_brat_split(path: Path) -> None:
-    """Raises DataError for data in a split's folder that wouldn't be read."""
-    if is_brat(path):
-        _check_folders(path, [file for file in sorted(path.iterdir()) if file.is_dir()])
-        _check_beside_brat(path, sorted(path.iterdir()))
+    """Raises DataError for data in the folder of one split that wouldn't be read."""
+    inside = sorted(path.iterdir()) if is_brat(path) else []
+    lost = [file.name for file in inside if file.is_dir() and any(file.rglob("*.ann"))]
+    lost += _no_brat_data(inside)
+    if lost:
+        raise DataError(
+            f"{path} holds the .ann files of a split, and {lost[:3]}, which would not be read; "
+            "move these elsewhere"
+        )
 
 
 def _check_beside_brat(path: Path, inside: Sequence[Path]) -> None:
     """Raises DataError for data beside the annotations of a folder, which no split would hold."""
-    known = (".txt", ".ann", ".conf")
-    others = [file.name for file in inside if not (file.suffix in known or _is_beside(file))]
+    others = _no_brat_data(inside)
     if others:
         raise DataError(
             f"{path} holds .ann files, which are its train split, and {others[:3]}; move the .ann "
             "files and their texts into a folder named train, or the others elsewhere"
         )
+
+
+def _no_brat_data(inside: Sequence[Path]) -> list[str]:
+    """The names of data files that brat's reader doesn't read."""
+    known = (".txt", ".ann", ".conf")
+    return [file.name for file in inside if not (file.suffix in known or _is_beside(file))]
 
 
 def _is_beside(file: Path) -> bool:

@@ -100,14 +100,14 @@ def in_batches(
 ) -> Iterator[tuple[list[Document], list[Sentence]]]:
     """Documents until they hold so many sentences, and all their sentences, without tags.
 
-    The second string becomes document 2, and so on, so that writers can tell them apart.
+    A string's id is its number, from 1, so that writers can tell several apart.
     Raises WorkbookError for what isn't a text.
     """
     documents: list[Document] = []
     cut: list[Sentence] = []
     for number, text in enumerate(texts):
-        if not isinstance(text, Document):  # the first of several texts has no id, as an only one
-            text = document_of(_text(text), str(number + 1) if number else "")
+        if not isinstance(text, Document):
+            text = document_of(_text(text), str(number + 1))
         documents.append(text)
         cut += [Sentence(words, [], str(number)) for words in documents[-1].words]
         if len(cut) >= sentences:

@@ -98,7 +98,10 @@ class Predicting(WithHeads):
         batch: int = BATCH,
         precision: str = "auto",
     ) -> Iterator[Document]:
-        """The texts as documents with their entities, in order; arguments as for `tag`."""
+        """The texts as documents with their entities, in order; arguments as for `tag`.
+
+        A text that is a string gets its number, from 1, as its document's id.
+        """
         types = self.types if types is None else list(types)
         for type in types:
             if type not in self.types:

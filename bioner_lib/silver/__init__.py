@@ -19,6 +19,6 @@ __getattr__, __dir__, __all__ = lazy(
         "lexicon_quality": "drop_noisy noisiest quality",
         "disagreement": "cross_matches differing_share disagreeing_names disagreements",
         "coverage": "lexicon_coverage named_lexicon",
-        "denoising": "denoise",
+        "denoising": "against_truth denoise",
     },
 )

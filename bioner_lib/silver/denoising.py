@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import nan
 
 from ..choices import DENOISING
 from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span, flat, to_tags
 from ..corpora.text import Sentence
 from ..errors import WorkbookError, unknown
+from ..evaluation.scoring import score
 from ..models.hardware import autocast_dtype
 from ..models.tagger import MultiTaskTagger
 
@@ -58,6 +60,25 @@ def denoise(
         elif how == "relabel" and verdict == "contradicted":
             kept.append(_relabelled(sentence, spans, shared))
     return kept, counts
+
+
+def against_truth(
+    sentences: Sequence[Sentence], types: Sequence[str], truth: Corpus
+) -> dict[str, float]:
+    """How many sentences there are; precision and recall (0 to 1) of their labels in those that the
+    train split of `truth` holds, too.
+
+    Only types that `truth` annotates count. NaN where it shares no sentence or none of `types`.
+    """
+    known = {tuple(sentence.tokens): sentence.spans for sentence in truth.train}
+    held = [sentence for sentence in sentences if tuple(sentence.tokens) in known]
+    shared = [type for type in types if type in truth.types]
+    measured = {"precision": nan, "recall": nan}
+    if held and shared:
+        right = [known[tuple(sentence.tokens)] for sentence in held]
+        found = [[(*span, 1.0) for span in sentence.spans] for sentence in held]
+        measured = score(right, found, shared)["micro"]
+    return {"sentences": len(sentences)} | {k: measured[k] for k in ("precision", "recall")}
 
 
 def _relabelled(sentence: Sentence, spans: Sequence[Span], shared: Sequence[str]) -> Sentence:

@@ -113,6 +113,19 @@ def _check(parameters: Mapping[str, object], declared: Mapping[str, str], where:
     options = parameters.get("options")
     if isinstance(options, dict):
         _check_options(options, where)
+        _refuse_parameters(options, declared, where)
+
+
+def _refuse_parameters(
+    options: Mapping[str, object], declared: Mapping[str, str], where: str
+) -> None:
+    """Raises WorkbookError for options that are parameters of the notebook, which it would give to
+    some of its runs only."""
+    for name in options.keys() & declared.keys():
+        if not (name == "epochs" and isinstance(options[name], list)):  # of two phases, as in 45
+            raise WorkbookError(
+                f"options of {where}: {name} is a parameter of its own; give it beside options"
+            )
 
 
 def _check_options(options: Mapping[str, object], where: str) -> None:

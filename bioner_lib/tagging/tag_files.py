@@ -122,14 +122,14 @@ def _first_text(texts: Iterable[Text | Problem]) -> tuple[str, Iterator[Text | P
 def _with_own_ids(
     texts: Iterable[Text | Problem], key: Callable[[str], str]
 ) -> Iterator[Text | Problem]:
-    """The texts, of which no two have ids with the same key."""
-    taken = set()
+    """The texts, of which no two have ids with the same key: x, x-2, x-3."""
+    taken, last = set(), Counter()
     for text in texts:
         if isinstance(text, Text):
-            id, number = text.id, 1
+            id = text.id
             while key(id) in taken:
-                number += 1
-                id = f"{text.id}-{number}"
+                last[text.id] = max(2, last[text.id] + 1)
+                id = f"{text.id}-{last[text.id]}"
             taken.add(key(id))
             text = text._replace(id=id)
         yield text
