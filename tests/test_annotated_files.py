@@ -1,5 +1,6 @@
 """Files with character offsets: PubTator and BioC."""
 
+import gzip
 import json
 
 import bioc
@@ -123,6 +124,9 @@ def test_bioc_json_with_a_byte_order_mark_and_with_values_of_the_wrong_kind(tmp_
     whole = {"source": "", "date": "", "key": "", "infons": {}, "documents": [document]}
     read = read_bioc(write(tmp_path, "a.json", "\ufeff" + json.dumps(whole)))
     assert [s.spans for s in read.sentences] == [[(0, 1, "Gene")]]
+    packed = tmp_path / "a.json.gz"
+    packed.write_bytes(gzip.compress(json.dumps(whole).encode()))
+    assert read_bioc(packed).sentences == read.sentences
     annotation["locations"][0]["length"] = "4"
     with pytest.raises(DataError, match="offset 0, length '4'; expected numbers"):
         read_bioc(write(tmp_path, "b.json", json.dumps(whole)))

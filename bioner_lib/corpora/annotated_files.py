@@ -10,8 +10,10 @@ from .reading import (
     Reading,
     Surfaces,
     document_name,
+    ending,
     is_repeated,
     numbered_lines,
+    open_text,
     refuse_half_a_character,
     type_of,
 )
@@ -170,13 +172,14 @@ def bioc_documents(path: Path) -> list:
     """The documents of a BioC file; raises DataError for any other file."""
     from bioc import biocjson, biocxml
 
-    load = biocjson.load if path.suffix.lower() == ".json" else biocxml.load
+    is_json = ending(path) == ".json"
+    load = biocjson.load if is_json else biocxml.load
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             return load(file).documents
     except Exception as error:  # lxml, json and bioc raise errors of their own
         hint = ""
-        if path.suffix.lower() == ".json":
+        if is_json:
             hint = "; expected one object with `documents`, or one object per line (.jsonl)"
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error}){hint}") from None
 

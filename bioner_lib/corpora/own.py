@@ -65,12 +65,6 @@ class _OwnCorpus:
         self.name = self._named(self.options.pop("name", None))
         if sha256:
             self._check_text(sha256)
-        if self.silver and "test" in self.files:
-            raise DataError(
-                f"{self.path} is silver, so it is never scored, but it has a test split, "
-                f"{self.files['test'].name}; leave that out of corpus.toml's files, or write "
-                "silver = false if a person checked the labels"
-            )
         if self.carve_test is not False:
             self._check_carving()
         if self.reader is not None and self.reader not in READERS:
@@ -111,6 +105,12 @@ class _OwnCorpus:
             readings = read_saved(self.path, **self.options)
         else:
             readings = {role: self._read(file) for role, file in self.files.items()}
+        if self.silver and "test" in readings:
+            raise DataError(
+                f"{self.path} is silver, so it is never scored, but it has a test split; delete "
+                'that, name the others in corpus.toml (files = { train = "name" }), or write '
+                "silver = false if a person checked the labels"
+            )
         for role, reading in readings.items():
             if not reading.sentences:
                 raise DataError(f"the {role} split of {self.path} is empty")

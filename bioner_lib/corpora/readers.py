@@ -9,7 +9,7 @@ from .annotated_files import PASSAGE, read_bioc, read_pubtator
 from .brat_folders import is_brat, read_brat
 from .dataset_files import read_parquet
 from .inline_files import INLINE, read_inline
-from .reading import Reading, numbered_lines
+from .reading import Reading, ending, numbered_lines
 from .tagged_files import read_conll, read_jsonl
 
 READERS: dict[str, Callable[..., Reading]] = {
@@ -40,19 +40,18 @@ ENDINGS = {
 def guess_reader(path: Path) -> str:
     """The reader for a user's file: by its ending; for .txt, .json and others by its start."""
     path = Path(path)
-    is_packed = path.suffix.lower() in (".gz", ".xz")
-    ending = Path(path.stem if is_packed else path.name).suffix.lower()
+    kind = ending(path)
     if is_brat(path):
         return "brat"
-    if ending == ".parquet":  # not a text
+    if kind == ".parquet":  # not a text
         return "parquet"
     head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()
-    if ending == ".json":
+    if kind == ".json":
         first = head.split("\n", 1)[0]
         is_one_object = first.startswith("{") and first.endswith("}")
         return "jsonl" if is_one_object and '"documents"' not in first else "bioc"
-    if ending in ENDINGS:
-        return ENDINGS[ending]
+    if kind in ENDINGS:
+        return ENDINGS[kind]
     if PASSAGE.match(head):
         return "pubtator"
     is_tagged = _TAGGED.search(head) or _TAGGED_BY_BLANKS.search(head)

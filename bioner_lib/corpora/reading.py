@@ -131,6 +131,12 @@ def is_repeated(
     return True
 
 
+def ending(path: Path) -> str:
+    """The ending of a file's name in small letters; of a compressed one what precedes .gz, .xz."""
+    is_packed = path.suffix.lower() in (".gz", ".xz")
+    return Path(path.stem if is_packed else path.name).suffix.lower()
+
+
 @contextmanager
 def open_text(path: str | Path, encoding: str = "utf-8-sig") -> Iterator[TextIO]:
     """A UTF-8 text file, also compressed as .gz or .xz.
