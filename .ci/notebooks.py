@@ -4,7 +4,7 @@
     python .ci/notebooks.py 55 75 --outputs /tmp/kept  # only these; the folder is kept
 
 Without --outputs there is a fresh temporary folder. The notebooks share it: a run that 30 made is
-only read in 40. Each notebook's metadata keep, for tests/test_notebooks.py, a hash of the source
+only read in 40. Each notebook's metadata keep, for tests/test_notebooks.py, a hash of the code
 that its outputs come from, and the training pieces of the runs that it uses.
 """
 
@@ -23,7 +23,6 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
-from bioner_lib.sweeps.parameters import source_of  # noqa: E402
 from bioner_lib.training.progress import VARIABLE  # noqa: E402
 
 LARGEST = 400 * 1024
@@ -50,10 +49,16 @@ def execute(notebook: Path, outputs: Path) -> dict:
             cleaned(output, outputs, count) for output in made["outputs"] if kept(output)
         ]
     content["metadata"]["bioner"] = {
-        "source": hashlib.sha256(source_of(notebook).encode()).hexdigest()[:16],
+        "code": hash_of_code(content),
         "training_pieces": training_pieces(told, outputs, started),
     }
     return content
+
+
+def hash_of_code(content: dict) -> str:
+    """16 hex digits; Markdown may be reworded without another execution."""
+    code = ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == "code"]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:16]
 
 
 def kept(output: dict) -> bool:

@@ -106,6 +106,25 @@ def test_an_epoch_has_the_size_that_was_asked_for(total, sizes):
         assert sum(map(len, drawn)) == total, policy
 
 
+@pytest.mark.parametrize("policy", ["proportional", "sqrt", "main"])
+def test_a_small_corpus_gets_its_share_over_the_epochs(policy):
+    """Also where its share of an epoch is less than one example."""
+    rng, sizes = np.random.default_rng(0), [5, 5, 1_000]
+    epochs = [[len(own) for own in draw(sizes, policy, rng, total=20)] for _ in range(2_000)]
+    mean = np.mean(epochs, 0)
+    power = {"sqrt": 0.5}.get(policy, 1.0)
+    shares = np.array(sizes) ** power
+    if policy == "main":
+        shares[0] = shares[1:].sum()
+    assert mean == pytest.approx(20 * shares / shares.sum(), abs=0.03)
+
+
+def test_nothing_is_left_to_chance_where_shares_are_whole():
+    one, other = (np.random.default_rng(7) for _ in range(2))
+    drawn = draw([4, 6], "proportional", one)
+    assert [own.tolist() for own in drawn] == [other.permutation(n).tolist() for n in (4, 6)]
+
+
 def test_the_bound_counts_what_padding_adds():
     examples = [Example(Window(0, [1] * 9, [], []), 0, {}) for _ in range(40)]
     tagging = [

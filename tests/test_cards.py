@@ -65,6 +65,14 @@ def test_a_card_gives_mean_and_spread_over_the_seeds_on_disk(config, outputs):
     assert lines_with(card, "| sample | Gene |", "55.0 ± 7.1 |"), "two epochs are another setting"
 
 
+def test_a_row_of_another_version_stops_no_card(config, outputs):
+    (row,) = read_rows()
+    other = row | {"run_id": "newer", "config": row["config"] | {"new_field": 1}}
+    (outputs / "runs" / "newer").mkdir()
+    (outputs / "runs" / "newer" / "run.json").write_text(json.dumps(other))
+    assert lines_with(model_card(config.run_id), "One seed (13)")
+
+
 def test_a_card_says_what_the_tagger_did_not_learn(config):
     card = model_card(config.run_id)
     assert lines_with(card, "no types but Gene and Disease")

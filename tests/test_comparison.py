@@ -437,6 +437,8 @@ def test_transfer_by_hand():
     assert plots.transfer_matrix(matrix, plt.subplots()[1]).get_xlabel() == "tested on"
     with pytest.raises(WorkbookError, match="no single-task tagger"):
         transfer(rows[2:])
+    own = scored("/some/where/mine@1/2:X", mine=0.5)  # folders above a corpus of one's own
+    assert list(transfer([own]).index) == ["mine@1/2:X"]
 
 
 def test_transfer_matrices_and_weight_grids_are_found_among_all_rows():

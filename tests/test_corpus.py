@@ -7,6 +7,7 @@ import pytest
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Corpus, Split, refuse_test
+from bioner_lib.corpora.registry import part_of
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.errors import DataError, SelectionError
 
@@ -108,6 +109,13 @@ def test_unknown_names_come_with_the_nearest():
 def test_a_name_that_is_no_valid_path_is_unknown(name):
     with pytest.raises(WorkbookError, match="unknown corpus"):
         load_corpus(name)
+
+
+def test_the_name_of_a_part():
+    assert part_of("sample:Gene+Virus", "25%") == "sample@25%:Gene+Virus"
+    assert part_of("sample:Gene", "1/2", "Virus") == "sample@1/2:Virus"
+    with pytest.raises(DataError, match="'sample@25%' is a part of 'sample' already"):
+        part_of("sample@25%", "10%")
 
 
 def test_parts_of_train():

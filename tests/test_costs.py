@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 from conftest import row, small
 
-from bioner_lib import run
+from bioner_lib import read_tagger, run
 from bioner_lib.board import cost_table, on_front, plots, systems
 
 DEVICE = {"name": "x", "threads": 1, "precision": "fp32"}
@@ -104,6 +104,14 @@ def test_an_old_row_without_parameters_has_a_cost():
     line = made(1, ["sample-gene"], 10, [0.5])
     del line["parameters"]
     assert math.isnan(cost_table([line]).iloc[0]["parameters"])
+
+
+def test_every_part_of_a_tagger_counts(tiny, outputs):
+    config = small(tiny, "sample-gene", characters="cnn", sentence_head="types")
+    row = run(config, progress=False)
+    tagger = read_tagger(row["run_id"])
+    assert {"characters", "sentence_head"} <= row["parameters"].keys()
+    assert sum(row["parameters"].values()) == sum(p.numel() for p in tagger.parameters())
 
 
 def test_rows_of_real_runs_have_what_it_takes(tiny, outputs):

@@ -191,7 +191,8 @@ def test_the_conclusion_names_extremes_and_what_is_unknown():
         f"of {b} (in its own text 1 %).",
     ]
     nothing = in_words(glance * np.nan, shared * np.nan, differing * np.nan)
-    assert nothing.count("unknown") == 4 and "No two corpora" in nothing
+    assert nothing.count("unknown") == 4 and "annotate a common type" in nothing
+    assert "No two corpora" in in_words(glance, shared, differing * 0)
     assert "share no document" in in_words(glance, shared * 0, differing)
 
 

@@ -97,6 +97,21 @@ def test_transitions_belong_to_their_heads_whatever_the_order(tiny):
         assert (head.transitions == (1.0 if name == "Gene" else 5.0)).all()
 
 
+def test_sentence_scores_belong_to_their_types_whatever_the_order(tiny):
+    corpora = [load_corpus(f"sample:{type}").limit(8) for type in ("Gene", "Disease")]
+    pair = [tagger_for(tiny, own, sentence_head="types") for own in (corpora, corpora[::-1])]
+    for member in pair:
+        head = member.sentence_head
+        head.linear.weight.data.zero_()
+        head.linear.bias.data = torch.tensor([5.0 if t == "Gene" else -5.0 for t in head.types])
+    both = Ensemble(pair)
+    assert both.sentence_head.types == ["Gene", "Disease"]
+    batch = collate([Example(both.aligner.windows([["OPA1"]])[0], 0, {})], 0)
+    assert both(**batch.inputs).sentence[0].tolist() == [5.0, -5.0]
+    with pytest.raises(WorkbookError, match="no sharing weights of its own"):
+        both.sharing_weights([["OPA1"]])
+
+
 def test_an_ensemble_is_saved_with_its_calibration_only(tiny, tmp_path):
     ensemble = Ensemble(members(tiny))
     about = {"types": {"Gene": {"exponent": 2.0, "threshold": 0.5}}}

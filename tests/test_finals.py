@@ -1,9 +1,9 @@
 """Which runs stand for an arm: the last phase's on their training corpora, in every seed."""
 
 import pytest
-from conftest import environment, row, save_row
+from conftest import environment, row, save_row, small
 
-from bioner_lib import RunConfig, WorkbookError
+from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board.comparison import (
     best_dev,
     check_budgets,
@@ -74,6 +74,16 @@ def test_a_run_trained_on_a_corpus_is_preferred_to_one_tested_on_it(outputs):
         assert [made["run_id"] for made in finals(order)["sample-gene"]] == [trained["run_id"]]
 
 
+def test_arms_that_were_asked_for_other_types_are_not_comparable(tiny, outputs):
+    gene = small(tiny, "sample-gene", also_test=["sample"])
+    both = small(tiny, ["sample-gene", "sample-disease"], also_test=["sample"])
+    for config in (gene, both):
+        run(config, progress=False, keep_model=False)
+    one, other = finals([gene]), finals([both])
+    assert not comparable(one, other)
+    assert comparable({"sample-gene": one["sample-gene"]}, other)
+
+
 def test_arms_without_a_seed_in_common_are_not_comparable():
     one, two = ({"sample": [row(seed, 0.5)]} for seed in (1, 2))
     assert not comparable(one, two)
@@ -81,6 +91,9 @@ def test_arms_without_a_seed_in_common_are_not_comparable():
 
 
 def test_the_chosen_epochs_dev_score():
+    scores = {"a": {"dev": {"types": {"micro": {"f1": 0.5}}}, "test": {}}}
+    scores |= {"b": {"dev": {"types": {"micro": {"f1": 0.7}}}}, "c": {"test": {}}}
+    assert best_dev({"history": [], "scores": scores}) == pytest.approx(0.6), "an ensemble"
     assert (
         best_dev(
             {"history": [{"dev": {"mean": 0.2}}, {"dev": {"mean": 0.4}}, {"dev": {"mean": 0.3}}]}

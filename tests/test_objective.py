@@ -102,6 +102,18 @@ def test_what_a_pupil_learns_by_hand():
     assert same.item() == 0
 
 
+def test_distillation_leaves_the_auxiliary_loss_as_it_is(parts, monkeypatch):
+    tagger, loss_of, batch = parts
+    labels = loss_of(tagger(**batch.inputs), batch)
+
+    def with_auxiliary(*_):
+        return labels, torch.tensor(3.0)
+
+    monkeypatch.setattr(loss_of, "parts", with_auxiliary)
+    pupil = Objective(tagger, loss_of, teacher=tagger, distillation=0.25)
+    torch.testing.assert_close(pupil(batch), 0.75 * labels + 3.0)
+
+
 def test_a_teacher_is_no_part_of_what_learns(parts, tiny):
     tagger, loss_of, batch = parts
     corpus = load_corpus("sample-gene", limit=8)

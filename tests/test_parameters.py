@@ -2,9 +2,12 @@
 
 import nbformat
 import pytest
-from conftest import sweep
+from conftest import own_corpus, sweep
 
-from bioner_lib import WorkbookError, check_parameters
+from bioner_lib import WorkbookError, check_choices, check_parameters, load_corpus
+from bioner_lib.home import home
+from bioner_lib.sweeps.checking import check_values
+from bioner_lib.sweeps.jobs import Job
 from bioner_lib.sweeps.parameters import check_against_notebook
 from bioner_lib.sweeps.reading import read_sweep
 
@@ -49,6 +52,36 @@ def test_what_papermill_would_ignore_is_an_error(injected, message):
     exec(injected, namespace)
     with pytest.raises(WorkbookError, match=message):
         check_parameters(namespace)
+
+
+def test_what_a_notebook_compares_is_there(tmp_path):
+    """Empty parameters, too few corpora, and a corpus without a test split are refused early."""
+    with pytest.raises(WorkbookError, match="parameter ratios is empty"):
+        check_parameters({"gold": "sample", "ratios": []}, "gold", "ratios")
+    with pytest.raises(WorkbookError, match=r"compares 2 corpora or more, not \['sample'\]"):
+        check_parameters({}, tested=["sample"], at_least=2)
+    mine = own_corpus(tmp_path / "mine", load_corpus("sample").train[:10])
+    with pytest.raises(WorkbookError, match=r"no test split; .*carve_test"):
+        check_parameters({}, tested=["sample", str(mine)])
+    check_parameters({"ratios": [1.0]}, "ratios", tested=["sample@1/2:Gene"])
+
+
+def test_options_may_name_a_teacher_or_an_ensemble():
+    notebook = home() / "notebooks" / "30_single_task.ipynb"
+    for options in (
+        {"teacher": "a-run", "distillation": 0.5},
+        {"system": "ensemble", "seeds": [13, 42]},
+    ):
+        check_against_notebook(notebook, {"corpus": "sample", "options": options})
+    with pytest.raises(WorkbookError, match="name a finished run with teacher="):
+        check_against_notebook(notebook, {"options": {"distillation": 0.5}})
+    ablations = {"factors": {"distillation": [0.5]}, "options": {"teacher": "a-run"}}
+    check_values([Job(home() / "notebooks" / "50_ablations.ipynb", ablations)], home())
+
+
+def test_a_misspelt_choice_is_refused():
+    with pytest.raises(WorkbookError, match="unknown arm 'negativ'; did you mean 'negative'"):
+        check_choices("arm", ["mask", "negativ"], ["mask", "negative"])
 
 
 def test_good_parameters_pass():

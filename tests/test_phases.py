@@ -30,6 +30,20 @@ def quiet(config):
     return run(config, progress=False)
 
 
+@pytest.mark.parametrize("taught", ["sample-gene", "sample-disease"])
+@pytest.mark.parametrize("sharing", ["moe", "cross"])
+def test_heads_that_nothing_teaches_are_frozen_wherever_they_stand(tiny, outputs, sharing, taught):
+    """A second phase that teaches the first head only, or the last one only."""
+    first = small(tiny, ["sample-gene", "sample-disease"], sharing=sharing)
+    quiet(first)
+    second = small(tiny, [taught], sharing=sharing, start_from=first.run_id)
+    loop = Loop(second, [load_corpus(taught).limit(40)], progress=False)
+    (learning,) = (plan.name for plan in loop.plans)
+    for i, (name, head) in enumerate(loop.tagger.named_heads):
+        parameters = [*head.parameters(), *loop.tagger.sharing.own(i)]
+        assert {p.requires_grad for p in parameters} == {name == learning}, name
+
+
 @pytest.mark.parametrize("sharing", SHARING)
 def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
     """Gene and Disease, then Disease and Virus: Gene keeps its weights, Disease goes on."""
@@ -104,7 +118,10 @@ def test_another_tokenizer_is_refused(tiny, outputs, tmp_path):
     quiet(first)
     text = (folder / "tokenizer.json").read_text()
     (folder / "tokenizer.json").write_text(text.replace('"the"', '"thx"'))
+    saved = outputs / "runs" / first.run_id / "model"
     with pytest.raises(WorkbookError, match="has another tokenizer"):
+        quiet(small(str(folder), "sample-gene", start_from=str(saved)))
+    with pytest.raises(WorkbookError, match="made from has changed since: encoder"):
         quiet(small(str(folder), "sample-gene", start_from=first.run_id))
 
 
@@ -234,6 +251,25 @@ def test_self_labelling_sees_train_only_and_says_when_it_can_do_nothing(tiny):
     with pytest.raises(SelectionError):
         cheating = replace(load_corpus("sample:Gene"), splits={"train": full.test})
         label_hidden(teacher, [cheating, load_corpus("sample-disease")], 0.5)
+
+
+def test_a_stale_parent_is_refused_before_training(tiny, outputs, tmp_path):
+    sentences = load_corpus("sample-gene").train[:30]
+    mine = own_corpus(tmp_path / "mine", sentences)
+    first = small(tiny, [str(mine)])
+    quiet(first)
+    own_corpus(tmp_path / "mine", [*sentences, *load_corpus("sample-gene").train[30:35]])
+    second = small(tiny, ["sample-gene"], start_from=first.run_id)
+    with pytest.raises(WorkbookError, match=rf"{first.run_id} was made from has changed"):
+        quiet(second)
+    assert not list((outputs / "runs" / f".working-{second.run_id}").glob("*.pt"))
+
+
+def test_a_dictionary_is_no_teacher(tiny, outputs):
+    dictionary = run(RunConfig(corpora="sample-gene", system="dictionary"), progress=False)
+    for field in ("start_from", "teacher"):
+        with pytest.raises(WorkbookError, match=f"{field}=.* is a dictionary, which has no tagger"):
+            quiet(small(tiny, ["sample-gene"], **{field: dictionary["run_id"]}))
 
 
 def test_a_run_with_a_teacher(tiny, outputs):

@@ -179,6 +179,25 @@ def test_dots_show_intervals_beside_published_figures():
     assert ax.get_xlabel() == "test F1 (strict spans, x 100)"
 
 
+def test_many_systems_have_a_row_each():
+    line = {"corpus": "sample", "type": "Gene", "official": True, "low": 0.6, "high": 0.9}
+    frame = pd.DataFrame([line | {"name": f"arm {k}", "f1": 0.7 + k / 100} for k in range(8)])
+    other = frame[:2].assign(corpus="sample-gene", official=False)
+    frame = pd.concat([frame, other])
+    anchors = pd.DataFrame([published("fair", 0.81, True)])
+    ax = plots.f1_dots(frame, anchors, plt.subplots()[1])
+    rows = {label.get_text(): label for label in ax.get_yticklabels()}
+    assert [*rows][:3] == ["sample Gene", "arm 7", "arm 6"]
+    assert [name for name in rows if rows[name].get_fontweight() == "bold"] == [
+        "sample Gene",
+        "sample-gene Gene",
+    ]
+    assert len(ax.get_yticks()) == 12, "an arm has a row only where it was tested"
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["fair, a paper"], "rows need no colours"
+    assert plots.f1_dots_height(frame) > plots.f1_dots_height(frame[:3])
+
+
 def test_every_published_system_has_its_own_mark():
     systems = [published(f"system {k}", 0.8, True) for k in range(16)]
     table = aggregate(results([row(1, 0.7)]))
@@ -237,21 +256,20 @@ def test_facets_have_a_row_for_each_of_many_arms():
     table = aggregate(results(rows))
     pairs = plots.facets(table)
     assert pairs == [("sample", "Gene"), ("sample-gene", "Gene")]
-    _, axes = plt.subplots(1, 2, sharey=True)
-    plots.f1_facets(table, axes)
+    axes = plots.f1_facets(table).axes
     names = [label.get_text() for label in axes[0].get_yticklabels()]
     assert len(names) == 30, "a single-task arm has one name on all corpora"
     assert [len(ax.containers) for ax in axes] == [30, 1]
+    assert names[0].endswith("epochs=30") and names[-1].endswith("epochs=1")
     assert axes[0].get_ylim()[0] > axes[0].get_ylim()[1], "the best arm stands on top"
+    assert len(axes[1].get_yticks()) == 1, "a panel has its own arms only"
     apart = table.assign(name=["x" * 40 + name + "y" * 40 for name in table["name"]])
-    _, others = plt.subplots(1, 2, sharey=True)
-    plots.f1_facets(apart, others)
-    assert len(others[0].get_yticks()) == 30, "long names that differ in their middle stay apart"
+    others = plots.f1_facets(apart).axes
+    shown = {label.get_text() for label in others[0].get_yticklabels()}
+    assert len(shown) == 30, "long names that differ in their middle stay apart"
     far = aggregate(results([row(s, f1) for s, f1 in enumerate((0.9, 0.02, 0.9))]))
-    [ax] = plots.f1_facets(far, [plt.subplots()[1]])
+    [ax] = plots.f1_facets(far).axes
     assert ax.get_xlim()[0] < 2 < 90 < ax.get_xlim()[1], "every seed is inside the panel"
-    assert names[0].endswith("epochs=1"), "it alone is in two panels"
-    assert names[1].endswith("epochs=30")
 
 
 def test_the_network_shows_which_corpora_teach_each_head():

@@ -59,8 +59,8 @@ def check(table):
     assert {run for job in recorded.values() for run in job["runs"]} == set(rows)
     assert set(published_counts(table)) == set(rows)
     whole = set(recorded) == set(jobs_of(table))
-    for made in named_by_sweep(table, [made | {"name": ""} for made in rows.values()], whole):
-        assert made["name"] == rows[made["run_id"]].get("name", ""), "publish it again"
+    for made in named_by_sweep(table, list(rows.values()), whole):
+        assert made.get("name") == rows[made["run_id"]].get("name"), "publish it again"
     for run_id, made in rows.items():
         assert RunConfig(**made["config"]).run_id == run_id
         tested = {corpus: own for corpus, own in made["scores"].items() if "test" in own}
@@ -239,6 +239,8 @@ def test_a_sweep_names_second_phases_by_the_first(published, sweep):
     third = sweep[2] | {"parents": {"start_from": {"phases": [other]}}}
     found = named_by_sweep("tiny", [sweep[0], second, third])
     assert [made.get("name") for made in found] == [None, "a", None]
+    published_before = named_by_sweep("tiny", [second, third | {"name": "a"}])
+    assert [made.get("name") for made in published_before] == ["a", None], "an old name is gone"
     path.write_text(path.read_text().replace("epochs: 3", "epoch: 3"))
     with pytest.raises(WorkbookError, match=r"unknown field in x-names of tiny\.yaml 'epoch'"):
         named_by_sweep("tiny", [second])

@@ -175,6 +175,14 @@ def test_every_recipe_runs(name, tiny, outputs, lexicon):
     assert {row["run_id"] for row in read_rows()} == {config.run_id for config in configs}
 
 
+def test_weights_of_heads_belong_to_the_runs_that_have_them():
+    weights = {"Disease": 0.5, "Gene": 2.0}
+    given = {"corpora": "sample@1/2:Disease", "added": "sample@2/2:Gene"}
+    together, alone = recipe("gerbera", **given, loss_weights=weights)
+    assert together.loss_weights == weights
+    assert alone.loss_weights == {"Disease": 0.5}
+
+
 def test_mistakes_are_named():
     with pytest.raises(
         WorkbookError, match="unknown recipe 'biojointbret'; did you mean 'biojointbert'"
@@ -189,6 +197,9 @@ def test_mistakes_are_named():
         recipe("biojointbert", corpus_weights=weights)
     with pytest.raises(WorkbookError, match=r"'bc5cdr'.*known: .*bc5cdr-labelled"):
         recipe("bionerds-5", added="sample-virus", corpus_weights={"bc5cdr": 2.0})
+    weights = {"Disease": 0.5, "Gen": 2.0}
+    with pytest.raises(WorkbookError, match=r"unknown head in loss_weights .* 'Gen'; did you"):
+        recipe("gerbera", corpora="sample:Disease", added="sample:Gene", loss_weights=weights)
     with pytest.raises(WorkbookError, match="unknown RunConfig field 'sharings'"):
         recipe("proposal", sharings="cross")
     with pytest.raises(WorkbookError, match="'gerbera' has two phases, and system='ensemble'"):

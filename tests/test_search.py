@@ -143,6 +143,25 @@ def test_a_search_whose_trials_all_fail_says_why(base, monkeypatch):
         search(base, SPACE, 2)
 
 
+def test_a_search_goes_on_after_what_stopped_it_is_mended(base, monkeypatch):
+    from bioner_lib.runs import search as module
+
+    whole, calls = module.fit, []
+
+    def fails_at_first(*args, **options):
+        calls.append(args)
+        if len(calls) <= 2:
+            raise WorkbookError("no finished run of that name")
+        return whole(*args, **options)
+
+    monkeypatch.setattr(module, "fit", fails_at_first)
+    with pytest.raises(WorkbookError, match="none of 2 trials"):
+        search(base, SPACE, 2)
+    assert (search(base, SPACE, 2).trials["state"] == "complete").sum() == 2
+    search(base, SPACE, 2)
+    assert len(calls) == 4, "a finished search is only read"
+
+
 def test_a_journal_that_breaks_off_goes_on(base, outputs):
     first = search(base, SPACE, 2)
     (journal,) = (outputs / "searches").iterdir()

@@ -41,6 +41,8 @@ def test_only_types_that_the_corpus_annotates_are_learned(two):
     assert loss.item() == pytest.approx(-math.log(1 / (1 + math.exp(-0.5))))
     loss.backward()
     assert scores.grad[0, 1] == 0
+    half = SentenceLoss(head, two, False, {two[0].name: 0.5})(scores, batch)
+    assert half.item() == pytest.approx(loss.item() / 2), "the weight of the window's corpus"
     both = SentenceLoss(head, two, negative=True)(scores, batch)
     assert both.item() == pytest.approx((loss.item() + math.log(1 + math.exp(-2.0))) / 2)
 

@@ -103,11 +103,12 @@ def test_how_long_jobs_may_take(sweep_folder, tiny):
     took = {
         "30_single_task": [
             ({"corpus": "sample", "seed": 1}, 10.0),
+            ({"corpus": "sample", "seed": 3}, 0.5),  # it only read a finished run
             ({"corpus": "sample", "heads": "joint"}, 30.0),
         ]
     }
     assert status._expected(job(corpus="sample", seed=2), took) == 10
-    assert status._expected(job(corpus="sample", decoder="crf"), took) == 20
+    assert status._expected(job(corpus="sample", decoder="crf"), took) == 30
     assert status._expected(job(corpus="bc5cdr"), took) is None, "another corpus says nothing"
     assert status._expected(job(corpus="sample", epochs=9), took) is None
     child = {"30_single_task": [({"corpus": "sample", "options": {"start_from": "x"}}, 5.0)]}

@@ -269,5 +269,8 @@ def test_short_names_leave_out_what_all_trained_arms_share():
     assert short_names(["one epochs=3"]) == ({"one epochs=3": "one epochs=3"}, "")
     assert short_names([]) == ({}, "")
     assert short_names(["dictionary (a)", "m x=1 epochs=3", "n epochs=3"])[1] == "epochs=3"
+    weighed = RunConfig(corpora="sample", loss_weights={"Disease": 0.5, "Gene": 2.0}, epochs=3)
+    name = arm_name(weighed, "sample")
+    assert name.endswith("loss_weights=Disease:0.5+Gene:2.0 epochs=3"), "no blank in a field"
     default = short_names(["minilm joint", "minilm joint epochs=3", "minilm per-type epochs=3"])
     assert default[1] == "", "the first arm has another number of epochs, which its name hides"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import permutations
+from statistics import mean
 
 import numpy as np
 import pandas as pd
@@ -268,14 +269,17 @@ def finals(configs: Sequence[RunConfig]) -> dict[str, list[dict]]:
 
 
 def comparable(arm_rows: ByCorpus, base: ByCorpus) -> bool:
-    """Whether `compare` works for two arms: a corpus and a seed in common, equal budgets."""
+    """Whether `compare` works for two arms: a corpus and a seed in common, equal budgets, and on
+    each common corpus the same types asked for."""
     shared = [corpus for corpus in arm_rows if corpus in base]
     for corpus in shared:
         by_seed = [
             {row["config"]["seed"]: row for row in side[corpus]} for side in (arm_rows, base)
         ]
         own, other = _for_each_seed(*by_seed)
-        if not set(own) & set(other):
+        seeds = set(own) & set(other)
+        asked = {tuple(asked_of(side[seed], corpus)) for side in (own, other) for seed in seeds}
+        if not seeds or len(asked) > 1:
             return False
     rows = [row for corpus in shared for row in (*arm_rows[corpus], *base[corpus])]
     return bool(shared) and equal_budgets(rows)
@@ -346,5 +350,8 @@ def equal_budgets(rows: Rows) -> bool:
 
 
 def best_dev(row: Mapping) -> float:
-    """The mean dev F1 of the chosen epoch."""
-    return max(record["dev"]["mean"] for record in row["history"])
+    """The mean dev F1 of the chosen epoch; of a system without epochs that over its corpora."""
+    if row["history"]:
+        return max(record["dev"]["mean"] for record in row["history"])
+    own = [splits["dev"]["types"] for splits in row["scores"].values() if "dev" in splits]
+    return mean(types["micro"]["f1"] for types in own)

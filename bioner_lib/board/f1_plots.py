@@ -1,22 +1,16 @@
 """Figures of F1: systems by corpus and type, beside published figures."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import cycle
+from itertools import zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ..errors import WorkbookError
-from . import tables
+from .published_marks import legend_below, published_marks
 from .style import PALETTE, heatmap
 
-# one per published system; no circle, which is a seed's dot
-_MARKS = (*"sD^vPX*ph<>d8H", (4, 1, 0), (3, 1, 0))
-_MARK = {"color": "0.35", "markersize": 5.5, "linestyle": "none", "clip_on": False}
-_HOLLOW = {"markerfacecolor": "none"}
 _SPOKES = 16  # whose labels have room around a radar
-_STRICT = "strict span F1"  # what anchors.csv calls our metric
 
 
 def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
@@ -44,7 +38,7 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     places = {group: i for i, group in enumerate(groups) if official[group]}
     many = len(groups) > 8
     shown_anchors = anchors[anchors["comparable"]] if many else anchors
-    for line, mark, style in _published(shown_anchors, places, ax):
+    for line, mark, style in published_marks(shown_anchors, places, ax):
         # the hollow ones stand to the right, and neighbours in F1 beside each other
         strip = places[line.corpus, line.type] + (0.42 if line.comparable else 0.49)
         x = strip + 0.035 * (line.rank % 2)
@@ -61,7 +55,7 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
     for line in range(1, len(groups)):
         ax.axvline(line - 0.44, color="0.85", linewidth=0.8)
     longest = max(len(f"{corpus} {kind}") for corpus, kind in groups)
-    _legend(ax, below=max(0.52, 0.1 + 0.021 * longest) if many else 0.2)
+    legend_below(ax, below=max(0.52, 0.1 + 0.021 * longest) if many else 0.2)
     return ax
 
 
@@ -76,34 +70,59 @@ def _mean_and_seeds(
     ax.plot([x] * len(seeds), seeds, "o", color=colour, markersize=3.5, alpha=0.7)
 
 
-def f1_facets(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
-    """Mean test F1 of many arms: one panel per corpus, one row per arm, small dots are seeds.
+def f1_facets(table: pd.DataFrame) -> plt.Figure:
+    """Mean test F1 of many arms: a panel per corpus with a row per arm, small dots are seeds.
 
-    `table` is `tables.aggregate`'s; as many axes, with one y axis, as `facets` lists. Arms in
-    most panels stand on top, and among them the one with the best mean over its panels.
+    `table` is `tables.aggregate`'s. Panels with most arms come first, and in a panel the best arm.
     """
     table = _main(table)
     names = table["name"].map(_cut)
     whole = table["name"].str.wrap(64)
     table = table.assign(name=names.where(~_collides(names, table["name"]), whole))
-    means = table.groupby("name")["f1_mean"].agg(["size", "mean"])
-    order = means.sort_values(["size", "mean"], ascending=False).index
-    place = {name: i for i, name in enumerate(order)}
-    for ax, (corpus, type) in zip(axes, facets(table), strict=True):
-        is_here = (table["corpus"] == corpus) & (table["type"] == type)
-        own = table[is_here]
-        for line in own.itertuples():
-            y = place[line.name]
-            spread = 0 if line.runs == 1 else 100 * line.f1_sd
-            ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="o", color=PALETTE[0], markersize=4)
-            ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.5", markersize=3)
-        every = 100 * np.concatenate([np.array(values) for values in own["values"]])
-        ax.set_xlim(max(-2, every.min() - 5), min(102, every.max() + 5))
-        ax.set_title(f"{corpus}\n{type}", fontsize="small")
-        ax.set_xlabel("test F1", fontsize="small")
-    axes[0].set_yticks(range(len(order)), order, fontsize="small")
-    axes[0].set_ylim(len(order) - 0.5, -0.5)
-    return axes
+    panels = sorted(facets(table), key=lambda panel: -_lines(_panel(table, *panel)))
+    label = 0.07 * table["name"].str.len().clip(upper=64).max()  # inches
+    columns = min(3 if label < 3 else 2, len(panels))
+    lines = [_lines(_panel(table, *panel)) for panel in panels[::columns]]  # of each row of panels
+    figure, axes = plt.subplots(
+        len(lines),
+        columns,
+        figsize=(columns * (2.6 + label), sum(0.22 * n + 0.9 for n in lines)),
+        height_ratios=[0.22 * n + 0.5 for n in lines],
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, panel in zip_longest(axes.flat, panels):
+        if panel:
+            _draw_panel(_panel(table, *panel), ax)
+            ax.set_title("\n".join(panel), fontsize="small")
+        else:
+            ax.set_axis_off()
+    return figure
+
+
+def _panel(table: pd.DataFrame, corpus: str, type: str) -> pd.DataFrame:
+    """The lines of one panel, the best one first."""
+    own = table[(table["corpus"] == corpus) & (table["type"] == type)]
+    return own.sort_values("f1_mean", ascending=False)
+
+
+def _lines(own: pd.DataFrame) -> int:
+    """Lines of text that a panel's names need."""
+    return len(own) + own["name"].str.count("\n").sum()
+
+
+def _draw_panel(own: pd.DataFrame, ax: plt.Axes) -> None:
+    heights = own["name"].str.count("\n").to_numpy() + 1
+    places = heights.cumsum() - heights / 2
+    for y, line in zip(places, own.itertuples(), strict=True):
+        spread = 0 if line.runs == 1 else 100 * line.f1_sd
+        ax.errorbar(100 * line.f1_mean, y, xerr=spread, fmt="o", color=PALETTE[0], markersize=4)
+        ax.plot(100 * np.array(line.values), [y] * line.runs, ".", color="0.5", markersize=3)
+    every = 100 * np.concatenate([np.array(values) for values in own["values"]])
+    ax.set_xlim(max(-2, every.min() - 5), min(102, every.max() + 5))
+    ax.set_xlabel("test F1", fontsize="small")
+    ax.set_yticks(places, own["name"], fontsize="small")
+    ax.set_ylim(heights.sum(), 0)
 
 
 def _cut(name: str) -> str:
@@ -122,81 +141,6 @@ def facets(table: pd.DataFrame) -> list[tuple[str, str]]:
     pairs = dict(zip(table["corpus"], table["type"], strict=True))
     averaged = set(table.loc[table["type"] == "micro", "corpus"])
     return [(corpus, "micro" if corpus in averaged else type) for corpus, type in pairs.items()]
-
-
-def f1_dots(frame: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
-    """Test F1 with its 95 % interval, one line per corpus and type, one colour per system.
-
-    `frame` is `comparison.intervals`'. Published figures stand below the systems, as in `f1_means`.
-    """
-    groups = list(dict.fromkeys(zip(frame["corpus"], frame["type"], strict=True)))
-    names = list(dict.fromkeys(frame["name"]))
-    step = 0.5 / len(names)
-    for line in frame.itertuples():
-        k, x = names.index(line.name), 100 * line.f1
-        ax.errorbar(
-            x,
-            groups.index((line.corpus, line.type)) - 0.35 + step * (k + 0.5),
-            xerr=[[x - 100 * line.low], [100 * line.high - x]],
-            fmt="o",
-            markersize=5,
-            capsize=3,
-            color=PALETTE[k % len(PALETTE)],
-        )
-    for k, name in enumerate(names):
-        ax.plot([], [], "o-", color=PALETTE[k % len(PALETTE)], label=name)
-    official = frame.groupby(["corpus", "type"])["official"].all()
-    places = {group: i for i, group in enumerate(groups) if official[group]}
-    for line, mark, style in _published(anchors, places, ax):
-        y = places[line.corpus, line.type] + (0.24 if line.comparable else 0.36)
-        ax.plot(100 * line.f1, y, marker=mark, **style)
-    ax.set_yticks(range(len(groups)), [f"{corpus} {type}" for corpus, type in groups])
-    ax.set(ylim=(len(groups) - 0.5, -0.5), xlabel="test F1 (strict spans, x 100)")
-    ax.set_xlim(max(0, 10 * ((100 * frame["low"].min() - 5) // 10)), 100)
-    ax.grid(False, axis="y")
-    for line in range(1, len(groups)):
-        ax.axhline(line - 0.5, color="0.85", linewidth=0.8)
-    # what lies below doesn't depend on the figure's height
-    _legend(ax, below=0.6 / ax.figure.get_figheight() + 0.02)
-    return ax
-
-
-def _published(anchors: pd.DataFrame, places: Mapping, ax: plt.Axes) -> Iterator[tuple]:
-    """(line, mark, style) of each anchor of these places (corpus, type), and the legend's entries.
-
-    `rank` of a line counts the anchors of its place that are as comparable, by F1.
-    """
-    keys = list(zip(anchors["corpus"], anchors["type"], strict=True))
-    drawn = anchors[[key in places for key in keys]]
-    systems = [*tables.anchors()["system"], *drawn["system"]]  # one mark in every figure
-    marks = dict(zip(dict.fromkeys(systems), cycle(_MARKS), strict=False))
-    by_place = drawn.groupby(["corpus", "type", "comparable"])["f1"]
-    for line in drawn.assign(rank=by_place.rank(method="first")).itertuples():
-        yield line, marks[line.system], _MARK | ({} if line.comparable else _HOLLOW)
-    for system in drawn["system"].unique():
-        mark, own = marks[system], drawn[drawn["system"] == system]
-        style = _MARK | ({} if own["comparable"].any() else _HOLLOW)
-        label = f"{system}, {own['source'].iloc[0]}"
-        others = [metric for metric in own["metric"].unique() if metric != _STRICT]
-        label += f" ({', '.join(others)})" if others else ""
-        ax.plot([], [], marker=mark, label=label, **style)
-    if not drawn["comparable"].all():
-        ax.plot([], [], " ", label="hollow: published under another protocol, not comparable")
-
-
-def _legend(ax: plt.Axes, below: float) -> None:
-    """The legend below the axes: our systems, then the published ones."""
-    handles, labels = ax.get_legend_handles_labels()
-    is_grey = [isinstance(h, plt.Line2D) and h.get_linestyle() == "None" for h in handles]
-    order = sorted(range(len(labels)), key=lambda k: is_grey[k])
-    ax.legend(
-        [handles[k] for k in order],
-        [labels[k] for k in order],
-        fontsize="small",
-        loc="upper center",
-        bbox_to_anchor=(0.5, -below),
-        ncols=2,
-    )
 
 
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:

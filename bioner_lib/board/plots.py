@@ -1,7 +1,8 @@
 """One function per figure: it takes data and an ax, and returns the ax.
 
-Notebooks name all figures of rows plots.<name>, so those of f1_plots, generalization_plots,
-network_plots and style are given here too, with the frames that only one figure needs.
+Notebooks name all figures of rows plots.<name>, so those of f1_plots, interval_plots,
+generalization_plots, network_plots and style are given here too, with the frames that only one
+figure needs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from .comparison import claims
 from .costs import on_front
-from .f1_plots import f1_dots as f1_dots
 from .f1_plots import f1_facets as f1_facets
 from .f1_plots import f1_heatmap as f1_heatmap
 from .f1_plots import f1_means as f1_means
@@ -25,6 +24,9 @@ from .generalization_plots import recall_by_corpus as recall_by_corpus
 from .generalization_plots import recall_dots as recall_dots
 from .generalization_plots import recall_panels as recall_panels
 from .generalization_plots import reliability_diagram as reliability_diagram
+from .interval_plots import differences as differences
+from .interval_plots import f1_dots as f1_dots
+from .interval_plots import f1_dots_height as f1_dots_height
 from .network_plots import network as network
 from .network_plots import sharing_by_place as sharing_by_place
 from .network_plots import sharing_weights as sharing_weights
@@ -70,47 +72,6 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
     ax.set(xlabel="errors (spans)")
     ax.invert_yaxis()
     ax.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-    return ax
-
-
-def differences(frame: pd.DataFrame, ax: plt.Axes, label: str = "corpus") -> plt.Axes:
-    """Forest plot of `compare`: F1 difference with its 95 % interval.
-
-    A dot is filled where the difference is a claim (`claims`).
-
-    The corpora of one label are drawn below one another, each in its colour.
-    """
-    labels, corpora = list(dict.fromkeys(frame[label])), list(dict.fromkeys(frame["corpus"]))
-    several = label != "corpus" and len(corpora) > 1
-    for line in frame.assign(claim=claims(frame)).to_dict("records"):
-        k = corpora.index(line["corpus"]) if several else 0
-        y = labels.index(line[label]) + (0.6 * (k + 0.5) / len(corpora) - 0.3 if several else 0)
-        x, low, high = 100 * line["difference"], 100 * line["low"], 100 * line["high"]
-        face = PALETTE[k] if line["claim"] else "white"
-        ax.errorbar(
-            x,
-            y,
-            xerr=[[x - low], [high - x]],
-            fmt="o",
-            color=PALETTE[k],
-            capsize=4,
-            markerfacecolor=face,
-        )
-    ax.axvline(0, color="0.4", linewidth=1)
-    ax.set(
-        yticks=range(len(labels)),
-        yticklabels=labels,
-        xlabel="difference in test F1 (points)",
-        ylim=(len(labels) - 0.5, -0.5),
-    )
-    if several:
-        handles = [
-            plt.Line2D([], [], marker="o", linestyle="", color=PALETTE[k], label=name)
-            for k, name in enumerate(corpora)
-        ]
-        ax.legend(
-            handles=handles, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3
-        )
     return ax
 
 

@@ -138,7 +138,9 @@ def named_by_sweep(table: str, rows: Sequence[Mapping], whole: bool = True) -> l
         fitting = [name for name, given in names.items() if _fits_any(phases(row), given)]
         if len(fitting) > 1:
             raise WorkbookError(f"{path.name}: the x-names {fitting} all fit {row['run_id']}")
-        found.append(dict(row) | ({"name": fitting[0]} if fitting else {}))
+        # a row that was published before may have the name of an older sweep file
+        without = {key: value for key, value in row.items() if key != "name"}
+        found.append(without | ({"name": fitting[0]} if fitting else {}))
     unused = set(names) - {row.get("name") for row in found}
     if unused and whole:
         raise WorkbookError(f"{path.name}: no run fits the x-names {sorted(unused)}")

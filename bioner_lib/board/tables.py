@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..config import BUDGET, RunConfig
-from ..corpora.corpus import AVERAGES, whole_name
-from ..corpora.registry import CORPORA
+from ..corpora.corpus import AVERAGES, HUB, whole_name
+from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
 from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
 
@@ -46,10 +46,17 @@ def arm_name(
     usual = default.as_dict()
     for key, value in config.as_dict().items():
         if key not in _NAMED and value != usual[key]:
-            parts.append(f"{key}={'+'.join(value) if isinstance(value, list) else value}")
+            parts.append(f"{key}={_written(value)}")
     earlier = {key: parent for key, parent in (parents or {}).items() if key in PARENTS}
     parts += [f"{key}={parent['name']}" for key, parent in earlier.items()]
     return " ".join(parts)
+
+
+def _written(value: object) -> str:
+    """A field's value without blanks, since `short_names` cuts a name at them."""
+    if isinstance(value, Mapping):
+        return "+".join(f"{key}:{one}" for key, one in value.items())
+    return "+".join(value) if isinstance(value, list) else str(value)
 
 
 def short_names(names: Iterable[str]) -> tuple[dict[str, str], str]:
@@ -140,7 +147,15 @@ def _is_part(row: Mapping, corpus: str) -> bool:
 def parts_of(row: Mapping) -> dict[str, str]:
     """Training corpus -> the part of it that a run learned from, as its configuration says."""
     # row["data"] lists the training corpora first, then those that are only tested on
-    return dict(zip(row["data"], row["config"]["corpora"], strict=False))
+    return dict(zip(row["data"], map(_without_folders, row["config"]["corpora"]), strict=False))
+
+
+def _without_folders(name: str) -> str:
+    """The name of a corpus of one's own without the folders above it."""
+    base, part, types = split_name(name)
+    if base.startswith(HUB) or len(Path(base).parts) < 2:
+        return name
+    return f"{Path(base).name}{'@' if part else ''}{part}{':' if types else ''}{types}"
 
 
 def _about(row: Mapping) -> dict:

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy(
         "schemes": "detect_scheme tag_names to_spans to_tags",
         "text": "sentence_bounds tokenize",
         "loading": "evaluation_documents",
+        "registry": "part_of",
         "concepts": "concepts_of identified identifiers",
         "inspection": "density lost_by_cutting pieces_by_place summary tag_balance",
         "names": "ambiguity ambiguous_words concept_structure is_abbreviation mentions "

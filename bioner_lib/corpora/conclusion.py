@@ -78,8 +78,11 @@ def _shared(table: pd.DataFrame) -> str:
 
 def _differing(table: pd.DataFrame) -> str:
     """The pairs whose share is furthest above the larger one of their own shares."""
+    pairs = _off_diagonal(table).index
+    if pairs.empty:
+        return "No two of these corpora annotate a common type, so their names can't be compared."
     excess = {}
-    for row, column in _off_diagonal(table).index:
+    for row, column in pairs:
         own = np.nanmax([table.loc[row, row], table.loc[column, column], 0])
         excess[row, column] = table.loc[row, column] - own
     worst = pd.Series(excess, dtype=float).sort_values(ascending=False, kind="stable")

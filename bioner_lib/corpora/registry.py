@@ -37,6 +37,24 @@ def split_name(name: str) -> tuple[str, str, str]:
     return match["base"], match["part"] or "", match["types"] or ""
 
 
+def part_of(name: str, part: str, *types: str) -> str:
+    """The name of a part of a corpus, with the types of its view, unless others are given.
+
+    Raises DataError for a corpus that is a part already.
+
+    >>> part_of("bc5cdr:Disease", "25%"), part_of("bc5cdr", "1/2", "Chemical")
+    ('bc5cdr@25%:Disease', 'bc5cdr@1/2:Chemical')
+    """
+    base, already, view = split_name(name)
+    if already:
+        raise DataError(
+            f"{name!r} is a part of {base!r} already, so @{part} can't be taken of it; give all of "
+            f"{base!r}"
+        )
+    shown = "+".join(types) or view
+    return f"{base}@{part}{':' if shown else ''}{shown}"
+
+
 def types_in(entry: Mapping) -> tuple[str, ...]:
     """The types that a registry entry maps its labels to."""
     return tuple(dict.fromkeys(type for type in entry["labels"].values() if type))

@@ -162,7 +162,8 @@ def draw(
     An epoch has `total` examples; 0: as many as all corpora together. A corpus with n examples gets
     a share that grows with n (proportional: each example once), sqrt(n), n^(1/temperature) or 1
     (uniform). "main" gives half to the first corpus, and the rest to the others in proportion to n.
-    A corpus that is drawn more than once over is used up before anything repeats.
+    What isn't whole is rounded at random, so that every corpus gets its share over the epochs. A
+    corpus that is drawn more than once over is used up before anything repeats.
     """
     powers = {
         "proportional": 1.0,
@@ -176,7 +177,7 @@ def draw(
     shares = np.array([size ** powers[policy] if size else 0.0 for size in sizes])
     if policy == "main" and sizes[0] and sum(sizes[1:]):
         shares[0] = shares[1:].sum()
-    counts = _whole(shares / shares.sum() * (total or sum(sizes)))
+    counts = _whole(shares / shares.sum() * (total or sum(sizes)), rng)
     drawn = []
     for size, count in zip(sizes, counts, strict=True):
         rounds = -(-count // size) if size else 0
@@ -185,12 +186,17 @@ def draw(
     return drawn
 
 
-def _whole(parts: np.ndarray) -> np.ndarray:
-    """Parts -> integers with the same sum: the largest remainders are rounded up."""
-    counts = np.floor(parts + 1e-9).astype(int)
-    missing = round(parts.sum()) - counts.sum()
-    counts[np.argsort(counts - parts, kind="stable")[:missing]] += 1
-    return counts
+def _whole(parts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Parts -> integers with the same sum; a part of 2.3 is 3 in three of ten draws, else 2.
+
+    So a small corpus gets its share over the epochs, even if that is less than one example each.
+    """
+    whole = np.round(parts)
+    if np.allclose(parts, whole, atol=1e-6):  # nothing is left to chance
+        return whole.astype(int)
+    borders = np.floor(np.cumsum(parts) + rng.random())
+    borders[-1] = round(parts.sum())
+    return np.diff(borders, prepend=0).astype(int)
 
 
 def bucket(

@@ -46,6 +46,12 @@ class Ensemble(Predicting, nn.Module):
             "export the head of one member"
         )
 
+    def sharing_weights(self, *_: object) -> None:
+        """Raises WorkbookError: each member weighs for itself."""
+        raise WorkbookError(
+            "an ensemble has no sharing weights of its own; ask one of its members, a run's tagger"
+        )
+
     def __init__(self, members: Sequence[MultiTaskTagger]):
         super().__init__()
         if len(members) < 2:
@@ -90,8 +96,16 @@ class Ensemble(Predicting, nn.Module):
         tables = {name: table for name, table in tables.items() if table is not None}
         sentence = None
         if self.sentence_head is not None:
-            sentence = torch.stack([output.sentence.float() for output in outputs]).mean(0)
+            sentence = torch.stack(self._sentences(outputs)).mean(0)
         return Output(logits, tables, sentence=sentence)
+
+    def _sentences(self, outputs: Sequence[Output]) -> list[torch.Tensor]:
+        """Each member's sentence scores, with the types in the first member's order.  (B Y) each"""
+        types, found = self.sentence_head.types, []
+        for member, output in zip(self.members, outputs, strict=True):
+            order = [member.sentence_head.types.index(type) for type in types]
+            found.append(output.sentence[:, order].float())
+        return found
 
     def save_pretrained(self, folder: str | Path, card: object = "") -> None:
         """Write all members into a folder that `load_tagger` reads, with the calibration.
@@ -121,7 +135,10 @@ def difference(
     for name, (own, others) in pairs.items():
         if own != others:
             return name, own, others
-    if one.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+    own, others = one.tokenizer.get_vocab(), other.tokenizer.get_vocab()
+    if len(own) != len(others):
+        return "number of pieces (tokenizer, extra_words)", len(own), len(others)
+    if own != others:
         return "tokenizer", one.encoder_name, other.encoder_name
     return None
 

@@ -217,7 +217,9 @@ class MultiTaskLoss(nn.Module):
             for plan in plans
         )
         is_negative = unannotated == "negative"
-        self.sentence = None if sentence is None else SentenceLoss(sentence, corpora, is_negative)
+        self.sentence = None
+        if sentence is not None:
+            self.sentence = SentenceLoss(sentence, corpora, is_negative, corpus_weights)
         self.sentence_weight = sentence_weight
         values = torch.tensor([lambdas[plan.name] for plan in plans])
         self.register_buffer("lambdas", values, persistent=False)
@@ -231,6 +233,12 @@ class MultiTaskLoss(nn.Module):
         If the batch is one process's share of a larger one, `all_words` replaces M, and `share`
         multiplies the auxiliary loss.
         """
+        return sum(self.parts(output, batch, all_words, share))
+
+    def parts(
+        self, output: Output, batch: Batch, all_words: float | None = None, share: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """What the words' labels cost, and the auxiliary loss.  two scalars"""
         total = 0.0
         for i, head in enumerate(self.heads):
             nll, words = head(output, batch)
@@ -242,7 +250,7 @@ class MultiTaskLoss(nn.Module):
         auxiliary = output.penalty
         if self.sentence is not None:
             auxiliary = auxiliary + self.sentence_weight * self.sentence(output.sentence, batch)
-        return total / self._words(batch, all_words) + share * auxiliary
+        return total / self._words(batch, all_words), share * auxiliary
 
     def divergence(
         self, one: Output, other: Output, batch: Batch, all_words: float | None = None

@@ -85,8 +85,9 @@ class Network(WithHeads, nn.Module):
 
     def freeze(self, names: Iterable[str]) -> None:
         """Heads that don't learn: their layers, and what only they use of the sharing design."""
+        frozen = set(names)
         for i, (name, head) in enumerate(self.named_heads):
-            if name in names:
+            if name in frozen:
                 head.requires_grad_(False)
                 for parameter in self.sharing.own(i):
                     parameter.requires_grad_(False)

@@ -94,18 +94,28 @@ def make_sentence_head(
 class SentenceLoss(nn.Module):
     """The mean binary cross-entropy over the types that a window's corpus annotates.
 
-    With `negative` all types count: what a corpus doesn't annotate is taken for absent.
+    With `negative` all types count: what a corpus doesn't annotate is taken for absent. A corpus's
+    weight (1 where none is given) multiplies the loss of its windows.
     """
 
-    def __init__(self, head: SentenceTypes, corpora: Sequence[Corpus], negative: bool):
+    def __init__(
+        self,
+        head: SentenceTypes,
+        corpora: Sequence[Corpus],
+        negative: bool,
+        weights: Mapping[str, float] | None = None,
+    ):
         super().__init__()
         self.head = [head]  # in a list, so that its parameters stay the tagger's
         asked = [[negative or type in corpus.types for type in head.types] for corpus in corpora]
         self.register_buffer("asked", torch.tensor(asked).float(), persistent=False)  # (C Y)
+        of_corpus = [(weights or {}).get(corpus.name, 1.0) for corpus in corpora]
+        self.register_buffer("weights", torch.tensor(of_corpus), persistent=False)  # (C)
 
     def forward(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
         """(B Y), batch -> scalar"""
         target = self.head[0].targets(batch.tags)
         asked = self.asked[batch.corpus]
         loss = binary_cross_entropy_with_logits(scores.float(), target, reduction="none")
-        return (loss * asked).sum() / asked.sum().clamp(min=1)
+        weighed = loss * asked * self.weights[batch.corpus, None]
+        return weighed.sum() / asked.sum().clamp(min=1)

@@ -69,8 +69,8 @@ def recipe(
     fields      any other field of RunConfig
 
     Raises WorkbookError for an unknown recipe, for one that needs `added`, for a wrong number of
-    `epochs`, for a corpus in `corpus_weights` that no run trains on, and for a recipe of two phases
-    as an ensemble or dictionary.
+    `epochs`, for a corpus in `corpus_weights` that no run trains on, for a head in `loss_weights`
+    that no run has, and for a recipe of two phases as an ensemble or dictionary.
 
     >>> [config.sharing for config in recipe("cross-sharing", encoder="minilm")]
     ['cross']
@@ -82,6 +82,9 @@ def recipe(
     for corpus in fields.get("corpus_weights", {}):
         if corpus not in plan.trained_on:
             raise unknown(f"corpus in corpus_weights of recipe {name!r}", corpus, plan.trained_on)
+    for head in plan.loss_weights:
+        if head not in plan.heads:
+            raise unknown(f"head in loss_weights of recipe {name!r}", head, plan.heads)
     return configs
 
 
@@ -116,7 +119,10 @@ class _Plan:
         self.rates = _per_phase("learning_rate", fields.pop("learning_rate", own_rates))
         self.also_test = fields.pop("also_test", None)
         self.trained_on: list[str] = []  # by the runs that were made
+        self.heads: list[str] = []  # that they have
         self.fields = {key: value for key, value in table.items() if key not in _OWN_KEYS} | fields
+        given = self.fields.get("loss_weights", {})
+        self.loss_weights = dict(given) if isinstance(given, Mapping) else {}
 
     def runs(self) -> list[RunConfig]:
         order = self.table.get("order", "together")
@@ -169,10 +175,23 @@ class _Plan:
             "learning_rate": self.rates[phase],
             "corpus_weights": own,
         }
+        if self.loss_weights:
+            heads = self._heads_of(trained_on)
+            self.heads += heads
+            kept = {head: value for head, value in self.loss_weights.items() if head in heads}
+            values["loss_weights"] = kept
         if self.table.get("chosen_on_tests") and "chosen_on" not in self.fields:
             gold = [corpus for corpus in trained_on if corpus not in self.added]
             values["chosen_on"] = [*gold, *values["also_test"]]
         return RunConfig(**self.fields | values | more)
+
+    def _heads_of(self, trained_on: Sequence[str]) -> list[str]:
+        """The heads that learn in a run on these corpora."""
+        from ..models.heads import plan_heads
+
+        layout = self.fields.get("heads", FIELDS["heads"].default)
+        loaded = [load_corpus(corpus) for corpus in trained_on]
+        return [plan.name for plan in plan_heads(layout, loaded, self.fields.get("types", ()))]
 
     def _also_test(self, trained_on: Sequence[str]) -> list[str]:
         """What else is scored. Of a corpus that is trained on in part, the test split is scored."""

@@ -155,6 +155,8 @@ class _Maker(Making):
         check_names(self.all)
         self._check_also_test()
         parents = parents_of(config)
+        for parent in parents.values():  # refused now rather than when this run is read
+            check_unchanged(read_row(runs_folder() / parent["run_id"]))
         made = self._begin()
         asked = self._asked()  # refused now rather than after training
         before, missing = trained_before(config, parents)

@@ -88,7 +88,11 @@ def search(base: RunConfig, space: Space, trials: int, worker: int = 0) -> Found
             raise
         return max(record["dev"]["mean"] for record in history)
 
-    while sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)) < trials:
+    # a trial that failed is made good by another one: what stopped it may be mended since
+    failed_before = _in_state(study, "FAIL")
+    while _in_state(study, "COMPLETE", "PRUNED") < trials:
+        if _in_state(study, "FAIL") - failed_before >= trials:
+            break
         # a loss that isn't finite ends a trial, not the search
         study.optimize(objective, n_trials=1, catch=(WorkbookError,))
     table = _table(study)
@@ -98,6 +102,11 @@ def search(base: RunConfig, space: Space, trials: int, worker: int = 0) -> Found
         last = f"; the last error: {failed[-1]}" if failed else ""
         raise WorkbookError(f"none of {len(table)} trials was trained to its end: {ended}{last}")
     return Found(_with(base, study.best_params), study.best_params, study.best_value, table)
+
+
+def _in_state(study, *states: str) -> int:
+    """How many trials ended in one of these states."""
+    return sum(trial.state.name in states for trial in study.get_trials(deepcopy=False))
 
 
 def _check_space(base: RunConfig, space: Space, corpora: Sequence[Corpus]) -> None:

@@ -155,8 +155,10 @@ def _timed() -> Iterator[dict[str, float]]:
 
 def _parameters(taggers: Iterable[MultiTaskTagger]) -> dict[str, int]:
     """Weights of each part, of all taggers together."""
-    counts = dict.fromkeys(("encoder", "sharing", "heads"), 0)
+    counts: dict[str, int] = {}
     for tagger in taggers:
-        for name in counts:
-            counts[name] += sum(p.numel() for p in getattr(tagger, name).parameters())
+        for name in ("encoder", "sharing", "heads", "characters", "sentence_head"):
+            part = getattr(tagger, name)
+            if part is not None:
+                counts[name] = counts.get(name, 0) + sum(p.numel() for p in part.parameters())
     return counts

@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy(
         "pubmed": "PubMed",
         "corpus_folders": "derived_name save_sentences silver_folder",
         "labelling": "label running_text text_source training_text",
-        "labelled_gold": "label_gold labelled_name",
+        "labelled_gold": "label_gold labelled_name new_types",
         "lexicon_quality": "drop_noisy noisiest quality",
         "disagreement": "cross_matches differing_share disagreeing_names disagreements",
         "coverage": "lexicon_coverage named_lexicon",

@@ -6,7 +6,7 @@ result is a silver corpus, since nobody checked the added labels: it trains, and
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..corpora.corpus import Corpus, refuse_test
@@ -24,6 +24,17 @@ def labelled_name(corpus: str) -> str:
     return derived_name(corpus, "labelled")
 
 
+def new_types(source: str | Path, types: Sequence[str], gold: Corpus) -> list[str]:
+    """The types of a lexicon or silver corpus that gold lacks; raises DataError for none."""
+    new = [type for type in types if type not in gold.types]
+    if not new:
+        raise DataError(
+            f"{source} knows {list(types)}, and {gold.name!r} annotates all of it; there is "
+            "nothing to add"
+        )
+    return new
+
+
 def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = False) -> dict:
     """Write the training sentences of a gold corpus with a lexicon's labels added.
 
@@ -37,12 +48,7 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
     if corpus.silver:
         raise DataError(f"{corpus.name!r} is silver already; label_gold takes a gold corpus")
     known = Lexicon.load(lexicon)
-    new = [type for type in known.types if type not in corpus.types]
-    if not new:
-        raise DataError(
-            f"{lexicon} knows {list(known.types)}, and {corpus.name!r} annotates all of it; there "
-            "is nothing to add"
-        )
+    new = new_types(lexicon, known.types, corpus)
     audit: Counter = Counter(sentences=0, words=0, kept=0)
 
     def lines() -> Iterator[str]:

@@ -100,7 +100,7 @@ def _check_job(job: Job, known: Iterable[str]) -> None:
         if "epochs" in parameters:
             check_alone("epochs", parameters["epochs"])
     for place in ("factors", "search"):
-        _check_lists(place, parameters.get(place) or {})
+        _check_lists(place, parameters.get(place) or {}, parameters.get("options") or {})
 
 
 def _of_recipes(job: Job) -> Iterator[str]:
@@ -120,8 +120,9 @@ def _names(value: object, folder: Path) -> list[str]:
     return [value] if exists(folder / str(value)) else str(value).split()
 
 
-def _check_lists(place: str, lists: dict) -> None:
-    """Fields of RunConfig with the values that they take in turn."""
+def _check_lists(place: str, lists: dict, options: dict) -> None:
+    """Fields of RunConfig with the values that they take in turn, beside the job's options."""
+    beside = {name: options[name] for name in ("teacher", "confidence") if name in options}
     for name, values in lists.items():
         if str(name).split(".")[0] not in FIELDS:
             raise unknown(f"RunConfig field in {place}:", name, FIELDS)
@@ -129,4 +130,4 @@ def _check_lists(place: str, lists: dict) -> None:
             raise WorkbookError(f"{place} {name}={values!r}; expected a list of values")
         if place == "factors" and name not in BOUND:
             for value in values:
-                RunConfig(**{"corpora": "sample", name: value})
+                RunConfig(**{"corpora": "sample"} | beside | {name: value})

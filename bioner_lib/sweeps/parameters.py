@@ -3,12 +3,13 @@
 import ast
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from ..config import BOUND, FIELDS, RunConfig, check_alone
 from ..config_checks import check_type
+from ..corpora.loading import load_corpus
 from ..errors import WorkbookError, unknown
 
 
@@ -53,12 +54,33 @@ def default_of(notebook: Path, parameter: str) -> object:
     return ""
 
 
-def check_parameters(namespace: Mapping[str, object]) -> None:
+def check_parameters(
+    namespace: Mapping[str, object],
+    *needed: str,
+    tested: Iterable[str] = (),
+    at_least: int = 0,
+) -> None:
     """In a notebook, after its parameters: `check_parameters(globals())`.
 
+    needed    parameters that must not be empty
+    tested    corpora whose test scores the notebook compares, `at_least` so many
+
     The stock papermill command ignores an unknown parameter with a line in a log; here it is an
-    error.
+    error. So is an empty parameter that is needed, and a corpus without a test split.
     """
+    _check_injected(namespace)
+    for name in needed:
+        if not len(namespace[name]):
+            raise WorkbookError(f"parameter {name} is empty; give at least one value")
+    tested = list(tested)
+    if len(tested) < at_least:
+        raise WorkbookError(f"this notebook compares {at_least} corpora or more, not {tested}")
+    for name in tested:
+        load_corpus(name).split("test")  # refused now rather than after training
+
+
+def _check_injected(namespace: Mapping[str, object]) -> None:
+    """Raises WorkbookError for parameters from papermill that the notebook doesn't declare."""
     cells = [cell for cell in namespace.get("In", []) if cell]
     injected = [cell for cell in cells if cell.startswith("# Parameters\n")]
     if not injected:
@@ -73,6 +95,13 @@ def check_parameters(namespace: Mapping[str, object]) -> None:
     ]
     given = {name: namespace[name] for name in names if not name.startswith("PAPERMILL_")}
     _check(given, declared, "this notebook")
+
+
+def check_choices(kind: str, chosen: Iterable[str], known: Collection[str]) -> None:
+    """Raises WorkbookError for a choice that isn't among the known ones."""
+    for choice in chosen:
+        if choice not in known:
+            raise unknown(kind, choice, known)
 
 
 def _statements(source: str) -> list[ast.stmt]:
@@ -139,7 +168,8 @@ def _check_options(options: Mapping[str, object], where: str) -> None:
         for value in given if name == "epochs" and isinstance(given, list) else [given]:
             _of_options(where, partial(check_alone, name, value))
     # these need the run's corpora, or its max_length
-    skipped = [*BOUND] if "max_length" in options else [*BOUND, "overlap", "max_pieces"]
+    skipped = {*BOUND} - {"teacher", "seeds"}
+    skipped |= set() if "max_length" in options else {"overlap", "max_pieces"}
     values = {name: value for name, value in options.items() if name not in skipped}
     _of_options(where, partial(RunConfig, **{"corpora": "sample"} | values))
 

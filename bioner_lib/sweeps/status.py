@@ -13,7 +13,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean
 
 from ..home import outputs
 from ..training.progress import duration, line, read_json, write_json
@@ -83,8 +82,11 @@ def _times() -> dict[str, list[tuple[dict, float]]]:
 
 
 def _expected(job: Job, times: Mapping[str, list[tuple[dict, float]]]) -> float | None:
-    """Mean seconds of similar jobs: those that differ in their seed only, else those that agree in
-    the parameters that decide how long a job takes, else None."""
+    """The most seconds of similar jobs: those that differ in their seed only, else those that agree
+    in the parameters that decide how long a job takes, else None.
+
+    A mean would count executions that only read what was finished before.
+    """
     mine, same, similar = _without_seed(job.parameters), [], []
     for parameters, seconds in times.get(job.notebook.stem, []):
         other = _without_seed(parameters)
@@ -92,7 +94,7 @@ def _expected(job: Job, times: Mapping[str, list[tuple[dict, float]]]) -> float 
             same.append(seconds)
         if all(other.get(name) == mine.get(name) for name in _LONG):
             similar.append(seconds)
-    return mean(same or similar) if same or similar else None
+    return max(same or similar, default=None)
 
 
 def _without_seed(parameters: Mapping[str, object]) -> dict:

@@ -1,5 +1,6 @@
 """The tagger that a run starts with: fresh, or with the weights of an earlier run."""
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,6 +162,11 @@ def _saved(config: RunConfig, field: str) -> Path:
     if (folder / "model").is_dir():
         return folder / "model"
     if (folder / "run.json").exists():
+        config = json.loads((folder / "run.json").read_text(encoding="utf-8"))["config"]
+        if config["system"] == "dictionary":
+            raise WorkbookError(
+                f"{field}={folder.name!r} is a dictionary, which has no tagger; name a tagger's run"
+            )
         raise WorkbookError(
             f"{field}={folder.name!r}: that run is finished but left no tagger (keep_model=False); "
             f"delete it, {delete_run(folder.name)}, and make it again with its model"

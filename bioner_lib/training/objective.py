@@ -47,13 +47,14 @@ class Objective(nn.Module):
         if self.embedding_noise:
             return self._with_noise(batch, words, share)
         output = self.tagger(**batch.inputs)
-        loss = self.loss_of(output, batch, words, share)
+        labels, auxiliary = self.loss_of.parts(output, batch, words, share)
         if self.distillation:
             (teacher,) = self._teacher
             with torch.no_grad():
                 taught = teacher(**batch.inputs)
             soft = self.loss_of.divergence_from(taught, output, batch, words)
-            return (1 - self.distillation) * loss + self.distillation * soft
+            return (1 - self.distillation) * labels + self.distillation * soft + auxiliary
+        loss = labels + auxiliary
         if not self.r_drop:
             return loss
         again = self.tagger(**batch.inputs)
