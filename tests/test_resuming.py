@@ -197,21 +197,22 @@ def test_two_processes_share_one_run(tiny, tmp_path):
 
 
 def test_non_finite_loss_stops_and_names_step_and_batch(tiny, tmp_path, monkeypatch):
-    config, inner = small(tiny, epochs=3), training.MultiTaskLoss.forward
+    config, inner = small(tiny, epochs=3), training.MultiTaskLoss.parts
     calls = []
 
     def broken(self, logits, batch, *more):
         calls.append(1)
-        return inner(self, logits, batch, *more) * (float("nan") if len(calls) > 7 else 1.0)
+        labels, auxiliary = inner(self, logits, batch, *more)
+        return labels * (float("nan") if len(calls) > 7 else 1.0), auxiliary
 
-    monkeypatch.setattr(training.MultiTaskLoss, "forward", broken)
+    monkeypatch.setattr(training.MultiTaskLoss, "parts", broken)
     with pytest.raises(
         WorkbookError,
         match=r"loss is nan in epoch 2, step 3, batch of \d+ windows .* of 'sample'"
         r".*checkpoint is kept",
     ):
         run_in(tmp_path, config)
-    monkeypatch.setattr(training.MultiTaskLoss, "forward", inner)
+    monkeypatch.setattr(training.MultiTaskLoss, "parts", inner)
     assert (tmp_path / "runs" / f".working-{config.run_id}" / "last.pt").exists()
     assert len(run_in(tmp_path, config)["history"]) == 3
 

@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from ..config import RunConfig, is_tagger
 from ..corpora.corpus import Corpus
 from ..corpora.loading import load_corpus
-from ..errors import WorkbookError
+from ..errors import DataError, WorkbookError
 from ..home import outputs, replace_text, runs_folder
 from ..models.encoders import load_tokenizer
 from ..models.heads import asked_types, plan_heads
@@ -156,7 +156,8 @@ class _Maker(Making):
         self._check_also_test()
         parents = parents_of(config)
         for parent in parents.values():  # refused now rather than when this run is read
-            check_unchanged(read_row(runs_folder() / parent["run_id"]))
+            with suppress(DataError):  # data that is gone can't be compared; the row names it
+                check_unchanged(read_row(runs_folder() / parent["run_id"]))
         made = self._begin()
         asked = self._asked()  # refused now rather than after training
         before, missing = trained_before(config, parents)
