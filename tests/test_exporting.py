@@ -26,7 +26,7 @@ def trained(encoder, scheme) -> MultiTaskTagger:
     """A tagger that finds many mentions, some of them right.
 
     After 8 epochs it finds 9 to 14 mentions in the sentences that need no search, as rounding has
-    it; after 16 mostly 18 or more for every family (7 were seen once in a run of all tests).
+    it; after 16 mostly 18 or more for every family. Rounding once left 7, so dev is compared too.
     """
     config = RunConfig(
         corpora="sample",
@@ -85,7 +85,7 @@ def test_a_stock_pipeline_finds_the_same_spans(tmp_path, monkeypatch, family, sc
 
     monkeypatch.setattr(Chain, "best", watched)
     compared = mentions = 0
-    for sentence in CORPUS.test:
+    for sentence in (*CORPUS.test, *CORPUS.dev):
         searched.clear()
         (ours,) = tagger.predict([sentence.tokens])
         text = " ".join(sentence.tokens)
@@ -94,7 +94,7 @@ def test_a_stock_pipeline_finds_the_same_spans(tmp_path, monkeypatch, family, sc
             compared += 1
             mentions += len(ours)
     assert compared >= 10
-    assert mentions >= 5  # rounding decides how many, and the comparison must not be empty
+    assert mentions >= 10
 
 
 @given(st.data())
