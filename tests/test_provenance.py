@@ -175,6 +175,22 @@ def test_a_run_begun_on_other_data_is_not_resumed(tiny, outputs, monkeypatch):
         run(config, progress=False)
 
 
+def test_a_begun_run_is_resumed_by_another_reader_of_the_same_words(tiny, outputs, monkeypatch):
+    """An update of the workbook in the middle of a sweep must not cost the runs that it stopped."""
+    config = RunConfig(corpora="sample", encoder=tiny, epochs=1, limit=10, max_length=64, overlap=8)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Loop, "one_epoch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, progress=False)
+    monkeypatch.setattr(provenance, "_CODE", ())
+    row = run(config, progress=False)
+    assert row["made_from"]["readers"] == {"sample": provenance.reader_digest("sample")}
+
+
 def test_a_row_of_an_earlier_version_is_not_read_again(outputs):
     config = dictionary("sample")
     run(config, progress=False)

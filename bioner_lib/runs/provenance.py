@@ -167,7 +167,7 @@ def check_unchanged(row: Mapping) -> None:
         )
     now = made_from(config, loaded)
     now["data"] = then["data"] | now["data"]
-    compare_made_from(row["run_id"], then | {"readers": {}}, now | {"readers": {}})
+    compare_made_from(row["run_id"], then, now)
 
 
 def _is_pinned(name: str, readers: Mapping[str, str]) -> bool:
@@ -199,9 +199,14 @@ def way_out(run_id: str) -> str:
 
 
 def changes(then: Mapping, now: Mapping, where: str = "") -> list[str]:
-    """The values in which two records differ, such as "encoder: a -> b"; None is skipped."""
+    """The values in which two records differ, such as "encoder: a -> b".
+
+    None is skipped, and so are readers, since `data` compares what they read.
+    """
     found = []
     for key in dict.fromkeys([*then, *now]):
+        if key == "readers":
+            continue
         old, new, name = then.get(key), now.get(key), f"{where}{key}"
         if isinstance(old, Mapping) or isinstance(new, Mapping):
             found += changes(old or {}, new or {}, f"{name} / ")

@@ -215,8 +215,7 @@ class _Maker(Making):
             compare_made_from(config.run_id, read_json_of_run(begun), made)
         elif (self.working / "last.pt").exists():
             raise made_by_earlier_version(config.run_id)
-        else:
-            replace_text(begun, json.dumps(made))
+        replace_text(begun, json.dumps(made))
         return made
 
     def _asked(self) -> dict[str, list[str]]:
