@@ -208,6 +208,8 @@ def test_changes_by_hand():
     assert changes({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}) == ["b / c: 2 -> 3"]
     assert changes({"a": None}, {"a": 1}) == []
     assert changes({"a": 1}, {"a": None}) == []
+    assert changes({"readers": {"x": 1}}, {"readers": {"x": 2}}) == []
+    assert changes({"data": {"readers": 1}}, {"data": {"readers": 2}}), "a corpus of this name"
 
 
 def test_an_encoder_of_the_hub_is_known_by_its_commit(monkeypatch):

@@ -205,7 +205,7 @@ def changes(then: Mapping, now: Mapping, where: str = "") -> list[str]:
     """
     found = []
     for key in dict.fromkeys([*then, *now]):
-        if key == "readers":
+        if not where and key == "readers":
             continue
         old, new, name = then.get(key), now.get(key), f"{where}{key}"
         if isinstance(old, Mapping) or isinstance(new, Mapping):
