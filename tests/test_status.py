@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,21 @@ def test_how_long_jobs_may_take(sweep_folder, tiny):
     assert status._expected(job(corpus="sample", epochs=9), took) is None
     child = {"30_single_task": [({"corpus": "sample", "options": {"start_from": "x"}}, 5.0)]}
     assert status._expected(job(corpus="sample", seed=3), child) == 5
+
+
+def test_what_is_left_is_unknown_until_the_notebook_was_executed():
+    """Two minutes for the lexicon say nothing about the training that follows."""
+    lexicon = Job(Path("70_lexicons.ipynb"), {"gold": "nlm-gene"}, digest="a")
+    runs = [Job(Path("45_published_systems.ipynb"), {"seed": i}, digest=f"{i}") for i in (1, 2)]
+    real = [replace(job, parameters={**job.parameters, "corpora": "bc5cdr"}) for job in runs]
+    for jobs, expected in ((runs, True), (real, False)):
+        watch = status.Watch("mine", [[lexicon], jobs])
+        watch._before = set()
+        assert watch._left() is None
+        watch.outcomes[lexicon.name] = execution.Outcome("done")
+        assert (watch._left() is not None) == expected
+        watch.outcomes[jobs[0].name] = execution.Outcome("done")
+        assert watch._left() is not None
 
 
 def test_a_running_job_is_shown(sweep_folder, tiny, capsys):

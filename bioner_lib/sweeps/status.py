@@ -189,12 +189,21 @@ class Watch:
             self._bar.write(f"{about}\n  {finding(executed(job.name))}".rstrip(), file=sys.stderr)
 
     def _left(self) -> float | None:
-        """Seconds, if what is left goes as fast as what was executed so far."""
-        done = sum(self._weight[name] for name in self.outcomes.keys() - self._before)
+        """Seconds, if what is left goes as fast as what was executed so far; None where unknown.
+
+        Committed outputs weigh a notebook with its default parameters. With others its time is
+        known once this sweep has executed it.
+        """
+        done = self.outcomes.keys() - self._before
+        todo = self.jobs.keys() - self.outcomes.keys()
+        measured = {self.jobs[name].notebook for name in done}
+        for job in (self.jobs[name] for name in todo):
+            if job.notebook not in measured and job.parameters.keys() - {"seed"}:
+                return None
         if not done:
             return None
-        todo = sum(self._weight[name] for name in self.jobs.keys() - self.outcomes.keys())
-        return (time.time() - self.started) * todo / done
+        weights = [sum(self._weight[name] for name in names) for names in (todo, done)]
+        return (time.time() - self.started) * weights[0] / weights[1]
 
     def _update_regularly(self) -> None:
         while True:
