@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from bioner_lib import WorkbookError, load_corpus
-from bioner_lib.corpora.corpus import Corpus, Split, refuse_test
+from bioner_lib.corpora.corpus import Corpus
 from bioner_lib.corpora.registry import part_of
+from bioner_lib.corpora.splits import Split, refuse_test
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.errors import DataError, SelectionError
 

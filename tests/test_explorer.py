@@ -4,7 +4,8 @@ import pytest
 from conftest import small
 
 from bioner_lib import WorkbookError, load_corpus, run
-from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.corpus import Corpus
+from bioner_lib.corpora.splits import Split
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.look import explore, explore_runs, runs_html, sentence_html, split_html
 from bioner_lib.look.highlighting import highlighted, words_html

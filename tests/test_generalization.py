@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioner_lib import CORPORA, WorkbookError, load_corpus
-from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.corpus import Corpus
 from bioner_lib.corpora.overlap import duplicates
 from bioner_lib.corpora.schemes import to_tags
+from bioner_lib.corpora.splits import Split
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.evaluation.generalization import (
     GROUPINGS,

@@ -29,7 +29,7 @@ from bioner_lib.corpora import (
     summary,
     tag_balance,
 )
-from bioner_lib.corpora.corpus import Split
+from bioner_lib.corpora.splits import Split
 from bioner_lib.home import home
 
 TYPES = ("Chemical", "Gene")

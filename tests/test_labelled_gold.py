@@ -7,7 +7,7 @@ import pytest
 from conftest import text_of
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
-from bioner_lib.corpora.corpus import Split
+from bioner_lib.corpora.splits import Split
 from bioner_lib.corpora.text import Sentence, tokenize
 from bioner_lib.errors import DataError
 from bioner_lib.silver import label_gold, labelled_name, silver_folder

@@ -7,8 +7,8 @@ import pytest
 from conftest import silver_corpus, small
 
 from bioner_lib import WorkbookError, load_corpus, run
-from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.registry import CORPORA
+from bioner_lib.corpora.splits import Split
 from bioner_lib.runs.leaks import shared_documents
 
 

@@ -4,8 +4,8 @@ import pickle
 import pytest
 
 from bioner_lib import load_corpus
-from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.lines import Lines
+from bioner_lib.corpora.splits import Split
 from bioner_lib.errors import DataError
 from bioner_lib.silver.corpus_folders import TAG_FIELD
 

@@ -11,8 +11,8 @@ from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load
 from bioner_lib.board.comparison import check_budgets, repetitions
 from bioner_lib.board.tables import results
 from bioner_lib.choices import SHARING
-from bioner_lib.corpora.corpus import Split
 from bioner_lib.corpora.schemes import to_tags
+from bioner_lib.corpora.splits import Split
 from bioner_lib.errors import SelectionError
 from bioner_lib.evaluation.scoring import score
 from bioner_lib.models.encoders import load_encoder

@@ -114,9 +114,8 @@ ROOMS = {
     "lazy": "",
     "choices": "",
     "corpora": "schemes text reading tagged_files annotated_files brat_folders inline_files "
-    "dataset_files readers lines corpus fetching registry corpus_toml split_files own loading "
-    "concepts inspection names overlap publications glance facts conclusion "
-    "documents",
+    "dataset_files readers lines splits corpus fetching registry corpus_toml split_files own "
+    "loading concepts inspection names overlap publications glance facts conclusion documents",
     "config_checks": "",
     "config": "",
     "config_files": "",

@@ -1,7 +1,8 @@
 import pytest
 
 from bioner_lib import Lexicon, load_corpus
-from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.corpus import Corpus
+from bioner_lib.corpora.splits import Split
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.errors import SelectionError
 from bioner_lib.silver.lexicon_quality import drop_noisy, noisiest, quality, term_precision

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from tiny_encoders import FAMILIES, make_encoder
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus
-from bioner_lib.corpora.corpus import Split
+from bioner_lib.corpora.splits import Split
 from bioner_lib.models.batching import collate, make_examples
 from bioner_lib.models.blocks import Cut
 from bioner_lib.models.encoders import load_encoder

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bioner_lib import WorkbookError, load_corpus
-from bioner_lib.corpora.corpus import Corpus, Split
+from bioner_lib.corpora.corpus import Corpus
+from bioner_lib.corpora.splits import Split
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.look.verification import Verification, verify
 

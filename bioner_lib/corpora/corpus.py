@@ -5,21 +5,19 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from operator import eq
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, SelectionError, unknown
-from .lines import Lines
+from ..errors import DataError, unknown
 from .schemes import to_tags
+from .splits import SPLITS, Split
 from .text import Sentence
 
 HUB = "hf:"  # prefix of a corpus's name that stands for a data set of the Hugging Face hub
-SPLITS = ("train", "dev", "test")
 AVERAGES = ("micro", "macro")  # names of averages in tables, so no type may have them
 _USE = {"train": "trained on", "dev": "scored", "test": "scored"}
 
@@ -28,68 +26,6 @@ def whole_name(name: str) -> str:
     """The name of the corpus that a view is of: bc5cdr:Disease -> bc5cdr."""
     start = len(HUB) if name.startswith(HUB) else 0
     return name[:start] + name[start:].partition(":")[0]
-
-
-class Split(Sequence):
-    """The sentences of one split.
-
-    A split knows its role, so that code which chooses can't be handed a test split by mistake.
-    Sentences are held in memory, or stay on disk where `Lines` are given.
-    """
-
-    def __init__(self, sentences: Iterable[Sentence], role: str, corpus: str):
-        self._sentences = sentences if isinstance(sentences, Lines) else tuple(sentences)
-        self.role, self.corpus = role, corpus
-
-    def __len__(self) -> int:
-        return len(self._sentences)
-
-    def __getitem__(self, index):
-        return self._sentences[index]
-
-    def __iter__(self) -> Iterator[Sentence]:
-        return iter(self._sentences)
-
-    def __eq__(self, other) -> bool:
-        if not isinstance(other, Split) or len(self) != len(other):
-            return False
-        return all(map(eq, self, other))
-
-    __hash__ = None
-
-    @property
-    def on_disk(self) -> bool:
-        """Whether each sentence is read from disk when it is asked for."""
-        return isinstance(self._sentences, Lines)
-
-    def take(self, indices: Iterable[int]) -> "Split":
-        """The sentences with these indices."""
-        if self.on_disk:
-            return Split(self._sentences.take(indices), self.role, self.corpus)
-        return Split([self._sentences[i] for i in indices], self.role, self.corpus)
-
-    def map(self, change: Callable[[Sentence], Sentence], corpus: str) -> "Split":
-        """The changed sentences, as a split of the corpus with this name."""
-        if self.on_disk:
-            return Split(self._sentences.map(change), self.role, corpus)
-        return Split(map(change, self._sentences), self.role, corpus)
-
-
-def refuse_test(split: Split, purpose: str) -> Split:
-    """The split, if `purpose` may see it.
-
-    Raises SelectionError for a test split, and for a plain list, which doesn't know its role.
-    """
-    if not isinstance(split, Split):
-        raise SelectionError(
-            f"{purpose} takes a Split such as corpus.dev, which knows its role, "
-            f"not {type(split).__name__}"
-        )
-    if split.role == "test":
-        raise SelectionError(
-            f"{purpose} must not see the test split of {split.corpus!r}; choose on corpus.dev"
-        )
-    return split
 
 
 @dataclass(frozen=True)
@@ -256,17 +192,12 @@ class Corpus:
             return self
         n = max(1, round(share * len(self.train)))
         docs = {sentence.doc for sentence in _sample(self.train, n, seed, whole=True)}
-        parts: dict[str, list[Sentence]] = {"train": [], "dev": []}
-        for sentence in self.train:
-            parts["dev" if sentence.doc in docs else "train"].append(sentence)
-        if not parts["train"]:
+        splits = self._set_apart("dev", docs)
+        if not splits["train"]:
             raise DataError(
                 f"corpus {self.name!r} is one document; no dev split can be carved from it"
             )
-        splits = dict(self.splits)
-        for role, sentences in parts.items():
-            splits[role] = Split(sentences, role, self.name)
-        return replace(self, splits={role: splits[role] for role in SPLITS if role in splits})
+        return replace(self, splits=splits)
 
     def carve_test(self, share: float = 0.15, seed: int = 13) -> "Corpus":
         """With a test split of so large a share of the train split's documents.
@@ -286,18 +217,20 @@ class Corpus:
                 f"train split, but {needed} {left} of them; add {unit}, take a smaller share, or "
                 "delete carve_test"
             )
-        chosen = set(docs[:n])
-        parts: dict[str, list[Sentence]] = {"train": [], "test": []}
-        for sentence in self.train:
-            parts["test" if sentence.doc in chosen else "train"].append(sentence)
-        splits = dict(self.splits)
-        for role, sentences in parts.items():
-            splits[role] = Split(sentences, role, self.name)
         carved = (
             f"test: {100 * share:g} % of its {unit}, set apart by carve_test ({n} of {len(docs)})"
         )
-        ordered = {role: splits[role] for role in SPLITS if role in splits}
-        return replace(self, splits=ordered, official=False, carved=carved)
+        splits = self._set_apart("test", set(docs[:n]))
+        return replace(self, splits=splits, official=False, carved=carved)
+
+    def _set_apart(self, role: str, docs: set[str]) -> dict[str, Split]:
+        """The splits, with the train split's sentences of these documents as the split `role`."""
+        parts: dict[str, list[Sentence]] = {"train": [], role: []}
+        for sentence in self.train:
+            parts[role if sentence.doc in docs else "train"].append(sentence)
+        made = {name: Split(sentences, name, self.name) for name, sentences in parts.items()}
+        splits = {**self.splits, **made}
+        return {name: splits[name] for name in SPLITS if name in splits}
 
     def to_datasets(self):
         """A `datasets.DatasetDict` with the columns tokens, tags, doc."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import file_sha256
-from .corpus import AVERAGES, Corpus, Split
+from .corpus import AVERAGES, Corpus
 from .corpus_toml import ABOUT, CARVE_TEST, fits, read_corpus_toml
 from .dataset_files import is_saved_dataset, read_saved
 from .lines import Lines
@@ -19,6 +19,7 @@ from .readers import READERS, guess_reader
 from .reading import Reading
 from .registry import CORPORA, make_corpus
 from .split_files import named_files, split_files
+from .splits import Split
 
 _TEST_SHARE = 0.15  # of the documents, where corpus.toml says carve_test = true
 

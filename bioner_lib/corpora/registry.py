@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..home import exists, home
-from .corpus import HUB, SPLITS, Corpus, Split
+from .corpus import HUB, Corpus
 from .fetching import GITHUB, fetch
 from .readers import READERS
 from .reading import DROPS, Reading
+from .splits import SPLITS, Split
 
 CORPORA: dict[str, dict] = tomllib.loads(
     (Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from .brat_folders import is_brat
-from .corpus import SPLITS
+from .splits import SPLITS
 
 _ROLES = {
     "train": "train",

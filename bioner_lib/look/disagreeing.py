@@ -6,8 +6,9 @@ from html import escape
 import pandas as pd
 
 from ..board.style import colours_of
-from ..corpora.corpus import Corpus, Split
+from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span
+from ..corpora.splits import Split
 from ..silver.disagreement import NOTHING, SAME, cut_like_running_text, folded
 from .highlighting import words_html
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..corpora.corpus import Split
+from ..corpora.splits import Split
 from ..corpora.text import tokenize
 from ..errors import WorkbookError
 from ..evaluation.scoring import classified

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..corpora.corpus import AVERAGES, Corpus, Split
+from ..corpora.corpus import AVERAGES, Corpus
 from ..corpora.loading import load_corpus
+from ..corpora.splits import Split
 from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
 from ..home import replace_text, replacing, runs_folder

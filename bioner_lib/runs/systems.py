@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config import RunConfig
-from ..corpora.corpus import Corpus, Split
+from ..corpora.corpus import Corpus
 from ..corpora.schemes import flat
+from ..corpora.splits import Split
 from ..models.blocks import Cut
 from ..models.ensemble import write_members
 from ..models.hardware import autocast_dtype, device_name, processor_name

@@ -10,8 +10,9 @@ from itertools import accumulate
 
 import pandas as pd
 
-from ..corpora.corpus import Corpus, Split
+from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span, to_tags
+from ..corpora.splits import Split
 from ..corpora.text import Sentence, cut_again
 from ..errors import DataError
 from .lexicons import Lexicon

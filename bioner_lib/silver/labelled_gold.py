@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.corpus import Corpus
 from ..corpora.corpus_toml import read_corpus_toml
 from ..corpora.schemes import Span, to_tags
+from ..corpora.splits import refuse_test
 from ..errors import DataError
 from .corpus_folders import derived_name, record, silver_folder, write_corpus
 from .lexicons import Lexicon, Match

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from ..corpora.corpus import Corpus, Split, refuse_test
+from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span
+from ..corpora.splits import Split, refuse_test
 from ..corpora.text import Sentence, cut_again
 from ..evaluation.scoring import score
 from .lexicons import Entry, Lexicon

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..corpora.corpus import AVERAGES, Split, refuse_test
+from ..corpora.corpus import AVERAGES
 from ..corpora.schemes import Span
+from ..corpora.splits import Split, refuse_test
 from ..corpora.text import cut_again
 from ..errors import DataError
 from ..home import file_sha256, replacing

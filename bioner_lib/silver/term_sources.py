@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..corpora.corpus import Split, refuse_test
 from ..corpora.fetching import GITHUB, fetch
 from ..corpora.reading import open_text
 from ..corpora.registry import CORPORA, types_in
+from ..corpora.splits import Split, refuse_test
 from ..errors import DataError
 from ..home import exists
 from .terms import Term, looks_like_a_symbol

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from ..config import RunConfig, is_checkpoint, is_tagger
-from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.corpus import Corpus
 from ..corpora.registry import split_name
+from ..corpora.splits import refuse_test
 from ..errors import WorkbookError, delete_run
 from ..home import runs_folder
 from ..models.encoders import load_encoder, load_tokenizer

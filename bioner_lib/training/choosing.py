@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from ..config import RunConfig
-from ..corpora.corpus import Corpus, Split, refuse_test
+from ..corpora.corpus import Corpus
+from ..corpora.splits import Split, refuse_test
 from ..errors import WorkbookError
 from ..evaluation.scoring import Score, score
 from ..models.blocks import Cut

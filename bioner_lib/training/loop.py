@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from ..config import RunConfig
-from ..corpora.corpus import Corpus, refuse_test
+from ..corpora.corpus import Corpus
+from ..corpora.splits import refuse_test
 from ..models.batching import Example, collate, epoch_batches, make_examples
 from ..models.blocks import Cut
 from ..models.hardware import autocast_dtype

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import torch
 
-from ..corpora.corpus import Corpus, Split, refuse_test
+from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span, flat, to_tags
+from ..corpora.splits import Split, refuse_test
 from ..errors import WorkbookError
 from ..models.tagger import MultiTaskTagger
 
