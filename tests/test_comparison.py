@@ -10,15 +10,14 @@ from conftest import answers, environment, in_precision, predicted, row
 
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board import plots
+from bioner_lib.board.budgets import check_budgets, equal_budgets
 from bioner_lib.board.comparison import (
     against_base,
     against_single,
     by_arm,
-    check_budgets,
     comparable,
     compare,
     compare_arms,
-    equal_budgets,
     finals,
     intervals,
     repetitions,

@@ -4,9 +4,9 @@ import pytest
 from conftest import environment, row, save_row, small
 
 from bioner_lib import RunConfig, WorkbookError, run
+from bioner_lib.board.budgets import check_budgets
 from bioner_lib.board.comparison import (
     best_dev,
-    check_budgets,
     comparable,
     finals,
     repetitions,

@@ -8,7 +8,8 @@ import torch
 from conftest import own_corpus, small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, evaluate, load_corpus, run
-from bioner_lib.board.comparison import check_budgets, repetitions
+from bioner_lib.board.budgets import check_budgets
+from bioner_lib.board.comparison import repetitions
 from bioner_lib.board.tables import results
 from bioner_lib.choices import SHARING
 from bioner_lib.corpora.schemes import to_tags

@@ -133,7 +133,7 @@ ROOMS = {
     "sweeps": "parameters jobs checking reading kernels execution executors status",
     "tagging": "texts writing line_writers bioc_writers brat_writer formats origin tag_files "
     "abbreviations grounding graph",
-    "board": "published_files tables measures comparison matrices leaderboard "
+    "board": "published_files arm_names tables measures budgets comparison matrices leaderboard "
     "table_pages publishing costs style published_marks f1_plots interval_plots "
     "generalization_plots network_plots plots corpus_plots graph_plots",
     "look": "highlighting records pages explorer verification text_view report disagreeing",

@@ -10,18 +10,17 @@ from conftest import in_precision, row
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError
 from bioner_lib.board import plots, tables
+from bioner_lib.board.arm_names import arm_name, short_names
 from bioner_lib.board.leaderboard import markdown
 from bioner_lib.board.tables import (
     aggregate,
     anchors,
     apart_by_corpus,
-    arm_name,
     last_phases,
     learning,
     named,
     only_corpora,
     results,
-    short_names,
 )
 
 

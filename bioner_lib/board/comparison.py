@@ -1,6 +1,5 @@
 """Which arms may be compared, and whether a difference is more than luck."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import permutations
@@ -9,7 +8,7 @@ from statistics import mean
 import numpy as np
 import pandas as pd
 
-from ..config import BUDGET, RunConfig, is_released
+from ..config import RunConfig, is_released
 from ..errors import WorkbookError, unknown
 from ..evaluation.statistics import f1_interval, holm, paired_difference, smallest_difference
 from ..home import runs_folder
@@ -24,8 +23,10 @@ from ..runs.rows import (
     read_row,
     read_rows,
 )
+from .arm_names import short_names
+from .budgets import check_budgets, equal_budgets
 from .published_files import asked_of, counts_of
-from .tables import by_run, results, short_names
+from .tables import by_run, results
 
 Rows = Sequence[Mapping]
 ByCorpus = Mapping[str, Rows]  # corpus -> one row per seed
@@ -313,40 +314,6 @@ def repetitions(config: RunConfig) -> list[dict]:
             "precision="
         )
     return rows
-
-
-def check_budgets(rows: Rows) -> None:
-    """Raises WorkbookError unless all taggers were trained with the same budget.
-
-    An encoder may vary, and brings its own learning rate. Of several phases the epochs are added,
-    and all else must be the same. Steps follow from epochs and corpora, which may vary.
-    """
-    taggers = []
-    for row in rows:
-        chain = [RunConfig(**config).as_dict() for config in phases(row)]
-        if chain[0]["system"] != "dictionary":
-            epochs = sum(config["epochs"] for config in chain)
-            taggers += [config | {"epochs": epochs} for config in chain]
-    for field in BUDGET:
-        by_encoder: dict[str, set[str]] = {}
-        for config in taggers:
-            group = config["encoder"] if field == "learning_rate" else ""
-            by_encoder.setdefault(group, set()).add(json.dumps(config[field]))
-        values = {value for group in by_encoder.values() for value in group}
-        if any(len(group) > 1 for group in by_encoder.values()):
-            raise WorkbookError(
-                f"these runs can't be compared: {field} differs ({', '.join(sorted(values))}); run "
-                "both arms with one budget"
-            )
-
-
-def equal_budgets(rows: Rows) -> bool:
-    """Whether `check_budgets` accepts these rows."""
-    try:
-        check_budgets(rows)
-    except WorkbookError:
-        return False
-    return True
 
 
 def best_dev(row: Mapping) -> float:

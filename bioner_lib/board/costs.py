@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..runs.rows import config_of
-from .tables import arm_name, parts_of, results
+from .arm_names import arm_name
+from .tables import parts_of, results
 
 _GIB = 2**30
 _TASK = re.compile(r" (multi|single)-task( \([^)]*\))?")

@@ -8,7 +8,8 @@ import pandas as pd
 
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
-from .comparison import ENOUGH, equal_budgets, intervals_of
+from .budgets import equal_budgets
+from .comparison import ENOUGH, intervals_of
 from .published_files import has_counts
 from .tables import MEASURES, aggregate, results
 

@@ -6,7 +6,8 @@ import pandas as pd
 
 from ..errors import WorkbookError
 from ..runs.rows import config_of, precision_of
-from .comparison import best_dev, check_budgets
+from .budgets import check_budgets
+from .comparison import best_dev
 from .tables import parts_of, results
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
+from .arm_names import short_names
 from .costs import on_front
 from .f1_plots import f1_facets as f1_facets
 from .f1_plots import f1_heatmap as f1_heatmap
@@ -34,7 +35,6 @@ from .style import PALETTE, heatmap
 from .style import colours_of as colours_of
 from .style import save_figure as save_figure
 from .style import use_style as use_style
-from .tables import short_names
 
 
 def dev_curves(rows: Sequence[Mapping], ax: plt.Axes, label: str = "run_id") -> plt.Axes:
