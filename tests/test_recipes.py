@@ -133,6 +133,20 @@ def test_the_six_configurations_of_bionerds():
     )
 
 
+def test_a_recipe_is_tested_only_on_corpora_with_a_type_that_it_learns():
+    """bionerds-1 knows chemicals and diseases only; the other recipes know genes and viruses."""
+    given = {"corpora": "sample-disease", "added": "sample-virus", "also_test": ["sample-gene"]}
+    made = family("bionerds-5", encoder="minilm", **given)
+    assert made["bionerds-5"][0].also_test == ("sample-disease", "sample-gene")
+    assert made["bionerds-1"][0].also_test == ()
+    assert made["bionerds-mask"][0].also_test == (), "of genes it sees no label"
+    given["added"] = "sample-gene"
+    given["also_test"] = ["sample:Gene", "sample:Virus"]
+    assert family("bionerds-5", encoder="minilm", **given)["bionerds-mask"][0].also_test == (
+        "sample:Gene",
+    )
+
+
 def test_cross_sharing_and_its_proposal():
     (adversarial,) = recipe("cross-sharing-adv")
     names = ("reversal", "orthogonality", "sampling", "scheme", "characters")

@@ -225,8 +225,10 @@ def family(name: str, **given) -> dict[str, list[RunConfig]]:
     """The recipes of one system and their runs, the named one first.
 
     A system's name is what precedes the first "-". Left out are recipes whose runs are already
-    there, and those that need a corpus which isn't given.
+    there, and those that need a corpus which isn't given. Of `also_test` each recipe takes the
+    corpora with a type that it learns.
     """
+    also = given.get("also_test") or []
     system = name.split("-")[0]
     others = [other for other in RECIPES if other != name and other.split("-")[0] == system]
     found: dict[str, list[RunConfig]] = {}
@@ -234,9 +236,21 @@ def family(name: str, **given) -> dict[str, list[RunConfig]]:
         if other != name and "needs" in RECIPES[other] and not given.get("added"):
             continue
         configs = recipe(other, **given)
+        if other != name and also and not isinstance(also, Mapping):
+            configs = recipe(other, **given | {"also_test": _known_to(configs, _listed(also))})
         if configs not in found.values():
             found[other] = configs
     return found
+
+
+def _known_to(configs: Sequence[RunConfig], names: Sequence[str]) -> list[str]:
+    """Those of these corpora which annotate a type that one of the runs learns."""
+    learned: set[str] = set()
+    for config in configs:
+        learned.update(config.types)
+        for name in () if config.types else config.corpora:
+            learned.update(load_corpus(name).types)
+    return [name for name in names if learned.intersection(load_corpus(name).types)]
 
 
 def _per_phase(name: str, value: float | Sequence[float]) -> list[float]:
