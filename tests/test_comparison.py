@@ -92,6 +92,17 @@ def test_budgets_must_be_equal():
         )
 
 
+def test_arms_of_the_same_corpora_have_the_same_steps_and_choice():
+    more = row(1, 0.6, epoch_size=400)
+    with pytest.raises(WorkbookError, match=r"epoch_size differs \(\[0\], \[400\]\)"):
+        check_budgets([row(1, 0.5), more])
+    check_budgets([row(1, 0.5, corpus="sample-gene", epochs=8), more])  # equal steps by intention
+    also = {"also_test": "sample-gene"}
+    with pytest.raises(WorkbookError, match="chosen_on differs"):
+        check_budgets([row(1, 0.5, **also), row(1, 0.6, **also, chosen_on="sample-gene")])
+    check_budgets([row(1, 0.5), row(1, 0.6, chosen_on="sample")])  # the default, written out
+
+
 def test_compare_and_repetitions(tiny, outputs):
     options = SMALL | {"encoder": tiny}
     arms = {
@@ -466,3 +477,6 @@ def test_transfer_matrices_and_weight_grids_are_found_among_all_rows():
     (grid,) = weight_grids(rows)
     assert (grid.index.name, grid.columns.name) == ("Disease", "Gene")
     assert grid.to_numpy().round(2).tolist() == [[0.05, 0.2], [0.05, 0.2]]
+    low = trained(both, 0.9, loss_weights={"Gene": 0.5, "Disease": 0.5})
+    (same,) = weight_grids([*rows, in_precision(low, "bf16")])
+    assert same.equals(grid), "a run in another precision is of another grid"

@@ -68,6 +68,18 @@ def test_a_second_phase_costs_what_led_to_it():
     assert math.isnan(alone.loc["sample-disease", "training seconds"]), "what it took isn't known"
 
 
+def test_second_phases_of_different_parents_are_no_seeds_of_one_arm():
+    """Their names are alike: a parent is named without its fields."""
+    seconds = []
+    for seed, arm, f1 in ((1, "mask", 0.9), (2, "negative", 0.3)):
+        parent = {"run_id": "x", "arm": arm, "name": "first", "phases": []}
+        seconds.append(made(seed, ["sample"], 5, [f1]) | {"parents": {"start_from": parent}})
+    table = cost_table(seconds)
+    assert table["runs"].tolist() == [1, 1]
+    assert table["F1"].tolist() == [0.9, 0.3]
+    assert table["name"].nunique() == 2
+
+
 def test_a_tagger_of_a_part_is_a_line_of_its_own():
     whole, part = made(1, ["sample"], 10, [0.7]), made(1, ["sample"], 3, [0.3])
     part["config"] = part["config"] | {"corpora": ["sample@1/4"]}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from conftest import answers, predicted, row
 
+from bioner_lib import RunConfig
 from bioner_lib.board.comparison import intervals
 from bioner_lib.board.leaderboard import (
     board_table,
@@ -166,6 +167,26 @@ def test_a_line_keeps_its_interval_where_another_lost_its_predictions(outputs):
     table = board_table(rows, with_intervals=True)
     genes = table[table["type"] == "Gene"].set_index("name")
     assert sorted(genes["low"].isna()) == [False, True]
+
+
+def test_an_interval_and_its_mean_are_of_the_same_runs(outputs):
+    """With two of three seeds counted, the interval could lie beside the mean of all three."""
+    rows = [predicted(outputs, row(seed, 0.5), answers(30)) for seed in (1, 2, 3)]
+    assert board_table(rows, with_intervals=True)["low"].notna().any()
+    shutil.rmtree(outputs / "runs" / rows[2]["run_id"] / "predictions")
+    table = board_table(rows, with_intervals=True)
+    assert set(table["runs"]) == {3}
+    assert table["low"].isna().all()
+
+
+def test_the_epochs_of_a_leader_are_those_of_all_phases():
+    def phased(f1, **config):
+        first = RunConfig(corpora="sample", epochs=20, **config).as_dict()
+        parent = {"run_id": "x", "arm": "a", "name": "first", "phases": [first]}
+        made = [row(seed, f1, epochs=10, **config) for seed in (1, 2, 3)]
+        return [one | {"parents": {"start_from": parent}} for one in made]
+
+    assert set(leaders([*phased(0.8), *phased(0.7, scheme="IOB2")])["epochs"]) == {30}
 
 
 def test_the_board_can_show_intervals(outputs):

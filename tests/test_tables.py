@@ -200,13 +200,31 @@ def test_results_line_by_line():
 
 
 def test_last_phases_leave_out_first_ones_and_what_forgot_half():
-    alone, first = row(1, 0.5), row(2, 0.5)
+    alone, first = row(1, 0.5, decoder="crf"), row(2, 0.5)
     second = row(2, 0.4, start_from=first["run_id"])
+    second["parents"] = {"start_from": {"run_id": first["run_id"], "arm": "a", "phases": []}}
     lost = {"before": 0.5, "after": 0.4, "forgotten": 0.1}
     second["forgotten"] = {"sample": {"Gene": lost}}
     assert last_phases([alone, first, second]) == [alone, second]
     second["forgotten"]["sample"]["Gene"] = lost | {"after": 0.2, "forgotten": 0.3}
     assert last_phases([alone, first, second]) == [alone]
+
+
+def test_an_arm_stays_or_goes_with_all_of_its_seeds():
+    """Else a mean over the seeds that are left would be chosen by their test scores."""
+    firsts = [row(seed, 0.5, decoder="crf") for seed in (1, 2, 3)]
+    seconds = []
+    for first, after in zip(firsts, (0.4, 0.45, 0.2), strict=True):
+        second = row(first["config"]["seed"], after, start_from=first["run_id"])
+        second["parents"] = {"start_from": {"run_id": first["run_id"], "arm": "a", "phases": []}}
+        lost = {"before": 0.5, "after": after, "forgotten": 0.5 - after}
+        second["forgotten"] = {"sample": {"Gene": lost}}
+        seconds.append(second)
+    assert last_phases([*firsts, *seconds]) == seconds, "the mean lost 0.15 of 0.5"
+    assert last_phases([*firsts, seconds[0]]) == [*firsts, seconds[0]], "two seeds go no further"
+    for second in seconds[:2]:
+        second["forgotten"]["sample"]["Gene"]["forgotten"] = 0.3
+    assert last_phases([*firsts, *seconds]) == []
 
 
 def test_what_learned_from_a_part_does_not_stand_beside_published_figures():
@@ -218,6 +236,16 @@ def test_what_learned_from_a_part_does_not_stand_beside_published_figures():
     }
     official = [results([made])["official"].all() for made in (whole, part, other, later)]
     assert official == [True, False, True, False], "a part of another corpus changes nothing"
+
+
+def test_a_first_phase_on_a_limited_corpus_counts_as_a_part():
+    made = row(1, 0.5, corpus="sample")
+    first = RunConfig(corpora="sample:Gene", limit=5).as_dict()
+    made["parents"] = {
+        "start_from": {"run_id": "x", "arm": "a", "name": "first", "phases": [first]}
+    }
+    assert not results([made])["official"].any()
+    assert results([row(1, 0.5, corpus="sample")])["official"].all()
 
 
 def test_what_second_phases_forget_is_a_table_and_a_figure():
@@ -258,6 +286,12 @@ def test_learning_curves_from_rows_of_parts_of_one_corpus():
     assert frame["f1"].tolist() == [0.4, 0.6]
     assert frame["name"].nunique() == 1
     assert len(learning([])) == 0
+    halves = [in_precision(part("sample@1/2", 5, 0.4), "bf16")]
+    assert len(learning([*halves, in_precision(rows[1], "fp32")])) == 0, "two arms of one size each"
+    taught = {"teacher": {"run_id": "t", "arm": "t", "name": "one slug", "phases": []}}
+    other = {"teacher": {**taught["teacher"], "arm": "u"}}
+    assert len(learning([rows[0] | {"parents": taught}, rows[1] | {"parents": other}])) == 0
+    assert len(learning([rows[0] | {"parents": taught}, rows[1] | {"parents": taught}])) == 2
 
 
 def test_short_names_leave_out_what_all_trained_arms_share():

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..corpora.corpus import AVERAGES
 from ..home import outputs, replace_text
+from ..runs.rows import phases
 from .budgets import equal_budgets
 from .comparison import ENOUGH, intervals_of
 from .published_files import has_counts
@@ -85,8 +86,8 @@ def board_table(rows: Iterable[Mapping], with_intervals: bool = False) -> pd.Dat
     """`aggregate`'s table of these rows.
 
     With intervals it has columns low and high, the 95 % interval of each F1 (0 to 1; see
-    `comparison.intervals`). `macro`, `micro` of a single type, and runs whose predictions were
-    deleted have none.
+    `comparison.intervals`). `macro`, `micro` of a single type, and arms of which a run's
+    predictions were deleted have none.
     """
     rows = list(rows)
     frame, key = results(rows), ["name", "corpus", "type"]
@@ -96,7 +97,9 @@ def board_table(rows: Iterable[Mapping], with_intervals: bool = False) -> pd.Dat
     counted = {row["run_id"]: row for row in rows if has_counts(row)}
     if not counted:
         return table.assign(low=None, high=None)
-    found = intervals_of(frame[frame["run_id"].isin(counted)], counted)
+    lacks = ~frame["run_id"].isin(counted)
+    is_whole = ~lacks.groupby([frame["name"], frame["corpus"]]).transform("any")
+    found = intervals_of(frame[is_whole], counted)
     return table.merge(found[[*key, "low", "high"]], how="left", on=key)
 
 
@@ -177,7 +180,11 @@ def leaders(rows: Iterable[Mapping]) -> pd.DataFrame:
                         "sd": group["f1"].std(),
                         "seeds": group["seed"].nunique(),
                         "rivals": len(rivals),
-                        "epochs": _epochs([arms[name] for name in (best, *rivals)]),
+                        "epochs": _epochs(
+                            by_id[run_id]
+                            for name in (best, *rivals)
+                            for run_id in arms[name]["run_id"]
+                        ),
                     }
                 )
     columns = ["corpus", "type", "official", "name", "f1", "sd", "seeds", "rivals", "epochs"]
@@ -189,7 +196,7 @@ def _takes_part(group: pd.DataFrame) -> bool:
     return has_seeds and group["f1"].mean() > 0
 
 
-def _epochs(arms: Sequence[pd.DataFrame]) -> int:
-    """The budget of arms; 0 where none of them is trained."""
-    trained = [group["epochs"].max() for group in arms if "tagger" in set(group["system"])]
-    return max(trained, default=0)
+def _epochs(rows: Iterable[Mapping]) -> int:
+    """The most epochs of a run, all phases together; 0 where none is trained."""
+    chains = [phases(row) for row in rows if row["config"]["system"] == "tagger"]
+    return max((sum(config["epochs"] for config in chain) for chain in chains), default=0)

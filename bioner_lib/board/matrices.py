@@ -71,7 +71,9 @@ def weight_grids(rows: Iterable[Mapping]) -> list[pd.DataFrame]:
     for row in rows:
         config = config_of(row)
         if config.system == "tagger" and not isinstance(config.loss_weights, str):
-            by_rest.setdefault(config.digest(("loss_weights", "seed", "precision")), []).append(row)
+            left_out = ("loss_weights", "seed", "precision")
+            key = f"{config.digest(left_out)} {precision_of(row)}"
+            by_rest.setdefault(key, []).append(row)
     grids = []
     for own in by_rest.values():
         heads = sorted({head for row in own for head in row["config"]["loss_weights"]})

@@ -3,6 +3,7 @@
 An *arm* is a configuration without its seed; the runs of one arm are repetitions.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 from ..corpora.corpus import AVERAGES, HUB, whole_name
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
-from ..runs.rows import arm_of, config_of, phases, precision_of
+from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
 from .arm_names import arm_name
 
 MEASURES = ("precision", "recall", "f1")
@@ -63,13 +64,16 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
             "no finished runs yet; run 30_single_task first, or point BIONER_OUTPUTS at a folder "
             "that holds runs/"
         )
-    return _told_apart(pd.DataFrame(lines))
+    return told_apart(pd.DataFrame(lines), ["name", "corpus"])
 
 
 def _is_part(row: Mapping, corpus: str) -> bool:
     """Whether a run learned from a part of the corpus only, as `bc5cdr@25%`."""
-    taught = [name for config in phases(row) for name in config["corpora"]]
-    parts = [name.partition("@")[0] for name in taught if "@" in name]
+    parts = set()
+    for config in phases(row):
+        for name in config["corpora"]:
+            if "@" in name or config.get("limit"):
+                parts.add(whole_name(name.partition("@")[0]))
     return whole_name(corpus) in parts
 
 
@@ -104,10 +108,13 @@ def _about(row: Mapping) -> dict:
     }
 
 
-def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
-    """Arms that would share a name get their precision, or else their hash, added to it."""
+def told_apart(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Arms that would share a name get their precision, or else their hash, added to it.
+
+    `keys`: the columns, `name` among them, that only runs of one arm may share.
+    """
     for column, mark in (("arithmetic", " "), ("arm", " #")):
-        groups = frame.groupby(["name", "corpus"])
+        groups = frame.groupby(list(keys))
         shared = groups["arm"].transform("nunique") > 1
         shared &= groups[column].transform("nunique") > 1
         longer = frame["name"] + mark + frame[column].str[:4]
@@ -195,16 +202,30 @@ def forgotten(arms: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> pd.DataFra
 def last_phases(rows: Iterable[Mapping]) -> list[Mapping]:
     """The rows without first phases, and without what forgot half of a type's F1.
 
-    `forgotten` shows both. A row is a first phase where another one of these rows starts from it.
+    `forgotten` shows both. An arm stays or goes with all of its seeds. It is a first phase where
+    other rows start from each of its runs, and what it forgot is the mean over its runs.
     """
-    rows = list(rows)
-    started_from = {row["config"]["start_from"] for row in rows}
-    kept = [row for row in rows if row["run_id"] not in started_from]
-    return [row for row in kept if not any(map(_forgot_half, row.get("forgotten", {}).values()))]
+    arms: dict[str, list[Mapping]] = {}
+    for row in rows:
+        arms.setdefault(arm_of(row), []).append(row)
+    started_from = {row["config"]["start_from"] for own in arms.values() for row in own}
+    kept = []
+    for own in arms.values():
+        is_first = started_from.issuperset(row["run_id"] for row in own)
+        if not is_first and not _forgot_half(own):
+            kept += own
+    return kept
 
 
-def _forgot_half(types: Mapping[str, Mapping[str, float]]) -> bool:
-    return any(one["forgotten"] > one["before"] / 2 for one in types.values())
+def _forgot_half(runs: Sequence[Mapping]) -> bool:
+    """Whether runs of one arm lost half of what they knew of a type, on average."""
+    before, lost = Counter(), Counter()
+    for row in runs:
+        for corpus, types in row.get("forgotten", {}).items():
+            for type, one in types.items():
+                before[corpus, type] += one["before"]
+                lost[corpus, type] += one["forgotten"]
+    return any(lost[key] > before[key] / 2 for key in before)
 
 
 def learning(rows: Iterable[Mapping]) -> pd.DataFrame:
@@ -222,13 +243,21 @@ def learning(rows: Iterable[Mapping]) -> pd.DataFrame:
         (corpus,) = [name for name, splits in row["scores"].items() if "dev" in splits] or [""]
         scored = row["scores"].get(corpus, {}).get("test")
         if scored:
-            name = f"{corpus}: {arm_name(config, config.corpora[0], row.get('parents', {}))}"
-            size = row["data"][corpus]["sentences"]["train"]
-            f1 = scored["types"]["micro"]["f1"]
-            lines.append({"name": name, "sentences": size, "f1": f1})
-    frame = pd.DataFrame(lines, columns=["name", "sentences", "f1"])
+            parents = row.get("parents", {})
+            earlier = [parent["arm"] for parent in parents.values()]
+            left_out = ("corpora", "also_test", "seed", "precision", *PARENTS)
+            line = {
+                "name": f"{corpus}: {arm_name(config, config.corpora[0], parents)}",
+                "arithmetic": precision_of(row),
+                "arm": "+".join([*earlier, config.digest(left_out), precision_of(row)]),
+                "sentences": row["data"][corpus]["sentences"]["train"],
+                "f1": scored["types"]["micro"]["f1"],
+            }
+            lines.append(line)
+    columns = ["name", "arithmetic", "arm", "sentences", "f1"]
+    frame = told_apart(pd.DataFrame(lines, columns=columns), ["name"])
     sizes = frame.groupby("name")["sentences"].transform("nunique")
-    return frame[sizes > 1].reset_index(drop=True)
+    return frame.loc[sizes > 1, ["name", "sentences", "f1"]].reset_index(drop=True)
 
 
 def apart_by_corpus(frame: pd.DataFrame) -> pd.DataFrame:
