@@ -25,7 +25,14 @@ from .choices import (
     SYSTEMS,
     UNANNOTATED,
 )
-from .config_checks import as_tuple, check_combinations, check_range, check_type, check_weights
+from .config_checks import (
+    as_tuple,
+    check_combinations,
+    check_range,
+    check_type,
+    check_weights,
+    without_effect,
+)
 from .corpora.registry import CORPORA, split_name
 from .errors import WorkbookError, unknown
 from .home import exists, expanded
@@ -59,7 +66,9 @@ def _bound(**how):
 class RunConfig:
     """One training with one seed.
 
-    Raises WorkbookError for unknown fields, wrong types and impossible combinations.
+    A field without effect beside the others (`experts` without moe, for example) gets its default,
+    so that one training has one name. Raises WorkbookError for unknown fields, wrong types and
+    impossible combinations.
 
     >>> RunConfig(corpora="ncbi-disease", seed=42).run_id
     'ncbi-disease-minilm-per-type-s42-...'
@@ -168,6 +177,10 @@ class RunConfig:
             self._set("loss_weights", MappingProxyType(other))
         self._check_values()
         check_combinations(self)
+        for name in without_effect(self):
+            self._set(name, FIELDS[name].default)
+        other = {name: weight for name, weight in self.corpus_weights.items() if weight != 1}
+        self._set("corpus_weights", MappingProxyType(other))
         if self.epochs == 0:
             entries = [CORPORA.get(split_name(name)[0], {}) for name in self.corpora]
             self._set("epochs", max(entry.get("epochs", _DEFAULT_EPOCHS) for entry in entries))

@@ -68,6 +68,23 @@ def check_combinations(config) -> None:
     _check_earlier_runs(config)
 
 
+def without_effect(config) -> list[str]:
+    """The fields of a RunConfig that change nothing beside its other fields."""
+    has_labeller = bool(config.teacher) and not config.distillation
+    acts = {
+        "reversal": config.sharing == "adversarial",
+        "orthogonality": config.sharing == "adversarial",
+        "experts": config.sharing == "moe",
+        "balance": config.sharing == "moe",
+        "sentence_weight": config.sentence_head != "none",
+        "temperature": config.sampling == "temperature",
+        # a teacher that labels moves sentences into corpora of their own
+        "sampling": len(config.corpora) > 1 or has_labeller,
+        "confidence": has_labeller,
+    }
+    return [name for name, does in acts.items() if not does]
+
+
 def _check_corpora(config) -> None:
     trained, tested = list(config.corpora), list(config.also_test)
     if not trained or len({*trained, *tested}) != len(trained + tested):
@@ -122,6 +139,13 @@ def _check_losses(config) -> None:
                 f"{name}={getattr(config, name)} compares tag probabilities of single words; it "
                 "needs decoder='softmax'"
             )
+    shows_absence = config.unannotated == "negative" and config.sentence_head != "none"
+    if config.heads == "per-corpus" and config.unannotated != "mask" and not shows_absence:
+        raise WorkbookError(
+            f"unannotated={config.unannotated!r} does nothing with heads='per-corpus': each head "
+            "learns from its own corpus, which annotates all of its types; leave unannotated out, "
+            "or take heads='per-type' or 'joint'"
+        )
     passes = {name: getattr(config, name) for name in ("r_drop", "embedding_noise", "distillation")}
     given = [f"{name}={value}" for name, value in passes.items() if value]
     if len(given) > 1:

@@ -70,11 +70,48 @@ def test_defaults_depend_on_corpus_and_encoder():
         ({"r_drop": 1.0, "dropout": 0.0}, "compares two dropout masks"),
         ({"sentence_head": "types", "sentence_weight": 0.0}, "would teach sentence_head='types'"),
         ({"corpora": ""}, "'' names no corpus"),
+        (
+            {"heads": "per-corpus", "unannotated": "negative"},
+            "does nothing with heads='per-corpus'",
+        ),
+        (
+            {"heads": "per-corpus", "unannotated": "marginal"},
+            "does nothing with heads='per-corpus'",
+        ),
     ],
 )
 def test_mistakes_are_named(given, message):
     with pytest.raises(WorkbookError, match=message):
         RunConfig(**({"corpora": "sample"} | given))
+
+
+@pytest.mark.parametrize(
+    ("idle", "acting"),
+    [
+        ({"experts": 8, "balance": 1.0}, {"sharing": "moe"}),
+        ({"reversal": 1.0, "orthogonality": 1.0}, {"sharing": "adversarial"}),
+        ({"sentence_weight": 1.0}, {"sentence_head": "types"}),
+        ({"temperature": 5.0}, {"sampling": "temperature"}),
+        ({"confidence": 0.5}, {"teacher": "x"}),
+        ({"corpus_weights": {"sample-gene": 1.0}}, {"corpus_weights": {"sample-gene": 0.5}}),
+    ],
+)
+def test_a_field_without_effect_makes_no_other_run(idle, acting):
+    two = {"corpora": ("sample-gene", "sample-disease")}
+    assert RunConfig(**two, **idle).run_id == RunConfig(**two).run_id
+    assert RunConfig(**two | idle | acting).run_id != RunConfig(**two | acting).run_id or (
+        "corpus_weights" in idle
+    )
+    assert RunConfig(**two | idle | acting).run_id != RunConfig(**two).run_id
+
+
+def test_one_corpus_is_sampled_in_one_way():
+    one = RunConfig(corpora="sample")
+    assert RunConfig(corpora="sample", sampling="sqrt").run_id == one.run_id
+    taught = {"corpora": "sample:Gene", "teacher": "x"}  # which makes two corpora of it
+    assert RunConfig(**taught, sampling="sqrt").run_id != RunConfig(**taught).run_id
+    two = ("sample-gene", "sample-disease")
+    assert RunConfig(corpora=two, sampling="sqrt").run_id != RunConfig(corpora=two).run_id
 
 
 def test_a_folder_is_one_corpus_however_it_is_spelt(tmp_path, monkeypatch):
