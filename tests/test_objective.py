@@ -76,9 +76,35 @@ def test_noise_raises_the_loss_more_than_random_noise_of_its_size(parts):
     size = (*batch.input_ids.shape, embeddings.embedding_dim)
     random = torch.randn(size)
     random *= 0.1 / random.norm(dim=(1, 2), keepdim=True)
-    other = Objective(tagger, loss_of)._noisy_loss(embeddings, random, batch, None, 1.0)
+    other = sum(Objective(tagger, loss_of)._noisy_parts(embeddings, random, batch, None, 1.0))
     assert noisy > plain
     assert noisy - plain > 3 * (other - plain).abs()
+
+
+def test_noise_climbs_the_loss_of_the_labels_where_another_loss_is_reversed(parts, monkeypatch):
+    """As with sharing="adversarial": the gradient of the discriminator's loss points downhill."""
+    tagger, loss_of, batch = parts
+    inner = loss_of.parts
+
+    def reversed_too(*given):
+        labels, _ = inner(*given)
+        return labels, 2 * labels.detach() - 2 * labels
+
+    plain = inner(tagger(**batch.inputs), batch)[0]
+    monkeypatch.setattr(loss_of, "parts", reversed_too)
+    objective = Objective(tagger, loss_of, embedding_noise=0.1)
+    seen = []
+    monkeypatch.setattr(
+        objective, "_noisy_parts", lambda *given: seen.append(given[1]) or _noisy(objective, *given)
+    )
+    objective(batch)
+    monkeypatch.setattr(loss_of, "parts", inner)
+    worst = _noisy(objective, tagger.encoder.get_input_embeddings(), seen[1], batch, None, 1.0)[0]
+    assert worst > plain
+
+
+def _noisy(objective, *given):
+    return Objective._noisy_parts(objective, *given)
 
 
 def test_noise_teaches_the_word_embeddings(parts):

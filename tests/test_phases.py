@@ -45,6 +45,19 @@ def test_heads_that_nothing_teaches_are_frozen_wherever_they_stand(tiny, outputs
         assert {p.requires_grad for p in parameters} == {name == learning}, name
 
 
+@pytest.mark.parametrize("sharing", ["moe", "cross", "adversarial"])
+def test_a_head_of_weight_0_stays_as_the_first_phase_left_it(tiny, outputs, sharing):
+    both = ["sample-gene", "sample-disease"]
+    first = small(tiny, both, sharing=sharing)
+    quiet(first)
+    weights = {"loss_weights": {"Gene": 0}}
+    second = small(tiny, both, sharing=sharing, start_from=first.run_id, **weights)
+    loop = Loop(second, [load_corpus(name).limit(40) for name in both], progress=False)
+    for i, (name, head) in enumerate(loop.tagger.named_heads):
+        parameters = [*head.parameters(), *loop.tagger.sharing.own(i)]
+        assert {p.requires_grad for p in parameters} == {name != "Gene"}
+
+
 @pytest.mark.parametrize("sharing", SHARING)
 def test_old_heads_stay_new_heads_come(tiny, outputs, sharing):
     """Gene and Disease, then Disease and Virus: Gene keeps its weights, Disease goes on."""

@@ -61,7 +61,9 @@ class Loop:
         self.taught, weights = self._with_teacher()
         self.plans = plan_heads(config.heads, self.taught, config.types)
         self.tagger = build(config, self.plans, self.taught)
-        learning = {plan.name for plan in self.plans}
+        by_head = {} if isinstance(config.loss_weights, str) else config.loss_weights
+        # a head of weight 0 stays as an earlier run left it
+        learning = {plan.name for plan in self.plans if by_head.get(plan.name, 1)}
         self.tagger.freeze(plan.name for plan in self.tagger.plans if plan.name not in learning)
         self.loss_of = MultiTaskLoss(
             self.plans,

@@ -5,9 +5,10 @@
     L = (loss(x) + loss(x + r)) / 2                        adversarial noise on word embeddings
     L = (1 - d) loss(x) + d divergence(teacher, x)         distillation
 
-a is `r_drop`, d is `distillation`. r points where the loss grows fastest, r = e g / |g| with g the
-loss's gradient with respect to the word embeddings of a window and e = `embedding_noise`. R-Drop
-and noise take two passes, distillation takes one of the teacher, which doesn't learn.
+a is `r_drop`, d is `distillation`. r points where the loss of the labels grows fastest, r = e g /
+|g| with g its gradient with respect to the word embeddings of a window and e = `embedding_noise`;
+auxiliary losses have no part in g, since some of them (`adversarial`) reverse it. R-Drop and noise
+take two passes, distillation takes one of the teacher, which doesn't learn.
 
 Sources: R-Drop Liang and others 2021, arXiv 2106.14448; noise Miyato, Dai, Goodfellow 2017, arXiv
 1605.07725; distillation Hinton, Vinyals, Dean 2015, arXiv 1503.02531.
@@ -66,23 +67,24 @@ class Objective(nn.Module):
         embeddings = self.tagger.encoder.get_input_embeddings()
         size = (*batch.input_ids.shape, embeddings.embedding_dim)
         noise = torch.zeros(size, device=batch.input_ids.device, requires_grad=True)  # (B P E)
-        loss = self._noisy_loss(embeddings, noise, batch, words, share)
-        (gradient,) = torch.autograd.grad(loss, noise, retain_graph=True)
+        labels, auxiliary = self._noisy_parts(embeddings, noise, batch, words, share)
+        (gradient,) = torch.autograd.grad(labels, noise, retain_graph=True)
         norm = gradient.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)
         worst = self.embedding_noise * gradient / norm
-        return (loss + self._noisy_loss(embeddings, worst, batch, words, share)) / 2
+        again = self._noisy_parts(embeddings, worst, batch, words, share)
+        return (labels + auxiliary + sum(again)) / 2
 
-    def _noisy_loss(
+    def _noisy_parts(
         self,
         embeddings: nn.Module,
         noise: torch.Tensor,
         batch: Batch,
         words: float | None,
         share: float,
-    ) -> torch.Tensor:
-        """The loss with (B P E) added to what the word embeddings return.  scalar"""
+    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """`MultiTaskLoss.parts` with (B P E) added to what the word embeddings return."""
         hook = embeddings.register_forward_hook(lambda _, inputs, found: found + noise)
         try:
-            return self.loss_of(self.tagger(**batch.inputs), batch, words, share)
+            return self.loss_of.parts(self.tagger(**batch.inputs), batch, words, share)
         finally:
             hook.remove()
