@@ -54,6 +54,21 @@ TEST = [
 ]
 
 
+def test_a_mention_that_two_views_of_one_text_hold_counts_once():
+    corpus = corpus_of(TRAIN, TEST)
+    view = corpus_of(TRAIN, TEST, name="mine:Gene")
+    found = predictions_of(TEST, [[]] * 3)
+    once = [mention.frequency for mention in gold_mentions(corpus, found)]
+    assert once == [2, 1, 0, 0]
+    again = gold_mentions(corpus, found, trained_on=[view, corpus])
+    assert [mention.frequency for mention in again] == once
+    other = corpus_of([*TRAIN, TRAIN[1]], TEST)
+    repeated = gold_mentions(corpus, found, trained_on=[other])
+    assert [mention.frequency for mention in repeated] == [3, 1, 0, 0], (
+        "a sentence that stands twice"
+    )
+
+
 def test_seen_and_unseen_by_hand():
     """IL-2 is in train twice, whatever its blanks and letters; TP53 only with another type."""
     corpus = corpus_of(TRAIN, TEST)

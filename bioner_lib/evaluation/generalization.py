@@ -91,17 +91,26 @@ def _same_sentences(corpus: Corpus, predictions: Predictions, role: str) -> None
 
 
 def _train_text(corpora: Sequence[Corpus]) -> tuple[Counter, set[tuple[str, str]]]:
-    """(type, surface) -> mentions in train; and (type, identifier) of all mentions in train."""
+    """(type, surface) -> mentions in train; and (type, identifier) of all mentions in train.
+
+    Corpora may be views of one text: a type counts once in a sentence that several of them hold.
+    """
     surfaces: Counter = Counter()
     taught: set[tuple[str, str]] = set()
+    counted: set[tuple] = set()  # type and sentence, of the corpora before
     for corpus in corpora:
-        identifiers = _identifiers(corpus)
+        identifiers, own_text = _identifiers(corpus), set()
         for sentence in corpus.train:
             for span in sentence.spans:
+                place = (span.type, sentence.doc, tuple(sentence.tokens))
+                if place in counted:
+                    continue
+                own_text.add(place)
                 name = " ".join(sentence.tokens[span.start : span.end])
                 surfaces[span.type, surface(name)] += 1
                 own = _concepts(sentence, span, identifiers)
                 taught.update((span.type, concept) for concept in own)
+        counted |= own_text
     return surfaces, taught
 
 
