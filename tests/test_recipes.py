@@ -147,6 +147,17 @@ def test_a_recipe_is_tested_only_on_corpora_with_a_type_that_it_learns():
     )
 
 
+def test_a_recipe_takes_as_many_numbers_as_it_has_phases():
+    with pytest.raises(WorkbookError, match=r"epochs=\[3, 7\]; expected one number, since it has"):
+        recipe("biojointbert", epochs=[3, 7])
+    assert recipe("biojointbert", epochs=[3])[0].epochs == 3
+    with pytest.raises(WorkbookError, match=r"learning_rate=\[0.1, 0.2\]; expected one number"):
+        recipe("biojointbert", learning_rate=[0.1, 0.2])
+    given = {"corpora": "sample-gene", "added": "sample-virus", "encoder": "minilm"}
+    phases = recipe("gerbera-alone-steps", **given, epoch_size=5)
+    assert [config.epoch_size for config in phases] == [5, 5]
+
+
 def test_cross_sharing_and_its_proposal():
     (adversarial,) = recipe("cross-sharing-adv")
     names = ("reversal", "orthogonality", "sampling", "scheme", "characters")

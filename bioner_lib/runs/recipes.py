@@ -16,7 +16,8 @@ from ..silver.labelled_gold import labelled_name
 _TABLES: dict[str, dict] = tomllib.loads(
     (Path(__file__).parent / "recipes.toml").read_text(encoding="utf-8")
 )
-ORDERS = ("together", "apart", "together-then-alone", "alone-then-added")
+_TWO_PHASES = ("together-then-alone", "alone-then-added")
+ORDERS = ("together", "apart", *_TWO_PHASES)
 # keys of a recipe that are no fields of RunConfig, or that get a meaning of their own here
 _OWN_KEYS = (
     "about",
@@ -113,10 +114,12 @@ class _Plan:
         start, default = fields.get("start_from", ""), FIELDS["encoder"].default
         brings = start if is_checkpoint(start) and encoder in ("", default) else ""
         self.encoder = brings or encoder or table["encoder"]
-        self.epochs = _per_phase("epochs", epochs or table.get("epochs", 0))
+        has_phases = table.get("order", "together") in _TWO_PHASES
+        self.epochs = _per_phase("epochs", epochs or table.get("epochs", 0), has_phases)
         keeps_encoder = self.encoder in (table["encoder"], brings)
         own_rates = table.get("learning_rate", 0.0) if keeps_encoder else 0.0
-        self.rates = _per_phase("learning_rate", fields.pop("learning_rate", own_rates))
+        rates = fields.pop("learning_rate", own_rates)
+        self.rates = _per_phase("learning_rate", rates, has_phases)
         self.also_test = fields.pop("also_test", None)
         self.trained_on: list[str] = []  # by the runs that were made
         self.heads: list[str] = []  # that they have
@@ -152,7 +155,7 @@ class _Plan:
                 f"recipe {self.name!r} has two phases, and system={system!r} leaves no single "
                 "tagger that the second could start with; make its runs with system='tagger'"
             )
-        if self.more:
+        if self.more and "epoch_size" not in self.fields:
             of_first["epoch_size"] = self._sentences([*first, *self.more])
         begun = self._run(first, 0, **of_first)
         # the first corpora are scored again, to show what the second phase cost them
@@ -253,11 +256,13 @@ def _known_to(configs: Sequence[RunConfig], names: Sequence[str]) -> list[str]:
     return [name for name in names if learned.intersection(load_corpus(name).types)]
 
 
-def _per_phase(name: str, value: float | Sequence[float]) -> list[float]:
-    """One number for each of two phases."""
-    values = [value] * 2 if isinstance(value, int | float) else list(value)
-    if len(values) != 2:
-        raise WorkbookError(f"{name}={values}; expected one number, or two for the two phases")
+def _per_phase(name: str, value: float | Sequence[float], has_phases: bool) -> list[float]:
+    """One number for each phase."""
+    n = 2 if has_phases else 1
+    values = [value] * n if isinstance(value, int | float) else list(value)
+    if len(values) != n:
+        or_two = ", or two for the two phases" if has_phases else ", since it has one phase"
+        raise WorkbookError(f"{name}={values}; expected one number{or_two}")
     return values
 
 
