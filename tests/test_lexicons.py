@@ -1,11 +1,13 @@
 import gzip
 import json
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioner_lib import Lexicon, load_corpus
+from bioner_lib.corpora import tokenize
 from bioner_lib.errors import DataError, SelectionError
 from bioner_lib.silver.labelling import label
 from bioner_lib.silver.lexicons import save_entries
@@ -48,6 +50,20 @@ def brute_force(entries, tokens):
 @given(ENTRIES, st.lists(WORDS, max_size=20))
 def test_equals_brute_force(entries, tokens):
     assert Lexicon(entries).tag(tokens) == brute_force(entries, tokens)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("form_of_terms", ["NFC", "NFD"])
+def test_a_letter_and_its_accent_are_one_letter(form, form_of_terms):
+    """Text from PDFs writes ç as c and a sign of its own (NFD)."""
+    text = unicodedata.normalize(form, "Behçet disease, Å 2")
+    tokens = tokenize(text)
+    assert [unicodedata.normalize("NFC", token) for token in tokens][:2] == ["Behçet", "disease"]
+    assert len(tokens) == 5
+    term = tokenize(unicodedata.normalize(form_of_terms, "Behçet disease"))
+    symbol = [unicodedata.normalize(form_of_terms, "Å")]
+    entries = [(term, "Disease", "1", False), (symbol, "Gene", "2", True)]
+    assert Lexicon(entries).tag(tokens) == [(0, 2, "Disease"), (3, 4, "Gene")]
 
 
 def test_overlapping_keys_and_keys_inside_longer_ones():

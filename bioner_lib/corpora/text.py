@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from .schemes import Span, flat, to_spans, to_tags
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+# accents that follow their letter (U+0300 to U+036F, in text from PDFs for example) belong to it
+_WORD = re.compile(r"\w[\w\u0300-\u036f]*|[^\w\s]")
 
 Characters = tuple[int, int]  # (start, end) in a text, the end exclusive
 Mention = tuple[int, int, str]  # (start character, end character, type)

@@ -8,6 +8,7 @@ case, and of overlapping matches the leftmost longest stays.
 import gzip
 import hashlib
 import json
+import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,9 +48,13 @@ class Match(NamedTuple):
     id: str
 
 
-def _without_blanks(words: Sequence[str]) -> tuple[str, ...]:
-    """Words whose inner blanks are no-break spaces: a common blank stands between words."""
-    return tuple(word.replace(" ", _NO_BREAK) for word in words)
+def _written(words: Sequence[str]) -> tuple[str, ...]:
+    """Words of composed letters (é is one sign) whose inner blanks are no-break spaces.
+
+    A common blank stands between words.
+    """
+    composed = (unicodedata.normalize("NFC", word) for word in words)
+    return tuple(word.replace(" ", _NO_BREAK) for word in composed)
 
 
 def _spaced(words: Sequence[str]) -> str:
@@ -80,7 +85,7 @@ class Lexicon:
                     f"a type can't be called {entry.type!r}, which is an average in every table; "
                     "give its terms another type"
                 )
-            words = _without_blanks(entry.words)
+            words = _written(entry.words)
             by_pattern[_spaced(words).casefold()].append(entry._replace(words=words))
         entries = [entry for same in by_pattern.values() for entry in same]
         self.types = tuple(dict.fromkeys(entry.type for entry in entries))
@@ -118,8 +123,9 @@ class Lexicon:
     def find(self, tokens: Sequence[str]) -> list[Match]:
         """The matches in a sentence, without overlaps."""
         text = _spaced(tokens)
-        if text.count(" ") != 2 * len(tokens):  # a word with a blank inside
-            tokens = _without_blanks(tokens)
+        has_inner_blank = text.count(" ") != 2 * len(tokens)
+        if has_inner_blank or not unicodedata.is_normalized("NFC", text):
+            tokens = _written(tokens)
             text = _spaced(tokens)
         folded, found = text.casefold(), []
         blanks, reached = 0, 0
@@ -243,7 +249,7 @@ def save_entries(
     ):
         file.write((json.dumps(header) + "\n").encode())
         for entry in map(Entry._make, entries):
-            words = " ".join(_without_blanks(entry.words))
+            words = " ".join(_written(entry.words))
             line = "\t".join([words, entry.type, entry.id, str(int(entry.symbol))])
             if line.count("\t") != 3 or "\n" in line or "\r" in line:
                 raise DataError(
