@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 from conftest import run_in, small, without_times
+from filelock import FileLock
 
 from bioner_lib import (
     MultiTaskTagger,
@@ -94,6 +95,17 @@ def test_forgetting_takes_one_run_by_its_id(outputs, wrong):
     run(config, progress=False)
     with pytest.raises(WorkbookError, match=f"unknown run .*known: .*{config.run_id}"):
         forget(wrong)
+    assert read_rows()[0]["run_id"] == config.run_id
+    forget(config.run_id)
+    assert read_rows() == []
+
+
+def test_a_run_that_another_process_works_on_cant_be_deleted(outputs):
+    config = RunConfig(corpora="sample", system="dictionary")
+    run(config, progress=False)
+    lock = FileLock(outputs / "runs" / ".locks" / f"{config.run_id}.lock")
+    with lock, pytest.raises(WorkbookError, match=r"another process works on run .*stop that"):
+        forget(config.run_id)
     assert read_rows()[0]["run_id"] == config.run_id
     forget(config.run_id)
     assert read_rows() == []

@@ -197,8 +197,20 @@ def file_name(corpus: str) -> str:
     return f"{plain}-{hashlib.sha256(corpus.encode()).hexdigest()[:8]}"
 
 
+def lock_path(run_id: str) -> Path:
+    """The file that the one process locks which works on a run; its folder is made."""
+    path = runs_folder() / ".locks" / f"{run_id}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def forget(run_id: str) -> None:
-    """Delete a run, finished or not; raises WorkbookError where there is none of that id."""
+    """Delete a run, finished or not.
+
+    Raises WorkbookError where there is none of that id, and while another process works on it.
+    """
+    from filelock import FileLock, Timeout
+
     runs = runs_folder()
     folders = []
     if re.fullmatch(r"\w[\w.+-]*", run_id):
@@ -207,5 +219,12 @@ def forget(run_id: str) -> None:
     if not existing:
         names = {path.name.removeprefix(".working-") for path in runs.glob("*")} - {".locks"}
         raise unknown("run", run_id, names)
-    for folder in existing:
-        shutil.rmtree(folder)
+    try:
+        with FileLock(lock_path(run_id), timeout=0):
+            for folder in existing:
+                shutil.rmtree(folder)
+    except Timeout:
+        raise WorkbookError(
+            f"another process works on run {run_id}, so it can't be deleted; stop that process "
+            "first, or wait until it has finished"
+        ) from None

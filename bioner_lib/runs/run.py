@@ -26,7 +26,7 @@ from ..training import processes
 from ..training.progress import add_run
 from .leaks import refuse_leaks, shared_documents, trained_before
 from .provenance import check_unchanged, compare_made_from, made_by_earlier_version, made_from
-from .rows import file_name, parents_of, read_json_of_run, read_row
+from .rows import file_name, lock_path, parents_of, read_json_of_run, read_row
 from .scored import forgotten, scored
 from .systems import SYSTEMS, TRAIN, Making
 
@@ -126,9 +126,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """One process at a time works on a run; the system frees the lock of a killed one."""
     from filelock import FileLock, Timeout
 
-    path = folder.parent / ".locks" / f"{folder.name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(lock_path(folder.name))
     try:
         lock.acquire(timeout=0)
     except Timeout:
