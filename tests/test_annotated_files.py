@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 
 import bioc
 import pytest
@@ -10,6 +11,7 @@ from conftest import spans_of, write
 
 from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
 from bioner_lib.corpora.inline_files import read_inline
+from bioner_lib.corpora.readers import guess_reader
 from bioner_lib.corpora.reading import DROPS
 from bioner_lib.corpora.tagged_files import read_conll
 from bioner_lib.errors import DataError
@@ -113,6 +115,37 @@ def test_bioc_xml_and_json_agree(tmp_path):
         read_bioc(write(tmp_path, "c.xml", "<x"))
     with pytest.raises(DataError, match=r"not BioC .*; expected one object with `documents`"):
         read_bioc(write(tmp_path, "c.json", "[]"))
+
+
+@pytest.mark.parametrize("packed", ["a.xml", "a.xml.gz", "a.xml.xz"])
+@pytest.mark.parametrize(
+    ("declared", "actual"),
+    [
+        ("ISO-8859-1", "iso-8859-1"),
+        ("UTF-16", "utf-16"),
+        ("ISO-8859-1", "utf-8"),  # what iconv leaves
+        ("ISO-8859-1", "utf-8-sig"),
+        ("UTF-8", "utf-8"),
+    ],
+)
+def test_bioc_xml_is_read_in_the_encoding_that_it_has(tmp_path, packed, declared, actual):
+    text = (
+        f'<?xml version="1.0" encoding="{declared}" standalone="yes"?><collection><document>'
+        "<id>1</id><passage><offset>0</offset><text>Größe of TP53</text></passage>"
+        "</document></collection>"
+    )
+    pack = {".gz": gzip.compress, ".xz": lzma.compress}.get(packed[-3:], bytes)
+    (tmp_path / packed).write_bytes(pack(text.encode(actual)))
+    assert guess_reader(tmp_path / packed) == "bioc"
+    assert read_bioc(tmp_path / packed).sentences[0].tokens == ["Größe", "of", "TP53"]
+
+
+def test_bioc_xml_that_declares_no_encoding_is_utf_8(tmp_path):
+    (tmp_path / "a.xml").write_bytes(
+        '<?xml version="1.0"?><collection>Größe</collection>'.encode("latin-1")
+    )
+    with pytest.raises(DataError, match=r"a.xml: not BioC .*; declare its encoding, such as"):
+        read_bioc(tmp_path / "a.xml")
 
 
 def test_bioc_json_with_a_byte_order_mark_and_with_values_of_the_wrong_kind(tmp_path):

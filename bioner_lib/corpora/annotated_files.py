@@ -1,5 +1,6 @@
 """Files with mentions by character: PubTator and BioC."""
 
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +15,15 @@ from .reading import (
     is_repeated,
     numbered_lines,
     open_text,
+    read_bytes,
     refuse_half_a_character,
     type_of,
 )
 from .text import Mention, annotate
 
 PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
+# the start of an XML file, up to the encoding that it declares
+_DECLARED = re.compile(rb"""\A((?:\xef\xbb\xbf)?<\?xml\b[^>]*?)\sencoding\s*=\s*["'][^"'>]*["']""")
 
 Labels = Mapping[str, str] | None
 Line = tuple[int, str]  # its number in the file, its text
@@ -137,6 +141,9 @@ class _PubtatorDocument:
 def read_bioc(path: Path, labels: Labels = None) -> Reading:
     """BioC XML or JSON (library: bioc); the ending of the file decides.
 
+    XML may declare another encoding than UTF-8. A file with letters beyond ASCII that is UTF-8 is
+    read so, whatever it declares: iconv leaves the old declaration in its place.
+
     Annotations may belong to the document, to its passages or to their sentences. A document that
     occurs twice is read once. Discontinuous mentions, which a tag sequence can't hold, and
     annotations without a type are left out and counted.
@@ -173,15 +180,30 @@ def bioc_documents(path: Path) -> list:
     from bioc import biocjson, biocxml
 
     is_json = ending(path) == ".json"
-    load = biocjson.load if is_json else biocxml.load
     try:
+        if not is_json:
+            return biocxml.load(io.BytesIO(_xml(path))).documents
         with open_text(path) as file:
-            return load(file).documents
+            return biocjson.load(file).documents
     except Exception as error:  # lxml, json and bioc raise errors of their own
         hint = ""
         if is_json:
             hint = "; expected one object with `documents`, or one object per line (.jsonl)"
+        elif re.search("encoding|UTF-8", str(error)):
+            hint = '; declare its encoding, such as <?xml version="1.0" encoding="ISO-8859-1"?>'
         raise DataError(f"{path}: not BioC ({type(error).__name__}: {error}){hint}") from None
+
+
+def _xml(path: Path) -> bytes:
+    """An XML file, without a declared encoding that its bytes contradict."""
+    content = read_bytes(path)
+    if content.isascii():  # other encodings, such as ISO-2022-JP, write ASCII bytes, too
+        return content
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return content
+    return _DECLARED.sub(rb"\1", content)
 
 
 class _BiocPassage:

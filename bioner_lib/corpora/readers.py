@@ -43,15 +43,13 @@ def guess_reader(path: Path) -> str:
     kind = ending(path)
     if is_brat(path):
         return "brat"
-    if kind == ".parquet":  # not a text
-        return "parquet"
+    if kind in ENDINGS and kind != ".json":  # perhaps not a text, or not in UTF-8
+        return ENDINGS[kind]
     head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()
     if kind == ".json":
         first = head.split("\n", 1)[0]
         is_one_object = first.startswith("{") and first.endswith("}")
         return "jsonl" if is_one_object and '"documents"' not in first else "bioc"
-    if kind in ENDINGS:
-        return ENDINGS[kind]
     if PASSAGE.match(head):
         return "pubtator"
     is_tagged = _TAGGED.search(head) or _TAGGED_BY_BLANKS.search(head)

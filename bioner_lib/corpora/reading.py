@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from ..errors import DataError, unknown
 from .text import Sentence
@@ -145,12 +145,28 @@ def open_text(path: str | Path, encoding: str = "utf-8-sig") -> Iterator[TextIO]
     Lines end at line feeds only: real text holds other Unicode separators inside words.
     Raises DataError for a file that is missing, broken or not UTF-8.
     """
-    opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
     try:
-        with opening(path, "rt", encoding=encoding, newline="\n") as file:
+        with _unpacked(path, "rt", encoding=encoding, newline="\n") as file:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); convert it first, e.g. with iconv") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds, also one compressed as .gz or .xz.
+
+    Raises DataError for a file that is missing or broken.
+    """
+    with _unpacked(path, "rb") as file:
+        return file.read()
+
+
+@contextmanager
+def _unpacked(path: str | Path, mode: str, **options: str) -> Iterator[IO]:
+    opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
+    try:
+        with opening(path, mode, **options) as file:
+            yield file
     except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "it ends too early"
         raise DataError(f"{path} can't be read: {reason}") from None
