@@ -168,6 +168,29 @@ def test_bioc_json_with_a_byte_order_mark_and_with_values_of_the_wrong_kind(tmp_
         read_bioc(write(tmp_path, "b.json", json.dumps(whole)))
 
 
+def test_bioc_json_of_other_tools(tmp_path):
+    """Without the keys that hold nothing; one document, one per line, or PubTator 3's answer."""
+    annotation = {"infons": {"type": "Gene"}, "locations": [{"offset": 0, "length": 4}]}
+    inner = {"offset": 12, "text": "BRCA1 too."}
+    passages = [
+        {"offset": 0, "text": "TP53 binds.", "annotations": [annotation], "infons": None},
+        {"offset": 12, "sentences": [inner]},
+    ]
+    document = {"id": "1", "passages": passages}
+    other = {"id": "2", "passages": [{"offset": 0, "text": "None."}], "relations": [{"id": "R"}]}
+    whole = read_bioc(write(tmp_path, "a.json", json.dumps({"documents": [document, other]})))
+    assert [s.spans for s in whole.sentences] == [[(0, 1, "Gene")], [], []]
+    assert [s.doc for s in whole.sentences] == ["1", "1", "2"]
+    answer = json.dumps({"PubTator3": [document, other]})
+    assert read_bioc(write(tmp_path, "b.json", answer)) == whole
+    lines = f"{json.dumps(document)}\n{json.dumps(other)}\n"
+    assert read_bioc(write(tmp_path, "c.json", lines)) == whole
+    one = read_bioc(write(tmp_path, "d.json", json.dumps(document)))
+    assert one.sentences == whole.sentences[:2]
+    with pytest.raises(DataError, match=r"not BioC \(KeyError: 'passages'\)"):
+        read_bioc(write(tmp_path, "e.json", '{"documents": [{"id": "1"}]}'))
+
+
 def test_pubtator_mentions_of_some_concepts(tmp_path):
     """A species corpus read as a virus corpus: the identifiers say which mentions are viruses."""
     text = (

@@ -27,6 +27,9 @@ from bioner_lib.corpora.tagged_files import read_jsonl
         ("train.json", '{"tokens": []}\n{"tokens": []}', "jsonl"),
         ("train.json", '{\n "documents": []}', "bioc"),
         ("train.json", '{"source": "", "documents": []}', "bioc"),
+        ("train.json", '{"id": "1", "passages": []}', "bioc"),
+        ("train.json", '{"PubTator3": [{"id": "1"}]}', "bioc"),
+        ("train.json", '{"tokens": ["cell", "passages"], "tags": ["O", "O"]}', "jsonl"),
     ],
 )
 def test_reader_is_guessed(tmp_path, name, text, reader):

@@ -1,6 +1,7 @@
 """Files with mentions by character: PubTator and BioC."""
 
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ from .text import Mention, annotate
 PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 # the start of an XML file, up to the encoding that it declares
 _DECLARED = re.compile(rb"""\A((?:\xef\xbb\xbf)?<\?xml\b[^>]*?)\sencoding\s*=\s*["'][^"'>]*["']""")
+# a key that BioC JSON has at its start
+BIOC_KEY = re.compile(r'"(documents|passages|PubTator3)"\s*:')
+_EMPTY = {"id": "", "text": "", "infons": {}, "locations": [], "sentences": [], "annotations": []}
 
 Labels = Mapping[str, str] | None
 Line = tuple[int, str]  # its number in the file, its text
@@ -142,7 +146,8 @@ def read_bioc(path: Path, labels: Labels = None) -> Reading:
     """BioC XML or JSON (library: bioc); the ending of the file decides.
 
     XML may declare another encoding than UTF-8. A file with letters beyond ASCII that is UTF-8 is
-    read so, whatever it declares: iconv leaves the old declaration in its place.
+    read so, whatever it declares: iconv leaves the old declaration in its place. JSON may lack keys
+    that hold nothing, and may be `{"PubTator3": [documents]}` or one document per line.
 
     Annotations may belong to the document, to its passages or to their sentences. A document that
     occurs twice is read once. Discontinuous mentions, which a tag sequence can't hold, and
@@ -184,7 +189,8 @@ def bioc_documents(path: Path) -> list:
         if not is_json:
             return biocxml.load(io.BytesIO(_xml(path))).documents
         with open_text(path) as file:
-            return biocjson.load(file).documents
+            documents = _json_documents(file.read())
+        return [biocjson.fromJSON(_filled(one), "BioCDocument") for one in documents]
     except Exception as error:  # lxml, json and bioc raise errors of their own
         hint = ""
         if is_json:
@@ -204,6 +210,32 @@ def _xml(path: Path) -> bytes:
     except UnicodeDecodeError:
         return content
     return _DECLARED.sub(rb"\1", content)
+
+
+def _json_documents(text: str) -> list[dict]:
+    """The documents of a BioC JSON file, or of one with one object per line."""
+    try:
+        objects = [json.loads(text)]
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+        objects = [json.loads(line) for line in text.split("\n") if line.strip()]
+    documents = []
+    for one in objects:
+        if "passages" in one:
+            documents.append(one)
+        else:
+            documents += one["PubTator3" if "PubTator3" in one else "documents"]
+    return documents
+
+
+def _filled(part: Mapping) -> dict:
+    """A document, passage, sentence or annotation with the keys that other tools leave out."""
+    filled = _EMPTY | {key: value for key, value in part.items() if value is not None}
+    for key in ("passages", "sentences", "annotations"):
+        if key in filled:
+            filled[key] = [_filled(inner) for inner in filled[key]]
+    return filled | {"relations": []}  # nobody reads them
 
 
 class _BiocPassage:

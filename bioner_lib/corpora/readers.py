@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from .annotated_files import PASSAGE, read_bioc, read_pubtator
+from .annotated_files import BIOC_KEY, PASSAGE, read_bioc, read_pubtator
 from .brat_folders import is_brat, read_brat
 from .dataset_files import read_parquet
 from .inline_files import INLINE, read_inline
@@ -49,7 +49,7 @@ def guess_reader(path: Path) -> str:
     if kind == ".json":
         first = head.split("\n", 1)[0]
         is_one_object = first.startswith("{") and first.endswith("}")
-        return "jsonl" if is_one_object and '"documents"' not in first else "bioc"
+        return "jsonl" if is_one_object and not BIOC_KEY.search(first) else "bioc"
     if PASSAGE.match(head):
         return "pubtator"
     is_tagged = _TAGGED.search(head) or _TAGGED_BY_BLANKS.search(head)
