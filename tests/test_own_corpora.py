@@ -249,6 +249,32 @@ def test_data_beside_or_below_a_split_is_named(tmp_path):
         load_corpus(beside)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-2/train.pubtator",
+        "train-2/more.txt",
+        "part2/train.tsv.gz",
+        "data/first/a.jsonl",
+    ],
+)
+def test_data_in_a_folder_below_is_named(tmp_path, name):
+    """Files that say nothing, hidden ones and those that corpus.toml leaves out are no data."""
+    line = "TP53\tB-Gene\n\nx\tO\n"
+    for beside in (".cache/train.tsv", "scripts/make.py", "part2/README.txt", "part2/.old/a.tsv"):
+        (tmp_path / beside).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / beside).write_text(line)
+    (tmp_path / "train.tsv").write_text(line)
+    assert len(load_corpus(tmp_path).splits) == 2
+    (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+    (tmp_path / name).write_text(line)
+    folder, _, file = name.partition("/")
+    with pytest.raises(DataError, match=rf"{folder} holds \['{file}'\].*move the file up"):
+        load_corpus(tmp_path)
+    (tmp_path / "corpus.toml").write_text('files = { train = "train.tsv" }')
+    assert len(load_corpus(tmp_path).splits) == 2
+
+
 def test_brat_documents_have_one_name_and_a_byte_order_mark_is_a_character(tmp_path):
     brat(tmp_path / "a", "T1\tGene 1 5\tTP53", "\ufeffTP53 binds.", "PMID-10022882")
     brat(tmp_path / "a", "T1\tGene 1 5\tTP53", "\ufeffTP53 binds.", "10022882")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from .brat_folders import is_brat
+from .readers import ENDINGS
+from .reading import ending
 from .splits import SPLITS
 
 _ROLES = {
@@ -43,8 +45,8 @@ def named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
 def split_files(path: Path) -> dict[str, Path]:
     """Split -> file, by the files' names.
 
-    Raises DataError for two files of one split and for a file of no split: no data is left out
-    unnoticed.
+    Raises DataError for two files of one split, for a file of no split and for data in a folder
+    below: no data is left out unnoticed.
     """
     if path.is_file():
         return {"train": path}
@@ -61,8 +63,7 @@ def split_files(path: Path) -> dict[str, Path]:
     for file in inside:
         if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
             continue
-        parts = re.split(r"[._-]", file.name.lower())
-        roles = {_ROLES[part] for part in parts if part in _ROLES}
+        roles = _roles_in(file.name)
         if len(roles) != 1:  # train_dev.tsv belongs to neither
             homeless.append(file.name)
             continue
@@ -89,7 +90,7 @@ def split_files(path: Path) -> dict[str, Path]:
 
 
 def _check_folders(path: Path, folders: Sequence[Path]) -> None:
-    """Raises DataError for brat files that no split would hold."""
+    """Raises DataError for data in folders that no split would hold."""
     deep = [folder.name for folder in folders if any(folder.rglob("*.ann"))]
     if is_brat(path) and deep:
         raise DataError(
@@ -101,12 +102,38 @@ def _check_folders(path: Path, folders: Sequence[Path]) -> None:
             continue
         if folder.name in deep:
             raise DataError(f"{folder}: the .ann files of a split lie in one folder, not below it")
-        held = [file.name for file in sorted(folder.iterdir()) if not _is_beside(file)]
-        if folder.name.lower() in _ROLES and held:
+        if held := _data_in(folder):
             raise DataError(
                 f"{folder} holds {held[:3]}, and no .ann file: a split is one file, or a folder in "
-                "brat's format; move the file up, and name it after the split"
+                "brat's format; move the file up, and name it after the split, or move it out of "
+                f'{path}, or name the file of each split in corpus.toml: files = {{ train = "…" }}'
             )
+
+
+def _roles_in(name: str) -> set[str]:
+    """The splits that the name of a file or folder names."""
+    parts = re.split(r"[._-]", name.lower())
+    return {_ROLES[part] for part in parts if part in _ROLES}
+
+
+def _data_in(folder: Path) -> list[str]:
+    """The data files in a folder and below it, but for hidden ones.
+
+    In a folder named after a split any file is data, and where a split is a part of the name, so is
+    a text. Elsewhere the ending decides.
+    """
+    if folder.name.startswith("."):
+        return []
+    known = {*ENDINGS, ".txt"} if _roles_in(folder.name) else ENDINGS
+    found = []
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in name.parts)
+        if is_hidden or _is_beside(file):
+            continue
+        if folder.name.lower() in _ROLES or ending(file) in known:
+            found.append(str(name))
+    return found
 
 
 def _check_brat_split(path: Path) -> None:
@@ -138,5 +165,5 @@ def _no_brat_data(inside: Sequence[Path]) -> list[str]:
 
 
 def _is_beside(file: Path) -> bool:
-    """Whether a file is no data; folders that no split is named after aren't read."""
+    """Whether a file is no data; folders aren't either, only what they hold."""
     return file.is_dir() or bool(_BESIDE.fullmatch(file.name))
