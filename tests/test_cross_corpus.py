@@ -13,6 +13,7 @@ from bioner_lib.evaluation.calibration import SpanScores, reliability
 from bioner_lib.evaluation.generalization import GoldMention
 from bioner_lib.evaluation.scoring import relaxed_score, score
 from bioner_lib.runs import evaluations
+from bioner_lib.runs.scored import evaluation_file
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,22 @@ def test_stored_predictions_are_read_and_only_missing_ones_made(made, run_ids, m
     )
     assert path.read_text() == whole
     path.unlink()
+
+
+def test_results_of_two_corpora_and_of_two_parts_never_share_a_file(outputs, tmp_path):
+    names = ["sample-gene", "sample-gene@50", "sample-gene@25%"]
+    for folder in ("x1/own", "x2/own"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "train.tsv").write_text("TP53\tB-Gene\n\nx\tO\n")
+        names.append(str(tmp_path / folder))
+    paths = [evaluation_file("run", load_corpus(name), "train") for name in names]
+    assert len(set(paths)) == len(names)
+    assert [path.name for path in paths[:2]] == [
+        "sample-gene.train.jsonl",
+        "sample-gene@50.train.jsonl",
+    ]
+    again = load_corpus(tmp_path / "x1" / ".." / "x1" / "own")
+    assert evaluation_file("run", again, "train") == paths[3]
 
 
 def test_unknown_runs_and_corpora_are_named(made, run_ids):

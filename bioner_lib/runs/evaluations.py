@@ -54,7 +54,7 @@ def _predictions(
 ) -> list[dict]:
     """Stored predictions of exactly these sentences and mentions, or new ones."""
     folder = runs_folder() / run_id
-    evaluated = evaluation_file(run_id, corpus.name, role, limit)
+    evaluated = evaluation_file(run_id, corpus, role, limit)
     own = folder / "predictions" / f"{file_name(corpus.name)}.{role}.jsonl"
     for path in (own, evaluated):
         if path.exists():

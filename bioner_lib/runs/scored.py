@@ -1,5 +1,6 @@
 """Scores of predictions on one split, and the tagger of a finished run on any corpus."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,10 +8,11 @@ from pathlib import Path
 
 from ..corpora.corpus import AVERAGES, Corpus
 from ..corpora.loading import load_corpus
+from ..corpora.registry import CORPORA
 from ..corpora.splits import Split
 from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
-from ..home import replace_text, replacing, runs_folder
+from ..home import exists, expanded, replace_text, replacing, runs_folder
 from ..models.ensemble import Ensemble, load_tagger
 from ..models.hardware import autocast_dtype
 from ..models.heads import Prediction, asked_types
@@ -36,8 +38,9 @@ def evaluate(
     """The scores of a finished run's tagger on any corpus; the run's row doesn't change.
 
     They are written to `evaluations/<corpus>.<split>.json` in the run's folder, the predictions
-    beside them as .jsonl. With `limit` so many sentences are read, of documents in random order
-    (`Corpus.limit`); `int8` tags with 8-bit products.
+    beside them as .jsonl (`evaluation_file`: parts and a user's own corpora have longer names).
+    With `limit` so many sentences are read, of documents in random order (`Corpus.limit`); `int8`
+    tags with 8-bit products.
 
     Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; `errors`,
     `token_accuracy`; and `not_asked`: the corpus's types that no head knows, which don't count.
@@ -59,17 +62,25 @@ def evaluate(
         asked,
         autocast=autocast_dtype(precision),
     )
-    path = evaluation_file(run_id, loaded.name, role, limit, int8)
+    path = evaluation_file(run_id, loaded, role, limit, int8)
     result = scored(loaded, role, asked, found, path)
     replace_text(path.with_suffix(".json"), json.dumps(result, indent=1))
     return result
 
 
 def evaluation_file(
-    run_id: str, corpus: str, role: str, limit: int = 0, int8: bool = False
+    run_id: str, corpus: Corpus, role: str, limit: int = 0, int8: bool = False
 ) -> Path:
-    """Where `evaluate` leaves its predictions; `corpus` is the name of the loaded corpus."""
-    parts = [file_name(corpus), role, f"limit-{limit}" * bool(limit), "int8" * int8]
+    """Where `evaluate` leaves its predictions of a loaded corpus; two corpora never share a file.
+
+    The name holds the part of the train split, if one was taken, and for a corpus that isn't
+    registered a hash of where it lies, since another folder may have the same name.
+    """
+    whole = file_name(f"{corpus.name}@{corpus.taken}" if corpus.taken else corpus.name)
+    if corpus.base not in CORPORA:
+        place = expanded(corpus.base).resolve() if exists(corpus.base) else corpus.base
+        whole += f"-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+    parts = [whole, role, f"limit-{limit}" * bool(limit), "int8" * int8]
     name = ".".join(part for part in parts if part)
     return runs_folder() / run_id / "evaluations" / f"{name}.jsonl"
 
