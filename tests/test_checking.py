@@ -223,7 +223,7 @@ def test_mistakes_in_a_sweep_file_are_named(tmp_path, text, message):
         ),
         (
             "{notebook: 30_single_task, parameters: {corpus: ~nobody1/x}}",
-            "unknown corpus '~nobody1/x'",
+            "no such file or folder: .*~nobody1/x",
         ),
         (
             "{notebook: 72_second_opinion, parameters: {denoising: dropp}}",

@@ -108,7 +108,7 @@ def test_unknown_names_come_with_the_nearest():
 
 @pytest.mark.parametrize("name", ["a" * 300, "a\0b", "x" * 5000 + "/y"])
 def test_a_name_that_is_no_valid_path_is_unknown(name):
-    with pytest.raises(WorkbookError, match="unknown corpus"):
+    with pytest.raises(WorkbookError, match=r"unknown corpus|no such file"):
         load_corpus(name)
 
 

@@ -108,6 +108,22 @@ def test_a_parent_made_again_from_other_data_is_refused(tiny, tmp_path, outputs,
     assert run(second, progress=False), "a parent that was made again alike is the same parent"
 
 
+@pytest.mark.parametrize("part", ["", "@50%"])
+def test_a_finished_run_is_read_though_its_corpus_was_moved(tmp_path, outputs, genes, part):
+    """The corpus can't be compared; all else is."""
+    folder = own_corpus(tmp_path / "mine", genes, ["Gene"])
+    config = dictionary([f"{folder}{part}", "sample-gene"])
+    row = run(config, progress=False)
+    shutil.move(folder, tmp_path / "moved")
+    assert run(config, progress=False) == row
+    other = dictionary(folder, seed=14)
+    with pytest.raises(WorkbookError, match=f"no such file or folder: {folder}; correct the path"):
+        run(other, progress=False)
+    own_corpus(tmp_path / "mine", genes[:30], ["Gene"])
+    with pytest.raises(WorkbookError, match="has changed since: data / mine"):
+        run(config, progress=False)
+
+
 def test_precision_and_library_are_part_of_a_run(tiny, outputs, monkeypatch):
     config = RunConfig(corpora="sample", encoder=tiny, epochs=1, limit=10, max_length=64, overlap=8)
     row = run(config, progress=False)

@@ -1,10 +1,11 @@
 """A corpus by its name, whatever the name means: registered, silver, or a user's own."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import DataError, WorkbookError, unknown
+from ..errors import DataError, unknown
 from ..home import exists, expanded, outputs
 from .corpus import HUB, Corpus, check_part
 from .corpus_toml import read_corpus_toml
@@ -45,8 +46,8 @@ def load_corpus(
 
     Registered files are downloaded once to data/raw; BIONER_MIRROR names a folder with copies.
 
-    Raises WorkbookError for an unknown name or type; DataError for wrong bytes, counts or lines,
-    and for an empty split.
+    Raises WorkbookError for an unknown name or type and for a path where nothing lies; DataError
+    for wrong bytes, counts or lines, and for an empty split.
     """
     base, part, shown = split_name(str(name))
     given = {"types": types, "reader": reader, **options}
@@ -77,7 +78,22 @@ def _load(base: str, options: dict) -> Corpus:
     silver = silver_corpora()
     if base in silver:
         return load_own(silver[base], options)
-    raise DataError(f"{unknown('corpus', base, [*CORPORA, *silver])}{_hint(base)}")
+    raise _no_corpus(base, expanded(base), [*CORPORA, *silver])
+
+
+def is_path(base: str) -> bool:
+    """Whether a corpus's name can only be a path; one without a separator may be another name."""
+    return not base.startswith(HUB) and bool(re.search(r"[/\\]", base.partition("@")[0]))
+
+
+def _no_corpus(base: str, path: Path, known: Iterable[str]) -> DataError:
+    """The error for a name of no corpus; `path` is where it would lie."""
+    if is_path(base):
+        return DataError(
+            f"no such file or folder: {path}; correct the path, move the corpus back, or name "
+            f"another one; known: {sorted(known)}"
+        )
+    return DataError(f"{unknown('corpus', base, known)}{_hint(base)}")
 
 
 def _load_hub(base: str, types: Sequence[str] | str | None = None, **options) -> Corpus:
@@ -129,7 +145,7 @@ def check_name(name: str, known: Iterable[str] = (), folder: Path | None = None)
     if base.startswith(HUB):
         return
     if base not in CORPORA and base not in known and not exists(own):
-        raise WorkbookError(f"{unknown('corpus', base, [*CORPORA, *known])}{_hint(base)}")
+        raise _no_corpus(base, own, [*CORPORA, *known])
     if part:
         check_part(part, base)
     types = _declared_types(base, own)

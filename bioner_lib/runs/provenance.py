@@ -27,10 +27,10 @@ from ..corpora import (
     text,
 )
 from ..corpora.corpus import Corpus
-from ..corpora.loading import load_corpus
+from ..corpora.loading import is_path, load_corpus
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, delete_run
-from ..home import file_sha256, runs_folder
+from ..home import exists, file_sha256, runs_folder
 from ..models.encoders import encoder_path
 from ..models.hardware import autocast_dtype
 from .rows import config_of, earlier_runs, read_row
@@ -147,7 +147,8 @@ def check_unchanged(row: Mapping) -> None:
 
     The runs that it builds on are checked too. Registered corpora are loaded again only where the
     code that reads them has changed, since their bytes are verified by hash. What is gone from
-    this machine (an encoder's folder, a deleted parent) can't be compared and is skipped.
+    this machine (an encoder's or a corpus's folder, a deleted parent) can't be compared and is
+    skipped.
     """
     config, then = config_of(row), row.get("made_from")
     if then is None:
@@ -158,7 +159,7 @@ def check_unchanged(row: Mapping) -> None:
             check_unchanged(parent)
     loaded = []
     for name in (*config.corpora, *config.also_test):
-        if not _is_pinned(name, then["readers"]):
+        if not (_is_pinned(name, then["readers"]) or _is_gone(name)):
             loaded.append(load_corpus(name, limit=config.limit))
     if new := [corpus.name for corpus in loaded if corpus.name not in then["data"]]:
         raise WorkbookError(
@@ -174,6 +175,12 @@ def _is_pinned(name: str, readers: Mapping[str, str]) -> bool:
     """Whether a corpus can't have changed: verified files, read by the same code."""
     base = split_name(name)[0]
     return "repository" in CORPORA.get(base, {}) and readers.get(base) == reader_digest(base)
+
+
+def _is_gone(name: str) -> bool:
+    """Whether a corpus was given by its path, and nothing lies there now."""
+    base = split_name(name)[0]
+    return is_path(base) and not exists(base)
 
 
 def compare_made_from(run_id: str, then: Mapping, now: Mapping) -> None:
