@@ -155,6 +155,31 @@ def test_a_broken_output_is_continued_to_the_same_bytes(model, texts, tmp_path, 
     assert cut.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize("format", ["jsonl", "brat"])
+def test_an_output_that_another_call_writes_is_left_alone(model, tmp_path, format):
+    texts = [Text(str(i), f"Mutation {i} in OPA1.") for i in range(3)]
+    folder = tmp_path / "new"
+    refused = []
+
+    def again(document):
+        with pytest.raises(WorkbookError, match=r"another call is writing .*new.out; .*name anoth"):
+            tag_files.tag_texts(model, texts, folder / "out", format)
+        refused.append(document.id)
+
+    tag_files.tag_texts(model, texts, folder / "out", format, each=again)
+    assert refused == ["0", "1", "2"]
+    assert {path.name for path in folder.iterdir()} == {"out", "out.made_from.jsonl"}
+    done = tag_files.tag_texts(model, texts, folder / "out", format)
+    assert (done.documents, done.kept) == (0, 3)
+
+
+def test_the_lock_of_a_killed_call_locks_nothing(model, tmp_path):
+    lock = tmp_path / ".out.lock"
+    lock.write_text("")
+    assert tag_files.tag_texts(model, [Text("1", "OPA1.")], tmp_path / "out").documents == 1
+    assert not lock.exists()
+
+
 def test_an_empty_text_takes_nothing_of_another_one_with_its_id(model, tmp_path):
     texts = [Text("x", ""), Text("x", "BRCA1 is a gene."), Text("y", "Z")]
     for format in ("jsonl", "conll"):
@@ -217,10 +242,10 @@ def test_options_reach_the_tagger(model, texts, tmp_path):
     ],
 )
 def test_wrong_options_write_nothing(model, texts, tmp_path, capsys, options, message):
-    out = tmp_path / "out"
+    out = tmp_path / "new" / "out"
     assert main(["tag", model, str(texts), "-o", str(out), *options]) == MISTAKE
     assert message in capsys.readouterr().err
-    assert not out.exists()
+    assert not out.parent.exists()
 
 
 def test_wrong_names_write_nothing(model, texts, tmp_path, capsys, outputs):

@@ -2,17 +2,51 @@
 
 Its first line says which tagger and options made the output, each further line holds the key and
 the digest of a text, and the last one the size of an output that is finished.
+
+.<output>.lock stands beside the output, too, while a call writes.
 """
 
 import hashlib
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from ..errors import WorkbookError
 from ..home import replace_text
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """One call at a time writes an output, a file or a folder.
+
+    A hidden file beside the output, .<output>.lock, holds the lock; it is deleted at the end. One
+    that a killed call leaves locks nothing.
+
+    Raises WorkbookError where another call is writing this output, and for an output without a
+    name.
+    """
+    from filelock import FileLock, Timeout
+
+    if not out.name:
+        raise WorkbookError(f"-o {out}: name a file (for brat a new folder) for the output")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path = out.with_name(f".{out.name}.lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise WorkbookError(
+            f"another call is writing {out}; wait until it ends, or name another output"
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows deletes it after the release
+            path.unlink()  # before the release: later it may be the lock of the next call
+        lock.release()
 
 
 class Origin:
@@ -23,8 +57,6 @@ class Origin:
     """
 
     def __init__(self, out: Path, made_from: Mapping):
-        if not out.name:
-            raise WorkbookError(f"-o {out}: name a file (for brat a new folder) for the output")
         self.out, self.path = out, out.with_name(f"{out.name}.made_from.jsonl")
         self.made_from = json.loads(json.dumps(made_from, default=list))
         self.whole = False

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..corpora.documents import Document, document_of
-from ..errors import WorkbookError
+from ..errors import WorkbookError, unknown
 from ..models.ensemble import Ensemble, load_tagger
 from ..models.quantization import quantized
 from ..models.tagger import MultiTaskTagger
-from .formats import open_writer
-from .origin import Origin
+from .formats import FORMATS, open_writer
+from .origin import Origin, locked
 from .texts import Problem, Text, read_texts
 
 CHUNK = 128  # texts that a worker tags at a time
@@ -80,17 +80,19 @@ def tag_texts(
 
     In a format whose documents have ids of their own, a repeated id gets a number: x, x-2.
 
-    Raises WorkbookError for a wrong option or model, and for an output that isn't of this format
-    or was made by another tagger, with other options, or of other texts.
+    Raises WorkbookError for a wrong option or model, and for an output that isn't of this format,
+    was made by another tagger, with other options, or of other texts, or is being written by
+    another call.
     """
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
     done, work = Tagged(), partial(_tag, model, int8, dict(options or {}))
     _loaded.cache_clear()  # the tagger may have changed since an earlier call
     work([])  # wrong options and models are named before anything is written
     first, texts = _first_text(texts)
     made_from = {"tagger": model, "weights": _loaded(model, int8).digest, "format": format}
     made_from |= {"int8": int8, "options": dict(options or {}), "first text": first}
-    origin = Origin(Path(out), made_from)
-    with closing(origin):
+    with locked(Path(out)), closing(Origin(Path(out), made_from)) as origin:
         with open_writer(format, Path(out), origin.whole) as writer:
             origin.begin(writer.held)
             if writer.own_ids:
