@@ -1,6 +1,7 @@
 """Each format is read back, span for span, by our reader and by the format's own library."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bioner_lib import load_corpus
 from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
 from bioner_lib.corpora.brat_folders import read_brat
-from bioner_lib.corpora.documents import document_of
+from bioner_lib.corpora.documents import Document, document_of
 from bioner_lib.corpora.tagged_files import read_conll, read_jsonl
 from bioner_lib.errors import WorkbookError
 from bioner_lib.models.entities import in_batches
@@ -99,6 +100,30 @@ def test_overlaps_that_conll_cannot_hold_are_counted(tmp_path):
     assert writer.lost == 1
     tags = [line.split("\t")[1] for line in (tmp_path / "a").read_text().split("\n")[2:5]]
     assert tags == ["O", "B-Gene", "I-Gene"], "the more probable one"
+
+
+@pytest.mark.parametrize("format", ["jsonl", "conll"])
+def test_a_long_document_is_gone_over_once(tmp_path, monkeypatch, format):
+    """Once per sentence would be quadratic in its length."""
+    gone_over = Counter()
+
+    class Entities(list):
+        def __iter__(self):
+            gone_over["entities"] += 1
+            return super().__iter__()
+
+    cut = Document.words.fget
+
+    def words(document):
+        gone_over["words"] += 1
+        return cut(document)
+
+    monkeypatch.setattr(Document, "words", property(words))
+    document = tagged("TP53 binds. " * 50, [(i, 0, 1, "Gene") for i in range(50)])
+    document = replace(document, entities=Entities(document.entities))
+    write(format, tmp_path / "a", [document])
+    assert (tmp_path / "a").read_text().count("B-Gene") == 50
+    assert gone_over == {"words": 1, "entities": 1}
 
 
 def test_brat_has_one_fragment_per_line(tmp_path):

@@ -15,12 +15,19 @@ _START = b'{"sentence_id": "'  # of a line of JsonlWriter
 _BREAKS = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
-def flat_spans(document: Document, sentence: int) -> tuple[list[Span], int]:
-    """The entities of a sentence as spans of words, and how many were left out.
+def by_sentence(document: Document) -> list[list[Entity]]:
+    """The entities of each sentence, in their order."""
+    found: list[list[Entity]] = [[] for _ in document.sentences]
+    for entity in document.entities:
+        found[entity["sentence"]].append(entity)
+    return found
+
+
+def flat_spans(document: Document, own: list[Entity]) -> tuple[list[Span], int]:
+    """The entities of one sentence as spans of words, and how many were left out.
 
     Of overlapping ones the most probable stays.
     """
-    own = [entity for entity in document.entities if entity["sentence"] == sentence]
     kept: list[Span] = []
     for entity in sorted(own, key=lambda entity: -entity["score"]):
         start, end = words_of(document, entity)
@@ -54,22 +61,19 @@ class JsonlWriter(Writer):
 
     def _lines(self, document: Document) -> Iterator[dict]:
         text, doc = without_halves(document.text), without_halves(document.id)
+        words, entities = document.words, by_sentence(document)
         for i, (start, end) in enumerate(document.sentences):
-            spans, _ = flat_spans(document, i)
+            spans, _ = flat_spans(document, entities[i])
             yield {
                 "sentence_id": f"{doc}-{i}",
                 "doc": doc,
                 "sentence": i,
                 "start": start,
                 "text": text[start:end],
-                "tokens": document.words[i],
+                "tokens": words[i],
                 "offsets": document.tokens[i],
                 "tags": to_tags(spans, len(document.tokens[i])),
-                "predictions": [
-                    _prediction(document, entity, text)
-                    for entity in document.entities
-                    if entity["sentence"] == i
-                ],
+                "predictions": [_prediction(document, entity, text) for entity in entities[i]],
             }
 
     def documents(self, file: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -149,8 +153,8 @@ class ConllWriter(Writer):
 
     def record(self, document: Document) -> str:
         blocks = [f"-DOCSTART-\t{self.key(document.id)}\n"]
-        for i, words in enumerate(document.words):
-            spans, lost = flat_spans(document, i)
+        for words, own in zip(document.words, by_sentence(document), strict=True):
+            spans, lost = flat_spans(document, own)
             self.lost += lost
             tags = to_tags(spans, len(words))
             blocks.append("".join(f"{w}\t{tag}\n" for w, tag in zip(words, tags, strict=True)))
