@@ -1,5 +1,6 @@
 """`python -m bioner_lib tag`: from a file of texts to a file of entities."""
 
+import gzip
 import json
 import shutil
 from collections import Counter
@@ -178,6 +179,19 @@ def test_the_lock_of_a_killed_call_locks_nothing(model, tmp_path):
     lock.write_text("")
     assert tag_files.tag_texts(model, [Text("1", "OPA1.")], tmp_path / "out").documents == 1
     assert not lock.exists()
+
+
+def test_a_compressed_file_is_continued(model, texts, tmp_path, capsys):
+    packed, out = tmp_path / "in.txt.gz", tmp_path / "out.jsonl"
+    packed.write_bytes(gzip.compress(texts.read_bytes()))
+    assert main(["tag", model, str(packed), "-o", str(out)]) == 0
+    assert "30 texts tagged" in capsys.readouterr().out
+    assert tag_files.count_lines(packed) is None
+    more = f"{texts.read_text()}\nOne more text about TP53."
+    packed.write_bytes(gzip.compress(more.encode()))
+    assert main(["tag", model, str(packed), "-o", str(out)]) == 0
+    assert "1 texts tagged" in (said := capsys.readouterr().out)
+    assert "30 were in" in said
 
 
 def test_an_empty_text_takes_nothing_of_another_one_with_its_id(model, tmp_path):

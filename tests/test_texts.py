@@ -1,6 +1,8 @@
 """The texts of a file: what can't be read is named, and the rest goes on."""
 
+import gzip
 import io
+import lzma
 import sys
 
 import pytest
@@ -23,6 +25,34 @@ def test_lines_that_are_not_utf8_are_named(tmp_path):
     first, problem, last = read_texts(path)
     assert (first.text, last) == ("good", Text("3", "again"))
     assert problem == Problem(2, "not UTF-8 at byte 5")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.pubtator"])
+def test_utf16_is_refused(tmp_path, name, encoding):
+    path = tmp_path / name
+    path.write_bytes("\ufeffTP53 binds.\nBRCA1, too.\n".encode(encoding))
+    with pytest.raises(WorkbookError, match=rf"{name} is UTF-16; .*iconv -f utf-16 -t utf-8"):
+        list(read_texts(path))
+
+
+@pytest.mark.parametrize(("packed", "pack"), [(".gz", gzip.compress), (".XZ", lzma.compress)])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", "One.\n"),
+        ("a.jsonl", '{"id": 1, "text": "One."}\n'),
+        ("a.pubtator", "1|t|One.\n1|a|Two.\n"),
+    ],
+)
+def test_compressed_files_are_read_as_what_they_hold(tmp_path, name, content, packed, pack):
+    plain, path = tmp_path / name, tmp_path / f"{name}{packed}"
+    plain.write_text(content)
+    path.write_bytes(pack(content.encode()))
+    assert list(read_texts(path)) == list(read_texts(plain))
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.raises(WorkbookError, match=rf"{path.name} can't be read \(Compressed file ended"):
+        list(read_texts(path))
 
 
 def test_json_lines_hold_texts_or_tokens(tmp_path):

@@ -26,6 +26,9 @@ DROPS = (
     "discontinuous mention dropped",
 )
 NO_TYPE = "annotation without a type passed over"
+PACKED = {".xz": lzma.open, ".gz": gzip.open}  # how files with these endings are opened
+# what a file that is missing, cut or damaged raises
+UNREADABLE = (lzma.LZMAError, zlib.error, EOFError, OSError)
 
 
 @dataclass
@@ -133,7 +136,7 @@ def is_repeated(
 
 def ending(path: Path) -> str:
     """The ending of a file's name in small letters; of a compressed one what precedes .gz, .xz."""
-    is_packed = path.suffix.lower() in (".gz", ".xz")
+    is_packed = path.suffix.lower() in PACKED
     return Path(path.stem if is_packed else path.name).suffix.lower()
 
 
@@ -163,13 +166,17 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def _unpacked(path: str | Path, mode: str, **options: str) -> Iterator[IO]:
-    opening = {".xz": lzma.open, ".gz": gzip.open}.get(Path(path).suffix, open)
+    opening = PACKED.get(Path(path).suffix.lower(), open)
     try:
         with opening(path, mode, **options) as file:
             yield file
-    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "it ends too early"
-        raise DataError(f"{path} can't be read: {reason}") from None
+    except UNREADABLE as error:
+        raise DataError(f"{path} can't be read: {reason_of(error)}") from None
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file can't be read, in words."""
+    return getattr(error, "strerror", None) or str(error) or "it ends too early"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

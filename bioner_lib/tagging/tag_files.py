@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..corpora.documents import Document, document_of
+from ..corpora.reading import PACKED, ending
 from ..errors import WorkbookError, unknown
 from ..models.ensemble import Ensemble, load_tagger
 from ..models.quantization import quantized
@@ -209,7 +210,7 @@ def _digest_of(tagger: MultiTaskTagger | Ensemble) -> str:
 
 def count_lines(path: str | Path) -> int | None:
     """How many lines a file has, for a progress bar; None where that can't be known."""
-    if str(path) == "-":
+    if str(path) == "-" or Path(path).suffix.lower() in PACKED:
         return None
     with suppress(OSError), Path(path).open("rb") as file:
         return sum(1 for _ in file)
@@ -220,7 +221,7 @@ def fetched_texts(pmids: Path, email: str, cache: Path) -> Iterator[Text | Probl
     """The abstracts of a file with one PMID per line; those that PubMed lacks are Problems."""
     from ..silver.pubmed import PubMed
 
-    if pmids.suffix.lower() in (".jsonl", ".pubtator"):
+    if ending(pmids) in (".jsonl", ".pubtator"):
         raise WorkbookError(f"{pmids}: --pmids takes a text file with one PMID per line")
     wanted: dict[int, int] = {}
     for item in read_texts(pmids):

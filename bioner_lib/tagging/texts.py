@@ -3,17 +3,20 @@
 .jsonl       one JSON object per line: `text` or `tokens`, and perhaps `id`, `doc` or `pmid`
 .pubtator    `id|t|title` and `id|a|abstract`; annotation lines are skipped
 others, -    one text per line; its id is the number of the line
+
+Files whose names end in .gz or .xz, too, are decompressed (.jsonl.gz, .txt.xz).
 """
 
 import json
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..corpora.annotated_files import PASSAGE
-from ..corpora.reading import is_missing
+from ..corpora.reading import PACKED, UNREADABLE, ending, is_missing, reason_of
 from ..errors import WorkbookError
 
 _IDS = ("id", "doc", "pmid", "sentence_id")
@@ -36,31 +39,43 @@ class Problem(NamedTuple):
 def read_texts(path: str | Path) -> Iterator[Text | Problem]:
     """The texts of a file, or of standard input for "-". A line that can't be read is a Problem.
 
-    Blank lines are skipped. Raises WorkbookError where the file can't be opened.
+    Blank lines are skipped. Raises WorkbookError for a file that is missing, damaged, or UTF-16.
     """
     path = Path(path)
-    if str(path) == "-":
-        source = nullcontext(sys.stdin.buffer)
-    else:
-        try:
-            source = path.open("rb")
-        except OSError as error:
-            raise WorkbookError(
-                f"{path} can't be read ({error.strerror}); give a file with one text per line, a "
-                ".jsonl or .pubtator file, or - for standard input"
-            ) from None
-    with source as file:
-        if path.suffix.lower() == ".pubtator":
-            yield from _pubtator_texts(file)
+    with _opened(path) as file:
+        if ending(path) == ".pubtator":
+            yield from _pubtator_texts(file, path)
             return
-        read = _json_text if path.suffix.lower() == ".jsonl" else _plain_text
-        for number, line in _lines(file):
+        read = _json_text if ending(path) == ".jsonl" else _plain_text
+        for number, line in _lines(file, path):
             yield line if isinstance(line, Problem) else read(number, line)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, str | Problem]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, decompressed, or of standard input."""
+    if str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with PACKED.get(path.suffix.lower(), open)(path, "rb") as file:
+            yield file
+    except UNREADABLE as error:
+        raise WorkbookError(
+            f"{path} can't be read ({reason_of(error)}); give a file with one text per line, a "
+            ".jsonl or .pubtator file (each may be compressed as .gz or .xz), or - for standard "
+            "input"
+        ) from None
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, str | Problem]]:
     """(number, line without its end) for each line that isn't blank."""
     for number, raw in enumerate(file, 1):
+        if number == 1 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            name = "standard input" if str(path) == "-" else path
+            raise WorkbookError(
+                f"{name} is UTF-16; convert it to UTF-8 first: iconv -f utf-16 -t utf-8"
+            )
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
@@ -90,10 +105,10 @@ def _json_text(number: int, line: str) -> Text | Problem:
     return Text(str(given), text)
 
 
-def _pubtator_texts(file: BinaryIO) -> Iterator[Text | Problem]:
+def _pubtator_texts(file: BinaryIO, path: Path) -> Iterator[Text | Problem]:
     """Title and abstract are joined by one blank, as PubTator's offsets count."""
     name, passages = "", {}
-    for number, line in _lines(file):
+    for number, line in _lines(file, path):
         if isinstance(line, Problem):
             yield line
         elif match := PASSAGE.fullmatch(line):
