@@ -132,6 +132,8 @@ def test_a_saved_ensemble_holds_its_members(tiny, tmp_path):
     assert again.predict(WORDS) == ensemble.predict(WORDS)
     assert len(quantized(again).predict(WORDS)) == len(WORDS)
     assert (tmp_path / "three" / "README.md").read_text() == "# A card"
+    again.save_pretrained(tmp_path / "three")
+    assert not (tmp_path / "three" / "README.md").exists(), "it was the earlier one's"
     with pytest.raises(WorkbookError, match=r"is an ensemble.*take one of its members"):
         MultiTaskTagger.from_pretrained(tmp_path / "three")
 

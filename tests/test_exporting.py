@@ -173,6 +173,8 @@ def test_an_export_takes_its_card_and_is_overwritten(tiny, tmp_path):
         folder = tagger.export_head(name, tmp_path / "head", card=f"# {name}")
     assert json.loads((folder / "config.json").read_text())["bioner_head"] == "Virus"
     assert (folder / "README.md").read_text() == "# Virus"
+    tagger.export_head("Gene", folder)
+    assert not (folder / "README.md").exists(), "it is about another head"
 
 
 @pytest.mark.parametrize("file", ["notes.txt", "config.json"])

@@ -48,6 +48,15 @@ def test_the_folder_holds_what_its_page_says(folder):
     assert (folder / "README.md").read_text() == "# A card"
 
 
+def test_the_card_of_an_earlier_tagger_is_deleted_and_no_other_file(tagger, folder, tmp_path):
+    tagger.save_pretrained(folder)
+    assert not (folder / "README.md").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("# My project")
+    tagger.save_pretrained(tmp_path / "mine")
+    assert (tmp_path / "mine" / "README.md").read_text() == "# My project"
+
+
 def test_folders_of_earlier_versions_load(tagger, folder):
     as_version_0_4_saved_it(folder)
     again = MultiTaskTagger.from_pretrained(folder)

@@ -114,12 +114,13 @@ class Ensemble(Predicting, nn.Module):
         """
         self.refuse_quantized()
         folder = Path(folder)
+        is_ours = (folder / "tagger.json").exists()
         names = [f"member-{k + 1}" for k in range(len(self.members))]
         for name, member in zip(names, self.members, strict=True):
             member.save_pretrained(folder / name)
         write_members(names, folder)
         keep_calibration(self.calibration, folder)
-        write_card(card, folder)
+        write_card(card, folder, is_ours)
 
 
 def difference(

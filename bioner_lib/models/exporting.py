@@ -45,7 +45,7 @@ def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Pat
 
     Pipelines know IOB2 only. An IOBES head keeps its tags, but S-Gene is labelled B-Gene and E-Gene
     is labelled I-Gene; in `label2id` such a label names the first of its two tags. A model card
-    becomes README.md. An earlier export is overwritten.
+    becomes README.md. An earlier export is overwritten, and its card deleted.
 
     Raises WorkbookError for an unknown head, for a folder that holds other files, and for what a
     stock model can't compute: a CRF, a sharing design other than "hard", neighbouring sentences,
@@ -64,7 +64,7 @@ def export_head(tagger, name: str, folder: str | Path, card: object = "") -> Pat
     tokenizer.model_max_length = longest_window(tagger.encoder) or tokenizer.model_max_length
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    write_card(card, folder)
+    write_card(card, folder, is_ours=True)  # other folders were refused
     return folder
 
 

@@ -6,7 +6,8 @@
     config.json          a model type that stock loaders refuse, as they would invent weights for
                          the heads
     calibration.json     what dev taught about its scores, if `calibrate` was called
-    README.md            the model card, if one was given
+    README.md            the model card, if one was given; without one, that of an earlier tagger
+                         in this folder is deleted
 
 An ensemble's folder (format 4) has a tagger.json with the names of its members: folders beside it,
 or runs.
@@ -41,6 +42,7 @@ def write_tagger(tagger, folder: Path, card: object = "") -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_model
 
+    is_ours = (folder / "tagger.json").exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         save_model(tagger, str(folder / "tagger.safetensors"))
@@ -57,7 +59,7 @@ def write_tagger(tagger, folder: Path, card: object = "") -> None:
     write_stock_config(folder)
     (folder / "tagger.json").write_text(json.dumps(description, indent=1))
     keep_calibration(tagger.calibration, folder)
-    write_card(card, folder)
+    write_card(card, folder, is_ours)
 
 
 def keep_calibration(calibration: Calibration | None, folder: Path) -> None:
@@ -73,10 +75,16 @@ def write_stock_config(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": _MODEL_TYPE}))
 
 
-def write_card(card: object, folder: Path) -> None:
-    """Write a model card, a ModelCard or its text, as the folder's README.md; nothing for ""."""
+def write_card(card: object, folder: Path, is_ours: bool) -> None:
+    """Write a model card, a ModelCard or its text, as the folder's README.md.
+
+    For "", delete the card of an earlier model where the folder `is_ours`.
+    """
+    path = folder / "README.md"
     if text := str(card):
-        (folder / "README.md").write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+    elif is_ours:
+        path.unlink(missing_ok=True)
 
 
 def read_description(folder: Path) -> tuple[dict, list[HeadPlan]]:
