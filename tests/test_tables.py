@@ -238,6 +238,16 @@ def test_what_learned_from_a_part_does_not_stand_beside_published_figures():
     assert official == [True, False, True, False], "a part of another corpus changes nothing"
 
 
+def test_a_part_with_labels_of_a_lexicon_is_a_part():
+    made = row(1, 0.5, corpus="sample")
+    made["config"]["corpora"] = ["sample-25--labelled"]
+    text = {"text": {"source": "training sentences of sample@25%"}}
+    made["data"]["sample-25--labelled"] = {"official": False, "source": text}
+    assert not results([made])["official"].any()
+    text["text"]["source"] = "training sentences of sample"
+    assert results([made])["official"].all()
+
+
 def test_a_first_phase_on_a_limited_corpus_counts_as_a_part():
     made = row(1, 0.5, corpus="sample")
     first = RunConfig(corpora="sample:Gene", limit=5).as_dict()

@@ -13,6 +13,7 @@ from ..corpora.corpus import AVERAGES, HUB, whole_name
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
 from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
+from ..silver.labelled_gold import TRAINING_TEXT
 from .arm_names import arm_name
 
 MEASURES = ("precision", "recall", "f1")
@@ -68,10 +69,17 @@ def results(rows: Iterable[Mapping]) -> pd.DataFrame:
 
 
 def _is_part(row: Mapping, corpus: str) -> bool:
-    """Whether a run learned from a part of the corpus only, as `bc5cdr@25%`."""
+    """Whether a run learned from a part of the corpus only, as `bc5cdr@25%`.
+
+    Gold text to which a lexicon added labels names the part that it was made from.
+    """
+    made_from = {}
+    for name, about in row["data"].items():
+        text = about.get("source", {}).get("text", {}).get("source", "")
+        made_from[name] = text.removeprefix(TRAINING_TEXT)
     parts = set()
     for config in phases(row):
-        for name in config["corpora"]:
+        for name in [made_from.get(name) or name for name in config["corpora"]]:
             if "@" in name or config.get("limit"):
                 parts.add(whole_name(name.partition("@")[0]))
     return whole_name(corpus) in parts

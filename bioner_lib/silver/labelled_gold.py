@@ -17,7 +17,7 @@ from ..errors import DataError
 from .corpus_folders import derived_name, record, silver_folder, write_corpus
 from .lexicons import Lexicon, Match
 
-_SOURCE = "training sentences of "
+TRAINING_TEXT = "training sentences of "  # what its record says of its text
 
 
 def labelled_name(corpus: str) -> str:
@@ -63,7 +63,7 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
             yield record(sentence.tokens, tags, doc, added, sentence.tags)
 
     def about() -> dict:
-        source = {"source": f"{_SOURCE}{name}", "fingerprint": corpus.fingerprint}
+        source = {"source": f"{TRAINING_TEXT}{name}", "fingerprint": corpus.fingerprint}
         return {"lexicon": known.about, "text": source, "labelled": dict(audit)}
 
     folder = silver_folder(labelled_name(name))
@@ -75,7 +75,7 @@ def label_gold(corpus: Corpus, name: str, lexicon: str | Path, replace: bool = F
 def _refuse_other_text(folder: Path, name: str, corpus: Corpus) -> None:
     """Two folders with one last part would share the name of their labelled text."""
     made_from = read_corpus_toml(folder).get("text", {})
-    source = made_from.get("source", "").removeprefix(_SOURCE)
+    source = made_from.get("source", "").removeprefix(TRAINING_TEXT)
     if source not in ("", name) and made_from.get("fingerprint") != corpus.fingerprint:
         raise DataError(
             f"{folder} holds the labelled text of {source}, and {name} would get the same name; "
