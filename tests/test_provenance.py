@@ -167,8 +167,8 @@ def test_changed_reading_code_is_noticed(outputs, monkeypatch):
         run(config, progress=False)
 
 
-def test_a_run_begun_on_other_data_is_not_resumed(tiny, outputs, monkeypatch):
-    config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
+def begin(config, monkeypatch):
+    """Start a run, and interrupt it in its first epoch."""
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -177,6 +177,11 @@ def test_a_run_begun_on_other_data_is_not_resumed(tiny, outputs, monkeypatch):
         patch.setattr(training.Loop, "one_epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(config, progress=False)
+
+
+def test_a_run_begun_on_other_data_is_not_resumed(tiny, outputs, monkeypatch):
+    config = RunConfig(corpora="sample", encoder=tiny, epochs=2, limit=10, max_length=64, overlap=8)
+    begin(config, monkeypatch)
     (working,) = (outputs / "runs").glob(".working-*")
     (working / "last.pt").touch()
     recorded = (working / "made_from.json").read_text()
@@ -194,14 +199,7 @@ def test_a_run_begun_on_other_data_is_not_resumed(tiny, outputs, monkeypatch):
 def test_a_begun_run_is_resumed_by_another_reader_of_the_same_words(tiny, outputs, monkeypatch):
     """An update of the workbook in the middle of a sweep must not cost the runs that it stopped."""
     config = RunConfig(corpora="sample", encoder=tiny, epochs=1, limit=10, max_length=64, overlap=8)
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training.Loop, "one_epoch", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run(config, progress=False)
+    begin(config, monkeypatch)
     monkeypatch.setattr(provenance, "_CODE", ())
     row = run(config, progress=False)
     assert row["made_from"]["readers"] == {"sample": provenance.reader_digest("sample")}

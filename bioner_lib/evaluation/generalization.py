@@ -102,14 +102,13 @@ def _train_text(corpora: Sequence[Corpus]) -> tuple[Counter, set[tuple[str, str]
         identifiers, own_text = _identifiers(corpus), set()
         for sentence in corpus.train:
             for span in sentence.spans:
-                place = (span.type, sentence.doc, tuple(sentence.tokens))
-                if place in counted:
-                    continue
-                own_text.add(place)
-                name = " ".join(sentence.tokens[span.start : span.end])
-                surfaces[span.type, surface(name)] += 1
                 own = _concepts(sentence, span, identifiers)
                 taught.update((span.type, concept) for concept in own)
+                place = (span.type, sentence.doc, tuple(sentence.tokens))
+                own_text.add(place)
+                if place not in counted:
+                    name = " ".join(sentence.tokens[span.start : span.end])
+                    surfaces[span.type, surface(name)] += 1
         counted |= own_text
     return surfaces, taught
 
