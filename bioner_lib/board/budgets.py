@@ -16,7 +16,7 @@ def check_budgets(rows: Sequence[Mapping]) -> None:
     other corpora may be given as many steps by `epoch_size`. Arms of the same corpora must agree in
     `epoch_size`, and in the corpora that choose the epoch.
     """
-    chains = [[RunConfig(**config).as_dict() for config in phases(row)] for row in rows]
+    chains = [[_whole(config) for config in phases(row)] for row in rows]
     chains = [chain for chain in chains if chain[0]["system"] != "dictionary"]
     taggers = []
     for chain in chains:
@@ -30,23 +30,21 @@ def check_budgets(rows: Sequence[Mapping]) -> None:
         values = {value for group in by_encoder.values() for value in group}
         if any(len(group) > 1 for group in by_encoder.values()):
             raise _differs(field, values)
-    for field, written in (("epoch_size", _epoch_size), ("chosen_on", _chosen_on)):
+    for field in ("epoch_size", "chosen_on"):
         by_corpora: dict[str, set[str]] = {}
         for chain in chains:
             corpora = json.dumps([sorted(config["corpora"]) for config in chain])
-            value = json.dumps([written(config) for config in chain])
+            value = json.dumps([config[field] for config in chain])
             by_corpora.setdefault(corpora, set()).add(value)
         for values in by_corpora.values():
             if len(values) > 1:
                 raise _differs(field, values)
 
 
-def _epoch_size(config: Mapping) -> int:
-    return config["epoch_size"]
-
-
-def _chosen_on(config: Mapping) -> list[str]:
-    return sorted(config["chosen_on"] or config["corpora"])
+def _whole(config: Mapping) -> dict:
+    """All fields, and the corpora that choose the epoch by their names."""
+    fields = RunConfig(**config).as_dict()
+    return fields | {"chosen_on": sorted(fields["chosen_on"] or fields["corpora"])}
 
 
 def _differs(field: str, values: Iterable[str]) -> WorkbookError:
