@@ -57,8 +57,8 @@ def _add_tag(commands) -> None:
         "file",
         nargs="?",
         default="-",
-        help="one text per line, or a .jsonl or .pubtator file; also as .gz or .xz (default: "
-        "standard input)",
+        help="one text per line, or a .jsonl or .pubtator file, or BioC in .xml or .json; also as "
+        ".gz or .xz (default: standard input)",
     )
     tag.add_argument(
         "-o",

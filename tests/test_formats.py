@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioner_lib import load_corpus
-from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
+from bioner_lib.corpora.bioc_files import read_bioc
 from bioner_lib.corpora.brat_folders import read_brat
 from bioner_lib.corpora.documents import Document, document_of
+from bioner_lib.corpora.pubtator_files import read_pubtator
 from bioner_lib.corpora.tagged_files import read_conll, read_jsonl
 from bioner_lib.errors import WorkbookError
 from bioner_lib.models.entities import in_batches

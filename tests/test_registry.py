@@ -151,7 +151,7 @@ def test_a_row_records_how_much_of_the_gold_it_scores(tmp_path, monkeypatch, out
 def test_a_mention_that_is_lost_while_reading_is_noticed(tmp_path, monkeypatch):
     pubtator_registry(tmp_path, monkeypatch, nested=False)
     monkeypatch.setattr(
-        "bioner_lib.corpora.annotated_files.annotate",
+        "bioner_lib.corpora.pubtator_files.annotate",
         lambda text, mentions, *rest: [module_sentence(text)],
     )
     with pytest.raises(DataError, match="a mention was lost that no repair counts"):

@@ -10,9 +10,10 @@ from conftest import tagger_for
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.__main__ import MISTAKE, main
-from bioner_lib.corpora.annotated_files import read_bioc, read_pubtator
+from bioner_lib.corpora.bioc_files import read_bioc
 from bioner_lib.corpora.brat_folders import read_brat
 from bioner_lib.corpora.documents import document_of
+from bioner_lib.corpora.pubtator_files import read_pubtator
 from bioner_lib.models.span_scores import write_calibration
 from bioner_lib.silver.pubmed_records import Abstract
 from bioner_lib.sweeps.executors import opened

@@ -5,8 +5,12 @@ import io
 import lzma
 import sys
 
+import bioc
 import pytest
+from bioc import biocjson, biocxml
+from conftest import write
 
+from bioner_lib.corpora.documents import document_of
 from bioner_lib.corpora.text import sentence_bounds
 from bioner_lib.errors import WorkbookError
 from bioner_lib.tagging.texts import Problem, Text, read_texts
@@ -109,3 +113,35 @@ def test_an_initial_between_wide_blanks_is_a_sentence_like_any_other(blank):
     bounds = sentence_bounds(text)
     assert bounds == sentence_bounds(text.replace(blank, " "))
     assert bounds[-1][1] == len(text)
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.json", "a.xml.gz"])
+def test_bioc_texts_keep_the_offsets_of_their_passages(tmp_path, name):
+    collection = bioc.BioCCollection()
+    for id, offsets in (("7", (0, 20)), ("", (0, 4))):
+        document = bioc.BioCDocument()
+        document.id = id
+        for offset, text in zip(offsets, ("A title", "About it. More."), strict=True):
+            passage = bioc.BioCPassage()
+            passage.offset, passage.text = offset, text
+            document.add_passage(passage)
+        collection.add_document(document)
+    content = (biocjson if ".json" in name else biocxml).dumps(collection).encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    apart, inside = read_texts(path)
+    assert apart == ("7", "A title" + 13 * " " + "About it. More.", (0, 20))
+    assert inside.id.endswith("-2")
+    assert inside[1:] == ("A title About it. More.", (0, 8)), "behind a title that it would cut"
+    document = document_of(inside.text, passages=inside.passages)
+    cut = [inside.text[start:end].strip() for start, end in document.sentences]
+    assert cut == ["A title", "About it.", "More."]
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.json"])
+def test_other_xml_and_json_is_refused(tmp_path, name):
+    path = write(tmp_path, name, "TP53 causes cancer.\n")
+    with pytest.raises(WorkbookError, match=rf"{name}: not BioC"):
+        list(read_texts(path))
+    with pytest.raises(WorkbookError, match="No such file"):
+        list(read_texts(tmp_path / f"missing-{name}"))

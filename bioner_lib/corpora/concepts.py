@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from ..errors import DataError, unknown
 from ..home import exists, expanded
-from .annotated_files import PASSAGE, Labels, bioc_annotations, bioc_documents, blocks
+from .bioc_files import bioc_annotations, bioc_documents
 from .corpus import HUB, Corpus
 from .loading import silver_corpora
 from .own import source_files
+from .pubtator_files import PASSAGE, Labels, blocks
 from .reading import document_name, type_of
 from .registry import CORPORA, fetch_file, split_name
 from .schemes import Span
@@ -164,8 +165,7 @@ def _pubtator_mentions(path: Path, labels: Labels) -> Iterator[tuple[Place, str]
 
 def _bioc_mentions(path: Path, labels: Labels) -> Iterator[tuple[Place, str]]:
     """(place, field `identifier`) of each mention with one location."""
-    for number, document in enumerate(bioc_documents(path), 1):
-        name = document_name(document.id) if document.id else f"{path.stem}-{number}"
+    for name, document in bioc_documents(path):
         for annotation, _ in bioc_annotations(document):
             label = annotation.infons.get("type") or ""
             type = type_of(label, labels, f"{path}: document {name}") if label.strip() else ""

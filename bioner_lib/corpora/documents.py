@@ -1,7 +1,9 @@
 """A text as a whole: its sentences, its words, and the entities that were found in it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .text import Characters, sentence_bounds, words
 
@@ -34,14 +36,19 @@ class Document:
         return [[text[start:end] for start, end in offsets] for offsets in self.tokens]
 
 
-def document_of(text: str, id: str = "") -> Document:
-    """A text, cut as the text of PubTator and BioC corpora is."""
+def document_of(text: str, id: str = "", passages: Sequence[int] = ()) -> Document:
+    """A text, cut as the text of PubTator and BioC corpora is.
+
+    No sentence goes on across the start of a passage; `passages` are these starts.
+    """
     sentences, tokens = [], []
-    for start, end in sentence_bounds(without_halves(text)):
-        inside = [(start + a, start + b) for a, b in words(text[start:end])]
-        if inside:
-            sentences.append((start, end))
-            tokens.append(inside)
+    for first, last in pairwise(sorted({0, *passages, len(text)})):
+        for a, b in sentence_bounds(without_halves(text[first:last])):
+            start, end = first + a, first + b
+            inside = [(start + a, start + b) for a, b in words(text[start:end])]
+            if inside:
+                sentences.append((start, end))
+                tokens.append(inside)
     return Document(id, text, sentences, tokens)
 
 

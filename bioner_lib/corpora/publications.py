@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from ..errors import WorkbookError
-from .annotated_files import bioc_documents
+from .bioc_files import bioc_documents
 from .concepts import sources
 from .corpus import Corpus
 from .overlap import is_pmid
-from .reading import document_name
 
 NOTHING = "the source has none"
 
@@ -22,8 +21,7 @@ def stated_publications(corpus_name: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for path, reader, _ in sources(corpus_name):
         if reader == "bioc":
-            for number, document in enumerate(bioc_documents(path), 1):
-                name = document_name(document.id) if document.id else f"{path.stem}-{number}"
+            for name, document in bioc_documents(path):
                 found[name] = dict(_stated(document))
     return {name: stated for name, stated in found.items() if stated}
 

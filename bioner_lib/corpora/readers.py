@@ -5,10 +5,11 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from .annotated_files import BIOC_KEY, PASSAGE, read_bioc, read_pubtator
+from .bioc_files import BIOC_KEY, read_bioc
 from .brat_folders import is_brat, read_brat
 from .dataset_files import read_parquet
 from .inline_files import INLINE, read_inline
+from .pubtator_files import PASSAGE, read_pubtator
 from .reading import Reading, ending, numbered_lines
 from .tagged_files import read_conll, read_jsonl
 
@@ -38,17 +39,17 @@ ENDINGS = {
 
 
 def guess_reader(path: Path) -> str:
-    """The reader for a user's file: by its ending; for .txt, .json and others by its start."""
+    """The reader for a user's file: by its ending; for .txt, .json(l) and others by its start."""
     path = Path(path)
     kind = ending(path)
     if is_brat(path):
         return "brat"
-    if kind in ENDINGS and kind != ".json":  # perhaps not a text, or not in UTF-8
+    if kind in ENDINGS and kind not in (".json", ".jsonl"):  # perhaps not a text, or not in UTF-8
         return ENDINGS[kind]
     head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()
-    if kind == ".json":
+    if kind in (".json", ".jsonl"):
         first = head.split("\n", 1)[0]
-        is_one_object = first.startswith("{") and first.endswith("}")
+        is_one_object = kind == ".jsonl" or (first.startswith("{") and first.endswith("}"))
         return "jsonl" if is_one_object and not BIOC_KEY.search(first) else "bioc"
     if PASSAGE.match(head):
         return "pubtator"

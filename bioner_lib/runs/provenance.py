@@ -17,9 +17,10 @@ from pathlib import Path
 
 from ..config import RunConfig, is_released, is_tagger
 from ..corpora import (
-    annotated_files,
+    bioc_files,
     dataset_files,
     inline_files,
+    pubtator_files,
     reading,
     registry,
     schemes,
@@ -41,7 +42,8 @@ _CODE = (
     text,
     reading,
     tagged_files,
-    annotated_files,
+    pubtator_files,
+    bioc_files,
     inline_files,
     dataset_files,
     registry,

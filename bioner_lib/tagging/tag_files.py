@@ -172,7 +172,7 @@ def _in_order(
 
 
 def _tag(model: str, int8: bool, options: dict, texts: Iterable[Text]) -> list[Document]:
-    documents = [document_of(text.text, text.id) for text in texts]
+    documents = [document_of(text.text, text.id, text.passages) for text in texts]
     return list(_loaded(model, int8).tagger.tag_documents(documents, **options))
 
 

@@ -2,6 +2,7 @@
 
 .jsonl       one JSON object per line: `text` or `tokens`, and perhaps `id`, `doc` or `pmid`
 .pubtator    `id|t|title` and `id|a|abstract`; annotation lines are skipped
+.xml, .json  BioC; its annotations are skipped, its passages stand at their offsets
 others, -    one text per line; its id is the number of the line
 
 Files whose names end in .gz or .xz, too, are decompressed (.jsonl.gz, .txt.xz).
@@ -10,12 +11,14 @@ Files whose names end in .gz or .xz, too, are decompressed (.jsonl.gz, .txt.xz).
 import json
 import sys
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ..corpora.annotated_files import PASSAGE
+from ..corpora.bioc_files import bioc_texts
+from ..corpora.pubtator_files import PASSAGE
 from ..corpora.reading import PACKED, UNREADABLE, ending, is_missing, reason_of
 from ..errors import WorkbookError
 
@@ -23,10 +26,11 @@ _IDS = ("id", "doc", "pmid", "sentence_id")
 
 
 class Text(NamedTuple):
-    """A text and the name that the output gives it."""
+    """A text, the name that the output gives it, and where its passages start, if any do."""
 
     id: str
     text: str
+    passages: tuple[int, ...] = ()
 
 
 class Problem(NamedTuple):
@@ -39,9 +43,13 @@ class Problem(NamedTuple):
 def read_texts(path: str | Path) -> Iterator[Text | Problem]:
     """The texts of a file, or of standard input for "-". A line that can't be read is a Problem.
 
-    Blank lines are skipped. Raises WorkbookError for a file that is missing, damaged, or UTF-16.
+    Blank lines are skipped. Raises WorkbookError for a file that is missing, damaged, or UTF-16,
+    and for .xml and .json that aren't BioC.
     """
     path = Path(path)
+    if ending(path) in (".xml", ".json"):
+        yield from starmap(_bioc_text, bioc_texts(path))
+        return
     with _opened(path) as file:
         if ending(path) == ".pubtator":
             yield from _pubtator_texts(file, path)
@@ -63,8 +71,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except UNREADABLE as error:
         raise WorkbookError(
             f"{path} can't be read ({reason_of(error)}); give a file with one text per line, a "
-            ".jsonl or .pubtator file (each may be compressed as .gz or .xz), or - for standard "
-            "input"
+            ".jsonl or .pubtator file, or BioC in .xml or .json (each may be compressed as .gz or "
+            ".xz), or - for standard input"
         ) from None
 
 
@@ -121,6 +129,16 @@ def _pubtator_texts(file: BinaryIO, path: Path) -> Iterator[Text | Problem]:
             yield Problem(number, "neither a passage nor an annotation of PubTator")
     if passages:
         yield _joined(name, passages)
+
+
+def _bioc_text(name: str, passages: Sequence[tuple[int, str]]) -> Text:
+    """A passage that would start inside the previous one stands behind it."""
+    text, starts = "", []
+    for offset, passage in passages:
+        text = text.ljust(max(offset, len(text) + bool(text)))
+        starts.append(len(text))
+        text += passage
+    return Text(name, text, tuple(starts))
 
 
 def _joined(name: str, passages: dict[str, str]) -> Text:

@@ -1,4 +1,4 @@
-"""Files with mentions by character: PubTator and BioC."""
+"""BioC files, in XML and in JSON (library: bioc)."""
 
 import io
 import json
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError
+from .pubtator_files import Labels
 from .reading import (
     NO_TYPE,
     Reading,
@@ -14,7 +15,6 @@ from .reading import (
     document_name,
     ending,
     is_repeated,
-    numbered_lines,
     open_text,
     read_bytes,
     refuse_half_a_character,
@@ -22,124 +22,11 @@ from .reading import (
 )
 from .text import Mention, annotate
 
-PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
 # the start of an XML file, up to the encoding that it declares
 _DECLARED = re.compile(rb"""\A((?:\xef\xbb\xbf)?<\?xml\b[^>]*?)\sencoding\s*=\s*["'][^"'>]*["']""")
 # a key that BioC JSON has at its start
 BIOC_KEY = re.compile(r'"(documents|passages|PubTator3)"\s*:')
 _EMPTY = {"id": "", "text": "", "infons": {}, "locations": [], "sentences": [], "annotations": []}
-
-Labels = Mapping[str, str] | None
-Line = tuple[int, str]  # its number in the file, its text
-
-
-def read_pubtator(
-    path: Path, labels: Labels = None, concepts: Sequence[str] | None = None
-) -> Reading:
-    """PubTator: `id|t|title`, `id|a|abstract`, then one annotation per line.
-
-    An annotation is id, start, end, text, type and perhaps concept, separated by tabs; its offsets
-    count the characters of title, one blank, abstract. Relation lines are skipped. A document that
-    occurs twice is read once. With `concepts` only mentions of these concepts are read.
-    """
-    path, reading, surfaces = Path(path), Reading(), Surfaces()
-    seen: dict[str, str] = {}
-    for block in blocks(path):
-        document = _PubtatorDocument(path, block, labels, set(concepts or ()))
-        document.read(reading, surfaces)
-        reading.mentions.update(type for _, _, type in document.mentions)
-        where = f"{path}:{block[0][0]}"
-        count = len(document.mentions)
-        if not is_repeated(document.name, document.text, count, seen, where, reading):
-            reading.sentences += annotate(
-                document.text, document.mentions, document.name, reading.repairs
-            )
-    surfaces.check(path)
-    return reading
-
-
-def blocks(path: Path) -> Iterator[list[Line]]:
-    """The lines of each PubTator document; empty lines separate documents."""
-    block: list[Line] = []
-    for line, text in numbered_lines(path):
-        if text.strip():
-            block.append((line, text))
-        elif block:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-class _PubtatorDocument:
-    """One block of lines: its name, text and mentions."""
-
-    def __init__(self, path: Path, block: list[Line], labels: Labels, concepts: set[str]):
-        self.path, self.block, self.labels, self.concepts = path, block, labels, concepts
-        self.name, self.mentions = "", []
-        self.passages: dict[str, str] = {}
-
-    @property
-    def text(self) -> str:
-        return f"{self.passages.get('t', '')} {self.passages.get('a', '')}"
-
-    def read(self, reading: Reading, surfaces: Surfaces) -> None:
-        for line, text in self.block:
-            where = f"{self.path}:{line}"
-            if match := PASSAGE.fullmatch(text):
-                self._add_passage(match, where, text)
-            else:
-                self._add_annotation(text, where, reading, surfaces)
-        if "t" not in self.passages:
-            line, text = self.block[0]
-            raise DataError(
-                f"{self.path}:{line}: a PubTator document starts with 'id|t|title', "
-                f"not {text[:60]!r}"
-            )
-        self.name = document_name(self.name)
-
-    def _add_passage(self, match: re.Match, where: str, text: str) -> None:
-        name, kind, passage = match.groups()
-        if self.name not in ("", name) or kind in self.passages:
-            raise DataError(
-                f"{where}: {text[:60]!r} starts another document; "
-                "empty lines separate PubTator documents"
-            )
-        self.name = name
-        self.passages[kind] = passage
-
-    def _add_annotation(self, line: str, where: str, reading: Reading, surfaces: Surfaces) -> None:
-        cells = line.split("\t")
-        if len(cells) < 4 or cells[0] != (self.name or None):
-            raise DataError(
-                f"{where}: {line[:80]!r} is neither a passage nor an annotation of document "
-                f"{self.name or None!r}"
-            )
-        # a relation line has its name and two concepts instead of offsets
-        if not any(sign.isdigit() for sign in cells[1]):
-            reading.repairs["relation line passed over"] += 1
-            return
-        try:
-            start, end, surface, label = int(cells[1]), int(cells[2]), cells[3], cells[4]
-        except (ValueError, IndexError):
-            raise DataError(
-                f"{where}: {line[:80]!r}; an annotation is id, start, end, text, type, "
-                "separated by tabs"
-            ) from None
-        text = self.text
-        if not 0 <= start < end <= len(text):
-            raise DataError(
-                f"{where}: offsets {start}-{end} are empty or outside a text of "
-                f"{len(text)} characters"
-            )
-        if not label.strip():
-            reading.repairs[NO_TYPE] += 1
-            return
-        type = type_of(label, self.labels, where)
-        own = re.split("[;,]", cells[5] if len(cells) > 5 else "")
-        if type and (not self.concepts or self.concepts & set(own)):
-            surfaces.compare(surface, text, start, end, where, reading.repairs)
-            self.mentions.append((start, end, type))
 
 
 def read_bioc(path: Path, labels: Labels = None) -> Reading:
@@ -155,8 +42,7 @@ def read_bioc(path: Path, labels: Labels = None) -> Reading:
     """
     path, reading, surfaces = Path(path), Reading(), Surfaces()
     seen: dict[str, str] = {}
-    for number, document in enumerate(bioc_documents(path), 1):
-        name = document_name(document.id) if document.id else f"{path.stem}-{number}"
+    for name, document in bioc_documents(path):
         where = f"{path}: document {name}"
         passages = [_BiocPassage(passage, where) for passage in document.passages]
         for annotation, own in bioc_annotations(document):
@@ -180,11 +66,30 @@ def read_bioc(path: Path, labels: Labels = None) -> Reading:
     return reading
 
 
-def bioc_documents(path: Path) -> list:
-    """The documents of a BioC file; raises DataError for any other file."""
+def bioc_documents(path: Path) -> list[tuple[str, object]]:
+    """(name, document) of each document of a BioC file; one without an id is named by its number.
+
+    Raises DataError for any other file.
+    """
+    documents = enumerate(_bioc_documents(path), 1)
+    return [(document_name(one.id or f"{path.stem}-{number}"), one) for number, one in documents]
+
+
+def bioc_texts(path: Path) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """(name, passages) of each document; a passage is (start, text), by its offset.
+
+    Raises DataError for a file that isn't BioC.
+    """
+    for name, document in bioc_documents(path):
+        where = f"{path}: document {name}"
+        passages = [_BiocPassage(passage, where) for passage in document.passages]
+        yield name, [(passage.offset, passage.text) for passage in passages]
+
+
+def _bioc_documents(path: Path) -> list:
     from bioc import biocjson, biocxml
 
-    is_json = ending(path) == ".json"
+    is_json = ending(path) in (".json", ".jsonl")
     try:
         if not is_json:
             return biocxml.load(io.BytesIO(_xml(path))).documents
