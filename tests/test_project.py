@@ -114,8 +114,9 @@ ROOMS = {
     "lazy": "",
     "choices": "",
     "corpora": "schemes text reading tagged_files pubtator_files bioc_files brat_folders "
-    "inline_files dataset_files readers lines splits corpus fetching registry corpus_toml split_files "
-    "own loading concepts inspection names overlap publications glance facts conclusion documents",
+    "inline_files dataset_files readers lines splits corpus fetching registry "
+    "corpus_toml split_files own loading concepts inspection names overlap publications "
+    "glance facts conclusion documents",
     "config_checks": "",
     "config": "",
     "config_files": "",
