@@ -39,7 +39,7 @@ __getattr__, __dir__, __all__ = lazy(
         "runs.calibrated": "calibrate",
         "runs.evaluations": "cross_corpus",
         "runs.search": "search",
-        "sweeps.parameters": "check_choices check_parameters",
+        "sweeps.parameters": "check_choices check_parameters nonzero",
         "sweeps.executors": "opened",
         "training.processes": "launch",
         "training.progress": "add_made",

@@ -85,12 +85,12 @@ def test_names_are_those_that_differ_most():
     names = disagreeing_names(cross_matches([FIRST, SECOND]), most=1)
     line = names[names["names of"] == "first"].iloc[0]
     assert (line["name"], line["matches"], line["differ"]) == ("insulin", 4, 2)
-    assert line["mention (%)"] == pytest.approx(200 / 3)
-    assert line["at home"] == 3
+    assert line["own mentions (%)"] == pytest.approx(200 / 3)
+    assert line["own matches"] == 3
     rare = disagreeing_names(cross_matches([FIRST, SECOND]), at_least=1)
     assert "interleukin - 2" in set(rare["name"]) - set(names["name"])
     alone = disagreeing_names(cross_matches([FIRST]))
-    assert alone.empty and "at home" in alone
+    assert alone.empty and "own matches" in alone
 
 
 def test_a_corpus_agrees_with_itself_under_another_name():

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from conftest import own_corpus, sweep
 
-from bioner_lib import WorkbookError, check_choices, check_parameters, load_corpus
+from bioner_lib import WorkbookError, check_choices, check_parameters, load_corpus, nonzero
 from bioner_lib.home import home
 from bioner_lib.sweeps.checking import check_values
 from bioner_lib.sweeps.jobs import Job
@@ -82,6 +82,10 @@ def test_options_may_name_a_teacher_or_an_ensemble():
 def test_a_misspelt_choice_is_refused():
     with pytest.raises(WorkbookError, match="unknown arm 'negativ'; did you mean 'negative'"):
         check_choices("arm", ["mask", "negativ"], ["mask", "negative"])
+
+
+def test_parameters_of_zero_leave_a_field_as_it_is():
+    assert nonzero(epochs=0, limit=3, also_test=[], learning_rate=0.0, encoder="") == {"limit": 3}
 
 
 def test_good_parameters_pass():

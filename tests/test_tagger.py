@@ -183,6 +183,23 @@ def test_text_where_words_belong_is_refused(tiny, text):
         tagger.predict(text)
 
 
+def test_word_logits_are_what_predict_reads(tiny):
+    tagger = tagger_for(tiny, [load_corpus("sample")]).eval()
+    words = ["Mutations", "in", "OPA1", "cause", "optic", "atrophy"]
+    valid, edge = torch.ones(1, len(words), dtype=torch.bool), torch.ones(1, dtype=torch.bool)
+    found, decoded = tagger.word_logits(words), []
+    for name, head in tagger.named_heads:
+        tags, probabilities = head.decode(found.pop(name)[None], valid, edge, edge)
+        named = [head.tags[tag] for tag in tags[0]]
+        decoded += head.spans(named, probabilities[0].tolist(), Counter())
+    assert not found
+    predicted = tagger.predict([words])[0]
+    assert predicted, "an untrained tagger that finds nothing tests nothing"
+    assert [tuple(one[:3]) for one in sorted(decoded)] == [tuple(one[:3]) for one in predicted]
+    with pytest.raises(WorkbookError, match=r"2000 words are \d+ windows of the encoder"):
+        tagger.word_logits(["atrophy"] * 2000)
+
+
 def test_a_long_text_is_a_generator_read_block_by_block(tiny, monkeypatch):
     tagger = tagger_for(tiny, [load_corpus("sample").limit(4)])
     tokens = [s.tokens for s in load_corpus("sample").test[:20]]

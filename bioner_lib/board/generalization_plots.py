@@ -132,9 +132,10 @@ def recall_by_corpus(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[
     """Recall of each group of names: a panel per arm, a line per corpus and type, a dot per group.
 
     `table` is `measures.recall_of_groups`'s. A dot's area grows with the share of its
-    group among the mentions; groups of fewer than ten mentions aren't drawn.
+    group among the mentions; groups of fewer than ten mentions aren't drawn. Memorized names
+    are called seen, as those of corpora without identifiers.
     """
-    table = table[table["mentions"] >= FEW]
+    table = table[table["mentions"] >= FEW].replace({"group": {"memorized": "seen"}})
     groups = list(dict.fromkeys(table["group"]))
     places = sorted(set(zip(table["corpus"], table["type"], strict=True)))
     for ax, (name, arm) in zip(axes, table.groupby("name", sort=False), strict=True):

@@ -62,12 +62,13 @@ def error_kinds(kinds: Mapping[str, Mapping[str, int]], ax: plt.Axes) -> plt.Axe
     The kinds are those of `scoring.kinds`. Older rows count `split` and `merged` as `boundary`.
     """
     order = ["boundary", "split", "merged", "type", "both", "spurious", "missed"]
+    colours = dict(zip(order, PALETTE, strict=False)) | {"spurious": "0.25", "missed": "0.8"}
     frame = pd.DataFrame(
         {name: {kind: counts.get(kind, 0) for kind in order} for name, counts in kinds.items()}
     ).T
     left = np.zeros(len(frame))
-    for i, kind in enumerate(order):
-        ax.barh(frame.index, frame[kind], left=left, label=kind, color=PALETTE[i])
+    for kind in order:
+        ax.barh(frame.index, frame[kind], left=left, label=kind, color=colours[kind])
         left += frame[kind].to_numpy()
     ax.set(xlabel="errors (spans)")
     ax.invert_yaxis()
@@ -170,6 +171,8 @@ def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = 
         ax=ax,
     )
     ax.set(xlabel="silver sentences per gold sentence", ylabel=f"test {measure} x 100")
+    ax.lines[0].set(markerfacecolor="none", markersize=9)  # so that an equal value is seen in it
+    ax.set_xticks(sorted(set(shown["ratio"])))
     ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))
     ax.legend(fontsize="x-small", title=None) if legend else ax.get_legend().remove()
     return ax
@@ -233,7 +236,8 @@ def share_curve(frame: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     ticks = sorted(set(shown["sentences"]))
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.25)}
+    ax.margins(y=0.12)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.4)}
     ax.legend(fontsize="small", title=None, **place)
     return ax
 

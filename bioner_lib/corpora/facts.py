@@ -91,7 +91,7 @@ def _registered(corpus: Corpus) -> dict:
     return {
         "corpus": corpus.name,
         "type": "",
-        "what": "counts of sentences, documents, mentions by split",
+        "what": "registered counts that agree (of all)",
         "published": total,
         "ours": equal,
         "source": entry["cite"].split(", doi")[0],

@@ -279,6 +279,24 @@ class Predicting(WithHeads):
                 found += own
         return found
 
+    @torch.inference_mode()
+    def word_logits(self, words: Sequence[str]) -> dict[str, torch.Tensor]:
+        """For each head, the score of each of its tags at each word of a sentence.  head -> (W T)
+
+        This is for looking at a head; `predict` reads tags. Raises WorkbookError for text that
+        isn't cut into words, and for a sentence that is longer than a window.
+        """
+        windows = [window for block in self.cut([words]) for window in block.windows]
+        if len(windows) != 1:
+            raise WorkbookError(
+                f"{len(words)} words are {len(windows)} windows of the encoder; give a sentence "
+                "that fits into one"
+            )
+        ((_, batch),) = self._batches(windows, 0)
+        first = [windows[0].words.index(word) for word in range(len(words))]
+        logits = self(**batch.inputs).logits
+        return {name: scores[0, first].float().cpu() for name, scores in logits.items()}
+
     def refuse_quantized(self) -> None:
         """Raises WorkbookError for an int8 copy, which can't be saved."""
         if self.is_quantized:

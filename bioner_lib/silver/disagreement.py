@@ -135,13 +135,13 @@ def disagreeing_names(matches: pd.DataFrame, most: int = 3, at_least: int = 3) -
     """For each pair of corpora the names that the second one most often reads differently.
 
     Only names with `at_least` so many matches in their own corpus: a rare one shows no rule.
-    Columns: names of, text of, type, name, matches, differ (how many of them), as (the most
-    frequent of the differing readings), at home (matches in its own corpus), mention (%): how
-    often it is a mention of its type there.
+    Columns: names of, text of, type, name, matches, differ (how many of them), read as (the
+    most frequent of the differing readings), own matches (in its own corpus), own mentions (%):
+    how often it is a mention of its type there.
     Short names are compared with their case, longer ones without.
     """
-    columns = ["names of", "text of", "type", "name", "matches", "differ", "as"]
-    columns += ["at home", "mention (%)"]
+    columns = ["names of", "text of", "type", "name", "matches", "differ"]
+    columns += ["read as", "own matches", "own mentions (%)"]
     keys = ["names of", "text of", "type", "name"]
     if matches.empty:
         return pd.DataFrame(columns=columns)
@@ -156,12 +156,12 @@ def disagreeing_names(matches: pd.DataFrame, most: int = 3, at_least: int = 3) -
     counts = counts.reindex(columns=list(READINGS), fill_value=0)
     table = pd.DataFrame({"matches": counts.sum(axis=1)})
     table["differ"] = counts[DIFFERENT].sum(axis=1)
-    table["as"] = counts[DIFFERENT].idxmax(axis=1)
+    table["read as"] = counts[DIFFERENT].idxmax(axis=1)
     table = table[table["differ"] > 0].reset_index()
     own = pd.MultiIndex.from_frame(table[["names of", "type", "name"]])
-    table["at home"] = home["size"].reindex(own).fillna(0).astype(int).to_numpy()
-    table["mention (%)"] = 100 * home["mean"].reindex(own).astype(float).to_numpy()
-    table = table[table["at home"] >= at_least]
+    table["own matches"] = home["size"].reindex(own).fillna(0).astype(int).to_numpy()
+    table["own mentions (%)"] = 100 * home["mean"].reindex(own).astype(float).to_numpy()
+    table = table[table["own matches"] >= at_least]
     table = table.sort_values(["differ", "name"], ascending=[False, True])
     return table.groupby(["names of", "text of"]).head(most).reset_index(drop=True)[columns]
 

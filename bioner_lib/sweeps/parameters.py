@@ -97,6 +97,11 @@ def _check_injected(namespace: Mapping[str, object]) -> None:
     _check(given, declared, "this notebook")
 
 
+def nonzero(**parameters: object) -> dict[str, object]:
+    """The parameters that were given a value; one that is 0 or empty leaves a field as it is."""
+    return {name: value for name, value in parameters.items() if value}
+
+
 def check_choices(kind: str, chosen: Iterable[str], known: Collection[str]) -> None:
     """Raises WorkbookError for a choice that isn't among the known ones."""
     for choice in chosen:
