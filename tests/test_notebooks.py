@@ -94,6 +94,9 @@ def test_skeleton(path):
 def test_story(path):
     told = [source(cell) for cell in cells(path, "markdown")]
     assert "**Try this.**" in "\n".join(told)
+    declared = re.findall(r"^(\w+): ", source(cells(path)[2]), flags=re.MULTILINE)
+    as_yaml = set(re.findall(r"`(\w+): ", "\n".join(told))) & set(declared)
+    assert not as_yaml, f"a parameter is set in Python, `name = value`: {as_yaml}"
     shows, says = told[-2:]
     assert "## What this run shows" in shows and says.startswith("## What the real corpora say")
     assert cells(path)[-1]["cell_type"] == "markdown"

@@ -110,7 +110,7 @@ def test_figures_are_drawn_from_rows(outputs):
     assert path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
 
 
-def test_a_crowded_radar_has_one_spoke_per_corpus():
+def test_of_many_corpora_and_types_a_figure_has_one_line_per_corpus():
     types = ["micro", "macro", *"ABCDEFG"]
     names, corpora = ("one", "two"), ("x", "y", "z")
     lines = [
@@ -119,12 +119,16 @@ def test_a_crowded_radar_has_one_spoke_per_corpus():
         for corpus in corpora
         for type in types
     ]
-    ax = plots.f1_radar(pd.DataFrame(lines), plt.subplots(subplot_kw={"projection": "polar"})[1])
-    assert [label.get_text() for label in ax.get_xticklabels()] == [
-        "x\nmicro",
-        "y\nmicro",
-        "z\nmicro",
+    table, polar = pd.DataFrame(lines), {"subplot_kw": {"projection": "polar"}}
+    drawn = [
+        plots.f1_radar(table, plt.subplots(**polar)[1]),
+        plots.f1_heatmap(table, plt.subplots()[1]),
     ]
+    for ax in drawn:
+        labels = [label.get_text() for label in ax.get_xticklabels()]
+        assert labels == ["x\nmicro", "y\nmicro", "z\nmicro"]
+    few = plots.f1_heatmap(table[table["corpus"] == "x"], plt.subplots()[1])
+    assert len(few.get_xticklabels()) == 8, "seven types and micro"
 
 
 def published(system, f1, comparable, corpus="sample", metric="strict span F1"):

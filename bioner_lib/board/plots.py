@@ -171,10 +171,14 @@ def ratio_curve(frame: pd.DataFrame, ax: plt.Axes, measure: str, legend: bool = 
         ax=ax,
     )
     ax.set(xlabel="silver sentences per gold sentence", ylabel=f"test {measure} x 100")
-    ax.lines[0].set(markerfacecolor="none", markersize=9)  # so that an equal value is seen in it
-    ax.set_xticks(sorted(set(shown["ratio"])))
+    colour = ax.lines[0].get_color()  # hollow, so that another line's equal value is seen in it
+    hollow = {"markerfacecolor": "none", "markeredgecolor": colour, "markersize": 9}
+    ax.lines[0].set(**hollow)
     ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))
-    ax.legend(fontsize="x-small", title=None) if legend else ax.get_legend().remove()
+    if legend:
+        ax.legend(fontsize="x-small", title=None).get_lines()[0].set(**hollow)
+    else:
+        ax.get_legend().remove()
     return ax
 
 
@@ -187,6 +191,8 @@ def ratio_curves(frame: pd.DataFrame, axes: np.ndarray) -> np.ndarray:
         column[1].set(xlabel="")
     for ax in axes[:, 1:].flat:
         ax.set(ylabel="")
+    for ax in axes.flat:
+        ax.set_xticks(sorted(set(frame["ratio"])))
     axes[0, 0].figure.supxlabel("silver sentences per gold sentence", fontsize="medium")
     return axes
 
