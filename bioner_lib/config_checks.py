@@ -71,15 +71,16 @@ def check_combinations(config) -> None:
 def without_effect(config) -> list[str]:
     """The fields of a RunConfig that change nothing beside its other fields."""
     has_labeller = bool(config.teacher) and not config.distillation
+    # a teacher that labels moves sentences into corpora of their own
+    draws = len(config.corpora) > 1 or has_labeller
     acts = {
         "reversal": config.sharing == "adversarial",
         "orthogonality": config.sharing == "adversarial",
         "experts": config.sharing == "moe",
         "balance": config.sharing == "moe",
         "sentence_weight": config.sentence_head != "none",
-        "temperature": config.sampling == "temperature",
-        # a teacher that labels moves sentences into corpora of their own
-        "sampling": len(config.corpora) > 1 or has_labeller,
+        "temperature": draws and config.sampling == "temperature",
+        "sampling": draws,
         "confidence": has_labeller,
     }
     return [name for name, does in acts.items() if not does]

@@ -107,7 +107,10 @@ def test_a_field_without_effect_makes_no_other_run(idle, acting):
 
 def test_one_corpus_is_sampled_in_one_way():
     one = RunConfig(corpora="sample")
-    assert RunConfig(corpora="sample", sampling="sqrt").run_id == one.run_id
+    for given in ({"sampling": "sqrt"}, {"sampling": "temperature", "temperature": 3.0}):
+        config = RunConfig(corpora="sample", **given)
+        assert config.run_id == one.run_id
+        assert RunConfig(**config.as_dict()) == config, "a row says what it was made with"
     taught = {"corpora": "sample:Gene", "teacher": "x"}  # which makes two corpora of it
     assert RunConfig(**taught, sampling="sqrt").run_id != RunConfig(**taught).run_id
     two = ("sample-gene", "sample-disease")

@@ -83,6 +83,19 @@ def test_dev_is_carved_by_document():
     assert carved.dev.role == "dev"
 
 
+def test_a_long_document_is_not_carved_out_of_train():
+    """Or a book among abstracts would be dev, and train almost nothing."""
+    sentence = load_corpus("sample").train[0]
+    sizes = {"book": 200} | {f"abstract {k}": 2 for k in range(9)}
+    for longest in ("book", "abstract 0"):
+        own = sizes | {longest: 200} if longest == "book" else {"book": 200, longest: 1}
+        train = [replace(sentence, doc=doc) for doc, size in own.items() for _ in range(size)]
+        corpus = replace(load_corpus("sample"), splits={"train": Split(train, "train", "x")})
+        carved = corpus.carve_dev()
+        assert {s.doc for s in carved.train} == {"book"}
+        assert len(carved.dev) == len(train) - 200
+
+
 def test_selection_on_test_is_refused():
     sample = load_corpus("sample")
     assert refuse_test(sample.dev, "x") is sample.dev

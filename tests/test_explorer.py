@@ -112,6 +112,14 @@ def test_errors_are_found_by_kind_and_type(records):
     assert records.types == ["Disease", "Gene"]
 
 
+def test_types_that_a_run_cant_know_are_no_errors(records):
+    known = Records(3, records.sides, records.read, {"other": ["Gene"]})
+    assert known.counts(range(3))["other"] == {"type": 1}, "not the missed Gene, as in its row"
+    assert known.counts(range(3))["one"] == records.counts(range(3))["one"]
+    assert list(known.find(kind="missed")) == []
+    assert list(known.find(type="Gene")) == [0, 1, 2], "they are still shown"
+
+
 def test_a_split_mention_is_found_by_its_kind():
     gold, pieces = [(0, 3, "Gene")], [(0, 1, "Gene", 0.9), (2, 3, "Gene", 0.9)]
     words = ["BRCA", "-", "1"]

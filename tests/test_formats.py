@@ -252,10 +252,11 @@ def test_a_cut_output_is_continued_to_the_same_bytes(tmp_path, format, kept):
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("format", ["jsonl", "bioc.xml", "bioc.json", "conll"])
-def test_an_output_that_was_cut_in_its_first_bytes_is_begun_again(tmp_path, format):
+@pytest.mark.parametrize("kept", [2, 3, 6])
+@pytest.mark.parametrize("format", ["jsonl", "pubtator", "bioc.xml", "bioc.json", "conll"])
+def test_an_output_that_was_cut_in_its_first_bytes_is_begun_again(tmp_path, format, kept):
     write(format, tmp_path / "whole", many(2))
-    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:6])
+    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:kept])
     write(format, tmp_path / "cut", many(2))
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
@@ -328,3 +329,16 @@ def test_what_a_kill_left_of_a_brat_file_is_no_obstacle(tmp_path):
     (tmp_path / "cut" / "d1.ann.57ba9a99.tmp").write_text("T1")
     write("brat", tmp_path / "cut", many(2))
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_a_mention_that_looks_like_a_title_starts_no_document(tmp_path):
+    documents = [
+        tagged("The p|t|W54K variant binds.", [(0, 1, 6, "Gene")], "1"),
+        tagged("TP53 binds.", [(0, 0, 1, "Gene")], "2"),
+    ]
+    write("pubtator", tmp_path / "whole", documents)
+    assert "p|t|W54K\tGene" in (tmp_path / "whole").read_text()
+    whole = (tmp_path / "whole").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[: whole.index(b"2|t|") + 2])
+    write("pubtator", tmp_path / "cut", documents)
+    assert content(tmp_path / "cut") == whole

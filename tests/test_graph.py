@@ -177,8 +177,14 @@ def test_the_picture_shows_every_node_and_edge(graph):
 
     from bioner_lib.board.graph_plots import entity_graph
 
+    figure, ax = plt.subplots()
+    drawn = graph.to_networkx()
+    next(iter(drawn.nodes.values()))["name"] = "a$$b$$"  # as full texts have it, no formula
+    entity_graph(drawn, ax)
+    figure.canvas.draw()
+    drawn = graph.to_networkx()
     _, ax = plt.subplots()
-    entity_graph(graph.to_networkx(), ax)
+    entity_graph(drawn, ax)
     assert {text.get_text() for text in ax.texts} == {node.name for node in graph.nodes.values()}
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Disease", "Gene"]
     _, empty = plt.subplots()

@@ -215,6 +215,8 @@ def test_where_the_text_comes_from_is_kept_with_the_corpus(tmp_path, lexicon):
     assert text_source("sample") == {"source": "training sentences of sample"}
     of_file = text_source("sample", text=str(tmp_path / "lines.txt"))
     assert (of_file["source"], len(of_file["sha256"])) == ("lines.txt", 64)
+    with pytest.raises(DataError, match=r"nowhere\.txt can't be read \(No such file"):
+        text_source("sample", text="nowhere.txt")
     searched = text_source("sample", query="bioner-ds", dates="2022-01-01", limit=5)
     assert searched["query"] == QUERIES["bioner-ds"]
     assert {"source", "dates", "most_abstracts", "day"} < set(searched)

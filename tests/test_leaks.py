@@ -43,7 +43,7 @@ def test_silver_from_an_earlier_phase_counts(tiny, outputs, tmp_path, lexicon):
 
 def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
     """Where its own files don't name their documents."""
-    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1", "2"]))
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["1234", "1235"]))
     bare = load_corpus("sample-gene")
     bare = replace(bare, documented=False)
     assert shared_documents([bare, silver]) == {}
@@ -51,7 +51,7 @@ def test_a_corpus_is_compared_by_its_other_form(tmp_path, lexicon, monkeypatch):
     leaked = load_corpus("sample-virus").test[0].doc
     (tmp_path / "more").mkdir()
     assert shared_documents(
-        [bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", leaked]))]
+        [bare, load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1234", leaked]))]
     ) == {"mine": {"sample-gene": 1}}
 
 
@@ -60,7 +60,7 @@ def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch
     bare = replace(load_corpus("sample-gene"), documented=False)
     monkeypatch.setitem(CORPORA["sample-gene"], "documents", "sample-virus")
     leaked = load_corpus("sample-virus").test[0].doc
-    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("17", leaked, "18")]
+    lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in ("1734", leaked, "1834")]
     (tmp_path / "gold.jsonl").write_text("\n".join(map(json.dumps, lines)))
     gold = load_corpus(tmp_path / "gold.jsonl", types=["Gene"], silver=True)
     gold = replace(gold, silver=False)
@@ -195,3 +195,15 @@ def test_documents_of_a_dev_split_count_too(tmp_path):
     assert shared_documents([gold, leaked]) == {
         "sample-virus": {"sample-gene": 1, "sample-virus": 1}
     }
+
+
+def test_documents_that_are_counted_need_no_other_form(tmp_path, lexicon, monkeypatch):
+    """Files often call their documents 1, 2 …: these are no PMIDs."""
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
+    bare = replace(load_corpus("sample-gene"), documented=False)
+    counted = load_corpus(silver_corpus(tmp_path, lexicon, ["1", "2"]))
+    assert shared_documents([bare, counted]) == {}
+    (tmp_path / "more").mkdir()
+    named = load_corpus(silver_corpus(tmp_path / "more", lexicon, ["1", "12345678"]))
+    with pytest.raises(WorkbookError, match="nowhere"):
+        shared_documents([bare, named])

@@ -1,4 +1,5 @@
 import json
+import math
 import pickle
 
 import pytest
@@ -131,7 +132,7 @@ def test_silver_corpora_are_loaded_by_name(folder, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("named", "documented"),
-    [({"doc": "7"}, True), ({"pmid": 7}, True), ({"doc": None, "pmid": ""}, False)],
+    [({"doc": "7"}, True), ({"pmid": 7}, True), ({"doc": None, "pmid": math.nan}, False)],
 )
 def test_a_document_is_seen_in_any_line(tmp_path, named, documented):
     path = tmp_path / "train.jsonl"

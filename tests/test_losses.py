@@ -105,6 +105,19 @@ def test_a_joint_head_isnt_pushed_away_from_unannotated_types(two, unannotated):
     )
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_type_that_no_corpus_annotates_isnt_rewarded(two, smoothing):
+    """With "marginal" each O would allow it, and a tagger would mark words at random."""
+    plans = plan_heads("joint", two, ["Gene", "Disease", "Species"])
+    tags = tag_names(plans[0].types)
+    logits = torch.randn(1, 3, len(tags), requires_grad=True)
+    loss_of = MultiTaskLoss(plans, two, "IOB2", "marginal", label_smoothing=smoothing)
+    loss_of(Output({"joint": logits}), batch_of(0, {"joint": [0, 1, 0]})).backward()
+    by_tag = dict(zip(tags, logits.grad.abs().sum((0, 1)).tolist(), strict=True))
+    assert by_tag["B-Species"] == by_tag["I-Species"] == 0
+    assert by_tag["B-Disease"] > 0, "the other corpus annotates it"
+
+
 def test_a_corpus_own_head_ignores_other_corpora(two):
     plans = plan_heads("per-corpus", two)
     loss_of = MultiTaskLoss(plans, two, "IOB2", "negative")

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import write
 
 from bioner_lib import RunConfig, WorkbookError, forget, load_corpus, run
 from bioner_lib.corpora.brat_folders import read_brat
+from bioner_lib.corpora.registry import split_name
 from bioner_lib.errors import DataError
 
 
@@ -307,14 +309,16 @@ def test_brat_counts_what_a_tag_sequence_cannot_hold(tmp_path):
         "T1\tGene 0 4\tTP53",
         "T2\tGene 0 4;9 14\tTP53 BRCA1",
         "T3\tGene 0 8;9 14\tTP53 and BRCA1",
+        "T4\tGene 9 14;0 4\tTP53 BRCA1",
+        "T5\tGene 0 4;2 6\tTP53 a",
         "R1\tBinds Arg1:T1 Arg2:T2",
         "#1\tAnnotatorNotes T1\tsure",
     ]
     reading = read_brat(brat(tmp_path / "train", "\n".join(lines)))
     assert [s.spans for s in reading.sentences] == [[(0, 3, "Gene")]]
-    assert reading.repairs["discontinuous mention dropped"] == 1
+    assert reading.repairs["discontinuous mention dropped"] == 3
     assert reading.repairs["overlapping mention dropped"] == 1
-    assert reading.mentions == {"Gene": 3}
+    assert reading.mentions == {"Gene": 5}
 
 
 @pytest.mark.parametrize(
@@ -332,7 +336,12 @@ def test_wrong_brat_lines_are_named(tmp_path, annotations, message):
 def test_brat_files_come_in_pairs(tmp_path):
     folder = brat(tmp_path / "train", "T1\tGene 0 4\tTP53")
     (folder / "b.txt").write_text("No annotations.")
-    assert read_brat(folder).repairs["text without annotations"] == 1
+    (folder / "README.txt").write_text("This is no text of the corpus.")
+    (folder.parent / "annotation.conf").write_text("[entities]\nGene\n")
+    reading = read_brat(folder)
+    assert reading.repairs["text without annotations"] == 1
+    assert {sentence.doc for sentence in reading.sentences} == {"a", "b"}
+    assert len(load_corpus(folder.parent).train) + len(load_corpus(folder.parent).dev) == 2
     (folder / "c.ann").write_text("")
     with pytest.raises(DataError, match=r"c\.ann: no c\.txt beside it"):
         read_brat(folder)
@@ -463,3 +472,19 @@ def test_a_missing_test_split_names_the_way_out(tmp_path):
         corpus.split("test")
     with pytest.raises(WorkbookError, match="did you mean 'dev'"):
         corpus.split("dve")
+
+
+def test_a_corpus_toml_may_have_a_byte_order_mark_and_values_that_are_no_numbers(tmp_path):
+    write(tmp_path, "train.tsv", "TP53\tB-Gene\n\nis\tO\n")
+    toml = "name = 'mine'\nlabelled = { precision = nan }\n"
+    (tmp_path / "corpus.toml").write_bytes(b"\xef\xbb\xbf" + toml.encode())
+    assert load_corpus(tmp_path).name == "mine"
+    write(tmp_path, "train.tsv", "TP53\tB-\n")
+    with pytest.raises(DataError):  # and it is not read for ever
+        load_corpus(tmp_path)
+
+
+def test_a_path_with_a_colon_has_parts(tmp_path):
+    assert split_name("a/t12:30/mine@50%") == ("a/t12:30/mine", "50%", "")
+    assert split_name("a/t12:30/mine:Gene") == ("a/t12:30/mine", "", "Gene")
+    assert split_name("ncbi-disease@5%:Disease") == ("ncbi-disease", "5%", "Disease")

@@ -21,6 +21,8 @@ from bioner_lib.corpora.tagged_files import read_jsonl
         ("test.txt", "# id = 1\nBRCA1\tB-Gene\nis\tO", "conll"),
         ("test.txt", "# O\nBRCA1 B-Gene", "conll"),
         ("train.txt", "# d\nA cohort of group O", "inline"),
+        ("train.txt", "[3H](x)\tB-Chemical\nbinds\tO", "conll"),
+        ("train.txt", "# d\n[HeLa](Cell-Line) O", "inline"),
         ("train.xml.gz", "", "bioc"),
         ("train.json.xz", "", "bioc"),
         ("train.tsv", "a\tO", "conll"),

@@ -3,7 +3,7 @@
 import json
 import re
 
-from bioner_lib.__main__ import main
+from bioner_lib.__main__ import MISTAKE, main
 from bioner_lib.home import home
 from bioner_lib.look.report import _body, _markdown, write_report
 
@@ -70,3 +70,11 @@ def test_executed_notebooks_come_before_the_committed_ones(outputs, capsys):
     assert "<i>x</i>" in page and "evil" not in page
     assert "E: &lt;v&gt;" in page
     assert len(list((outputs / "report").glob("*.html"))) == 2
+
+
+def test_a_damaged_notebook_is_named(outputs, capsys):
+    (outputs / "notebooks").mkdir(parents=True)
+    for content in ("", '{"cells": [{}]}'):
+        (outputs / "notebooks" / "30_x.ipynb").write_text(content)
+        assert main(["report"]) == MISTAKE
+        assert "30_x.ipynb is no notebook" in capsys.readouterr().err

@@ -121,6 +121,8 @@ def test_only_takes_dates(tmp_path):
     step = '{{notebook: 71_silver_text, parameters: {{name: {}, dates: "{}"}}}}'
     text = f"steps: [{step.format('a', '2000-01-01')}, {step.format('b', '2020-01-01')}]"
     assert len(read_sweep(sweep(tmp_path, text), ["dates=2000-01-01"])[0]) == 1
+    with pytest.raises(WorkbookError, match="no job matches"):  # @x is no YAML
+        read_sweep(sweep(tmp_path, text), ["name=@x"])
 
 
 @pytest.mark.slow

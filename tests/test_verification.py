@@ -126,4 +126,9 @@ def test_another_corpus_is_left_alone(tmp_path):
     with pytest.raises(WorkbookError, match=r"holds a test\.jsonl, and no answers"):
         Verification(silver(), tmp_path, count=2)
     Verification(silver(), tmp_path / "new", count=2).press("x")
+    Verification(silver(), tmp_path / "old", count=2).press("a")
+    with pytest.raises(WorkbookError, match="answers about other sentences"):
+        Verification(silver(), tmp_path / "old", count=1)
+    verify(silver(), tmp_path / "old", count=1).children[1].value = "a"
+    assert (tmp_path / "old-2" / ".answers.json").exists()
     assert not (tmp_path / "new").exists()

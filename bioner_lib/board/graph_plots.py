@@ -26,9 +26,10 @@ def entity_graph(graph, ax: plt.Axes) -> plt.Axes:
         )
     widths = [0.6 + 0.6 * about["sentences"] for *_, about in graph.edges(data=True)]
     networkx.draw_networkx_edges(graph, places, width=widths, edge_color="#888", ax=ax)
+    plain = {"fontsize": 8, "parse_math": False}  # a name may hold two dollars
     for key, (x, y) in places.items():
         name = graph.nodes[key]["name"]
-        ax.annotate(name, (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+        ax.annotate(name, (x, y), (0, 7), textcoords="offset points", ha="center", **plain)
     if types:
         ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=len(types))
     ax.margins(0.1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from .reading import (
+    BESIDE,
     Reading,
     Surfaces,
     document_name,
@@ -40,10 +41,13 @@ def read_brat(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
         if not annotations.with_suffix(".txt").exists():
             raise DataError(f"{annotations}: no {annotations.stem}.txt beside it")
     for file in sorted(path.glob("*.txt")):
+        is_annotated = file.with_suffix(".ann").exists()
+        if not is_annotated and BESIDE.fullmatch(file.name):
+            continue
         with open_text(file, "utf-8") as opened:  # offsets count a byte order mark, too
             text = opened.read()
         mentions: list[Mention] = []
-        if file.with_suffix(".ann").exists():
+        if is_annotated:
             mentions = _mentions(file.with_suffix(".ann"), text, labels, reading, surfaces)
         else:
             reading.repairs["text without annotations"] += 1
@@ -70,14 +74,14 @@ def _mentions(
             )
         if not (type := type_of(match[1], labels, where)):
             continue
-        pieces = [tuple(map(int, piece.split())) for piece in match[2].split(";")]
+        pieces = sorted(tuple(map(int, piece.split())) for piece in match[2].split(";"))
         start, end = pieces[0][0], pieces[-1][1]
         if not all(0 <= a < b <= len(text) for a, b in pieces):
             raise DataError(
                 f"{where}: offsets {match[2]} are empty or outside a text of {len(text)} characters"
             )
-        gaps = [text[a:b] for (_, a), (b, _) in pairwise(pieces)]
-        if any(gap.strip("\r\n") for gap in gaps):
+        gaps = [(a, b) for (_, a), (b, _) in pairwise(pieces)]
+        if any(b < a or text[a:b].strip("\r\n") for a, b in gaps):
             reading.mentions[type] += 1
             reading.repairs["discontinuous mention dropped"] += 1
             continue

@@ -284,7 +284,8 @@ def _shuffled(docs: Iterable[str], seed: str) -> list[str]:
 def _sample(split: Split, n: int, seed: int, whole: bool = False) -> Split:
     """n sentences, document by document in an order that the seed fixes.
 
-    With `whole`, the last document is taken whole.
+    With `whole`, the last document is taken whole, and one of more than n sentences is passed
+    over: a book among abstracts would become all of a split.
     """
     if split.on_disk:  # to know the documents, all of it would have to be read
         order = np.random.default_rng(seed).permutation(len(split))
@@ -293,7 +294,9 @@ def _sample(split: Split, n: int, seed: int, whole: bool = False) -> Split:
     for i, sentence in enumerate(split):
         by_doc.setdefault(sentence.doc, []).append(i)
     chosen: list[int] = []
-    for doc in _shuffled(by_doc, f"{seed}-{split.role}"):
+    order = _shuffled(by_doc, f"{seed}-{split.role}")
+    fitting = [doc for doc in order if not whole or len(by_doc[doc]) <= n]
+    for doc in fitting or sorted(order, key=lambda doc: len(by_doc[doc]))[:1]:
         if len(chosen) >= n:
             break
         chosen += by_doc[doc]

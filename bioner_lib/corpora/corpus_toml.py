@@ -31,7 +31,7 @@ def read_corpus_toml(path: Path) -> dict:
     if not path.is_dir() or not place.exists():
         return {}
     try:
-        settings = tomllib.loads(place.read_text(encoding="utf-8"))
+        settings = tomllib.loads(place.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{place}: {error}") from None
     for key, expected in _EXPECTED.items():

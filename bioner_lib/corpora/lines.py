@@ -54,7 +54,7 @@ class Lines(Sequence):
     @property
     def documented(self) -> bool:
         """Whether any line names its document."""
-        named = rb'"(?:doc|pmid)"\s*:\s*+(?!null\b|"")'
+        named = rb'"(?:doc|pmid)"\s*:\s*+(?!null\b|NaN\b|"")'
         return len(self) > 0 and re.search(named, self._file.content) is not None
 
     def take(self, indices: Iterable[int]) -> "Lines":

@@ -36,7 +36,7 @@ def load_own(path: Path, options: Mapping[str, object]) -> Corpus:
             return replace(_OwnCorpus(path, settings | options).load(), source=source)
         except (DataError, FileNotFoundError):
             # silver corpora may be made again meanwhile: then read the new one
-            if read_corpus_toml(path) == settings:
+            if repr(read_corpus_toml(path)) == repr(settings):  # NaN is not equal to itself
                 raise
 
 

@@ -53,7 +53,8 @@ def guess_reader(path: Path) -> str:
         return "jsonl" if is_one_object and not BIOC_KEY.search(first) else "bioc"
     if PASSAGE.match(head):
         return "pubtator"
-    is_tagged = _TAGGED.search(head) or _TAGGED_BY_BLANKS.search(head)
-    if INLINE.search(head) or (head.startswith("# ") and not is_tagged):
+    by_tabs = _TAGGED.search(head)
+    is_tagged = by_tabs or _TAGGED_BY_BLANKS.search(head)
+    if (INLINE.search(head) and not by_tabs) or (head.startswith("# ") and not is_tagged):
         return "inline"
     return "jsonl" if head.startswith("{") else "conll"

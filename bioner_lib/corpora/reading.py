@@ -26,6 +26,12 @@ DROPS = (
     "discontinuous mention dropped",
 )
 NO_TYPE = "annotation without a type passed over"
+# files beside the data that are no data
+BESIDE = re.compile(
+    r"corpus\.toml|\..*|.*\.(tmp|md|lock|conf)"
+    r"|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*",
+    re.IGNORECASE,
+)
 PACKED = {".xz": lzma.open, ".gz": gzip.open}  # how files with these endings are opened
 # what a file that is missing, cut or damaged raises
 UNREADABLE = (lzma.LZMAError, zlib.error, EOFError, OSError)

@@ -17,7 +17,7 @@ from .splits import SPLITS, Split
 CORPORA: dict[str, dict] = tomllib.loads(
     (Path(__file__).parent / "corpora.toml").read_text(encoding="utf-8")
 )
-_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:]*))?")
+_NAME = re.compile(r"(?P<base>.+?)(?:@(?P<part>[\d.]+%|\d+/\d+|\d+))?(?::(?P<types>[^:@]*))?")
 
 
 def split_name(name: str) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DataError, unknown
 from .brat_folders import is_brat
 from .readers import ENDINGS
-from .reading import ending
+from .reading import BESIDE, ending
 from .splits import SPLITS
 
 _ROLES = {
@@ -18,12 +18,6 @@ _ROLES = {
     "validation": "dev",
     "test": "test",
 }
-# files beside the data that are no data
-_BESIDE = re.compile(
-    r"corpus\.toml|\..*|.*\.(tmp|md|lock)"
-    r"|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*",
-    re.IGNORECASE,
-)
 
 
 def named_files(path: Path, names: Mapping[str, str]) -> dict[str, Path]:
@@ -61,7 +55,7 @@ def split_files(path: Path) -> dict[str, Path]:
         _check_beside_brat(path, inside)
         return {"train": path}
     for file in inside:
-        if not (file.is_file() or is_brat(file)) or _BESIDE.fullmatch(file.name):
+        if not (file.is_file() or is_brat(file)) or BESIDE.fullmatch(file.name):
             continue
         roles = _roles_in(file.name)
         if len(roles) != 1:  # train_dev.tsv belongs to neither
@@ -166,4 +160,4 @@ def _no_brat_data(inside: Sequence[Path]) -> list[str]:
 
 def _is_beside(file: Path) -> bool:
     """Whether a file is no data; folders aren't either, only what they hold."""
-    return file.is_dir() or bool(_BESIDE.fullmatch(file.name))
+    return file.is_dir() or bool(BESIDE.fullmatch(file.name))

@@ -8,7 +8,8 @@ from ..corpora.splits import Split
 from ..corpora.text import tokenize
 from ..errors import WorkbookError
 from ..evaluation.scoring import classified
-from ..runs.rows import read_predictions
+from ..home import runs_folder
+from ..runs.rows import read_predictions, read_row
 
 GOLD = "gold"
 Kinds = frozenset[tuple[str, str]]  # (kind of error, type)
@@ -26,11 +27,19 @@ class Record:
 class Records:
     """A sequence of records that can be searched; it is read through once, at the first search.
 
-    `sides` are the names of the sides: gold first. `read` gives record i.
+    `sides` are the names of the sides: gold first. `read` gives record i. `not_asked` has the types
+    that a side can't know: its errors don't count them.
     """
 
-    def __init__(self, length: int, sides: Sequence[str], read: Callable[[int], Record]):
+    def __init__(
+        self,
+        length: int,
+        sides: Sequence[str],
+        read: Callable[[int], Record],
+        not_asked: Mapping[str, Sequence[str]] | None = None,
+    ):
         self.length, self.sides, self.read = length, list(sides), read
+        self.not_asked = not_asked or {}
         self._texts: list[str] | None = None
         self._types: list[frozenset[str]] = []
         self._kinds: list[Kinds] = []
@@ -68,7 +77,8 @@ class Records:
                 sides[run_id] = [tuple(span) for span in lines[i]["predicted"]]
             return Record(first[i]["doc"], first[i]["tokens"], sides)
 
-        return cls(len(first), [GOLD, *run_ids], read)
+        not_asked = {run_id: _not_asked(run_id, corpus, role) for run_id in run_ids}
+        return cls(len(first), [GOLD, *run_ids], read, not_asked)
 
     def __len__(self) -> int:
         return self.length
@@ -124,12 +134,20 @@ class Records:
             self._types.append(shared.setdefault(own, own))
             counts: Counter = Counter()
             for side in self.sides[1:]:
-                for kind, span in classified(record.sides[GOLD], record.sides[side]):
+                unknown = self.not_asked.get(side, ())
+                gold = [span for span in record.sides[GOLD] if span[2] not in unknown]
+                for kind, span in classified(gold, record.sides[side]):
                     counts[side, kind, span[2]] += 1
             kinds = frozenset((kind, of) for _, kind, of in counts)
             self._kinds.append(shared.setdefault(kinds, kinds))
             self._counts.append(counts)
         self._texts = texts
+
+
+def _not_asked(run_id: str, corpus: str, role: str) -> Sequence[str]:
+    """The types of a corpus that no head of a run knows, as its row says."""
+    row = read_row(runs_folder() / run_id) or {}
+    return row.get("scores", {}).get(corpus, {}).get(role, {}).get("not_asked", ())
 
 
 def _searched(text: str) -> Callable[[str], bool]:

@@ -4,7 +4,6 @@ A page holds its pictures, formulas and tables; no request leaves it. Code is fo
 """
 
 import base64
-import json
 import mimetypes
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ..errors import WorkbookError
 from ..home import home, outputs, replace_text
+from ..sweeps.parameters import cells_of
 
 _STYLE = """body{font:16px/1.6 sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}
 pre{background:#f6f6f6;padding:.6em;overflow:auto;font-size:.85em}img{max-width:100%}
@@ -36,7 +36,7 @@ def write_report(folder: Path | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     links = []
     for path in pages:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = {"cells": cells_of(path)}
         title, body = _title(notebook, path), _body(notebook)
         back = '<nav><a href="index.html">index</a></nav>'
         replace_text(folder / f"{path.stem}.html", _page(title, back + body))

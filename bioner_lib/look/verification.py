@@ -4,10 +4,11 @@ Every mention is accepted, corrected or rejected. Each answer is saved at once; 
 corpus of its own, whose test split holds the sentences that are finished.
 """
 
+import itertools
 import json
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from itertools import compress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,10 @@ from .highlighting import words_html
 KEYS = """a accept · r reject · [ ] move its start · { } move its end · t next type
 n a mention is missing here: mark the next unmarked word · s sentence is finished · b back"""
 _PRESSED = "ar[]{}tnsb"  # the keys that KEYS explains
+
+
+class _OtherSentences(WorkbookError):
+    """A folder has answers about other sentences than those that are asked about."""
 
 
 class Verification:
@@ -111,7 +116,7 @@ class Verification:
                 return
 
     def _finish(self) -> None:
-        self.mentions[:] = compress(self.mentions, self.accepted)
+        self.mentions[:] = itertools.compress(self.mentions, self.accepted)
         self.finished += 1
         self._ask(accepted=False)
 
@@ -152,7 +157,7 @@ class Verification:
             return
         state, *records = json.loads(path.read_text(encoding="utf-8"))
         if [record["tokens"] for record in records] != [s.tokens for s in self.sentences]:
-            raise WorkbookError(
+            raise _OtherSentences(
                 f"{self.folder} holds answers about other sentences (another corpus, count or "
                 "seed); name another folder"
             )
@@ -194,10 +199,18 @@ class Verification:
 
 
 def verify(corpus: Corpus, folder: str | Path, count: int = 100, seed: int = 13):
-    """The widget: click into its box and press keys. It needs a running kernel."""
+    """The widget: click into its box and press keys. It needs a running kernel.
+
+    A folder with answers about other sentences stays as it is; `folder`-2 or -3 … is taken then.
+    """
     import ipywidgets as widgets
 
-    state = Verification(corpus, folder, count, seed)
+    folder = Path(folder)
+    for number in itertools.count(1):
+        own = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with suppress(_OtherSentences):
+            state = Verification(corpus, own, count, seed)
+            break
     box = widgets.Text(placeholder="click here, then press a key", description="key")
     view = widgets.HTML(state.html())
     keys = widgets.HTML(f"<pre>{KEYS}</pre>")

@@ -40,19 +40,22 @@ def partial_label_nll(
     unannotated: str,
     chain: Chain | None = None,
     smoothing: float = 0.0,
+    taught: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Negative log-likelihood per word, 0 where `tags` is IGNORED; with a CRF's `chain`, per row.
 
-    `tags` are the gold tags, `annotated` the tags that the corpus of each row annotates.
+    `tags` are the gold tags, `annotated` the tags that the corpus of each row annotates, `taught`
+    (T) those that any corpus does (None: all): "marginal" would reward a tag that nothing teaches
+    wherever a word is O, so it leaves such tags out.
 
     (B N T), (B N), (B T) -> (B N), or (B 1) with a chain
     """
     logits = logits.float()
     gold = tags.clamp(min=0)[..., None] == torch.arange(logits.shape[-1], device=tags.device)
-    support = supported(logits, annotated, unannotated)
+    support = supported(logits, annotated, unannotated, taught)
     annotated = annotated[:, None, :].expand_as(logits)
     if unannotated == "marginal":
-        gold = gold | (~annotated & (tags == 0)[..., None])
+        gold = gold | (support & ~annotated & (tags == 0)[..., None])
     if chain is None:
         over_support = logits.masked_fill(~support, -torch.inf).logsumexp(-1)
         over_gold = logits.masked_fill(~gold, -torch.inf).logsumexp(-1)
@@ -68,12 +71,25 @@ def partial_label_nll(
     return (over_support - over_gold)[:, None]
 
 
-def supported(logits: torch.Tensor, annotated: torch.Tensor, unannotated: str) -> torch.Tensor:
-    """The tags in the sum of the softmax: with "mask" the annotated ones, else all.
+def supported(
+    logits: torch.Tensor,
+    annotated: torch.Tensor,
+    unannotated: str,
+    taught: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The tags in the sum of the softmax.
+
+    These are with "mask" the annotated tags, with "marginal" those that any corpus annotates
+    (`taught`; None: all), and with "negative" all.
 
     (B N T), (B T) -> (B N T) bool
     """
-    competing = annotated if unannotated == "mask" else torch.ones_like(annotated)
+    if unannotated == "mask":
+        competing = annotated
+    elif unannotated == "marginal" and taught is not None:
+        competing = taught.expand_as(annotated)
+    else:
+        competing = torch.ones_like(annotated)
     return competing[:, None].expand_as(logits)
 
 
@@ -135,6 +151,7 @@ class HeadLoss(nn.Module):
             self.unannotated,
             chain,
             self.smoothing,
+            self.annotated.any(0),
         )
         weights = self.weights[batch.corpus][:, None]
         return (nll * weights).sum(), (batch.valid * weights).sum()
@@ -158,7 +175,8 @@ class HeadLoss(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Of two outputs, over the support.  (B N T), (B N T)"""
         logits = [output.logits[self.name].float() / temperature for output in (one, other)]
-        unsupported = ~supported(logits[0], self.annotated[batch.corpus], self.unannotated)
+        annotated = self.annotated[batch.corpus]
+        unsupported = ~supported(logits[0], annotated, self.unannotated, self.annotated.any(0))
         log_p, log_q = (own.masked_fill(unsupported, FORBIDDEN).log_softmax(-1) for own in logits)
         return log_p, log_q
 

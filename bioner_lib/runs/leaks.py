@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from ..config import RunConfig, is_released
 from ..corpora.corpus import Corpus
 from ..corpora.loading import load_corpus
+from ..corpora.overlap import is_pmid
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError
 from ..home import runs_folder
@@ -65,9 +66,7 @@ def shared_documents(
             if role != "test":
                 documents = {sentence.doc for sentence in split}
                 train.setdefault(corpus.name, set()).update(documents)
-    named_by_pmid = {
-        name for name, documents in train.items() if any(doc.isdecimal() for doc in documents)
-    }
+    named_by_pmid = {name for name, documents in train.items() if any(map(is_pmid, documents))}
     by_pmid = [corpus for corpus in trained if corpus.name in named_by_pmid]
     test = {c.name: {sentence.doc for sentence in c.test} for c in tests if c.documented}
     for corpus in tests if by_pmid else ():

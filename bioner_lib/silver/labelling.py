@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..corpora.corpus import Corpus
 from ..corpora.loading import evaluation_documents
-from ..corpora.reading import open_text
+from ..corpora.reading import open_text, reason_of
 from ..corpora.schemes import Span, to_tags
 from ..corpora.text import sentence_bounds, tokenize
 from ..errors import DataError
@@ -135,13 +135,19 @@ def text_source(
     """Where `running_text` takes its sentences from, for corpus.toml; `plain` is a corpus's name.
 
     A search has its query, dates, the largest number of abstracts and the day; a file has its
-    SHA-256.
+    SHA-256. Raises DataError for a file that can't be read.
     """
     if query:
         asked = {"query": QUERIES.get(query, query), "dates": dates, "most_abstracts": limit}
         return {"source": "PubMed", **asked, "day": datetime.now(UTC).date().isoformat()}
     if text:
-        return {"source": Path(text).name, "sha256": file_sha256(Path(text))}
+        try:
+            return {"source": Path(text).name, "sha256": file_sha256(Path(text))}
+        except OSError as error:
+            raise DataError(
+                f"{text} can't be read ({reason_of(error)}); text names a file with one sentence "
+                "per line"
+            ) from None
     return {"source": f"training sentences of {plain}"}
 
 

@@ -14,7 +14,7 @@ from ..corpora.reading import open_text
 from ..corpora.registry import CORPORA, types_in
 from ..corpora.splits import Split, refuse_test
 from ..errors import DataError
-from ..home import exists
+from ..home import exists, expanded
 from .terms import Term, looks_like_a_symbol
 
 # Type -> branches of MeSH. Of branch D only what BC5CDR's guidelines call a chemical: no enzymes
@@ -63,7 +63,7 @@ def source(name: str | Path) -> Path:
         return Path(package.origin).parent
     if not exists(name):
         raise DataError(f"{name}: no such file; a path, or one of {[*PINNED, TAXON_DB]}")
-    return Path(name)
+    return expanded(name)
 
 
 def read_hgnc(path: str | Path) -> Iterator[Term]:

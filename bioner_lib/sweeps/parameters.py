@@ -16,11 +16,15 @@ from ..errors import WorkbookError, unknown
 def cells_of(notebook: Path) -> list[dict]:
     """The cells of a notebook; raises WorkbookError for a file that is none."""
     try:
-        return json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+        for cell in cells:
+            cell["cell_type"], "".join(cell["source"])  # a damaged cell lacks one of them
     except (ValueError, TypeError, KeyError) as error:
         raise WorkbookError(
-            f"{notebook} is no notebook ({type(error).__name__}: {error})"
+            f"{notebook} is no notebook ({type(error).__name__}: {error}); execute or write it "
+            "again, or delete it"
         ) from None
+    return cells
 
 
 def source_of(notebook: Path) -> str:
@@ -40,7 +44,7 @@ def check_against_notebook(notebook: Path, parameters: Mapping[str, object]) -> 
 
 def _parameters_cell(notebook: Path) -> str:
     for cell in cells_of(notebook):
-        if "parameters" in cell["metadata"].get("tags", []):
+        if "parameters" in cell.get("metadata", {}).get("tags", []):
             return "".join(cell["source"])
     raise WorkbookError(f"{notebook} has no cell tagged 'parameters', so it can't be given any")
 

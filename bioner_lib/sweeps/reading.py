@@ -18,6 +18,7 @@ parameters is not executed again, unless its step says `always: true`.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -227,7 +228,9 @@ def _matching(steps: list[list[Job]], only: Sequence[str]) -> list[list[Job]]:
         if not equals:
             raise WorkbookError(f"--only {asked}; expected name=value, e.g. seed=13")
         values = wanted.setdefault(name, [])
-        values += [parse_yaml(value), value]  # 2000-01-01 is a date to YAML
+        values.append(value)  # 2000-01-01 is a date to YAML, and @x is nothing
+        with suppress(WorkbookError):
+            values.append(parse_yaml(value))
 
     def described(job: Job) -> dict:
         return {"notebook": job.notebook.stem, **job.parameters}

@@ -10,6 +10,8 @@ from ..corpora.schemes import Span, to_tags
 from .writing import Writer, numbered_bytes
 
 _NO_CONCEPT = "-"
+_TITLE = re.compile(rb"([^\s|]+)\|t\|")  # how a document of PubTator starts
+_CUT_TITLE = re.compile(rb"[^\s|]+(?:\|t?)?")
 _START = b'{"sentence_id": "'  # of a line of JsonlWriter
 # what ends a line somewhere, and tabs
 _BREAKS = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -127,10 +129,9 @@ class PubtatorWriter(Writer):
 
     def documents(self, file: BinaryIO) -> Iterator[tuple[int, str]]:
         for at, line in numbered_bytes(file):
-            id, bar, rest = line.partition(b"|")
-            if bar and rest.startswith(b"t|"):
-                yield at, id.decode(errors="replace")
-            elif at == 0:
+            if title := _TITLE.match(line):
+                yield at, title[1].decode(errors="replace")
+            elif at == 0 and not _CUT_TITLE.fullmatch(line):
                 raise self.refuse(line)
 
 

@@ -119,6 +119,10 @@ class Origin:
                 "another output, or delete it"
             )
 
+    def unseen(self) -> int:
+        """How many texts of earlier calls were never asked about, so that the input lacks them."""
+        return sum(map(len, self._digests.values()))
+
     def add(self, key: str, text: str) -> None:
         """Before a document is written."""
         self._append([key, _digest(text)])

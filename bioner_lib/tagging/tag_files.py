@@ -45,6 +45,7 @@ class Tagged:
     lost: int = 0
     entities: Counter = field(default_factory=Counter)
     kept: int = 0  # documents that an earlier call has written
+    left_over: int = 0  # such documents whose texts the input lacks now
     unreadable: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -54,6 +55,8 @@ class Tagged:
         parts = [f"{self.documents:,} texts tagged ({by_type or 'no entities'})"]
         if self.kept:
             parts.append(f"{self.kept:,} were in {out} before")
+        if self.left_over:
+            parts.append(f"{self.left_over:,} others stay in it, which the input lacks now")
         if self.unreadable:
             parts.append(f"{self.unreadable:,} lines can't be read")
         if self.lost:
@@ -106,7 +109,7 @@ def tag_texts(
                 done.documents += 1
                 done.entities.update(entity["entity_group"] for entity in document.entities)
                 each(document)
-            done.lost = writer.lost
+            done.lost, done.left_over = writer.lost, origin.unseen()
         origin.end()
     return done
 
