@@ -82,6 +82,8 @@ def without_effect(config) -> list[str]:
         "temperature": draws and config.sampling == "temperature",
         "sampling": draws,
         "confidence": has_labeller,
+        # a head of one type learns from the corpora that annotate it, as with "mask"
+        "unannotated": (config.heads, config.unannotated) != ("per-type", "marginal"),
     }
     return [name for name, does in acts.items() if not does]
 

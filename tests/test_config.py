@@ -93,6 +93,7 @@ def test_mistakes_are_named(given, message):
         ({"sentence_weight": 1.0}, {"sentence_head": "types"}),
         ({"temperature": 5.0}, {"sampling": "temperature"}),
         ({"confidence": 0.5}, {"teacher": "x"}),
+        ({"unannotated": "marginal"}, {"heads": "joint"}),
         ({"corpus_weights": {"sample-gene": 1.0}}, {"corpus_weights": {"sample-gene": 0.5}}),
     ],
 )

@@ -23,6 +23,7 @@ from bioner_lib.corpora.tagged_files import read_jsonl
         ("train.txt", "# d\nA cohort of group O", "inline"),
         ("train.txt", "[3H](x)\tB-Chemical\nbinds\tO", "conll"),
         ("train.txt", "# d\n[HeLa](Cell-Line) O", "inline"),
+        ("train.txt", "[14C](2-3) O", "conll"),
         ("train.xml.gz", "", "bioc"),
         ("train.json.xz", "", "bioc"),
         ("train.tsv", "a\tO", "conll"),

@@ -10,7 +10,7 @@ from .schemes import to_tags
 from .text import Mention, Sentence, cut_words, snap, words
 
 # [surface](Type), without a backslash before it
-INLINE = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\(([\w-]+)\)")
+INLINE = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)+)\]\((\w+|[^\W\d]\w*(?:-\w+)+)\)")
 
 
 def read_inline(path: Path, labels: Mapping[str, str] | None = None) -> Reading:
