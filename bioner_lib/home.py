@@ -29,17 +29,22 @@ def outputs(write: bool = False) -> Path:
     """
     path = folder_named_by("BIONER_OUTPUTS") or home() / "outputs"
     if write:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            probe = path / f".writable-{uuid4().hex[:8]}"
-            probe.write_text("")
-            probe.unlink()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UnwritableError(
-                f"can't write to {path} ({reason}); name another folder with BIONER_OUTPUTS"
-            ) from None
+        check_writable(path)
     return path
+
+
+def check_writable(folder: Path) -> None:
+    """Makes a folder that is missing; raises UnwritableError for one that can't be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{uuid4().hex[:8]}"
+        probe.write_text("")
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnwritableError(
+            f"can't write to {folder} ({reason}); name another folder with BIONER_OUTPUTS"
+        ) from None
 
 
 def mirror() -> Path | None:

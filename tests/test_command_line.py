@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -114,7 +115,7 @@ def test_command_line(outputs, capsys, monkeypatch):
     assert "did you mean 'bc4chemd'" in capsys.readouterr().err
 
 
-def test_evaluate_prints_and_keeps_its_scores(tiny, outputs, capsys):
+def test_evaluate_prints_and_keeps_its_scores(tiny, outputs, capsys, monkeypatch):
     config = small(tiny, ["sample-gene", "sample-disease"])
     row = run(config, progress=False)
     assert main(["evaluate", config.run_id, "sample", "--split", "dev", "--limit", "40"]) == 0
@@ -128,6 +129,11 @@ def test_evaluate_prints_and_keeps_its_scores(tiny, outputs, capsys):
     assert main(["evaluate", config.run_id, "sample", "--int8", "--limit", "9"]) == 0
     assert (folder / "sample.test.limit-9.int8.json").exists()
     assert json.loads((folder.parent / "run.json").read_text()) == row
+    shutil.rmtree(folder)
+    folder.write_text("no folder")  # as a full or read-only disk, for root too
+    monkeypatch.setattr("bioner_lib.runs.scored.scored", None)  # it is said before the tagging
+    assert main(["evaluate", config.run_id, "sample", "--limit", "9"]) == MISTAKE
+    assert "can't write to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ..corpora.registry import CORPORA
 from ..corpora.splits import Split
 from ..errors import unknown
 from ..evaluation.scoring import check_referee, errors, score, seqeval_f1, token_accuracy
-from ..home import exists, expanded, replace_text, replacing, runs_folder
+from ..home import check_writable, exists, expanded, replace_text, replacing, runs_folder
 from ..models.ensemble import Ensemble, load_tagger
 from ..models.hardware import autocast_dtype
 from ..models.heads import Prediction, asked_types
@@ -44,8 +44,8 @@ def evaluate(
 
     Returns `types`: type, `micro`, `macro` -> precision, recall, F1 (0 to 1), support; `errors`,
     `token_accuracy`; and `not_asked`: the corpus's types that no head knows, which don't count.
-    Raises WorkbookError where the run left no tagger, for an unknown split, and where no head knows
-    a type of the corpus.
+    Raises WorkbookError where the run left no tagger, for an unknown split, where no head knows a
+    type of the corpus, and where the scores can't be written.
     """
     row = read_row(runs_folder() / run_id)
     if row is None:
@@ -55,6 +55,8 @@ def evaluate(
     tagger, loaded = read_tagger(run_id), load_corpus(corpus, limit=limit)
     split = loaded.split(role)
     asked = asked_types(tagger.plans, loaded)
+    path = evaluation_file(run_id, loaded, role, limit, int8)
+    check_writable(path.parent)  # before a tagging that may take an hour
     precision = row["config"]["precision"]
     found = (quantized(tagger.cpu()) if int8 else tagger).predict(
         split,
@@ -62,7 +64,6 @@ def evaluate(
         asked,
         autocast=autocast_dtype(precision),
     )
-    path = evaluation_file(run_id, loaded, role, limit, int8)
     result = scored(loaded, role, asked, found, path)
     replace_text(path.with_suffix(".json"), json.dumps(result, indent=1))
     return result
