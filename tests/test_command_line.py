@@ -131,7 +131,7 @@ def test_evaluate_prints_and_keeps_its_scores(tiny, outputs, capsys, monkeypatch
     assert json.loads((folder.parent / "run.json").read_text()) == row
     shutil.rmtree(folder)
     folder.write_text("no folder")  # as a full or read-only disk, for root too
-    monkeypatch.setattr("bioner_lib.runs.scored.scored", None)  # it is said before the tagging
+    monkeypatch.setattr("bioner_lib.runs.scored.autocast_dtype", None)  # said before the tagging
     assert main(["evaluate", config.run_id, "sample", "--limit", "9"]) == MISTAKE
     assert "can't write to" in capsys.readouterr().err
 

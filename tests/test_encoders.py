@@ -185,3 +185,10 @@ def test_an_encoders_own_code_is_never_offered_at_a_prompt(tmp_path, tiny, monke
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
     with pytest.raises(WorkbookError, match=r"can't be loaded"):
         load_encoder(str(folder))
+
+
+def test_a_folder_may_start_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "encoder").mkdir()
+    assert encoder_path("~/encoder") == str(tmp_path / "encoder")
+    assert encoder_path("dmis-lab/biobert") == "dmis-lab/biobert"

@@ -184,6 +184,17 @@ def test_runs_are_shown_beside_gold(tiny, outputs):
     assert "0 sentences" in view.value and "missed 0" in view.value
 
 
+def test_errors_of_a_run_are_those_of_its_row(tiny, outputs):
+    """Types that it can't know are no errors."""
+    row = run(small(tiny, "sample-gene", also_test=["sample"]), progress=False)
+    scores = row["scores"]["sample"]["test"]
+    assert scores["not_asked"] == ["Disease", "Chemical", "Virus"]
+    records = Records.of_runs([row["run_id"]], "sample", "test")
+    assert records.counts(range(len(records)))[row["run_id"]] == {
+        kind: count for kind, count in scores["errors"].items() if count
+    }
+
+
 def test_runs_that_share_nothing_are_refused(tiny, outputs):
     one, other = small(tiny), small(tiny, corpora="sample-gene")
     for config in (one, other):

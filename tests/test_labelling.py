@@ -210,13 +210,18 @@ def test_running_text_is_a_search_a_file_or_plain_sentences(tmp_path):
         running_text(plain, dropped, query="ataxia")
 
 
-def test_where_the_text_comes_from_is_kept_with_the_corpus(tmp_path, lexicon):
+def test_where_the_text_comes_from_is_kept_with_the_corpus(tmp_path, lexicon, monkeypatch):
     (tmp_path / "lines.txt").write_text("OPA1 here\n")
     assert text_source("sample") == {"source": "training sentences of sample"}
     of_file = text_source("sample", text=str(tmp_path / "lines.txt"))
     assert (of_file["source"], len(of_file["sha256"])) == ("lines.txt", 64)
     with pytest.raises(DataError, match=r"nowhere\.txt can't be read \(No such file"):
         text_source("sample", text="nowhere.txt")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert text_source("sample", text="~/lines.txt") == of_file
+    assert list(read_lines("~/lines.txt", Counter())) == list(
+        read_lines(tmp_path / "lines.txt", Counter())
+    )
     searched = text_source("sample", query="bioner-ds", dates="2022-01-01", limit=5)
     assert searched["query"] == QUERIES["bioner-ds"]
     assert {"source", "dates", "most_abstracts", "day"} < set(searched)

@@ -111,11 +111,34 @@ def test_a_type_that_no_corpus_annotates_isnt_rewarded(two, smoothing):
     plans = plan_heads("joint", two, ["Gene", "Disease", "Species"])
     tags = tag_names(plans[0].types)
     logits = torch.randn(1, 3, len(tags), requires_grad=True)
+    batch = batch_of(0, {"joint": [0, 1, 0]})
     loss_of = MultiTaskLoss(plans, two, "IOB2", "marginal", label_smoothing=smoothing)
-    loss_of(Output({"joint": logits}), batch_of(0, {"joint": [0, 1, 0]})).backward()
+    loss_of(Output({"joint": logits}), batch).backward()
     by_tag = dict(zip(tags, logits.grad.abs().sum((0, 1)).tolist(), strict=True))
     assert by_tag["B-Species"] == by_tag["I-Species"] == 0
     assert by_tag["B-Disease"] > 0, "the other corpus annotates it"
+    other = logits.detach().clone()
+    other[..., tags.index("B-Species")] += 3.0
+    outputs = Output({"joint": logits.detach()}), Output({"joint": other})
+    assert loss_of.divergence(*outputs, batch) == 0
+    logits.grad = None
+    taught_before = MultiTaskLoss(plans, two, "IOB2", "marginal", continues=True)
+    taught_before(Output({"joint": logits}), batch).backward()
+    assert logits.grad[..., tags.index("B-Species")].abs().sum() > 0
+    assert taught_before.divergence(*outputs, batch) > 0
+
+
+def test_a_crf_leaves_out_a_type_that_no_corpus_annotates(two):
+    plans = plan_heads("joint", two, ["Gene", "Disease", "Species"])
+    head = Head(4, plans[0].types, "IOB2", "crf")
+    logits = torch.randn(1, 3, len(head.tags), requires_grad=True)
+    output = Output({"joint": logits}, {"joint": head.table()})
+    MultiTaskLoss(plans, two, "IOB2", "marginal")(
+        output, batch_of(0, {"joint": [0, 1, 0]})
+    ).backward()
+    by_tag = dict(zip(head.tags, logits.grad.abs().sum((0, 1)).tolist(), strict=True))
+    assert by_tag["B-Species"] == by_tag["I-Species"] == 0
+    assert by_tag["B-Disease"] > 0
 
 
 def test_a_corpus_own_head_ignores_other_corpora(two):

@@ -114,7 +114,16 @@ def test_of_many_corpora_and_types_a_figure_has_one_line_per_corpus():
     types = ["micro", "macro", *"ABCDEFG"]
     names, corpora = ("one", "two"), ("x", "y", "z")
     lines = [
-        {"name": name, "corpus": corpus, "type": type, "f1_mean": 0.5 + 0.1 * (name == "two")}
+        {
+            "name": name,
+            "corpus": corpus,
+            "type": type,
+            "f1_mean": 0.5 + 0.1 * (name == "two"),
+            "f1_sd": 0.0,
+            "runs": 1,
+            "values": [0.5],
+            "official": False,
+        }
         for name in names
         for corpus in corpora
         for type in types
@@ -127,6 +136,8 @@ def test_of_many_corpora_and_types_a_figure_has_one_line_per_corpus():
     for ax in drawn:
         labels = [label.get_text() for label in ax.get_xticklabels()]
         assert labels == ["x\nmicro", "y\nmicro", "z\nmicro"]
+    means = plots.f1_means(table, anchors(), plt.subplots()[1])
+    assert [label.get_text() for label in means.get_xticklabels()] == labels
     few = plots.f1_heatmap(table[table["corpus"] == "x"], plt.subplots()[1])
     assert len(few.get_xticklabels()) == 8, "seven types and micro"
 

@@ -110,7 +110,7 @@ def test_an_output_is_never_continued_with_a_text_that_changed(model, tmp_path, 
     first = out.read_bytes()
     source.write_text(lines[0])
     assert main(["tag", model, str(source), "-o", str(out)]) == 0
-    assert "2 others stay in it, which the input lacks now" in capsys.readouterr().out
+    assert "out.jsonl holds are no longer in the input" in capsys.readouterr().out
     source.write_text("\n".join([lines[0], "A new text.", *lines[1:]]))
     assert main(["tag", model, str(source), "-o", str(out)]) == MISTAKE
     assert "the text of '2' has changed since it was tagged" in capsys.readouterr().err

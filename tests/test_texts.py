@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import lzma
 import sys
 
@@ -118,7 +119,7 @@ def test_an_initial_between_wide_blanks_is_a_sentence_like_any_other(blank):
 @pytest.mark.parametrize("name", ["a.xml", "a.json", "a.xml.gz"])
 def test_bioc_texts_keep_the_offsets_of_their_passages(tmp_path, name):
     collection = bioc.BioCCollection()
-    for id, offsets in (("7", (0, 20)), ("", (0, 4))):
+    for id, offsets in (("7", (0, 20)), ("", (0, 4)), ("9", (0, 7))):
         document = bioc.BioCDocument()
         document.id = id
         for offset, text in zip(offsets, ("A title", "About it. More."), strict=True):
@@ -129,7 +130,8 @@ def test_bioc_texts_keep_the_offsets_of_their_passages(tmp_path, name):
     content = (biocjson if ".json" in name else biocxml).dumps(collection).encode()
     path = tmp_path / name
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    apart, inside = read_texts(path)
+    apart, inside, close = read_texts(path)
+    assert close == ("9", "A titleAbout it. More.", (0, 7)), "no blank that would shift it"
     assert apart == ("7", "A title" + 13 * " " + "About it. More.", (0, 20))
     assert inside.id.endswith("-2")
     assert inside[1:] == ("A title About it. More.", (0, 8)), "behind a title that it would cut"
@@ -145,3 +147,13 @@ def test_other_xml_and_json_is_refused(tmp_path, name):
         list(read_texts(path))
     with pytest.raises(WorkbookError, match="No such file"):
         list(read_texts(tmp_path / f"missing-{name}"))
+
+
+def test_json_lines_may_be_bioc_documents(tmp_path):
+    document = {"id": "7", "passages": [{"offset": 0, "text": "TP53 binds."}]}
+    path = write(tmp_path, "a.jsonl", json.dumps(document) + "\n" + json.dumps(document))
+    assert [text.text for text in read_texts(path)] == ["TP53 binds."] * 2
+    document["passages"][0]["offset"] = "0"
+    path = write(tmp_path, "b.json", json.dumps(document))
+    with pytest.raises(WorkbookError, match="document 7: a passage's offset is '0'; expected"):
+        list(read_texts(path))

@@ -112,7 +112,8 @@ def test_the_page_escapes_and_frames_the_mention_in_question(tmp_path):
 
 def test_keys_typed_into_the_box_are_answers(tmp_path):
     widget = verify(silver(), tmp_path / "gold", count=2)
-    view, box, _ = widget.children
+    view, box, _, place = widget.children
+    assert str(tmp_path / "gold") in place.value
     assert "sentence 1 of 2" in view.value
     box.value = "as"
     assert box.value == ""

@@ -107,7 +107,7 @@ def systems(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _system(corpora: str, device: str, name: str, members: Sequence[pd.Series]) -> dict:
-    short = _TASK.sub("", name).replace(":,", ":")  # the line itself says the corpora
+    short = re.sub(r":,? +", ": ", _TASK.sub("", name))  # the line itself says the corpora
     line = {"corpora": corpora, "device": device, "name": short, "taggers": len(members)}
     for column in ("training seconds", "joules", "parameters"):
         line[column] = sum(member[column] for member in members)

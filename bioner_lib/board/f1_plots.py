@@ -10,7 +10,7 @@ from ..errors import WorkbookError
 from .published_marks import legend_below, published_marks
 from .style import PALETTE, heatmap
 
-_MOST = 16  # corpora and types that have room in one figure
+_ROOM = 16  # corpora and types that have room in one figure
 
 
 def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
@@ -18,7 +18,7 @@ def f1_means(table: pd.DataFrame, anchors: pd.DataFrame, ax: plt.Axes) -> plt.Ax
 
     `table` is `tables.aggregate`'s. Only official splits get marks. A hollow mark isn't comparable
     with our runs: `why` in `anchors` says why not. With more than eight groups only comparable
-    figures are shown, and with more than _MOST one group per corpus (`facets`).
+    figures are shown, and with more than 16 one group per corpus (`facets`).
     """
     table = _uncrowded(table)
     groups = list(dict.fromkeys(zip(table["corpus"], table["type"], strict=True)))
@@ -146,7 +146,7 @@ def facets(table: pd.DataFrame) -> list[tuple[str, str]]:
 def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Mean test F1 on a spoke per corpus and type, for the systems that share most spokes.
 
-    Where more than _MOST would crowd it, there is one spoke per corpus (`facets`).
+    Where more than 16 would crowd it, there is one spoke per corpus (`facets`).
 
     Raises WorkbookError where no system has three spokes, and where no two systems differ.
     """
@@ -183,7 +183,7 @@ def f1_radar(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     """Mean test F1 of every system on every corpus and type; blank where it wasn't scored.
 
-    Where more than _MOST columns would crowd it, there is one column per corpus (`facets`).
+    Where more than 16 columns would crowd it, there is one column per corpus (`facets`).
     """
     table = _uncrowded(table)
     wide = 100 * table.pivot_table(index="name", columns=["corpus", "type"], values="f1_mean")
@@ -195,10 +195,10 @@ def f1_heatmap(table: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
 
 
 def _uncrowded(table: pd.DataFrame) -> pd.DataFrame:
-    """The lines of `_main`, or of more than _MOST corpora and types those of `facets`."""
+    """The lines of `_main`, or of more than _ROOM corpora and types those of `facets`."""
     table = _main(table)
     pairs = pd.MultiIndex.from_frame(table[["corpus", "type"]])
-    return table if pairs.nunique() <= _MOST else table[pairs.isin(facets(table))]
+    return table if pairs.nunique() <= _ROOM else table[pairs.isin(facets(table))]
 
 
 def _main(table: pd.DataFrame) -> pd.DataFrame:

@@ -150,6 +150,8 @@ class _BiocPassage:
     """
 
     def __init__(self, passage, where: str):
+        if not isinstance(passage.offset, int):
+            raise DataError(f"{where}: a passage's offset is {passage.offset!r}; expected a number")
         self.offset = passage.offset
         self.mentions: list[Mention] = []
         self.text, self.bounds = passage.text or "", None

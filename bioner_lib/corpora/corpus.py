@@ -284,8 +284,8 @@ def _shuffled(docs: Iterable[str], seed: str) -> list[str]:
 def _sample(split: Split, n: int, seed: int, whole: bool = False) -> Split:
     """n sentences, document by document in an order that the seed fixes.
 
-    With `whole`, the last document is taken whole, and one of more than n sentences is passed
-    over: a book among abstracts would become all of a split.
+    With `whole`, the last document is taken whole. Those of more than n sentences come last, and
+    none that leaves less than half: a book among abstracts would become all of a split.
     """
     if split.on_disk:  # to know the documents, all of it would have to be read
         order = np.random.default_rng(seed).permutation(len(split))
@@ -295,9 +295,11 @@ def _sample(split: Split, n: int, seed: int, whole: bool = False) -> Split:
         by_doc.setdefault(sentence.doc, []).append(i)
     chosen: list[int] = []
     order = _shuffled(by_doc, f"{seed}-{split.role}")
-    fitting = [doc for doc in order if not whole or len(by_doc[doc]) <= n]
-    for doc in fitting or sorted(order, key=lambda doc: len(by_doc[doc]))[:1]:
-        if len(chosen) >= n:
+    if whole:
+        order.sort(key=lambda doc: len(by_doc[doc]) if len(by_doc[doc]) > n else 0)
+    for doc in order:
+        is_most = 2 * (len(chosen) + len(by_doc[doc])) > len(split)
+        if len(chosen) >= n or (whole and chosen and is_most):
             break
         chosen += by_doc[doc]
     return split.take(sorted(chosen if whole else chosen[:n]))

@@ -49,8 +49,8 @@ def guess_reader(path: Path) -> str:
     head = "\n".join(text for _, text in islice(numbered_lines(path), 20)).lstrip()
     if kind in (".json", ".jsonl"):
         first = head.split("\n", 1)[0]
-        is_one_object = kind == ".jsonl" or (first.startswith("{") and first.endswith("}"))
-        return "jsonl" if is_one_object and not BIOC_KEY.search(first) else "bioc"
+        may_be_lines = kind == ".jsonl" or (first.startswith("{") and first.endswith("}"))
+        return "jsonl" if may_be_lines and not BIOC_KEY.search(first) else "bioc"
     if PASSAGE.match(head):
         return "pubtator"
     by_tabs = _TAGGED.search(head)

@@ -9,6 +9,7 @@ import json
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -223,4 +224,5 @@ def verify(corpus: Corpus, folder: str | Path, count: int = 100, seed: int = 13)
             view.value = state.html()
 
     box.observe(typed, "value")
-    return widgets.VBox([view, box, keys])
+    place = widgets.HTML(f"<p>The answers are kept in {escape(str(state.folder))}</p>")
+    return widgets.VBox([view, box, keys, place])

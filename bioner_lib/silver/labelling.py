@@ -21,7 +21,7 @@ from ..corpora.reading import open_text, reason_of
 from ..corpora.schemes import Span, to_tags
 from ..corpora.text import sentence_bounds, tokenize
 from ..errors import DataError
-from ..home import file_sha256, outputs
+from ..home import expanded, file_sha256, outputs
 from .corpus_folders import record, write_corpus
 from .lexicons import Lexicon
 from .pubmed import PubMed
@@ -51,7 +51,7 @@ def read_lines(path: str | Path, dropped: Counter) -> Iterator[Document]:
     The file names no documents. The sentences are cleaned as by `clean`. Raises DataError for a
     file that is missing or isn't UTF-8; .gz and .xz are read too.
     """
-    with open_text(path) as file:
+    with open_text(expanded(path)) as file:
         lines = (line.rstrip("\r\n") for line in file)
         yield from clean(((None, line) for line in lines), dropped)
 
@@ -142,7 +142,7 @@ def text_source(
         return {"source": "PubMed", **asked, "day": datetime.now(UTC).date().isoformat()}
     if text:
         try:
-            return {"source": Path(text).name, "sha256": file_sha256(Path(text))}
+            return {"source": Path(text).name, "sha256": file_sha256(expanded(text))}
         except OSError as error:
             raise DataError(
                 f"{text} can't be read ({reason_of(error)}); text names a file with one sentence "

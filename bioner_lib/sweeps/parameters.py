@@ -17,8 +17,9 @@ def cells_of(notebook: Path) -> list[dict]:
     """The cells of a notebook; raises WorkbookError for a file that is none."""
     try:
         cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-        for cell in cells:
-            cell["cell_type"], "".join(cell["source"])  # a damaged cell lacks one of them
+        for key in ("cell_type", "source"):
+            if any(key not in cell for cell in cells):
+                raise KeyError(key)
     except (ValueError, TypeError, KeyError) as error:
         raise WorkbookError(
             f"{notebook} is no notebook ({type(error).__name__}: {error}); execute or write it "

@@ -56,7 +56,7 @@ class Tagged:
         if self.kept:
             parts.append(f"{self.kept:,} were in {out} before")
         if self.left_over:
-            parts.append(f"{self.left_over:,} others stay in it, which the input lacks now")
+            parts.append(f"{self.left_over:,} that {out} holds are no longer in the input")
         if self.unreadable:
             parts.append(f"{self.unreadable:,} lines can't be read")
         if self.lost:
@@ -212,10 +212,12 @@ def _digest_of(tagger: MultiTaskTagger | Ensemble) -> str:
 
 
 def count_lines(path: str | Path) -> int | None:
-    """How many lines a file has, for a progress bar; None where that can't be known."""
-    if str(path) == "-" or Path(path).suffix.lower() in PACKED:
+    """How many texts a file has, one per line, for a progress bar; None where nobody knows."""
+    path = Path(path)
+    is_packed = path.suffix.lower() in PACKED
+    if str(path) == "-" or is_packed or ending(path) in (".pubtator", ".xml", ".json"):
         return None
-    with suppress(OSError), Path(path).open("rb") as file:
+    with suppress(OSError), path.open("rb") as file:
         return sum(1 for _ in file)
     return None
 
@@ -224,7 +226,7 @@ def fetched_texts(pmids: Path, email: str, cache: Path) -> Iterator[Text | Probl
     """The abstracts of a file with one PMID per line; those that PubMed lacks are Problems."""
     from ..silver.pubmed import PubMed
 
-    if ending(pmids) in (".jsonl", ".pubtator"):
+    if ending(pmids) in (".jsonl", ".pubtator", ".xml", ".json"):
         raise WorkbookError(f"{pmids}: --pmids takes a text file with one PMID per line")
     wanted: dict[int, int] = {}
     for item in read_texts(pmids):

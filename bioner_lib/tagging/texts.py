@@ -2,7 +2,7 @@
 
 .jsonl       one JSON object per line: `text` or `tokens`, and perhaps `id`, `doc` or `pmid`
 .pubtator    `id|t|title` and `id|a|abstract`; annotation lines are skipped
-.xml, .json  BioC; its annotations are skipped, its passages stand at their offsets
+.xml, .json  BioC (also in .jsonl); annotations are skipped, passages stand at their offsets
 others, -    one text per line; its id is the number of the line
 
 Files whose names end in .gz or .xz, too, are decompressed (.jsonl.gz, .txt.xz).
@@ -12,13 +12,14 @@ import json
 import sys
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..corpora.bioc_files import bioc_texts
 from ..corpora.pubtator_files import PASSAGE
+from ..corpora.readers import guess_reader
 from ..corpora.reading import PACKED, UNREADABLE, ending, is_missing, reason_of
 from ..errors import WorkbookError
 
@@ -47,7 +48,7 @@ def read_texts(path: str | Path) -> Iterator[Text | Problem]:
     and for .xml and .json that aren't BioC.
     """
     path = Path(path)
-    if ending(path) in (".xml", ".json"):
+    if _is_bioc(path):
         yield from starmap(_bioc_text, bioc_texts(path))
         return
     with _opened(path) as file:
@@ -57,6 +58,15 @@ def read_texts(path: str | Path) -> Iterator[Text | Problem]:
         read = _json_text if ending(path) == ".jsonl" else _plain_text
         for number, line in _lines(file, path):
             yield line if isinstance(line, Problem) else read(number, line)
+
+
+def _is_bioc(path: Path) -> bool:
+    """Whether a file is BioC by its ending, or by the first of its JSON lines."""
+    if ending(path) != ".jsonl":
+        return ending(path) in (".xml", ".json")
+    with suppress(WorkbookError):  # a file that can't be read is named later
+        return guess_reader(path) == "bioc"
+    return False
 
 
 @contextmanager
@@ -135,7 +145,7 @@ def _bioc_text(name: str, passages: Sequence[tuple[int, str]]) -> Text:
     """A passage that would start inside the previous one stands behind it."""
     text, starts = "", []
     for offset, passage in passages:
-        text = text.ljust(max(offset, len(text) + bool(text)))
+        text = text.ljust(offset if offset >= len(text) else len(text) + 1)
         starts.append(len(text))
         text += passage
     return Text(name, text, tuple(starts))

@@ -75,6 +75,7 @@ class Loop:
             config.label_smoothing,
             self.tagger.sentence_head,
             config.sentence_weight,
+            continues=bool(config.start_from or config.distillation),
         )
         self.train = self._examples()
         self.cuts: dict[str, Cut] = {}
