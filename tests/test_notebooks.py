@@ -38,14 +38,11 @@ TABLES = {
     "85_throughput": "throughput",
     "97_small_encoder": "small_encoder",
 }
-# what other papers report, beside board/anchors.csv: GERBERA's gains; multi-task over single-task
-# (BMC 2022); AIONER, table 2; OpenMed, one run each; BioNER-DS, recall of chemicals by silver ratio
+# what other papers report, beside board/anchors.csv: GERBERA's gains; AIONER, table 2; OpenMed, one
+# run each; BioNER-DS, recall of chemicals by silver ratio
 QUOTED = [
     "0.9",
     "4.7",
-    "1.0",
-    "1.3",
-    "0.8",
     "89.3",
     "70.0",
     "90.8",
