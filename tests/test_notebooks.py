@@ -26,7 +26,7 @@ TABLES = {
     "10_explore_corpora": "corpora",
     "30_single_task": "single_task single_task_documents single_task_jnlpba",
     "40_multi_task": "multi_task",
-    "45_published_systems": "biojointbert bionerds",
+    "45_published_systems": "biojointbert bionerds multi_bioner",
     "90_leaderboard": "multi_task single_task",
     "50_ablations": "ablations",
     "55_partial_labels": "partial_labels",
