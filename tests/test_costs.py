@@ -8,6 +8,7 @@ from conftest import row, small
 
 from bioner_lib import read_tagger, run
 from bioner_lib.board import cost_table, on_front, plots, systems
+from bioner_lib.board.costs import _system
 
 DEVICE = {"name": "x", "threads": 1, "precision": "fp32"}
 
@@ -131,3 +132,16 @@ def test_rows_of_real_runs_have_what_it_takes(tiny, outputs):
     rows.append(run(small(tiny, ["sample-gene", "sample-disease"]), progress=False))
     assert systems(cost_table(rows))["taggers"].tolist() == [1, 2]
     assert len(systems(cost_table([]))) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("single-task, equal epochs", "3 taggers: equal epochs"),
+        ("single-task epochs=2", "3 taggers: epochs=2"),
+        ("shared, hard", "3 taggers: shared, hard"),
+    ],
+)
+def test_a_line_doesnt_repeat_its_corpora(name, short):
+    member = {"training seconds": 1.0, "joules": 1.0, "parameters": 1, "F1": 0.5}
+    assert _system("a + b", "cpu", f"3 taggers: {name}", [member])["name"] == short

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from .pubtator_files import Labels
 from .reading import (
     NO_TYPE,
+    Labels,
     Reading,
     Surfaces,
     document_name,

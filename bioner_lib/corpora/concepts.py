@@ -15,8 +15,8 @@ from .bioc_files import bioc_annotations, bioc_documents
 from .corpus import HUB, Corpus
 from .loading import silver_corpora
 from .own import source_files
-from .pubtator_files import PASSAGE, Labels, blocks
-from .reading import document_name, type_of
+from .pubtator_files import PASSAGE, blocks
+from .reading import Labels, document_name, type_of
 from .registry import CORPORA, fetch_file, split_name
 from .schemes import Span
 from .text import Sentence

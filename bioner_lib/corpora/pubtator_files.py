@@ -1,12 +1,13 @@
 """PubTator files, whose mentions are counted in characters."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DataError
 from .reading import (
     NO_TYPE,
+    Labels,
     Reading,
     Surfaces,
     document_name,
@@ -17,7 +18,6 @@ from .reading import (
 from .text import annotate
 
 PASSAGE = re.compile(r"(\S+?)\|([ta])\|(.*)")
-Labels = Mapping[str, str] | None
 Line = tuple[int, str]  # its number in the file, its text
 
 

@@ -32,6 +32,7 @@ BESIDE = re.compile(
     r"|(readme|licen[cs]e|notice|citation|changes|changelog|guidelines)\b.*",
     re.IGNORECASE,
 )
+Labels = Mapping[str, str] | None  # label of a file -> type
 PACKED = {".xz": lzma.open, ".gz": gzip.open}  # how files with these endings are opened
 # what a file that is missing, cut or damaged raises
 UNREADABLE = (lzma.LZMAError, zlib.error, EOFError, OSError)
