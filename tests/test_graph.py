@@ -175,7 +175,7 @@ def test_graphml_and_csv_hold_the_graph(graph, tmp_path):
 def test_the_picture_shows_every_node_and_edge(graph):
     import matplotlib.pyplot as plt
 
-    from bioner_lib.board.graph_plots import entity_graph
+    from bioner_lib.board.plots import entity_graph
 
     figure, ax = plt.subplots()
     drawn = graph.to_networkx()

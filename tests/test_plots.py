@@ -7,8 +7,8 @@ import pytest
 from conftest import row
 
 from bioner_lib import WorkbookError, load_corpus
-from bioner_lib.board import corpus_plots, plots
-from bioner_lib.board.network_plots import weights_by_place
+from bioner_lib.board import plots
+from bioner_lib.board.plots import weights_by_place
 from bioner_lib.board.tables import (
     aggregate,
     anchors,
@@ -228,33 +228,32 @@ def test_every_published_system_has_its_own_mark():
 def test_corpus_figures():
     corpora = [load_corpus("sample"), load_corpus("sample-gene")]
     for draw in (
-        corpus_plots.split_sizes,
-        corpus_plots.types_matrix,
-        corpus_plots.mention_lengths,
+        plots.split_sizes,
+        plots.types_matrix,
+        plots.mention_lengths,
     ):
         assert draw(corpora, plt.subplots()[1]) is not None
     assert (
-        corpus_plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel()
-        == "share of words"
+        plots.pieces_per_word({"a": [1, 2, 9]}, plt.subplots()[1]).get_ylabel() == "share of words"
     )
 
 
 def test_corpora_at_a_glance_show_every_value_and_what_is_missing():
     table = pd.DataFrame({"a (%)": [1.25, np.nan], "b": [40, 0]}, index=["x", "y"])
     _, axes = plt.subplots(1, 2)
-    corpus_plots.portraits(table, axes)
+    plots.portraits(table, axes)
     told = [[text.get_text() for text in ax.texts] for ax in axes]
     assert told == [["1.2", "–"], ["40", "0"]]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["x", "y"]
     assert [ax.get_title(loc="left") for ax in axes] == ["a (%)", "b"]
     nothing = pd.DataFrame({"a": [np.nan]}, index=["x"])
-    [text] = corpus_plots.portraits(nothing, [plt.subplots()[1]])[0].texts
+    [text] = plots.portraits(nothing, [plt.subplots()[1]])[0].texts
     assert text.get_text() == "–"
 
 
 def test_pairs_of_corpora_tell_zero_from_unknown():
     table = pd.DataFrame([[0, np.nan], [1_234, 5]], index=["x", "y"], columns=["x", "y"])
-    ax = corpus_plots.pairs(table, plt.subplots()[1])
+    ax = plots.pair_matrix(table, plt.subplots()[1])
     assert sorted(text.get_text() for text in ax.texts if text.get_text()) == [
         "0",
         "1,234",
@@ -262,7 +261,7 @@ def test_pairs_of_corpora_tell_zero_from_unknown():
         "–",
     ]
     unknown = pd.DataFrame([[np.nan]], index=["x"], columns=["x"])
-    assert [t.get_text() for t in corpus_plots.pairs(unknown, plt.subplots()[1]).texts] == ["–"]
+    assert [t.get_text() for t in plots.pair_matrix(unknown, plt.subplots()[1]).texts] == ["–"]
 
 
 def test_facets_have_a_row_for_each_of_many_arms():

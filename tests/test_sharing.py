@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus
-from bioner_lib.board.network_plots import sharing_by_place
+from bioner_lib.board.plots import sharing_by_place
 from bioner_lib.choices import SHARING
 from bioner_lib.models.batching import collate, make_examples
 from bioner_lib.models.encoders import load_encoder

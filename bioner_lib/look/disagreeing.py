@@ -5,7 +5,7 @@ from html import escape
 
 import pandas as pd
 
-from ..board.style import colours_of
+from ..board.plots import colours_of
 from ..corpora.corpus import Corpus
 from ..corpora.schemes import Span
 from ..corpora.splits import Split

@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..evaluation.calibration import error_of_bins
-from ..evaluation.generalization import GROUPINGS, GoldMention, recall_by
-from .leaderboard import FEW
+from ...evaluation.calibration import error_of_bins
+from ...evaluation.generalization import GROUPINGS, GoldMention, recall_by
+from ..leaderboard import FEW
 from .style import PALETTE, heatmap
 
 _LABELS = {

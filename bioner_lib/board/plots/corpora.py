@@ -1,6 +1,6 @@
 """Figures of corpora: one function per figure; it takes data and an ax, and returns the ax."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from ..corpora.corpus import Corpus
-from ..corpora.text import Sentence
-from .style import PALETTE, colours_of
+from ...corpora.corpus import Corpus
+from .style import PALETTE
 
 
 def split_sizes(corpora: Sequence[Corpus], ax: plt.Axes) -> plt.Axes:
@@ -83,7 +82,7 @@ def portraits(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[plt.Axe
     return axes
 
 
-def pairs(table: pd.DataFrame, ax: plt.Axes, digits: int = 0, most: float = 0) -> plt.Axes:
+def pair_matrix(table: pd.DataFrame, ax: plt.Axes, digits: int = 0, most: float = 0) -> plt.Axes:
     """A matrix of corpora by corpora with its numbers; grey and a dash: not known.
 
     The colour scale ends at `most`, 0: at the largest value.
@@ -144,37 +143,3 @@ def pieces_per_word(counts: Mapping[str, Sequence[int]], ax: plt.Axes) -> plt.Ax
     )
     ax.legend(fontsize="small")
     return ax
-
-
-def highlighted(sentences: Sequence[Sentence], types: Sequence[str], ax: plt.Axes) -> plt.Axes:
-    """Sentences with their mentions in coloured boxes, each with its type in small letters."""
-    colours, width, height = colours_of(types), 1.0, 0.24
-    ax.set_axis_off()
-    ax.set(xlim=(0, width), ylim=(0, 1))
-    renderer = ax.figure.canvas.get_renderer()
-    to_data = ax.transData.inverted()
-    y = 1 - height / 2
-    for sentence in sentences:
-        x = 0.0
-        for words, type in _parts(sentence):
-            box = {"boxstyle": "round,pad=0.25", "color": colours[type]} if type else None
-            label = f"{words} $_{{\\mathrm{{{type}}}}}$" if type else words
-            x += 0.007 if type and x else 0.0  # room for the box
-            text = ax.text(x, y, label, va="center", fontsize=13, bbox=box)
-            extent = text.get_window_extent(renderer).transformed(to_data)
-            if extent.x1 > width:  # the next line
-                x, y = 0.0, y - height
-                text.set_position((x, y))
-            x += extent.width + (0.016 if type else 0.009)
-        y -= height
-    return ax
-
-
-def _parts(sentence: Sentence) -> Iterator[tuple[str, str]]:
-    """(text, type) of a sentence's mentions and of the words between them, type "" for these."""
-    reached = 0
-    for start, end, type in sentence.spans:
-        yield from ((word, "") for word in sentence.tokens[reached:start])
-        yield " ".join(sentence.tokens[start:end]), type
-        reached = end
-    yield from ((word, "") for word in sentence.tokens[reached:])

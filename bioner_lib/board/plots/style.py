@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from ..home import home, outputs
+from ...home import home, outputs
 
 PALETTE = sns.color_palette("colorblind")
 _FILLS = sns.color_palette("pastel", 10).as_hex()

@@ -6,7 +6,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from . import tables
+from .. import tables
 
 # one per published system; no circle, which is a seed's dot. "1" has lines only, so it is hollow
 _MARKS = (*"sD^vPX*ph<>d8", "1", (4, 1, 0), (3, 1, 0))

@@ -7,7 +7,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from .comparison import claims
+from ..comparison import claims
 from .published_marks import legend_below, published_marks
 from .style import PALETTE
 

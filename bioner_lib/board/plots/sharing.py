@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..corpora.corpus import Corpus
-from ..corpora.text import Sentence
+from ...corpora.corpus import Corpus
+from ...corpora.text import Sentence
 from .style import PALETTE, heatmap
 
 # x of the columns: where corpora end, the middle of encoder and views, where heads start, squares
