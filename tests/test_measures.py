@@ -238,3 +238,12 @@ def test_the_figure_has_a_panel_per_arm_and_leaves_out_small_groups():
         "sample Gene",
         "sample Virus",
     ]
+
+
+def test_memorized_names_are_drawn_as_seen_ones():
+    with_ids = one("with identifiers", recall={"Gene": {"familiarity": {"memorized": [15, 20]}}})
+    without = one("without", recall={"Gene": {"familiarity": {"seen": [5, 20]}}})
+    axes = plots.recall_by_corpus(recall_of_groups([with_ids, without]), plt.subplots(1, 2)[1])
+    assert [entry.get_text() for entry in axes[0].figure.legends[0].texts] == ["seen"]
+    first, second = (ax.collections[0].get_facecolor().tolist() for ax in axes)
+    assert first == second

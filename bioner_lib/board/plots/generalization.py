@@ -1,6 +1,7 @@
 """Figures of what generalizes: recall by group, F1 across corpora, reliability of scores."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,15 +33,13 @@ def recall_dots(
     order = [group for group in GROUPINGS[by] if any(group in own for own in groups.values())]
     step = 0.6 / len(groups)
     for k, (name, own) in enumerate(groups.items()):
+        style = {"color": PALETTE[k % len(PALETTE)], "markersize": 5, "capsize": 3}
         for group, line in own.items():
             y = order.index(group) - 0.3 + step * (k + 0.5)
-            x, low, high = 100 * np.array(
-                [line["recall"], *_wilson(line["found"], line["support"])]
-            )
-            style = {"color": PALETTE[k % len(PALETTE)], "markersize": 5, "capsize": 3}
-            ax.errorbar(x, y, xerr=[[x - low], [high - x]], fmt="o", **style)
+            recall, low, high = (100 * v for v in _wilson(line["found"], line["support"]))
+            ax.errorbar(recall, y, xerr=[[recall - low], [high - recall]], fmt="o", **style)
             ax.text(105, y, f"{line['support']:,}", va="center", fontsize="x-small", color="0.3")
-        ax.plot([], [], "o-", color=PALETTE[k % len(PALETTE)], label=name)
+        ax.plot([], [], "o-", color=style["color"], label=name)
     ax.set_yticks(range(len(order)), order)
     ax.set(xlim=(-4, 104), ylim=(len(order) - 0.5, -0.5), xlabel="recall (strict spans, %)")
     ax.set_ylabel(_LABELS[by])
@@ -60,20 +59,23 @@ def recall_panels(
         recall_dots(mentions, by, ax, legend=False)
     for ax in axes[:-1].flat:
         ax.set(xlabel="")
-    # a legend of one panel would take that panel's width from its neighbour
-    entries = axes.flat[0].get_legend_handles_labels()
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 3}
-    axes.flat[0].figure.legend(*entries, fontsize="small", **place)
+    _legend_above(axes.flat[0], 3)
     return axes
 
 
-def _wilson(found: int, support: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927), which holds for few mentions too."""
+def _legend_above(ax: plt.Axes, columns: int) -> None:
+    """The legend of one panel for its figure; in the panel it would take its neighbour's width."""
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": columns}
+    ax.figure.legend(*ax.get_legend_handles_labels(), fontsize="small", **place)
+
+
+def _wilson(found: int, support: int, z: float = 1.96) -> tuple[float, float, float]:
+    """A share and its 95 % interval (Wilson 1927), which holds for few mentions too."""
     share = found / support
     middle = (share + z**2 / (2 * support)) / (1 + z**2 / support)
     root = np.sqrt(share * (1 - share) / support + z**2 / (4 * support**2))
     half = z * root / (1 + z**2 / support)
-    return min(share, middle - half), max(share, middle + half)
+    return share, min(share, middle - half), max(share, middle + half)
 
 
 def cross_matrix(lines: Sequence[Mapping], axes: Sequence[plt.Axes]) -> Sequence[plt.Axes]:
@@ -136,23 +138,20 @@ def recall_by_corpus(table: pd.DataFrame, axes: Sequence[plt.Axes]) -> Sequence[
     are called seen, as those of corpora without identifiers.
     """
     table = table[table["mentions"] >= FEW].replace({"group": {"memorized": "seen"}})
-    groups = list(dict.fromkeys(table["group"]))
+    colours = dict(zip(dict.fromkeys(table["group"]), cycle(PALETTE), strict=False))
     places = sorted(set(zip(table["corpus"], table["type"], strict=True)))
     for ax, (name, arm) in zip(axes, table.groupby("name", sort=False), strict=True):
-        for (corpus, type), own in arm.groupby(["corpus", "type"]):
-            x, y = 100 * own["recall"], places.index((corpus, type))
+        for place, own in arm.groupby(["corpus", "type"]):
+            x, y = 100 * own["recall"], places.index(place)
             ax.plot([x.min(), x.max()], [y, y], color="0.8", zorder=1)
             sizes = 12 + 160 * own["mentions"] / own["mentions"].sum()
-            colours = [PALETTE[groups.index(group) % len(PALETTE)] for group in own["group"]]
-            ax.scatter(x, [y] * len(x), sizes, colours, zorder=2, clip_on=False)
+            fills = [colours[group] for group in own["group"]]
+            ax.scatter(x, [y] * len(x), sizes, fills, zorder=2, clip_on=False)
         ax.set(xlim=(-4, 104), xlabel="test recall (%)")
         ax.set_title(name, fontsize="small")
     axes[0].set_yticks(range(len(places)), [" ".join(place) for place in places], fontsize="small")
     axes[0].set_ylim(len(places) - 0.5, -0.5)
-    for group in groups:
-        colour = PALETTE[groups.index(group) % len(PALETTE)]
+    for group, colour in colours.items():
         axes[0].plot([], [], "o", color=colour, label=group)
-    entries = axes[0].get_legend_handles_labels()
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": len(groups)}
-    axes[0].figure.legend(*entries, fontsize="small", **place)
+    _legend_above(axes[0], len(colours))
     return axes
