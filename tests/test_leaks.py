@@ -68,11 +68,47 @@ def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch
     monkeypatch.setitem(CORPORA["sample-gene"], "documents", "nowhere")
     assert shared_documents([bare, gold]) == {}
     assert (
-        "whether the test split of sample-gene holds training documents can't be checked: "
+        "whether sample-gene shares documents with the other corpora can't be checked: "
         "unknown corpus 'nowhere'" in capsys.readouterr().err
     )
     with pytest.raises(WorkbookError, match="unknown corpus 'nowhere'"):
         shared_documents([bare, replace(gold, silver=True)])
+
+
+def named(folder, **documents):
+    """A gold corpus with a sentence for each document; split -> names of documents."""
+    folder.mkdir()
+    for role, docs in documents.items():
+        lines = [{"tokens": ["a"], "tags": ["O"], "doc": doc} for doc in docs]
+        (folder / f"{role}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folder / "corpus.toml").write_text('types = ["Gene"]\n')
+    return load_corpus(folder)
+
+
+def test_training_text_is_compared_by_the_other_form_too(tmp_path, monkeypatch):
+    """BC5CDR's CoNLL files name no PMIDs, and 21 of its abstracts are in BioRED's test split."""
+    named(tmp_path / "form", train=["11111", "11112"], dev=["11113"], test=["11114"])
+    other = named(
+        tmp_path / "other", train=["22221"], dev=["22222"], test=["11112", "11113", "11114"]
+    )
+    bare = replace(load_corpus("sample-gene"), documented=False)
+    assert shared_documents([bare], [other]) == {}
+    monkeypatch.setitem(CORPORA["sample-gene"], "documents", str(tmp_path / "form"))
+    assert shared_documents([bare], [other]) == {"sample-gene": {"other": 2}}
+    assert shared_documents([other], before=[bare]) == {"sample-gene": {"other": 2}}
+
+
+@pytest.mark.parametrize(
+    ("doc", "shared"), [("train-2", 0), ("lines-2", 0), ("7", 0), ("ward-7", 1)]
+)
+def test_names_that_count_documents_are_no_names(tmp_path, doc, shared):
+    """Readers count the documents of two corpora alike; a user's own names mean one text."""
+    one = named(tmp_path / "one", train=[doc], dev=["b"])
+    other = named(tmp_path / "other", train=["a"], dev=["c"], test=[doc])
+    found = shared_documents([one, other])
+    assert found == ({"one": {"other": 1}} if shared else {})
+    other = replace(other, splits={**other.splits, "dev": other.test})
+    assert shared_documents([other]) == {"other": {"other": 1}}
 
 
 def test_test_splits_of_an_earlier_phase_are_not_scored(tmp_path, lexicon):
@@ -119,9 +155,9 @@ def test_text_lines_need_no_other_form(tmp_path, lexicon, monkeypatch):
 
 
 def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
-    """The leak check reads documents of all lines and takes PMID:123, 123 and a number as one."""
+    """The leak check reads documents of all lines and takes PMID:1123, 1123 and a number as one."""
     gold = load_corpus("sample-gene")
-    test = replace(gold.test[0], doc="123")
+    test = replace(gold.test[0], doc="1123")
     gold = replace(
         gold,
         splits={
@@ -130,7 +166,13 @@ def test_documents_are_found_in_any_line_and_by_any_spelling(tmp_path, lexicon):
         },
     )
     for i, (doc, found) in enumerate(
-        (("PMID:123", True), ("pmid 123", True), (123, True), ("PMID:1234", False), (None, False))
+        (
+            ("PMID:1123", True),
+            ("pmid 1123", True),
+            (1123, True),
+            ("PMID:1124", False),
+            (None, False),
+        )
     ):
         folder = tmp_path / str(i)
         folder.mkdir()

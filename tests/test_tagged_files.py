@@ -25,6 +25,13 @@ def test_conll_columns_docstart_and_blank_lines(tmp_path):
     assert reading.documented
 
 
+def test_a_name_on_the_docstart_line_is_the_documents(tmp_path):
+    """`tag` writes it, and the leak check needs it."""
+    text = "".join(f"-DOCSTART-{end}\nloss\tO\n\n" for end in ("\tPMID:10021369", "\tO", "\t"))
+    reading = read_conll(write(tmp_path, "train.txt", text))
+    assert [s.doc for s in reading.sentences] == ["10021369", "train-2", "train-3"]
+
+
 def test_conll_iob1_iobes_and_bare_tags(tmp_path):
     iob1 = read_conll(write(tmp_path, "a.tsv", "a\tI-X\nb\tI-X\nc\tB-X\nd\tO\n"))
     iobes = read_conll(write(tmp_path, "b.tsv", "a\tB-X\nb\tE-X\nc\tS-X\nd\tO\n"))

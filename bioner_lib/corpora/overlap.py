@@ -143,6 +143,16 @@ def is_pmid(document: str) -> bool:
     return re.fullmatch(r"[1-9]\d{3,7}", document) is not None
 
 
+def is_told_name(document: str) -> bool:
+    """Whether a document's name came with its text, so that it means one document in any corpus.
+
+    Numbers below 1,000 and those that readers give (train-7, lines-7) just count a file's
+    documents.
+    """
+    counted = r"\d{1,3}|(train|dev|devel|valid|validation|test|lines)-\d+"
+    return re.fullmatch(counted, document) is None
+
+
 def _pmids(corpus: Corpus) -> dict[str, set[str]]:
     """Split -> its PMIDs; {} where the corpus has none."""
     form = CORPORA.get(split_name(corpus.name)[0], {}).get("documents")

@@ -1,7 +1,7 @@
 """Files with one tag per word: CoNLL columns and JSON lines."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,19 +33,20 @@ def read_conll(
     """One word per line: the word in the first of 2 to 4 columns, its tag in the last.
 
     Tabs or blanks separate columns; an empty line ends a sentence; a `-DOCSTART-` line starts a
-    document. The tag scheme is detected (IOB1, IOB2, IOBES and its dialects). `bare_type` is the
-    type of tags that are only B, I or O.
+    document, which is numbered unless a name follows, as `tag` writes it. The tag scheme is
+    detected (IOB1, IOB2, IOBES and its dialects). `bare_type` is the type of tags that are only B,
+    I or O.
     """
     path, reading = Path(path), Reading()
     sentences: list[TaggedSentence] = []
     tokens: list[str] = []
     tags: list[str] = []
-    columns, document, line = None, 0, 0
+    columns, document, doc, line = None, 0, "", 0
 
     def end_sentence(line: int) -> None:
         if tokens:
-            doc = f"{path.stem}-{document}" if document else f"{path.stem}-s{len(sentences)}"
-            sentence = TaggedSentence(tokens.copy(), tags.copy(), doc, line - len(tokens))
+            own = doc or f"{path.stem}-s{len(sentences)}"
+            sentence = TaggedSentence(tokens.copy(), tags.copy(), own, line - len(tokens))
             sentences.append(sentence)
             tokens.clear()
             tags.clear()
@@ -58,6 +59,7 @@ def read_conll(
         if cells[0] == "-DOCSTART-":
             end_sentence(line)
             document += 1
+            doc = _told_name(cells) or f"{path.stem}-{document}"
             continue
         _check_columns(cells, columns, f"{path}:{line}", text)
         columns = len(cells)
@@ -66,6 +68,12 @@ def read_conll(
     end_sentence(line + 1)
     reading.documented = document > 0
     return from_tags(sentences, path, labels, reading, one_word_per_line=True)
+
+
+def _told_name(cells: Sequence[str]) -> str:
+    """The name on a `-DOCSTART-` line, "" where its other cells are a word's."""
+    name = cells[1].strip() if len(cells) == 2 else ""
+    return "" if name in ("O", "-X-", "-", "_") else document_name(name)
 
 
 def _check_columns(cells: list[str], columns: int | None, where: str, text: str) -> None:

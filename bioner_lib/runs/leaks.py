@@ -4,13 +4,15 @@ The training text of earlier phases and of teachers counts as well.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from ..config import RunConfig, is_released
 from ..corpora.corpus import Corpus
 from ..corpora.loading import load_corpus
-from ..corpora.overlap import is_pmid
+from ..corpora.overlap import is_pmid, is_told_name
 from ..corpora.registry import CORPORA, split_name
+from ..corpora.text import Sentence
 from ..errors import WorkbookError
 from ..home import runs_folder
 from .rows import config_of, earlier_runs, read_row
@@ -54,44 +56,64 @@ def shared_documents(
     """Training corpus -> test corpus -> number of documents that train (or dev) and test share.
 
     `also` is only tested on. `before` taught what the run builds on. Only corpora that name their
-    documents are compared; a registered corpus without PMIDs is compared by its `documents` form,
-    which has them. Where that form can't be loaded, raises WorkbookError for silver text, and
-    prints a note for gold.
+    documents are compared; a registered corpus without PMIDs is compared with others by its
+    `documents` form, which has them: of a part of it so many documents at most. Where that form
+    can't be loaded, raises WorkbookError for silver text, and prints a note for gold.
     """
+    taught = [*corpora, *before]
     tests = [corpus for corpus in (*corpora, *also) if "test" in corpus.splits]
-    trained = [corpus for corpus in (*corpora, *before) if corpus.documented]
-    train: dict[str, set[str]] = {}
-    for corpus in trained:  # two parts of one corpus have one name
-        for role, split in corpus.splits.items():
-            if role != "test":
-                documents = {sentence.doc for sentence in split}
-                train.setdefault(corpus.name, set()).update(documents)
-    named_by_pmid = {name for name, documents in train.items() if any(map(is_pmid, documents))}
-    by_pmid = [corpus for corpus in trained if corpus.name in named_by_pmid]
-    test = {c.name: {sentence.doc for sentence in c.test} for c in tests if c.documented}
-    for corpus in tests if by_pmid else ():
+    forms = _forms([*taught, *tests]) if tests else {}
+    shared: dict[str, dict[str, set[str]]] = {}
+    for one in taught:  # two parts of one corpus have one name
+        for other in tests:
+            if common := _common(one, other, forms):
+                shared.setdefault(one.name, {}).setdefault(other.name, set()).update(common)
+    return {
+        name: {other: len(common) for other, common in others.items()}
+        for name, others in shared.items()
+    }
+
+
+def _common(one: Corpus, other: Corpus, forms: Mapping[str, Corpus]) -> set[str]:
+    """Documents that `one` teaches, and that the test split of `other` holds."""
+    bases = [split_name(corpus.name)[0] for corpus in (one, other)]
+    is_same = bases[0] == bases[1]
+    if not is_same:
+        one, other = forms.get(bases[0], one), forms.get(bases[1], other)
+    if not (one.documented and other.documented):
+        return set()
+    taught = {s.doc for role, split in one.splits.items() if role != "test" for s in split}
+    common = taught & {sentence.doc for sentence in other.test}
+    return common if is_same else set(filter(is_told_name, common))
+
+
+def _forms(corpora: Sequence[Corpus]) -> dict[str, Corpus]:
+    """The `documents` forms by the corpora's names in the registry.
+
+    None is loaded unless another corpus has PMIDs, too.
+    """
+    by_pmid = {}
+    for corpus in corpora:
+        base = split_name(corpus.name)[0]
+        form = CORPORA.get(base, {}).get("documents")
+        if form or (corpus.documented and any(is_pmid(s.doc) for s in _sentences(corpus))):
+            by_pmid[base] = form
+    forms = {}
+    for base, form in by_pmid.items() if len(by_pmid) > 1 else ():
         try:
-            test |= _documents_form(corpus)
+            forms |= {base: load_corpus(form)} if form else {}
         except WorkbookError as error:
-            if any(corpus.silver for corpus in by_pmid):
+            if any(corpus.silver for corpus in corpora):
                 raise
             print(
-                f"whether the test split of {corpus.name} holds training documents can't be "
-                f"checked: {error}",
+                f"whether {base} shares documents with the other corpora can't be checked: {error}",
                 file=sys.stderr,
             )
-    shared = {}
-    for name, documents in train.items():
-        counts = {other: len(documents & found) for other, found in test.items()}
-        if any(counts.values()):
-            shared[name] = {other: count for other, count in counts.items() if count}
-    return shared
+    return forms
 
 
-def _documents_form(corpus: Corpus) -> dict[str, set[str]]:
-    """Corpus -> PMIDs of its test split, for a corpus whose registry entry names such a form."""
-    form = CORPORA.get(split_name(corpus.name)[0], {}).get("documents")
-    return {corpus.name: {sentence.doc for sentence in load_corpus(form).test}} if form else {}
+def _sentences(corpus: Corpus) -> Iterator[Sentence]:
+    return chain.from_iterable(corpus.splits.values())
 
 
 def refuse_leaks(
