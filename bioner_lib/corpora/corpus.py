@@ -5,7 +5,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -35,7 +35,8 @@ class Corpus:
     documented   whether sentences name their documents
     official     whether the test split is the published one and every official mention is scored
     silver       whether a dictionary made the labels: they train, and choose nothing
-    incomplete   split -> (mentions that the tags hold, official mentions), where these differ
+    incomplete   split -> (mentions that the tags hold, annotated ones), where these differ; a test
+                 split that was carved out of train counts as train
     source       of a silver corpus: where its text and its labels come from
     carved       where the test split comes from, in words, if `carve_test` made it
     base         what `load_corpus` was given, without part and types: a name or a path
@@ -61,12 +62,16 @@ class Corpus:
     def note(self) -> str:
         """What a reader of its scores must know, in words; "" where there is nothing.
 
-        How many official mentions are trained on or scored, where not all are, and `carved`.
+        How many annotated mentions are trained on or scored, where not all are, and `carved`.
         """
-        parts = [
-            f"{kept:,} of {official:,} official mentions of {role} are {_USE[role]}"
-            for role, (kept, official) in self.incomplete.items()
-        ]
+        parts = []
+        for role, (kept, annotated) in self.incomplete.items():
+            if self.licence:  # a registered corpus
+                parts.append(
+                    f"{kept:,} of {annotated:,} official mentions of {role} are {_USE[role]}"
+                )
+            else:
+                parts.append(f"{kept:,} of {annotated:,} annotated mentions of {role} are kept")
         return "; ".join([*parts, self.carved] if self.carved else parts)
 
     @property
@@ -130,10 +135,25 @@ class Corpus:
         shown = tuple(type for type in self.types if type in types)
         if not shown or shown == self.types:
             return self
+        self._check_kept(shown)
         name = f"{whole_name(self.name)}:{'+'.join(shown)}"
         hide = partial(_hide, shown=frozenset(shown))
         splits = {role: split.map(hide, name) for role, split in self.splits.items()}
         return replace(self, splits=splits, types=shown, name=name)
+
+    def _check_kept(self, types: Sequence[str]) -> None:
+        """Raises DataError for a type of which other types' longer mentions left nothing."""
+        if not self.incomplete:
+            return
+        counts = sum((self.counts(role) for role in self.splits), Counter())
+        for type in types:
+            if not counts[type]:
+                raise DataError(
+                    f"corpus {self.name!r} holds no mention of {type!r}: all overlap longer ones "
+                    "of other types, which tags can't hold beside them; make a copy of the "
+                    "corpus whose corpus.toml leaves those out, as in "
+                    f'labels = {{ {type} = "{type}", Other = "" }}'
+                )
 
     def without(self, *types: str) -> "Corpus":
         """A view that hides these types."""

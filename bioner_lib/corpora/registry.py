@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError
@@ -75,20 +76,10 @@ def load_registered(name: str) -> Corpus:
         if "counts" in entry:
             _compare_counts(f"{name} {role} ({file['path']})", reading, entry["counts"][role])
         readings[role] = reading
-    incomplete = {}
-    for role, reading in readings.items():
-        kept, official = _kept_of_official(reading)
-        if kept != official:
-            incomplete[role] = (kept, official)
-    return make_corpus(
-        name,
-        types_in(entry),
-        readings,
-        licence=entry["licence"],
-        cite=entry["cite"],
-        official="test" not in incomplete,
-        incomplete=incomplete,
-    ).carve_dev()
+    corpus = make_corpus(
+        name, types_in(entry), readings, licence=entry["licence"], cite=entry["cite"]
+    )
+    return replace(corpus, official="test" not in corpus.incomplete).carve_dev()
 
 
 def fetch_file(name: str, role: str) -> Path:
@@ -105,10 +96,13 @@ def make_corpus(
     name: str, types: tuple[str, ...], readings: Mapping[str, Reading], **about
 ) -> Corpus:
     """A corpus of what its readers read, split by split; `about` are further fields of Corpus."""
-    splits = {}
+    splits, incomplete = {}, {}
     for role in SPLITS:
         if role in readings:
             splits[role] = Split(readings[role].sentences, role, name)
+            kept, annotated = _kept_of_annotated(readings[role])
+            if kept != annotated:
+                incomplete[role] = (kept, annotated)
     repairs = sum((reading.repairs for reading in readings.values()), Counter())
     return Corpus(
         name,
@@ -116,12 +110,13 @@ def make_corpus(
         splits,
         documented=any(reading.documented for reading in readings.values()),
         repairs={key: count for key, count in sorted(repairs.items()) if count},
+        incomplete=incomplete,
         **about,
     )
 
 
-def _kept_of_official(reading: Reading) -> tuple[int, int]:
-    """(mentions that the tags hold, official mentions): tags can't hold overlapping mentions."""
+def _kept_of_annotated(reading: Reading) -> tuple[int, int]:
+    """(mentions that the tags hold, annotated mentions): tags can't hold overlapping mentions."""
     kept = sum(len(sentence.spans) for sentence in reading.sentences)
     repeated = reading.repairs["mentions of repeated documents dropped"]
     return kept, sum(reading.mentions.values()) - repeated
