@@ -1,5 +1,7 @@
 """Which runs stand for an arm: the last phase's on their training corpora, in every seed."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import environment, row, save_row, small
 
@@ -11,6 +13,7 @@ from bioner_lib.board.comparison import (
     finals,
     repetitions,
 )
+from bioner_lib.board.tables import aggregate, results
 from bioner_lib.runs.rows import arm_of
 
 
@@ -44,6 +47,26 @@ def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(out
     configs.append(save_row(outputs, other))
     assert "sample-gene" not in finals(configs), "two runs score it, and none was trained on it"
     assert len(finals(configs)["sample"]) == 2
+
+
+def test_runs_made_from_different_data_are_no_seeds_of_one_arm(outputs):
+    """A sweep was stopped after seed 1, an annotation was mended, and the sweep went on."""
+
+    def made(seed, f1, text):
+        about = {"types": ["Gene"], "silver": False, "fingerprint": text, "documents": "d"}
+        inputs = {"made_from": {"encoder": "e", "data": {"sample": about}}}
+        return row(seed, f1) | inputs | {"device": {"precision": "fp32"}}
+
+    rows = [made(1, 0.25, "old"), made(2, 0.5, "new"), made(3, 0.6, "new")]
+    table = aggregate(results(rows)).query("type == 'Gene'")
+    assert sorted(table["values"]) == [[0.25], [0.5, 0.6]]
+    assert table["name"].str.contains(" made from #").all()
+    configs = [save_row(outputs, one) for one in rows]
+    assert [one["run_id"] for one in repetitions(configs[0])] == [configs[0].run_id]
+    assert len(repetitions(configs[2])) == 2
+    missing = replace(configs[0], seed=4)
+    with pytest.raises(WorkbookError, match="were made from different data or encoder files"):
+        repetitions(missing)
 
 
 def test_repetitions_are_read_from_the_outputs_folder(outputs, tmp_path):

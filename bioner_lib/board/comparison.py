@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ..config import RunConfig, is_released
-from ..errors import WorkbookError, unknown
+from ..errors import WorkbookError, delete_run, unknown
 from ..evaluation.statistics import f1_interval, holm, paired_difference, smallest_difference
 from ..home import runs_folder
 from ..runs.rows import (
     arm,
     arm_of,
     earlier_runs,
+    inputs_of,
     is_readable,
     parents_of,
     phases,
@@ -290,9 +291,10 @@ def repetitions(config: RunConfig) -> list[dict]:
     """All finished runs of this configuration, whatever their seed; [] if a run that it builds on
     isn't finished.
 
-    Only runs in this run's precision are returned. A row that only another version of the workbook
-    can read is of another configuration. Raises WorkbookError for precision="auto" if
-    this run isn't finished, and the others used more than one precision.
+    Only runs in this run's precision are returned, and only those that were made from the same
+    data and encoder files. A row that only another version of the workbook can read is of another
+    configuration. Raises WorkbookError if this run isn't finished, and the others differ in their
+    data or files, or (for precision="auto") in their precision.
     """
     runs = runs_folder()
     for run_id in earlier_runs(config).values():
@@ -306,12 +308,20 @@ def repetitions(config: RunConfig) -> list[dict]:
     ]
     wanted = precision_of(mine) if mine else config.precision
     if wanted != "auto":
-        return [row for row in rows if precision_of(row) in (wanted, "none")]
+        rows = [row for row in rows if precision_of(row) in (wanted, "none")]
     used = {precision_of(row) for row in rows}
     if len(used) > 1:
         raise WorkbookError(
             f"runs of {config.slug} computed in {' and '.join(sorted(used))}; say which with "
             "precision="
+        )
+    if mine:
+        return [row for row in rows if inputs_of(row) == inputs_of(mine)]  # the board shows others
+    if len({inputs_of(row) for row in rows}) > 1:
+        raise WorkbookError(
+            f"runs of {config.slug} were made from different data or encoder files: "
+            f"{[row['run_id'] for row in rows]}; delete those of the old files, as in "
+            f"{delete_run(rows[0]['run_id'])}"
         )
     return rows
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..runs.rows import arm_of, config_of, precision_of
+from ..runs.rows import arm_of, config_of, inputs_of, precision_of
 from .arm_names import arm_name
 from .tables import parts_of, results, told_apart
 
@@ -34,7 +34,7 @@ def cost_table(rows: Iterable[Mapping]) -> pd.DataFrame:
     rows = list(rows)
     by_id = {row["run_id"]: row for row in rows}
     lines = [_cost(row, by_id) for row in rows if row["config"]["system"] == "tagger"]
-    about = ["name", "trained_on", "arithmetic", "arm", "device"]
+    about = ["name", "trained_on", "arithmetic", "arm", "inputs", "device"]
     frame = pd.DataFrame(lines, columns=[*about, *_COLUMNS, "F1"])
     frame = told_apart(frame, ["name", "trained_on", "device"])
     groups = frame.groupby(["name", "trained_on", "device"], sort=False)
@@ -72,6 +72,7 @@ def _cost(row: Mapping, by_id: Mapping[str, Mapping]) -> dict:
         "trained_on": " + ".join(sorted(parts.get(corpus, corpus) for corpus in own)),
         "arithmetic": precision_of(row),
         "arm": arm_of(row),
+        "inputs": inputs_of(row),
         "device": f"{device['name']}, {device['threads']} threads, {device['precision']}",
         "training seconds": _spent(row, "seconds", by_id),
         "pieces per second": cost.get("pieces_per_second", np.nan),

@@ -12,7 +12,7 @@ import pandas as pd
 from ..corpora.corpus import AVERAGES, HUB, whole_name
 from ..corpora.registry import CORPORA, split_name
 from ..errors import WorkbookError, unknown
-from ..runs.rows import PARENTS, arm_of, config_of, phases, precision_of
+from ..runs.rows import PARENTS, arm_of, config_of, inputs_of, phases, precision_of
 from ..silver.labelled_gold import TRAINING_TEXT
 from .arm_names import arm_name
 
@@ -105,6 +105,7 @@ def _about(row: Mapping) -> dict:
     return {
         "run_id": row["run_id"],
         "arm": arm_of(row),
+        "inputs": inputs_of(row),
         "arithmetic": precision_of(row),
         "seed": config.seed,
         "system": config.system,
@@ -119,11 +120,15 @@ def _about(row: Mapping) -> dict:
 def told_apart(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Arms that would share a name get their precision, or else their hash, added to it.
 
-    `keys`: the columns, `name` among them, that only runs of one arm may share.
+    So do runs of one arm whose corpora or encoder were changed between them: they are no seeds of
+    one arm. `keys`: the columns, `name` among them, that only runs of one arm may share.
     """
-    for column, mark in (("arithmetic", " "), ("arm", " #")):
-        groups = frame.groupby(list(keys))
-        shared = groups["arm"].transform("nunique") > 1
+    whole = frame["arm"] + frame.get("inputs", "")
+    for column, mark in (("arithmetic", " "), ("arm", " #"), ("inputs", " made from #")):
+        if column not in frame:
+            continue
+        groups = frame.assign(whole=whole).groupby(list(keys))
+        shared = groups["whole"].transform("nunique") > 1
         shared &= groups[column].transform("nunique") > 1
         longer = frame["name"] + mark + frame[column].str[:4]
         frame["name"] = frame["name"].where(~shared, longer)

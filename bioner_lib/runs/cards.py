@@ -18,7 +18,7 @@ from ..home import exists, runs_folder
 from ..models.ensemble import read_plans
 from ..models.heads import HeadPlan
 from ..models.saving import read_description
-from .rows import MEMBER, arm_of, is_readable, read_row, read_rows
+from .rows import MEMBER, arm_of, inputs_of, is_readable, read_row, read_rows
 
 _MEASURES = ("precision", "recall", "f1")
 _UNANNOTATED = {
@@ -137,7 +137,8 @@ def _training_text(row: Mapping) -> str:
 
 def _scores(row: Mapping, plans: Sequence[HeadPlan], types: Sequence[str]) -> str:
     readable = [other for other in read_rows() if is_readable(other)]
-    repeated = [other for other in readable if arm_of(other) == arm_of(row)]
+    own = (arm_of(row), inputs_of(row))
+    repeated = [other for other in readable if (arm_of(other), inputs_of(other)) == own]
     seeds = sorted(other["config"]["seed"] for other in repeated)
     lines = []
     for corpus, splits in row["scores"].items():

@@ -118,6 +118,16 @@ def arm_of(row: Mapping) -> str:
     return arm(config_of(row), row.get("parents", {}), precision_of(row))
 
 
+def inputs_of(row: Mapping) -> str:
+    """Hash of the corpora and the encoder that a run was made from; 4 hex digits.
+
+    The seeds of an arm share it, unless a file was changed between two of them.
+    """
+    made = row.get("made_from") or {}
+    inputs = json.dumps([made.get("encoder"), made.get("data")], sort_keys=True)
+    return hashlib.sha256(inputs.encode()).hexdigest()[:4]
+
+
 def phases(row: Mapping) -> list[dict]:
     """The configurations of all phases that made a run's weights, the first phase first.
 
