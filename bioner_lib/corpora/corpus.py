@@ -22,6 +22,13 @@ AVERAGES = ("micro", "macro")  # names of averages in tables, so no type may hav
 _USE = {"train": "trained on", "dev": "scored", "test": "scored"}
 
 
+def same_but_for_case(types: Iterable[str]) -> list[tuple[str, str]]:
+    """The pairs of types that differ in case only, such as Gene and GENE."""
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(type.casefold(), type), type) for type in types]
+    return [pair for pair in pairs if pair[0] != pair[1]]
+
+
 def whole_name(name: str) -> str:
     """The name of the corpus that a view is of: bc5cdr:Disease -> bc5cdr."""
     start = len(HUB) if name.startswith(HUB) else 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError, unknown
 from ..home import file_sha256
-from .corpus import AVERAGES, Corpus
+from .corpus import AVERAGES, Corpus, same_but_for_case
 from .corpus_toml import ABOUT, CARVE_TEST, fits, read_corpus_toml
 from .dataset_files import is_saved_dataset, read_saved
 from .lines import Lines
@@ -213,7 +213,10 @@ def corpus_of(
 
 
 def _usable(types: Iterable[str], path: Path | str) -> tuple[str, ...]:
-    """Types without repetitions; raises DataError for one that has the name of an average."""
+    """Types without repetitions.
+
+    Raises DataError for one that has the name of an average, and for two that differ in case only.
+    """
     types = tuple(dict.fromkeys(types))
     for type in types:
         if type in AVERAGES:
@@ -221,4 +224,9 @@ def _usable(types: Iterable[str], path: Path | str) -> tuple[str, ...]:
                 f"{path}: a type can't be called {type!r}, which is an average in every table; "
                 "map it with labels="
             )
+    for one, other in same_but_for_case(types):
+        raise DataError(
+            f"{path}: the types {one!r} and {other!r} differ in case only; if they mean one type, "
+            f'write labels = {{ {one} = "{one}", {other} = "{one}" }} into its corpus.toml'
+        )
     return types

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..config import RunConfig, is_tagger
-from ..corpora.corpus import Corpus
+from ..corpora.corpus import Corpus, same_but_for_case
 from ..corpora.loading import load_corpus
 from ..errors import DataError, WorkbookError
 from ..home import outputs, replace_text, runs_folder
@@ -79,12 +79,20 @@ def corpora_of(config: RunConfig) -> tuple[list[Corpus], list[Corpus]]:
 
 
 def check_names(corpora: Sequence[Corpus]) -> None:
-    """Raises WorkbookError for two corpora of one run with one name."""
+    """Raises WorkbookError for two corpora of one run with one name, and for two types of them
+    that differ in case only."""
     names = [corpus.name for corpus in corpora]
     if len(set(names)) < len(names):
         raise WorkbookError(
             f"two corpora of this run have one name: {names}; rename a folder, or take one part "
             "only"
+        )
+    homes = {type: corpus.name for corpus in corpora for type in corpus.types}
+    for one, other in same_but_for_case(homes):
+        raise WorkbookError(
+            f"the types {one!r} of {homes[one]} and {other!r} of {homes[other]} differ in case "
+            f'only, so they would be two types; write labels = {{ {other} = "{one}" }} into the '
+            "corpus.toml of your own corpus, or the other way round"
         )
 
 

