@@ -4,12 +4,14 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from .arguments import parser
-from .errors import UnwritableError, WorkbookError
+from .errors import UnwritableError, WorkbookError, delete_run
 from .home import home, outputs
+from .sweeps.jobs import Job
 
 STOPPED = 130  # exit status after Ctrl-C or SIGTERM
 MISTAKE = 120  # exit status of a call that can't be carried out; lower ones count failed notebooks
@@ -182,7 +184,22 @@ def _sweep(given: argparse.Namespace) -> int:
     for job, trace in failed:
         print(f"\n{job.name} {dict(job.parameters)}\n{trace[-1500:]}", file=sys.stderr)
     print(f"{len(failed)} notebooks failed" if failed else "all notebooks are executed")
+    _tell_changes(steps)
     return min(len(failed), 100)
+
+
+def _tell_changes(steps: Iterable[Iterable[Job]]) -> None:
+    """Prints which corpora of one's own changed after runs of a sweep: these aren't repeated."""
+    from .runs.provenance import changed_corpora
+    from .sweeps.execution import runs_of
+
+    runs = dict.fromkeys(run_id for step in steps for job in step for run_id in runs_of(job))
+    for corpus, old in changed_corpora(runs).items():
+        print(
+            f"{corpus} has changed since these runs were made, and they were not made again: "
+            f"{', '.join(old)}; to make one again, delete it: {delete_run(old[0])}",
+            file=sys.stderr,
+        )
 
 
 def _status(given: argparse.Namespace) -> int:

@@ -11,7 +11,8 @@ library     version of bioner_lib
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -171,6 +172,27 @@ def check_unchanged(row: Mapping) -> None:
     now = made_from(config, loaded)
     now["data"] = then["data"] | now["data"]
     compare_made_from(row["run_id"], then, now)
+
+
+def changed_corpora(run_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Corpus of one's own -> finished runs that were made before its files changed.
+
+    A corpus that is gone or can't be read is passed over: the row tells what it was.
+    """
+    now: dict[tuple[str, int], Corpus | None] = {}
+    changed: dict[str, list[str]] = {}
+    for row in filter(None, (read_row(runs_folder() / run_id) for run_id in run_ids)):
+        config, then = config_of(row), (row.get("made_from") or {}).get("data", {})
+        for name in (*config.corpora, *config.also_test):
+            if split_name(name)[0] in CORPORA:
+                continue
+            if (name, config.limit) not in now:
+                with suppress(WorkbookError):
+                    now[name, config.limit] = load_corpus(name, limit=config.limit)
+            corpus = now.setdefault((name, config.limit), None)
+            if corpus and then.get(corpus.name) not in (None, data_digest(corpus)):
+                changed.setdefault(name, []).append(row["run_id"])
+    return changed
 
 
 def _is_pinned(name: str, readers: Mapping[str, str]) -> bool:
