@@ -273,6 +273,15 @@ def small_registry(tmp_path, monkeypatch, text="TP53\tB-GENE\nx\tO\n", **changes
 
 
 @pytest.fixture
+def ncbi(monkeypatch):
+    """The class of a running `EntrezServer`, which answers all requests to NCBI."""
+    from entrez_server import serving
+
+    with serving(monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
 def lexicon(tmp_path) -> Path:
     from bioner_lib.silver.lexicons import save_entries
 
