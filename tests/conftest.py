@@ -219,10 +219,21 @@ def answers(right, of=40) -> list[dict]:
     ]
 
 
+TWO_SENTENCES = "TP53\tB-Gene\n\nx\tO\n"
+
+
 def write(folder, name, text) -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8", newline="")
     return path
+
+
+def brat(folder, annotations, text="TP53 and\nBRCA1 bind.", name="a") -> Path:
+    """Add a document to a brat folder: its text and its annotations."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder, f"{name}.txt", text)
+    write(folder, f"{name}.ann", annotations)
+    return folder
 
 
 def spans_of(reading) -> list[tuple[str, str]]:
