@@ -106,6 +106,20 @@ def small(tiny, corpora="sample", **changes):
     return RunConfig(**{"corpora": corpora, "encoder": str(tiny)} | options | changes)
 
 
+def quiet(config) -> dict:
+    """A run without progress bars."""
+    from bioner_lib import run
+
+    return run(config, progress=False)
+
+
+def trained(tiny, corpora="sample", **changes):
+    """The configuration of a small run that has finished."""
+    config = small(tiny, corpora, **changes)
+    quiet(config)
+    return config
+
+
 def tagger_for(folder, corpora, **options):
     """A tagger with a tiny encoder, before training."""
     import torch
