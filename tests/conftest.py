@@ -236,6 +236,19 @@ def answers(right, of=40) -> list[dict]:
 TWO_SENTENCES = "TP53\tB-Gene\n\nx\tO\n"
 
 
+def f1_of(right, of=40) -> float:
+    """The F1 of `answers(right, of)`, which hold no wrong mention."""
+    return 2 * right / (right + of)
+
+
+def runs_that_find(outputs, *rights, **config) -> list[dict]:
+    """Finished runs of one arm, with the seeds 1, 2 and so on; each finds so many of 40 genes."""
+    return [
+        predicted(outputs, row(seed, 0.5, **config), answers(right))
+        for seed, right in enumerate(rights, 1)
+    ]
+
+
 def write(folder, name, text) -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8", newline="")
