@@ -14,6 +14,8 @@ import pytest
 from hypothesis import settings
 from tiny_encoders import make_encoder
 
+# their asserts show values too, as those of test files do
+pytest.register_assert_rewrite("published_runs")
 # tiny models are faster on one thread, and kernels and child processes inherit all of this
 os.environ.update(
     {
@@ -202,6 +204,26 @@ def published(tmp_path, outputs, monkeypatch) -> Path:
     sweep.write_text("steps: [{notebook: small, seeds: [1, 2]}]")
     monkeypatch.setenv("BIONER_HOME", str(root))
     return root / "outputs" / "published"
+
+
+@pytest.fixture
+def finished_sweep(outputs, published, monkeypatch) -> list[dict]:
+    """The finished sweep published/tiny: one run that both jobs read, then a run per job.
+
+    Its predictions are of no corpus; `tests/test_measures.py` measures real ones.
+    """
+    from published_runs import run_that_finds
+
+    from bioner_lib.board import publishing
+    from bioner_lib.board.published_files import jobs_of
+
+    monkeypatch.setattr(publishing, "measures_text", lambda row: "{}")
+    monkeypatch.setattr(publishing, "page", lambda table, folder: "")
+    shared = run_that_finds(outputs, 20, seed=13, scheme="IOB2")
+    rows = [run_that_finds(outputs, right, seed) for seed, right in ((1, 36), (2, 38))]
+    for job, made in zip(jobs_of("tiny").values(), rows, strict=True):
+        execute_job(job, shared, made)
+    return [shared, *rows]
 
 
 def predicted(outputs, made, predictions, role="test") -> dict:
