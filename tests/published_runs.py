@@ -1,6 +1,6 @@
 """What a published table is checked against: its sweep, its rows and its counts."""
 
-from conftest import answers, predicted, row
+from made_rows import answers, predicted, row
 
 from bioner_lib import RunConfig
 from bioner_lib.board.published_files import (

@@ -1,7 +1,7 @@
 """Arms among rows: which rows are one arm, and which arms stand against which."""
 
 import pytest
-from conftest import answers, in_precision, predicted, row, runs_that_find
+from made_rows import answers, in_precision, predicted, row, runs_that_find
 
 from bioner_lib import WorkbookError
 from bioner_lib.board.comparison import (

@@ -1,7 +1,7 @@
 """Brat's pairs of .txt and .ann files."""
 
 import pytest
-from conftest import brat, spans_of, write
+from small_corpora import brat, spans_of, write
 
 from bioner_lib import load_corpus
 from bioner_lib.corpora.brat_folders import read_brat

@@ -1,7 +1,7 @@
 """Only arms of one budget are compared: epochs, batches, precision, encoders' learning rates."""
 
 import pytest
-from conftest import in_precision, row
+from made_rows import in_precision, row
 
 from bioner_lib import WorkbookError
 from bioner_lib.board.budgets import check_budgets, equal_budgets

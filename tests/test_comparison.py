@@ -2,7 +2,8 @@
 
 import matplotlib.pyplot as plt
 import pytest
-from conftest import answers, environment, f1_of, predicted, row, run_in, runs_that_find
+from made_rows import answers, f1_of, predicted, row, runs_that_find
+from small_runs import environment, run_in
 
 from bioner_lib import RunConfig, WorkbookError
 from bioner_lib.board import plots

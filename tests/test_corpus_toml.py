@@ -1,7 +1,7 @@
 """corpus.toml, which says what a folder's files hold."""
 
 import pytest
-from conftest import TWO_SENTENCES, brat, write
+from small_corpora import TWO_SENTENCES, brat, write
 
 from bioner_lib import load_corpus
 from bioner_lib.errors import DataError

@@ -1,9 +1,11 @@
 """Which runs stand for an arm: the last phase's on their training corpora, in every seed."""
 
+import json
 from dataclasses import replace
 
 import pytest
-from conftest import environment, in_precision, predicted, row, save_row, small
+from made_rows import in_precision, predicted, row
+from small_runs import environment, small
 
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.board.comparison import (
@@ -14,6 +16,14 @@ from bioner_lib.board.comparison import (
 )
 from bioner_lib.board.tables import aggregate, results
 from bioner_lib.runs.rows import arm_of
+
+
+def save_row(outputs, made):
+    """Leave a finished run on disk; gives its configuration."""
+    folder = outputs / "runs" / made["run_id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    return RunConfig(**made["config"])
 
 
 def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(outputs):

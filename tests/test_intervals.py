@@ -1,7 +1,7 @@
 """Intervals of arms, by bootstrap over documents."""
 
 import pytest
-from conftest import answers, f1_of, predicted, row, runs_that_find
+from made_rows import answers, f1_of, predicted, row, runs_that_find
 
 from bioner_lib import WorkbookError
 from bioner_lib.board.comparison import intervals

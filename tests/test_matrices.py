@@ -4,7 +4,7 @@ import math
 
 import matplotlib.pyplot as plt
 import pytest
-from conftest import in_precision, row
+from made_rows import in_precision, row
 
 from bioner_lib import RunConfig, WorkbookError
 from bioner_lib.board import plots

@@ -10,7 +10,7 @@ import tomllib
 from functools import cache
 
 import pytest
-from conftest import rows_in
+from small_runs import rows_in
 
 from bioner_lib.home import home
 

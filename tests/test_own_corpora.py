@@ -4,7 +4,7 @@ import gzip
 import json
 
 import pytest
-from conftest import TWO_SENTENCES, write
+from small_corpora import TWO_SENTENCES, write
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.errors import DataError

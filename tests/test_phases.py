@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 import torch
-from conftest import environment, own_corpus, quiet, small, trained
+from small_corpora import own_corpus
+from small_runs import environment, quiet, small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.board.budgets import check_budgets
@@ -18,6 +19,13 @@ from bioner_lib.training.building import build
 from bioner_lib.training.loop import Loop
 
 BOTH = ["sample-gene", "sample-disease"]
+
+
+def trained(tiny, corpora="sample", **changes):
+    """The configuration of a small run that has finished."""
+    config = small(tiny, corpora, **changes)
+    quiet(config)
+    return config
 
 
 def learning(config) -> dict[str, bool]:

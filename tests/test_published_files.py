@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import answers, execute_job, predicted
+from made_rows import answers, execute_job, predicted
 from published_runs import run_that_finds
 
 from bioner_lib import WorkbookError, forget

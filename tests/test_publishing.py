@@ -1,7 +1,7 @@
 """Publishing the table of a finished sweep: what is written, what is replaced, what is refused."""
 
 import pytest
-from conftest import answers, execute_job, predicted
+from made_rows import answers, execute_job, predicted
 from published_runs import DEVICE, check_table
 
 from bioner_lib import WorkbookError, forget

@@ -1,7 +1,8 @@
 """What a run scores: its own test splits, other corpora, the types that it knows."""
 
 import pytest
-from conftest import own_corpus, quiet, small
+from small_corpora import own_corpus
+from small_runs import quiet, small
 
 from bioner_lib import WorkbookError, evaluate, load_corpus
 from bioner_lib.board.tables import results

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import environment, quiet, small, tagger_for
+from small_runs import environment, quiet, small, tagger_for
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.corpora.schemes import to_tags

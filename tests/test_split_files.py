@@ -6,7 +6,7 @@ A folder that loaded as less than it holds would be trained and scored as less.
 from pathlib import Path
 
 import pytest
-from conftest import TWO_SENTENCES, brat, write
+from small_corpora import TWO_SENTENCES, brat, write
 
 from bioner_lib import load_corpus
 from bioner_lib.errors import DataError

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from conftest import in_precision, row
+from made_rows import in_precision, row
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError
 from bioner_lib.board import plots, tables

@@ -3,7 +3,7 @@
 import lzma
 
 import pytest
-from conftest import write
+from small_corpora import write
 
 from bioner_lib.errors import DataError
 from bioner_lib.silver.taxonomy import descendants, read_taxonomy

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from conftest import write
+from small_corpora import write
 
 from bioner_lib import load_corpus
 from bioner_lib.errors import DataError, SelectionError

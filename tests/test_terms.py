@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from conftest import write
+from small_corpora import write
 
 from bioner_lib import Lexicon, WorkbookError
 from bioner_lib.errors import DataError
