@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import run_in, small
+from small_runs import run_in, small
 from tiny_encoders import make_encoder
 from torch import nn
 

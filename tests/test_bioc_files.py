@@ -7,7 +7,7 @@ import lzma
 import bioc
 import pytest
 from bioc import biocjson, biocxml
-from conftest import spans_of, write
+from small_corpora import spans_of, write
 
 from bioner_lib.corpora.bioc_files import read_bioc
 from bioner_lib.corpora.pubtator_files import read_pubtator

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from conftest import own_corpus, run_in, small, tagger_for
 from hypothesis import given
 from hypothesis import strategies as st
+from small_corpora import own_corpus
+from small_runs import run_in, small, tagger_for
 
 from bioner_lib import MultiTaskTagger, WorkbookError, calibrate, load_corpus, read_predictions, run
 from bioner_lib.__main__ import MISTAKE, main

@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from conftest import own_corpus, small
 from huggingface_hub import ModelCard
+from small_corpora import own_corpus
+from small_runs import small
 
 from bioner_lib import (
     MultiTaskTagger,

@@ -1,7 +1,7 @@
 """Gene and GENE are one type in two spellings: as two types they would teach two heads."""
 
 import pytest
-from conftest import own_corpus
+from small_corpora import own_corpus
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.corpora.text import Sentence

@@ -1,7 +1,7 @@
 """Mistakes in a sweep file are found before anything is executed."""
 
 import pytest
-from conftest import sweep
+from small_sweeps import sweep
 
 from bioner_lib import WorkbookError
 from bioner_lib.sweeps.reading import read_sweep

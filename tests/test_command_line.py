@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import small
+from small_runs import small
 
 from bioner_lib import RunConfig, WorkbookError, run
 from bioner_lib.__main__ import COMMANDS, MISTAKE, STOPPED, main

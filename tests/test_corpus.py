@@ -7,7 +7,7 @@ import pytest
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Corpus
-from bioner_lib.corpora.registry import part_of
+from bioner_lib.corpora.registry import part_of, split_name
 from bioner_lib.corpora.splits import Split, refuse_test
 from bioner_lib.corpora.text import Sentence
 from bioner_lib.errors import DataError, SelectionError
@@ -133,6 +133,12 @@ def test_the_name_of_a_part():
     assert part_of("sample:Gene", "1/2", "Virus") == "sample@1/2:Virus"
     with pytest.raises(DataError, match="'sample@25%' is a part of 'sample' already"):
         part_of("sample@25%", "10%")
+
+
+def test_a_path_with_a_colon_has_parts():
+    assert split_name("a/t12:30/mine@50%") == ("a/t12:30/mine", "50%", "")
+    assert split_name("a/t12:30/mine:Gene") == ("a/t12:30/mine", "", "Gene")
+    assert split_name("ncbi-disease@5%:Disease") == ("ncbi-disease", "5%", "Disease")
 
 
 def test_parts_of_train():

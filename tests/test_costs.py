@@ -4,7 +4,8 @@ import math
 
 import matplotlib.pyplot as plt
 import pytest
-from conftest import row, small
+from made_rows import row
+from small_runs import small
 
 from bioner_lib import read_tagger, run
 from bioner_lib.board import cost_table, on_front, plots, systems

@@ -5,7 +5,7 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import run_in, small
+from small_runs import run_in, small
 
 from bioner_lib import RunConfig, WorkbookError, cross_corpus, load_corpus, read_predictions
 from bioner_lib.board import plots

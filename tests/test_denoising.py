@@ -64,6 +64,27 @@ def test_a_teacher_contradicts_silver(tmp_path, lexicon):
         denoise(teacher, load_corpus("sample-gene"), "drop", 0.9)
 
 
+@pytest.mark.parametrize(
+    ("span", "tags"),
+    [
+        ((2, 4, "Gene"), ["B-Virus", "I-Virus", "B-Gene", "I-Gene", "B-Virus", "O"]),
+        ((1, 3, "Gene"), ["O", "B-Gene", "I-Gene", "O", "B-Virus", "O"]),
+        ((4, 6, "Gene"), ["B-Virus", "I-Virus", "O", "O", "B-Gene", "I-Gene"]),
+    ],
+    ids=["beside viruses", "over the first virus", "over the second virus"],
+)
+def test_what_a_teacher_relabels_keeps_labels_beside_its_own(span, tags):
+    """Of types that it doesn't know, where they share no word with its spans."""
+    words = list("abcdef")
+    sentence = Sentence(words, ["B-Virus", "I-Virus", "O", "B-Gene", "B-Virus", "O"], "d")
+    train = Split([sentence], "train", "silver")
+    silver = Corpus("silver", ("Gene", "Virus"), {"train": train}, silver=True)
+    teacher = Teacher({tuple(words): [span]}, {tuple(words): 1.0})
+    (kept,), counts = denoise(teacher, silver, "relabel", 0.5)
+    assert kept.tags == tags
+    assert counts == {"agreed": 0, "unsure": 0, "contradicted": 1}
+
+
 def test_labels_are_measured_on_types_that_the_truth_annotates():
     words = ["OPA1", "causes", "blindness"]
     gold = Split([Sentence(words, ["B-Gene", "O", "O"], "d")], "train", "truth")

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from test_inspection import corpus, sentences
+from hand_corpora import corpus, sentences
 
 from bioner_lib import Lexicon, load_corpus
 from bioner_lib.corpora.conclusion import in_words

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tagger_for
 from safetensors.torch import load_file, save_file
+from small_runs import tagger_for
 from tiny_encoders import FAMILIES, make_encoder
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import small, tagger_for
+from small_runs import small, tagger_for
 
 from bioner_lib import (
     MultiTaskTagger,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import nbformat
 import papermill
 import pytest
-from conftest import add_second_step, results_in, training_sweep
+from small_sweeps import add_second_step, results_in, training_sweep
 
 from bioner_lib import WorkbookError, read_rows
 from bioner_lib.__main__ import MISTAKE, main

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import small
+from small_runs import small
 
 from bioner_lib import WorkbookError, load_corpus, run
 from bioner_lib.corpora.corpus import Corpus

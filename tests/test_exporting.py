@@ -5,9 +5,9 @@ from itertools import accumulate
 
 import pytest
 import torch
-from conftest import tagger_for
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import tagger_for
 from tiny_encoders import make_encoder
 from transformers import AutoModelForTokenClassification, pipeline
 

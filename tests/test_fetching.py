@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import load_from, small_registry
+from small_corpora import load_from, small_registry
 
 from bioner_lib import load_corpus
 from bioner_lib.errors import DataError

@@ -1,12 +1,13 @@
 """Which runs stand for an arm: the last phase's on their training corpora, in every seed."""
 
+import json
 from dataclasses import replace
 
 import pytest
-from conftest import environment, row, save_row, small
+from made_rows import in_precision, predicted, row
+from small_runs import environment, small
 
 from bioner_lib import RunConfig, WorkbookError, run
-from bioner_lib.board.budgets import check_budgets
 from bioner_lib.board.comparison import (
     best_dev,
     comparable,
@@ -15,6 +16,14 @@ from bioner_lib.board.comparison import (
 )
 from bioner_lib.board.tables import aggregate, results
 from bioner_lib.runs.rows import arm_of
+
+
+def save_row(outputs, made):
+    """Leave a finished run on disk; gives its configuration."""
+    folder = outputs / "runs" / made["run_id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(made))
+    return RunConfig(**made["config"])
 
 
 def test_finals_are_the_last_phases_runs_on_the_corpora_they_were_trained_on(outputs):
@@ -81,10 +90,26 @@ def test_repetitions_are_read_from_the_outputs_folder(outputs, tmp_path):
     )
 
 
-def test_budgets_tell_encoders_apart_by_learning_rate_only():
-    check_budgets([row(1, 0.5, encoder="bert"), row(1, 0.5)])
-    with pytest.raises(WorkbookError, match="batch_size differs"):
-        check_budgets([row(1, 0.5, encoder="bert", batch_size=8), row(1, 0.5)])
+def test_repetitions_are_of_one_precision(outputs):
+    """precision="auto" is one configuration, which two machines carry out in two ways."""
+    for seed in (1, 2):
+        for precision in ("bf16", "fp32"):
+            save_row(outputs, in_precision(row(seed, 0.5), precision))
+    config = RunConfig(corpora="sample", seed=3)
+    with pytest.raises(WorkbookError, match="computed in bf16 and fp32; say which with precision="):
+        repetitions(config)
+    assert len(repetitions(RunConfig(corpora="sample", precision="fp32"))) == 2
+    save_row(outputs, row(3, 0.5) | {"device": {"precision": "bf16"}})
+    assert [made["config"]["seed"] for made in repetitions(config)] == [1, 2, 3]
+
+
+def test_a_row_of_another_version_is_no_repetition(outputs):
+    own, unknown = (in_precision(row(seed, 0.5), "fp32") for seed in (1, 2))
+    unknown["config"] |= {"a_later_field": 1}
+    for made in (own, unknown):
+        predicted(outputs, made, [])
+    found = repetitions(RunConfig(corpora="sample", precision="fp32"))
+    assert [made["config"]["seed"] for made in found] == [1]
 
 
 def test_a_run_trained_on_a_corpus_is_preferred_to_one_tested_on_it(outputs):

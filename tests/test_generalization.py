@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from conftest import load_from, small_registry, write
 from hypothesis import given
 from hypothesis import strategies as st
+from small_corpora import load_from, small_registry, write
 
 from bioner_lib import CORPORA, WorkbookError, load_corpus
 from bioner_lib.corpora.corpus import Corpus

@@ -4,8 +4,8 @@ import shutil
 from dataclasses import fields
 
 import pytest
-from conftest import run_in
 from safetensors.torch import load_file, save_file
+from small_runs import run_in
 from tiny_encoders import make_encoder
 
 from bioner_lib import RunConfig

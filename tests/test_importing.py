@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import small
+from small_runs import small
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.board.comparison import repetitions

@@ -1,7 +1,7 @@
 """Inline markup: [TP53](Gene) in running text."""
 
 import pytest
-from conftest import write
+from small_corpora import write
 
 from bioner_lib.corpora.inline_files import read_inline
 from bioner_lib.errors import DataError

@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from conftest import text_of
+from small_corpora import text_of
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.corpora.splits import Split

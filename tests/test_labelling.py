@@ -7,7 +7,8 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
-from conftest import silver_corpus, small, text_of
+from small_corpora import silver_corpus, text_of
+from small_runs import small
 
 from bioner_lib import WorkbookError, load_corpus, recipe, run
 from bioner_lib.errors import DataError

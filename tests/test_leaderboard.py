@@ -5,7 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import answers, predicted, row
+from made_rows import answers, predicted, row
 
 from bioner_lib import RunConfig
 from bioner_lib.board.comparison import intervals

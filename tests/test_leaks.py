@@ -4,7 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from conftest import silver_corpus, small
+from small_corpora import silver_corpus
+from small_runs import small
 
 from bioner_lib import WorkbookError, load_corpus, run
 from bioner_lib.corpora.registry import CORPORA

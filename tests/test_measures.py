@@ -5,8 +5,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from conftest import execute_job, own_corpus, run_in
-from conftest import row as made_row
+from made_rows import execute_job
+from made_rows import row as made_row
+from small_corpora import own_corpus
+from small_runs import run_in
 
 from bioner_lib import RunConfig, WorkbookError, forget, load_corpus
 from bioner_lib.board import plots

@@ -10,7 +10,7 @@ import tomllib
 from functools import cache
 
 import pytest
-from conftest import rows_in
+from small_runs import rows_in
 
 from bioner_lib.home import home
 
@@ -173,7 +173,7 @@ def text_of_table(table):
     from bioner_lib import board
     from bioner_lib.throughput import ratios, read_stored
 
-    if table == "corpora":  # tests/test_inspection.py counts them again
+    if table == "corpora":  # tests/test_glance.py counts them again
         return (home() / "outputs" / "published" / "corpora.csv").read_text()
     if table == "throughput":
         by_arm = read_stored(published=True, what="f1").groupby("arm")["f1"]

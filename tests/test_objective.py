@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import small
+from small_runs import small
 from test_losses import batch_of
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import tagger_for
+from small_runs import tagger_for
 from tiny_encoders import make_encoder
 from transformers import AutoModelForTokenClassification
 

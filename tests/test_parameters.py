@@ -2,7 +2,8 @@
 
 import nbformat
 import pytest
-from conftest import own_corpus, sweep
+from small_corpora import own_corpus
+from small_sweeps import sweep
 
 from bioner_lib import WorkbookError, check_choices, check_parameters, load_corpus, nonzero
 from bioner_lib.home import home

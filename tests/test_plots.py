@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import row
+from made_rows import row
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.board import plots

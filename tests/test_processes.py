@@ -8,7 +8,8 @@ import sys
 import time
 
 import pytest
-from conftest import rows_in, sweep, write_notebook
+from small_runs import rows_in
+from small_sweeps import sweep, write_notebook
 
 from bioner_lib import RunConfig, load_corpus, run
 from bioner_lib.models.batching import epoch_batches, make_examples

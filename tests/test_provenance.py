@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import own_corpus
 from safetensors.torch import load_file, save_file
+from small_corpora import own_corpus
 
 from bioner_lib import RunConfig, WorkbookError, load_corpus, run
 from bioner_lib.runs import provenance

@@ -1,7 +1,7 @@
 """PubTator files, whose mentions are counted in characters."""
 
 import pytest
-from conftest import spans_of, write
+from small_corpora import spans_of, write
 
 from bioner_lib.corpora.inline_files import read_inline
 from bioner_lib.corpora.pubtator_files import read_pubtator

@@ -5,7 +5,7 @@ import json
 import lzma
 
 import pytest
-from conftest import write
+from small_corpora import write
 
 from bioner_lib.corpora.inline_files import read_inline
 from bioner_lib.corpora.readers import guess_reader

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import load_from, small_registry
+from small_corpora import load_from, small_registry
 
 from bioner_lib import CORPORA, RunConfig, load_corpus, run
 from bioner_lib.corpora.loading import evaluation_documents

@@ -9,7 +9,8 @@ from importlib import import_module
 
 import pytest
 import torch
-from conftest import environment, own_corpus, rows_in, run_in, small, without_times
+from small_corpora import own_corpus
+from small_runs import environment, rows_in, run_in, small, without_times
 
 from bioner_lib import (
     WorkbookError,

@@ -5,8 +5,8 @@ import time
 
 import pytest
 import torch
-from conftest import run_in, small, without_times
 from filelock import FileLock
+from small_runs import run_in, small, without_times
 
 from bioner_lib import (
     MultiTaskTagger,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import small, tagger_for
+from small_runs import small, tagger_for
 from transformers import AutoModel, AutoModelForTokenClassification, pipeline
 
 from bioner_lib import MultiTaskTagger, WorkbookError, load_corpus, run

@@ -6,7 +6,7 @@ import sys
 import tomllib
 
 import pytest
-from conftest import text_of
+from small_corpora import text_of
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.errors import DataError

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import descendants, start_sweep, training_sweep
+from small_sweeps import descendants, start_sweep, training_sweep
 
 from bioner_lib import WorkbookError
 from bioner_lib.__main__ import main

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import add_second_step, descendants, results_in, start_sweep, training_sweep
+from small_sweeps import add_second_step, descendants, results_in, start_sweep, training_sweep
 
 from bioner_lib.__main__ import MISTAKE, STOPPED, main
 from bioner_lib.sweeps import execution, executors

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from conftest import sweep
+from small_sweeps import sweep
 
 from bioner_lib import WorkbookError
 from bioner_lib.__main__ import main

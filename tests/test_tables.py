@@ -5,8 +5,9 @@ import math
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
-from conftest import in_precision, row
+from made_rows import in_precision, row
 
 from bioner_lib import CORPORA, RunConfig, WorkbookError
 from bioner_lib.board import plots, tables
@@ -16,6 +17,7 @@ from bioner_lib.board.tables import (
     aggregate,
     anchors,
     apart_by_corpus,
+    by_ratio,
     last_phases,
     learning,
     named,
@@ -280,6 +282,18 @@ def test_what_second_phases_forget_is_a_table_and_a_figure():
     assert "+70.0" in [text.get_text() for text in ax.texts]
     plt.close("all")
     assert forgotten({"heads": alone}).empty
+
+
+def test_arms_of_silver_text_by_their_ratio():
+    names = ["mask 1:1", "mask per-type 4:1", "gold only", "gold only per-type", "in turn"]
+    found = by_ratio(pd.DataFrame({"name": names, "f1": [1, 2, 3, 4, 5]}))
+    lines = found[["name", "ratio", "f1"]].itertuples(index=False, name=None)
+    assert set(lines) == {
+        ("mask", 1, 1),
+        ("mask per-type", 4, 2),
+        ("mask", 0, 3),
+        ("mask per-type", 0, 4),
+    }
 
 
 def test_learning_curves_from_rows_of_parts_of_one_corpus():

@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
-from conftest import tagger_for
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import tagger_for
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.corpora.documents import document_of

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 
 import pytest
-from conftest import tagger_for
+from small_runs import tagger_for
 
 from bioner_lib import WorkbookError, load_corpus
 from bioner_lib.__main__ import MISTAKE, main

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import write
+from small_corpora import write
 
 from bioner_lib.corpora.tagged_files import read_conll, read_jsonl
 from bioner_lib.errors import DataError

@@ -7,8 +7,8 @@ from itertools import groupby
 
 import pytest
 import torch
-from conftest import tagger_for
 from safetensors import SafetensorError
+from small_runs import tagger_for
 from tiny_encoders import FAMILIES, make_encoder
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus

@@ -1,7 +1,7 @@
 """A text with its entities: what is shown follows the controls."""
 
 import pytest
-from conftest import tagger_for
+from small_runs import tagger_for
 
 from bioner_lib import load_corpus
 from bioner_lib.corpora.documents import document_of

@@ -9,7 +9,7 @@ import sys
 import bioc
 import pytest
 from bioc import biocjson, biocxml
-from conftest import write
+from small_corpora import write
 
 from bioner_lib.corpora.documents import document_of
 from bioner_lib.corpora.text import sentence_bounds

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from conftest import run_in, small
+from small_runs import run_in, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bioner_lib import Aligner, WorkbookError, load_corpus

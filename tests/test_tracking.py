@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import run_in, small
+from small_runs import run_in, small
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bioner_lib import load_corpus

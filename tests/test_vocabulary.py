@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import small
+from small_runs import small
 from tiny_encoders import FAMILIES, make_encoder
 
 from bioner_lib import MultiTaskTagger, RunConfig, WorkbookError, load_corpus, read_tagger, run
