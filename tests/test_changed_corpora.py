@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from conftest import own_corpus, sweep
+from small_corpora import own_corpus
+from small_sweeps import sweep
 
 from bioner_lib import RunConfig, load_corpus, run
 from bioner_lib.__main__ import main

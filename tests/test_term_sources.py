@@ -115,6 +115,7 @@ def test_mentions_of_a_split_are_terms():
             "a record without MH; expected MeSH's descriptors",
         ),
         (read_terms, "a b\tGene\nOPA1\n", "line 2: 'OPA1' has no type"),
+        (read_terms, "term\ttype\tid\n", r"line 1: 'term' with type 'type' looks like a header"),
         (read_terms, "OPA1\tgene\n", r"line 1: type 'gene'; did you mean 'Gene'\?"),
     ],
     ids=[
