@@ -124,6 +124,7 @@ def test_mentions_of_a_split_are_terms():
         "MeSH cell",
         "MeSH supplement",
         "own terms type missing",
+        "own terms header",
         "own terms type misspelled",
     ],
 )
