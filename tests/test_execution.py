@@ -80,6 +80,7 @@ def test_a_disk_without_room_stops_the_sweep_before_it_starts(
 def test_workers_divide_the_machine(sweep_folder, tiny, monkeypatch):
     """Each kernel gets its share of the cores and its own GPU; os.environ stays unchanged."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(executors, "cores", lambda: 6)
     before = dict(os.environ)
     places = executors._Places(2)

@@ -7,6 +7,7 @@ from small_sweeps import sweep
 from bioner_lib import WorkbookError
 from bioner_lib.__main__ import main
 from bioner_lib.home import home
+from bioner_lib.sweeps import executors
 from bioner_lib.sweeps.executors import run_sweep
 from bioner_lib.sweeps.reading import read_sweep
 
@@ -37,6 +38,17 @@ def test_grid_and_seeds(tmp_path):
         ("per-type", 1),
         ("per-type", 2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers", "threads"),
+    [("1", 1, "1"), ("4", 2, "3"), ("2,1", 1, "2"), ("0", 1, "6"), ("many", 3, "2")],
+)
+def test_kernels_take_no_more_threads_than_omp_num_threads(monkeypatch, limit, workers, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    monkeypatch.setattr(executors, "cores", lambda: 6)
+    taken = [share["OMP_NUM_THREADS"] for share in executors._shares(workers)]
+    assert taken == [threads] * workers
 
 
 def test_the_same_name_twice_in_only_means_either(tmp_path):

@@ -203,8 +203,13 @@ def cores() -> int:
 
 
 def _shares(workers: int) -> list[dict[str, str]]:
-    """The environment of each worker's kernels: its share of cores and GPUs."""
-    gpus, threads = _gpus(), str(max(1, cores() // workers))
+    """The environment of each worker's kernels: its share of cores and GPUs.
+
+    Where OMP_NUM_THREADS is set, no kernel takes more threads.
+    """
+    gpus, threads = _gpus(), max(1, cores() // workers)
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    threads = str(min(threads, int(limit)) if limit.isdigit() and int(limit) else threads)
     shares = []
     for i in range(workers):
         share = dict.fromkeys(THREADS, threads) | {"TOKENIZERS_PARALLELISM": "false"}
