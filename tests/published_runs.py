@@ -8,6 +8,7 @@ from bioner_lib.board.published_files import (
     published_counts,
     published_jobs,
     published_rows,
+    table_folder,
 )
 from bioner_lib.board.publishing import named_by_sweep
 from bioner_lib.config import FIELDS
@@ -66,3 +67,8 @@ def check_parameters(job, configs) -> None:
         trained_on = {name for config in configs for name in config["corpora"]}
         whole = {name.partition("@")[0].partition(":")[0] for name in trained_on}
         assert whole - {parameters.get("general")} == {corpus}, job
+
+
+def committed_page(table) -> str:
+    """A table's page; test_committed_tables.py compares it with the table's rows."""
+    return (table_folder(table) / "README.md").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import tomllib
 from functools import cache
 
 import pytest
+from published_runs import committed_page
 from small_runs import rows_in
 
 from bioner_lib.home import home
@@ -170,7 +171,6 @@ def committed(tables):
 
 
 def text_of_table(table):
-    from bioner_lib import board
     from bioner_lib.throughput import ratios, read_stored
 
     if table == "corpora":  # tests/test_glance.py counts them again
@@ -179,7 +179,7 @@ def text_of_table(table):
         by_arm = read_stored(published=True, what="f1").groupby("arm")["f1"]
         spread = [f"{100 * f1.mean():.1f} ± {100 * f1.std():.1f}" for _, f1 in by_arm]
         return ratios(read_stored(published=True)).round(2).to_csv() + "\n".join(spread)
-    return board.page(table)
+    return committed_page(table)
 
 
 @each_notebook

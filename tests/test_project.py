@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from published_runs import committed_page
 
 from bioner_lib.board.published_files import published_rows, published_tables
-from bioner_lib.board.table_pages import page
 from bioner_lib.home import home
 
 PROJECT = tomllib.loads((home() / "pyproject.toml").read_text())["project"]
@@ -210,11 +210,9 @@ def test_reading_results_does_not_import_torch():
 
 
 def test_readmes_result_comes_from_committed_rows():
-    from bioner_lib.board import page
-
     text = (home() / "README.md").read_text(encoding="utf-8")
     result = text.split("## Results")[1].split("##")[0]
-    tables = page("multi_task") + page("partial_labels")
+    tables = committed_page("multi_task") + committed_page("partial_labels")
     numbers = re.findall(r"\d+\.\d ± \d+\.\d", result)
     intervals = re.findall(r"[+-]\d+\.\d to [+-]\d+\.\d", result)
     assert len(numbers) > 4 and len(intervals) == 6
@@ -279,7 +277,7 @@ def test_the_corpora_page_lists_every_registered_corpus():
 
 
 def test_scores_on_the_page_of_all_tables_stand_on_the_tables_pages():
-    pages = "".join(page(table) for table in published_tables())
+    pages = "".join(committed_page(table) for table in published_tables())
     told = PUBLISHED.read_text(encoding="utf-8")
     # what tests/test_measures.py counts again; and hours
     told = re.sub(r"53\.1 to 73\.0 %|but 19\.1 %|\d\.\d hours", "", told)
