@@ -52,6 +52,8 @@ def test_n_taggers_cost_their_sum_and_one_tagger_its_own():
     assert ax.get_xlabel() == "training seconds of all taggers together"
     texts = [t.get_text() for t in ax.get_legend().get_texts()]
     assert [text.partition(":")[0] for text in texts] == ["1 tagger", "2 taggers"]
+    low, high = plots.pareto(found.assign(F1=[0.8100, 0.8112]), plt.subplots()[1]).get_ylim()
+    assert (high - low, (high + low) / 2) == (pytest.approx(2), pytest.approx(81.06))
 
 
 def test_a_second_phase_costs_what_led_to_it():

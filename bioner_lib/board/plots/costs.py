@@ -10,6 +10,8 @@ from ..arm_names import short_names
 from ..costs import on_front
 from .style import PALETTE
 
+_LEAST_POINTS = 2  # of F1 on the axis: smaller differences look small
+
 
 def pareto(frame: pd.DataFrame, ax: plt.Axes, cost: str = "training seconds") -> plt.Axes:
     """`systems` of one set of corpora: mean test F1 against a cost; the line is the front.
@@ -25,6 +27,9 @@ def pareto(frame: pd.DataFrame, ax: plt.Axes, cost: str = "training seconds") ->
         ax.plot(x, y, marker, color=PALETTE[k % len(PALETTE)], label=short[line.name], zorder=2)
     ax.set(xlabel=f"{cost} of all taggers together", ylabel="mean test F1 (strict spans, x 100)")
     ax.set_xlim(0, 1.1 * frame[cost].max())
+    low, high = ax.get_ylim()
+    room = max(0, _LEAST_POINTS - (high - low)) / 2
+    ax.set_ylim(low - room, high + room)
     title = f"all: {shared}" if shared else None
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.25)}
     ax.legend(fontsize="x-small", title=title, title_fontsize="x-small", **place)
