@@ -33,6 +33,14 @@ def test_only_runs_of_a_changed_corpus_are_named(mine, tmp_path, outputs):
     assert changed_corpora([own]) == {}
 
 
+def test_a_row_of_another_version_is_passed_over(mine, tmp_path, outputs):
+    row = run(RunConfig(corpora=mine, also_test="sample-gene", system="dictionary"), progress=False)
+    row["config"]["gone_field"] = 1
+    (outputs / "runs" / row["run_id"] / "run.json").write_text(json.dumps(row))
+    drop_a_sentence(tmp_path / "mine")
+    assert changed_corpora([row["run_id"]]) == {}
+
+
 @pytest.mark.slow
 def test_a_sweep_tells_which_runs_are_older_than_their_corpus(mine, sweep_folder, capfd):
     options = json.dumps({"corpora": mine, "also_test": "sample-gene", "system": "dictionary"})

@@ -76,6 +76,15 @@ def test_gold_with_pmids_is_compared_by_the_other_form_too(tmp_path, monkeypatch
         shared_documents([bare, replace(gold, silver=True)])
 
 
+def test_silver_text_without_pmids_needs_no_other_form_of_gold(tmp_path, lexicon, monkeypatch):
+    """It can't be compared, so a form that can't be had must not refuse it."""
+    silver = load_corpus(silver_corpus(tmp_path, lexicon, ["lines-1", "lines-2"]))
+    bare = [replace(load_corpus(f"sample-{type}"), documented=False) for type in ("gene", "virus")]
+    for corpus in bare:
+        monkeypatch.setitem(CORPORA[corpus.name], "documents", "nowhere")
+    assert shared_documents([*bare, silver]) == {}
+
+
 def named(folder, **documents):
     """A gold corpus with a sentence for each document; split -> names of documents."""
     folder.mkdir()

@@ -58,7 +58,7 @@ def shared_documents(
     `also` is only tested on. `before` taught what the run builds on. Only corpora that name their
     documents are compared; a registered corpus without PMIDs is compared with others by its
     `documents` form, which has them: of a part of it so many documents at most. Where that form
-    can't be loaded, raises WorkbookError for silver text, and prints a note for gold.
+    can't be loaded, raises WorkbookError for silver text with PMIDs, and prints a note otherwise.
     """
     taught = [*corpora, *before]
     tests = [corpus for corpus in (*corpora, *also) if "test" in corpus.splits]
@@ -92,18 +92,19 @@ def _forms(corpora: Sequence[Corpus]) -> dict[str, Corpus]:
 
     None is loaded unless another corpus has PMIDs, too.
     """
-    by_pmid = {}
+    by_pmid, has_silver = {}, False
     for corpus in corpora:
         base = split_name(corpus.name)[0]
         form = CORPORA.get(base, {}).get("documents")
         if form or (corpus.documented and any(is_pmid(s.doc) for s in _sentences(corpus))):
             by_pmid[base] = form
+            has_silver |= corpus.silver
     forms = {}
     for base, form in by_pmid.items() if len(by_pmid) > 1 else ():
         try:
             forms |= {base: load_corpus(form)} if form else {}
         except WorkbookError as error:
-            if any(corpus.silver for corpus in corpora):
+            if has_silver:
                 raise
             print(
                 f"whether {base} shares documents with the other corpora can't be checked: {error}",

@@ -35,7 +35,7 @@ from ..errors import WorkbookError, delete_run
 from ..home import exists, file_sha256, runs_folder
 from ..models.encoders import encoder_path
 from ..models.hardware import autocast_dtype
-from .rows import config_of, earlier_runs, read_row
+from .rows import config_of, earlier_runs, is_readable, read_row
 
 # the code that turns registered files into sentences
 _CODE = (
@@ -177,11 +177,13 @@ def check_unchanged(row: Mapping) -> None:
 def changed_corpora(run_ids: Iterable[str]) -> dict[str, list[str]]:
     """Corpus of one's own -> finished runs that were made before its files changed.
 
-    A corpus that is gone or can't be read is passed over: the row tells what it was.
+    A corpus that is gone or can't be read is passed over, and so is a row of another version.
     """
     now: dict[tuple[str, int], Corpus | None] = {}
     changed: dict[str, list[str]] = {}
-    for row in filter(None, (read_row(runs_folder() / run_id) for run_id in run_ids)):
+    for row in (read_row(runs_folder() / run_id) for run_id in run_ids):
+        if row is None or not is_readable(row):
+            continue
         config, then = config_of(row), (row.get("made_from") or {}).get("data", {})
         for name in (*config.corpora, *config.also_test):
             if split_name(name)[0] in CORPORA:
